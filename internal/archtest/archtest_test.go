@@ -1,0 +1,98 @@
+// Package archtest holds the rules of the house that the compiler does not
+// know: which package may import which.
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed says which of our own packages each of them may import: always those
+// further down. A package that is not listed may not exist. "~" stands for
+// the parts that one package is made of.
+var allowed = map[string][]string{
+	"sse":               nil,
+	"task":              nil,
+	"task/checksum":     {"task"},
+	"internal/wire":     nil,
+	"internal/pipenet":  nil,
+	"internal/page":     nil,
+	"internal/config":   nil,
+	"internal/stream":   {"internal/wire", "sse"},
+	"internal/topic":    {"internal/stream", "internal/wire", "sse"},
+	"internal/gateway":  {"internal/topic", "internal/stream", "internal/wire", "sse"},
+	"internal/backend":  {"task", "internal/wire"},
+	"internal/app":      {"internal/gateway", "internal/backend", "internal/topic", "internal/stream", "internal/config", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum"},
+	"internal/cli":      {"internal/app", "internal/config", "internal/wire", "sse"},
+	"cmd/sluice":        {"internal/cli"},
+	"internal/e2e":      nil,
+	"internal/archtest": nil,
+	"bench":             {"sse"},
+}
+
+// publicStdlibOnly lists the packages that import nothing but the standard
+// library and each other.
+var publicStdlibOnly = []string{"sse", "task", "task/checksum"}
+
+type goPackage struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		name, ours := strings.CutPrefix(p.ImportPath, "sluice/")
+		if !ours {
+			continue
+		}
+		may, listed := allowed[name]
+		if !listed {
+			if strings.HasPrefix(name, "examples/") {
+				continue
+			}
+			t.Errorf("package %s is not in the table of imports: give it a place there", name)
+			continue
+		}
+		for _, path := range p.Imports {
+			other, ours := strings.CutPrefix(path, "sluice/")
+			if ours && !slices.Contains(may, other) {
+				t.Errorf("%s imports %s; it may import only %v", name, other, may)
+			}
+			if slices.Contains(publicStdlibOnly, name) && !ours && strings.Contains(path, ".") {
+				t.Errorf("%s imports %s; it may import only the standard library", name, path)
+			}
+		}
+	}
+}
+
+// packages asks the go command, so that build tags and generated files count as
+// they do in a build.
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Standard,Imports", "sluice/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var found []goPackage
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("read go list: %v", err)
+		}
+		found = append(found, p)
+	}
+	if len(found) < 5 {
+		t.Fatalf("go list found %d packages, want the whole module", len(found))
+	}
+	return found
+}

@@ -1,0 +1,87 @@
+package wire
+
+// Status words of answers.
+const (
+	StatusOK       = "ok"
+	StatusBuffered = "buffered"
+)
+
+// SendAnswer answers POST /internal/send: one object for a single message, one
+// a line for a batch, where Code and Error are set too.
+type SendAnswer struct {
+	Status string `json:"status,omitempty"`
+	// ID and Receivers are set for a topic only.
+	ID        string `json:"id,omitempty"`
+	Receivers *int   `json:"receivers,omitempty"`
+	// Code is the HTTP status this message would have had alone. Batch only.
+	Code  int    `json:"code,omitempty"`
+	Error *Error `json:"error,omitempty"`
+}
+
+// SubscribeRequest is the body of POST /internal/subscribe and, without From,
+// of POST /internal/unsubscribe.
+type SubscribeRequest struct {
+	Token  string   `json:"token"`
+	Topics []string `json:"topics"`
+	From   string   `json:"from,omitempty"` // "earliest", "latest", an event id, or "" for the default
+}
+
+// SubscribeAnswer answers POST /internal/subscribe.
+type SubscribeAnswer struct {
+	Status string               `json:"status"` // "ok", or "buffered" while the callback is pending
+	Topics map[string]TopicInfo `json:"topics"` // as they were when the stream was attached
+}
+
+// TopicInfo is a topic as the listings and SubscribeAnswer show it.
+type TopicInfo struct {
+	Topic    string `json:"topic"`
+	Events   int    `json:"events"`   // held now
+	Bytes    int64  `json:"bytes"`    // held now, as encoded
+	Appended uint64 `json:"appended"` // ever appended since the topic was made
+	Streams  int    `json:"streams"`  // attached now
+	FirstID  string `json:"first_id,omitempty"`
+	LastID   string `json:"last_id,omitempty"` // of the last event ever appended
+	LastAt   string `json:"last_at,omitempty"` // RFC 3339, of the last event
+	Closed   bool   `json:"closed"`
+}
+
+// StreamInfo is a stream as the listings show it.
+type StreamInfo struct {
+	Token        string   `json:"token"`
+	State        string   `json:"state"` // "pending" while the callback is out, else "open"
+	URL          string   `json:"url"`
+	RemoteAddr   string   `json:"remote_addr"`
+	OpenedAt     string   `json:"opened_at"` // RFC 3339
+	Sequence     uint64   `json:"sequence"`  // rises with each stream of this gateway
+	Topics       []string `json:"topics"`
+	PendingBytes int64    `json:"pending_bytes"`
+	LastEventID  string   `json:"last_event_id,omitempty"` // as the client sent it
+}
+
+// EventInfo is an event of a topic as the listing shows it.
+type EventInfo struct {
+	ID    string `json:"id"`
+	Name  string `json:"name,omitempty"`
+	Data  string `json:"data"`
+	At    string `json:"at"` // RFC 3339
+	Final bool   `json:"final,omitempty"`
+}
+
+// StreamPage, TopicPage and EventPage are pages of listings. Next is what to
+// pass as ?after= for the following page; it is absent on the last one.
+type StreamPage struct {
+	Streams []StreamInfo `json:"streams"`
+	Next    string       `json:"next,omitempty"`
+}
+
+// TopicPage is a page of GET /internal/topics.
+type TopicPage struct {
+	Topics []TopicInfo `json:"topics"`
+	Next   string      `json:"next,omitempty"`
+}
+
+// EventPage is a page of GET /internal/topics/{topic}/events.
+type EventPage struct {
+	Events []EventInfo `json:"events"`
+	Next   string      `json:"next,omitempty"`
+}

@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Code names a failure. It is part of the outside contract: a code is never
+// renamed, and callers may switch on it.
+type Code string
+
+// The codes of the gateway. The comment gives the HTTP status each goes with.
+const (
+	CodeTokenMissing       Code = "INVALID_TOKEN_MISSING"      // 400
+	CodeEventType          Code = "INVALID_EVENT_TYPE"         // 400
+	CodeEventDataMissing   Code = "INVALID_EVENT_DATA_MISSING" // 400
+	CodeEventNameType      Code = "INVALID_EVENT_NAME_TYPE"    // 400
+	CodeEventName          Code = "INVALID_EVENT_NAME"         // 400: CR, LF or NUL in a name
+	CodeCloseType          Code = "INVALID_CLOSE_TYPE"         // 400
+	CodeTarget             Code = "INVALID_TARGET"             // 400: token and topic together
+	CodeTopic              Code = "INVALID_TOPIC"              // 400
+	CodeFrom               Code = "INVALID_FROM"               // 400: not earliest, latest or an event id
+	CodeIdempotencyKey     Code = "INVALID_IDEMPOTENCY_KEY"    // 400
+	CodeParameter          Code = "INVALID_PARAMETER"          // 400: a query parameter of a listing
+	CodeJSON               Code = "INVALID_JSON"               // 400
+	CodeMediaType          Code = "UNSUPPORTED_MEDIA_TYPE"     // 415
+	CodeBodyTooLarge       Code = "BODY_TOO_LARGE"             // 413
+	CodeTokenNotFound      Code = "TOKEN_NOT_FOUND"            // 404
+	CodeTopicNotFound      Code = "TOPIC_NOT_FOUND"            // 404
+	CodeTopicClosed        Code = "TOPIC_CLOSED"               // 409
+	CodeBufferFull         Code = "BUFFER_FULL"                // 503
+	CodeTooManyTopics      Code = "TOO_MANY_TOPICS"            // 503
+	CodeTooManyConnections Code = "TOO_MANY_CONNECTIONS"       // 503
+	CodeDraining           Code = "DRAINING"                   // 503
+	CodeUnauthorized       Code = "UNAUTHORIZED"               // 401
+	CodeNotFound           Code = "NOT_FOUND"                  // 404: no such route
+	CodeMethodNotAllowed   Code = "METHOD_NOT_ALLOWED"         // 405
+	CodeNotConfigured      Code = "SERVICE_NOT_CONFIGURED"     // 503
+	CodeBackendAuthFailed  Code = "BACKEND_AUTH_FAILED"        // 401
+	CodeBackendForbidden   Code = "BACKEND_FORBIDDEN"          // 403
+	CodeBackendError       Code = "BACKEND_ERROR"              // the backend's own, or 502
+	CodeBackendUnavailable Code = "BACKEND_UNAVAILABLE"        // 503
+	CodeGatewayTimeout     Code = "GATEWAY_TIMEOUT"            // 504
+	CodeInternal           Code = "INTERNAL"                   // 500
+)
+
+// Error is a failure as a caller sees it: an HTTP status, a code and a sentence.
+// It marshals as the inside of {"error":{"message":…,"code":…}}.
+type Error struct {
+	Status     int           `json:"-"`
+	Message    string        `json:"message"`
+	Code       Code          `json:"code"`
+	RetryAfter time.Duration `json:"-"` // sent as Retry-After, rounded up to seconds; 0 sends none
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// Errorf is short for a literal Error.
+func Errorf(status int, code Code, message string) *Error {
+	return &Error{Status: status, Code: code, Message: message}
+}
+
+// ErrorOf gives the Error inside err, or a 500 that says nothing of err: what
+// has no code is ours to read in the log, not the caller's.
+func ErrorOf(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Errorf(http.StatusInternalServerError, CodeInternal, "Internal error")
+}
+
+type errorBody struct {
+	Error *Error `json:"error"`
+}
+
+// WriteError answers a request with err. Every failure of every route of the
+// gateway goes through here, so each has the same shape.
+func WriteError(w http.ResponseWriter, err error) {
+	e := ErrorOf(err)
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", RetryAfter(e.RetryAfter))
+	}
+	WriteJSON(w, e.Status, errorBody{e})
+}
+
+// RetryAfter renders d for a Retry-After header: whole seconds, at least one.
+func RetryAfter(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
+}
+
+// WriteJSON answers a request with v. The error of the write is dropped: it
+// means that the caller has left, and nobody else can be told.
+func WriteJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":{"message":"Internal error","code":"INTERNAL"}}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
