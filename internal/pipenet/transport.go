@@ -1,0 +1,128 @@
+// Package pipenet carries HTTP inside one process, without sockets: Transport
+// hands requests to a handler, for the two halves of the program that share a
+// process; Listen is a network of pipes, for tests in a synctest bubble.
+package pipenet
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"runtime/debug"
+	"sync"
+)
+
+// Transport is an http.RoundTripper that calls a handler directly, so that one
+// path through clients and handlers serves both one process and two. It is
+// meant for short exchanges: the answer is handed over when the handler has
+// returned. It is safe for concurrent use once Handler is set.
+type Transport struct {
+	// Handler answers every request, whatever its host.
+	Handler http.Handler
+	// Panicked is called with what a handler panicked with; nil drops it. The
+	// caller gets 500, as over a network it would get a broken connection.
+	Panicked func(value any, stack []byte)
+}
+
+// RoundTrip implements http.RoundTripper. If the request's context ends first,
+// it returns the cause at once and the handler, whose context ends too, is left
+// to return by itself.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteRequest != nil {
+		trace.WroteRequest(httptrace.WroteRequestInfo{}) // the handler has it all at once
+	}
+	in := serverRequest(r)
+	out := &recorder{header: make(http.Header)}
+	done := make(chan struct{})
+	go func() { // ends with the handler, which has the request's context
+		defer close(done)
+		defer t.recover(out)
+		t.Handler.ServeHTTP(out, in)
+		out.finish()
+	}()
+	select {
+	case <-done:
+		if r.Body != nil {
+			_ = r.Body.Close()
+		}
+		return out.response(r), nil
+	case <-r.Context().Done():
+		return nil, context.Cause(r.Context())
+	}
+}
+
+func (t *Transport) recover(out *recorder) {
+	value := recover()
+	if value == nil {
+		return
+	}
+	if t.Panicked != nil && value != http.ErrAbortHandler {
+		t.Panicked(value, debug.Stack())
+	}
+	out.fail()
+}
+
+// serverRequest is r as a server would see it.
+func serverRequest(r *http.Request) *http.Request {
+	in := r.Clone(r.Context())
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr = "in-process"
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	return in
+}
+
+// recorder is the ResponseWriter. Only the handler's goroutine writes to it; it
+// is read when that has ended.
+type recorder struct {
+	mu     sync.Mutex
+	header http.Header
+	sent   http.Header // as it was at WriteHeader
+	status int
+	body   bytes.Buffer
+}
+
+func (o *recorder) Header() http.Header { return o.header }
+
+func (o *recorder) WriteHeader(status int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writeHeader(status)
+}
+
+func (o *recorder) writeHeader(status int) {
+	if o.status == 0 {
+		o.status, o.sent = status, o.header.Clone()
+	}
+}
+
+func (o *recorder) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writeHeader(http.StatusOK)
+	return o.body.Write(p)
+}
+
+func (o *recorder) finish() { o.WriteHeader(http.StatusOK) }
+
+func (o *recorder) fail() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.status, o.sent = http.StatusInternalServerError, make(http.Header)
+	o.body.Reset()
+}
+
+func (o *recorder) response(r *http.Request) *http.Response {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return &http.Response{
+		StatusCode: o.status, Status: http.StatusText(o.status),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: o.sent, Body: io.NopCloser(&o.body), ContentLength: int64(o.body.Len()), Request: r,
+	}
+}

@@ -1,0 +1,121 @@
+package topic
+
+import (
+	"crypto/rand"
+	"hash/fnv"
+	"strconv"
+	"strings"
+)
+
+// A position is where a client stands in the one order of all events, as its
+// last event id says it.
+//
+// The id is opaque outside. Inside it is GENERATION-SEQ, both in base 36: the
+// generation is drawn when a hub is made, so that an id of another process is
+// recognised instead of being taken for a number of this one. While a stream
+// is given the past of topics that it joined late, the id is
+// GENERATION-SEQ.BEHIND.HASH[.HASH…]: everything up to SEQ, but of the topics
+// with these hashes only up to BEHIND.
+type position struct {
+	seq    uint64
+	behind uint64
+	late   []uint32 // hashes of the topics that stand at behind; nil for most ids
+}
+
+// maxLate bounds the hashes in one id; maxIDBytes follows from it.
+const (
+	maxLate    = 64
+	maxIDBytes = 16 + 2*14 + maxLate*8
+)
+
+// of is the position in one topic.
+func (p position) of(topic string) uint64 {
+	if len(p.late) > 0 {
+		h := hash32(topic)
+		for _, late := range p.late {
+			if late == h {
+				return p.behind
+			}
+		}
+	}
+	return p.seq
+}
+
+func hash32(topic string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(topic))
+	return h.Sum32()
+}
+
+// newGeneration draws 40 random bits.
+func newGeneration() string {
+	return strings.ToLower(rand.Text()[:8])
+}
+
+// appendID renders the plain id of seq.
+func appendID(dst []byte, generation string, seq uint64) []byte {
+	dst = append(dst, generation...)
+	dst = append(dst, '-')
+	return strconv.AppendUint(dst, seq, 36)
+}
+
+// appendLateID renders an id for a replay that runs behind the stream's cursor.
+// Without hashes the id is one that no hub can place.
+func appendLateID(dst []byte, generation string, p position) []byte {
+	if len(p.late) == 0 {
+		return append(append(dst, generation...), "-~"...)
+	}
+	dst = appendID(dst, generation, p.seq)
+	dst = append(dst, '.')
+	dst = strconv.AppendUint(dst, p.behind, 36)
+	for _, h := range p.late {
+		dst = append(dst, '.')
+		dst = strconv.AppendUint(dst, uint64(h), 36)
+	}
+	return dst
+}
+
+// parseID reads an id of this generation. What is not one — garbage, an id of
+// another process or of another server — is not ok.
+func parseID(id, generation string) (p position, ok bool) {
+	if len(id) > maxIDBytes {
+		return p, false
+	}
+	gen, rest, found := strings.Cut(id, "-")
+	if !found || gen != generation {
+		return p, false
+	}
+	head, late, composite := strings.Cut(rest, ".")
+	if p.seq, ok = parseNumber(head, 64); !ok || !composite {
+		return p, ok
+	}
+	behind, hashes, found := strings.Cut(late, ".")
+	if p.behind, ok = parseNumber(behind, 64); !ok || !found || p.behind > p.seq {
+		return position{}, false
+	}
+	for h := range strings.SplitSeq(hashes, ".") {
+		n, ok := parseNumber(h, 32)
+		if !ok || len(p.late) == maxLate {
+			return position{}, false
+		}
+		p.late = append(p.late, uint32(n))
+	}
+	return p, true
+}
+
+// parseNumber takes base 36 as appendID writes it and nothing else: no sign, no
+// upper case, no leading zero.
+func parseNumber(s string, bits int) (uint64, bool) {
+	if s == "" || s[0] == '+' || len(s) > 1 && s[0] == '0' || s != strings.ToLower(s) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 36, bits)
+	return n, err == nil
+}
+
+// cut splits an id into its generation and the rest.
+func cut(id string) (generation, rest string, ok bool) {
+	generation, rest, ok = strings.Cut(id, "-")
+	rest, _, _ = strings.Cut(rest, ".")
+	return generation, rest, ok
+}

@@ -1,0 +1,137 @@
+package topic
+
+import (
+	"time"
+
+	"sluice/internal/stream"
+)
+
+// event is one entry of a log. Its frame is the whole SSE block, id line first,
+// and is shared by every stream that is sent it.
+type event struct {
+	seq   uint64
+	at    int64 // unix nanoseconds
+	frame []byte
+	rest  int // where the block goes on after its id line
+}
+
+func (e event) live() stream.Frame   { return stream.Frame{Bytes: e.frame, Kind: stream.Live} }
+func (e event) replay() stream.Frame { return stream.Frame{Bytes: e.frame, Kind: stream.Replay} }
+
+// log is one topic. Everything in it is guarded by the hub's lock.
+type log struct {
+	name string
+	keep Retention
+
+	events []event // held, oldest first, from head on
+	head   int
+	bytes  int64 // of the frames held
+
+	appended uint64 // events ever
+	last     uint64 // position of the newest event ever, 0: none known
+	lastAt   int64
+	lost     uint64 // position of the newest event that is no longer held, 0: none
+	floor    uint64 // below it, it is not known whether there were events
+	closed   bool
+
+	subs []*subscription
+
+	heapAt     int   // place in the hub's expiry heap, -1: not there
+	expires    int64 // key in that heap
+	prev, next *log  // in the hub's list of logs that hold events
+}
+
+// subscription is one stream at one topic.
+type subscription struct {
+	log    *log
+	member *Member
+	at     int // index in log.subs
+}
+
+func (l *log) held() int { return len(l.events) - l.head }
+
+// after gives the events held whose position is above seq.
+func (l *log) after(seq uint64) []event {
+	held := l.events[l.head:]
+	if len(held) == 0 || held[0].seq > seq {
+		return held
+	}
+	low, high := 0, len(held) // held[low].seq <= seq; the first above it is in (low, high]
+	for high-low > 1 {
+		mid := int(uint(low+high) >> 1)
+		if held[mid].seq <= seq {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return held[high:]
+}
+
+// lostAfter reports whether events above seq existed, or may have, that are no
+// longer held.
+func (l *log) lostAfter(seq uint64) bool { return l.lost > seq || seq < l.floor }
+
+// push appends an event that is kept.
+func (l *log) push(e event) {
+	l.events = append(l.events, e)
+	l.bytes += int64(len(e.frame))
+}
+
+// pop drops the oldest event.
+func (l *log) pop() event {
+	e := l.events[l.head]
+	l.events[l.head] = event{}
+	l.head++
+	l.bytes -= int64(len(e.frame))
+	l.lost = e.seq
+	switch {
+	case l.head == len(l.events):
+		l.events, l.head = nil, 0
+	case l.head > 32 && l.head > len(l.events)/2:
+		n := copy(l.events, l.events[l.head:])
+		clear(l.events[n:])
+		l.events, l.head = l.events[:n], 0
+	}
+	return e
+}
+
+// due is when the oldest event expires; ok is false if it never does.
+func (l *log) due() (int64, bool) {
+	if l.keep.Age <= 0 || l.held() == 0 {
+		return 0, false
+	}
+	return l.events[l.head].at + int64(l.keep.Age), true
+}
+
+// over names the bound of its own that the log is beyond, if any.
+func (l *log) over(now time.Time) DropReason {
+	switch {
+	case l.held() == 0:
+		return ""
+	case l.held() > l.keep.Events:
+		return DropEvents
+	case l.keep.Bytes > 0 && l.bytes > l.keep.Bytes && l.held() > 1:
+		return DropBytes
+	}
+	if due, ok := l.due(); ok && now.UnixNano() >= due {
+		return DropAge
+	}
+	return ""
+}
+
+func (l *log) add(s *subscription) {
+	s.at = len(l.subs)
+	l.subs = append(l.subs, s)
+}
+
+func (l *log) remove(s *subscription) {
+	end := len(l.subs) - 1
+	l.subs[s.at] = l.subs[end]
+	l.subs[s.at].at = s.at
+	l.subs[end] = nil
+	l.subs = l.subs[:end]
+	if end == 0 {
+		l.subs = nil
+	}
+}

@@ -1,0 +1,135 @@
+package topic
+
+import (
+	"sluice/internal/stream"
+)
+
+// Member is a stream's place in the hub: its topics and its cursor. Everything
+// in it but the set-once fields is guarded by the hub's lock.
+type Member struct {
+	sink   Sink   // set once
+	resume string // set once: the client's last event id, "" if it sent none
+
+	subs   []*subscription
+	cursor uint64 // the highest position whose id was queued for the stream
+	had    bool   // was attached to some topic, be it one that is closed
+	opened bool   // its callback has been accepted
+	gone   bool
+}
+
+// NewMember makes the place of one stream. lastEventID is what the client sent.
+func NewMember(sink Sink, lastEventID string) *Member {
+	return &Member{sink: sink, resume: lastEventID}
+}
+
+// push queues a live event. A stream that has ended, or that is ended here for
+// being slow, leaves the hub by itself.
+func (m *Member) push(e event) {
+	if e.seq <= m.cursor {
+		return
+	}
+	if m.sink.Push(e.live()) == nil {
+		m.cursor = e.seq
+	}
+}
+
+// left takes s out of the member's list; the log's list is the caller's.
+func (m *Member) left(s *subscription) {
+	for i, own := range m.subs {
+		if own == s {
+			m.subs = append(m.subs[:i], m.subs[i+1:]...)
+			return
+		}
+	}
+}
+
+// follows tells whether the member is attached to l. A stream has few topics,
+// or many topics few streams: the shorter list is searched.
+func (m *Member) follows(l *log) bool {
+	if len(l.subs) < len(m.subs) {
+		for _, s := range l.subs {
+			if s.member == m {
+				return true
+			}
+		}
+		return false
+	}
+	for _, s := range m.subs {
+		if s.log == l {
+			return true
+		}
+	}
+	return false
+}
+
+// endIfDone ends an open stream that has had topics and has none left.
+func (m *Member) endIfDone() {
+	if m.opened && m.had && len(m.subs) == 0 {
+		m.sink.End(ended, nil)
+	}
+}
+
+// Open says that the stream's callback has been accepted: from now on the end
+// of its last topic ends it. finished is true for a client that has come back
+// with the last id of topics that are all closed: there is nothing for it, now
+// or ever, and it should be told not to return.
+func (h *Hub) Open(m *Member) (finished bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m.opened = true
+	done := m.had && len(m.subs) == 0
+	if _, ok := parseID(m.resume, h.generation); done && ok && !m.sink.HasEvents() {
+		return true
+	}
+	m.endIfDone()
+	return false
+}
+
+// Leave takes a stream out of all its topics. It may be called more than once.
+func (h *Hub) Leave(m *Member) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	m.gone = true
+	subs := m.subs
+	m.subs = nil
+	for _, s := range subs {
+		s.log.remove(s)
+		h.release(s.log)
+	}
+}
+
+// Detach takes a stream out of some topics. Topics it is not at are ignored.
+func (h *Hub) Detach(m *Member, topics []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, name := range topics {
+		l, ok := h.topics[name]
+		if !ok {
+			continue
+		}
+		for _, s := range m.subs {
+			if s.log == l {
+				m.left(s)
+				l.remove(s)
+				h.release(l)
+				break
+			}
+		}
+	}
+}
+
+// Topics lists what a stream follows, in the order in which it was attached.
+func (h *Hub) Topics(m *Member) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	names := make([]string, len(m.subs))
+	for i, s := range m.subs {
+		names[i] = s.log.name
+	}
+	return names
+}
+
+// Direct queues a frame that belongs to no topic, in order with the rest.
+func (h *Hub) Direct(m *Member, block []byte) error {
+	return m.sink.Push(stream.Frame{Bytes: block, Kind: stream.Direct})
+}

@@ -1,0 +1,148 @@
+package topic
+
+import (
+	"time"
+
+	"sluice/internal/stream"
+	"sluice/internal/wire"
+	"sluice/sse"
+)
+
+// Publication is what is appended to a topic.
+type Publication struct {
+	Topic    string
+	HasEvent bool // without an event only Close counts
+	Name     string
+	Data     string
+	Close    bool   // no event comes after this one
+	Key      string // makes a repeat within KeyLife return the first answer; "" for none
+}
+
+// Receipt answers a publication.
+type Receipt struct {
+	ID        string // of the event; "" if nothing was appended
+	Receivers int    // streams it was queued for
+}
+
+// headroom is where the id line of a frame goes: the frame is encoded before
+// the event has a position, so that no encoding happens under the lock.
+const headroom = len("id: ") + 8 + len("-") + 13 + len("\n")
+
+// Publish appends an event to a topic and queues it for the topic's streams.
+// When it returns, the event is in the log; no stream is waited for. It returns
+// ErrClosed, ErrTooManyTopics, or an error of the event's name.
+func (h *Hub) Publish(p Publication) (Receipt, error) {
+	block, err := encode(p)
+	if err != nil {
+		return Receipt{}, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if p.Key != "" {
+		if r, ok := h.keys.find(p.Topic, p.Key, now); ok {
+			return Receipt{ID: h.id(r.seq), Receivers: r.receivers}, nil
+		}
+	}
+	l, err := h.open(p.Topic)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if l.closed {
+		return Receipt{}, ErrClosed
+	}
+	if !p.HasEvent && !p.Close {
+		defer h.release(l)
+		return Receipt{Receivers: len(l.subs)}, nil
+	}
+	r := h.append(l, block, now)
+	if p.Key != "" {
+		h.keys.add(p.Topic, p.Key, record{seq: l.last, receivers: r.Receivers}, now)
+	}
+	if p.Close {
+		h.finish(l)
+	}
+	return r, nil
+}
+
+// encode makes the block with room for its id line in front. A close without
+// an event is a block that has an id and dispatches nothing.
+func encode(p Publication) ([]byte, error) {
+	block := make([]byte, headroom, headroom+len(p.Name)+len(p.Data)+32)
+	if !p.HasEvent {
+		return append(block, '\n'), nil
+	}
+	return sse.Append(block, sse.Event{Name: p.Name, Data: p.Data})
+}
+
+// append gives the event its position, keeps it, and queues it for the streams.
+func (h *Hub) append(l *log, block []byte, now time.Time) Receipt {
+	h.seq++
+	h.published++
+	e := h.stamp(block, h.seq, now)
+	l.appended++
+	l.last, l.lastAt = e.seq, e.at
+	if l.keep.Events > 0 {
+		l.push(e)
+		h.bytes += int64(len(e.frame))
+		h.events++
+		h.recent.touch(l)
+		h.trim(l, now)
+		h.expiry.update(l)
+	} else {
+		l.lost = e.seq
+	}
+	for _, s := range l.subs {
+		s.member.push(e)
+	}
+	return Receipt{ID: h.id(e.seq), Receivers: len(l.subs)}
+}
+
+// stamp writes the id line in front of the block, into its headroom.
+func (h *Hub) stamp(block []byte, seq uint64, now time.Time) event {
+	var line [headroom]byte
+	id := append(appendID(append(line[:0], "id: "...), h.generation, seq), '\n')
+	start := headroom - len(id)
+	copy(block[start:], id)
+	frame := block[start:len(block):len(block)]
+	return event{seq: seq, at: now.UnixNano(), frame: frame, rest: len(id)}
+}
+
+func (h *Hub) id(seq uint64) string { return string(appendID(nil, h.generation, seq)) }
+
+// finish closes a log. Its streams leave it, and those that have no other topic
+// end once they have had their last event.
+func (h *Hub) finish(l *log) {
+	l.closed = true
+	subs := l.subs
+	l.subs = nil
+	for _, s := range subs {
+		s.member.left(s)
+		s.member.endIfDone()
+	}
+	h.release(l) // a topic that keeps nothing is not kept
+}
+
+// Delete forgets a topic and its events. Streams at it are treated as if it had
+// been closed. It returns ErrNotFound if there is no such topic.
+func (h *Hub) Delete(topic string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l, ok := h.topics[topic]
+	if !ok {
+		return ErrNotFound
+	}
+	h.empty(l, DropDeleted)
+	h.finish(l)
+	return nil
+}
+
+// ended is why a stream ends whose last topic is closed.
+var ended = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicClosed}
+
+// idBlock is a block with an id and no event: a client that drops before its
+// first event resumes from there.
+func (h *Hub) idBlock(seq uint64) stream.Frame {
+	block, _ := sse.AppendID(nil, h.id(seq)) // our own id has no CR, LF or NUL
+	return stream.Frame{Bytes: block, Kind: stream.Control}
+}

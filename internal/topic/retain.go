@@ -1,0 +1,173 @@
+package topic
+
+import (
+	"container/heap"
+	"context"
+	"time"
+)
+
+// DropReason names the bound that made an event leave its log.
+type DropReason string
+
+// The reasons.
+const (
+	DropEvents  DropReason = "events"  // the namespace's count
+	DropBytes   DropReason = "bytes"   // the namespace's bytes
+	DropAge     DropReason = "age"     // the namespace's age
+	DropMemory  DropReason = "memory"  // Options.MaxBytes, over all topics
+	DropDeleted DropReason = "deleted" // the topic was deleted
+)
+
+// DropReasons lists them all.
+func DropReasons() []DropReason {
+	return []DropReason{DropEvents, DropBytes, DropAge, DropMemory, DropDeleted}
+}
+
+// trim applies the bounds after an append to l.
+func (h *Hub) trim(l *log, now time.Time) {
+	for why := l.over(now); why != ""; why = l.over(now) {
+		h.drop(l, why)
+	}
+	for h.bytes > h.opts.MaxBytes && h.events > 1 {
+		// The log that was appended to last gives last.
+		oldest := h.recent.front()
+		h.drop(oldest, DropMemory)
+		if oldest.held() == 0 {
+			h.expiry.remove(oldest)
+			h.release(oldest)
+		}
+	}
+}
+
+// drop lets go of the oldest event of l.
+func (h *Hub) drop(l *log, why DropReason) {
+	e := l.pop()
+	h.bytes -= int64(len(e.frame))
+	h.events--
+	h.dropped[why]++
+	if l.held() == 0 {
+		h.recent.remove(l)
+	}
+}
+
+// empty drops all that l holds.
+func (h *Hub) empty(l *log, why DropReason) {
+	for l.held() > 0 {
+		h.drop(l, why)
+	}
+}
+
+// maxPause bounds how long an event may outlive its age when its log is quiet.
+const maxPause = time.Second
+
+// Run drops events as they reach their age, until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	tick := time.NewTicker(maxPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			for h.expire(now) {
+			}
+		}
+	}
+}
+
+// expireStep bounds the logs that are looked at under one hold of the lock.
+const expireStep = 256
+
+// expire drops what is too old, and reports whether there may be more.
+func (h *Hub) expire(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keys.expire(now)
+	for range expireStep {
+		if len(h.expiry) == 0 || h.expiry[0].expires > now.UnixNano() {
+			return false
+		}
+		l := h.expiry[0]
+		for l.over(now) == DropAge {
+			h.drop(l, DropAge)
+		}
+		h.expiry.update(l)
+		h.release(l)
+	}
+	return true
+}
+
+// expiryHeap orders logs by when their oldest event expires. A key may be
+// early, when the event it was made for has been dropped for another reason;
+// expire then finds nothing and corrects it.
+type expiryHeap []*log
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].expires < h[j].expires }
+func (h expiryHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].heapAt, h[j].heapAt = i, j
+}
+
+// Push implements heap.Interface.
+func (h *expiryHeap) Push(x any) {
+	l := x.(*log)
+	l.heapAt = len(*h)
+	*h = append(*h, l)
+}
+
+// Pop implements heap.Interface.
+func (h *expiryHeap) Pop() any {
+	old := *h
+	l := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	l.heapAt = -1
+	return l
+}
+
+// update puts l where its oldest event belongs. A log that is in the heap with
+// an early key stays there: appends then cost nothing.
+func (h *expiryHeap) update(l *log) {
+	due, ok := l.due()
+	switch {
+	case !ok:
+		h.remove(l)
+	case l.heapAt < 0:
+		l.expires = due
+		heap.Push(h, l)
+	case l.expires <= time.Now().UnixNano():
+		l.expires = due
+		heap.Fix(h, l.heapAt)
+	}
+}
+
+func (h *expiryHeap) remove(l *log) {
+	if l.heapAt >= 0 {
+		heap.Remove(h, l.heapAt)
+	}
+}
+
+// list is the hub's list of logs that hold events, least recently appended
+// first. It is linked through the logs, so moving one costs no memory.
+type list struct{ root log }
+
+func (l *list) init() { l.root.prev, l.root.next = &l.root, &l.root }
+
+func (l *list) front() *log { return l.root.next }
+
+func (l *list) touch(t *log) {
+	if t.next != nil {
+		l.remove(t)
+	}
+	last := l.root.prev
+	last.next, t.prev, t.next, l.root.prev = t, last, &l.root, t
+}
+
+func (l *list) remove(t *log) {
+	if t.next == nil {
+		return
+	}
+	t.prev.next, t.next.prev = t.next, t.prev
+	t.prev, t.next = nil, nil
+}

@@ -1,0 +1,155 @@
+// Package topic keeps the ordered logs that streams read from.
+//
+// A topic is a named log of events. All topics of a [Hub] share one order: each
+// event has a position in it, and that position is its id, so that one id
+// resumes every topic of a stream. Live delivery and replay are one thing: a
+// stream is sent everything in its topics after its cursor, in order, once.
+//
+// Everything happens under one short lock: a publish takes its position, enters
+// its log and the queues of its streams in one step, and so does an attach with
+// all that it replays. No I/O happens there: a queue takes a pointer to a frame
+// that was encoded before, and each stream writes by itself.
+package topic
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"sluice/internal/stream"
+	"sluice/internal/wire"
+)
+
+// Replay says what a stream without a last event id is given of a topic's past.
+type Replay string
+
+// The kinds of replay.
+const (
+	ReplayAll  Replay = "all"  // all of it; a reset first if some is no longer held
+	ReplayLast Replay = "last" // the newest event: the topic is a value, older events are superseded
+	ReplayNone Replay = "none"
+)
+
+// Retention is how much of a topic is kept. Whatever bound is reached first
+// drops the oldest events.
+type Retention struct {
+	Events int           // 0: nothing is kept, live delivery only
+	Bytes  int64         // of encoded events; 0: no bound of its own
+	Age    time.Duration // 0: no bound
+	Replay Replay
+}
+
+// Options configure a Hub.
+type Options struct {
+	Namespaces map[string]Retention // by the part of the name before the first colon
+	Default    Retention            // of all other namespaces
+	MaxTopics  int                  // default 1,000,000: more are refused
+	MaxBytes   int64                // of all logs together, default 256 MiB: the least recently used log gives
+	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
+	Log        *slog.Logger         // default: none
+}
+
+// Sink is a stream as the hub sees it. The methods are called under the hub's
+// lock and must not block or call back.
+type Sink interface {
+	Push(f stream.Frame) error
+	PushAll(frames []stream.Frame) error
+	End(why wire.Ending, farewell []byte) bool
+	HasEvents() bool
+}
+
+// Bounds that need no configuration.
+const (
+	// MaxTopicsPerStream bounds what one stream may follow.
+	MaxTopicsPerStream = 10_000
+	// maxTombstones is how many removed topics are remembered one by one.
+	maxTombstones = 65_536
+)
+
+// What the methods of Hub return. All are *wire.Error, ready for a caller.
+var (
+	ErrClosed = wire.Errorf(http.StatusConflict, wire.CodeTopicClosed,
+		"Topic is closed: its last event has been sent; use another topic, or delete this one first")
+	ErrNotFound      = wire.Errorf(http.StatusNotFound, wire.CodeTopicNotFound, "Topic not found")
+	ErrTooManyTopics = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeTooManyTopics,
+		Message: "Too many topics: raise --max-topics, or wait for unused ones to expire", RetryAfter: 5 * time.Second}
+	ErrTooManyForStream = wire.Errorf(http.StatusServiceUnavailable, wire.CodeTooManyTopics,
+		"Too many topics on one stream: 10000 is the most")
+	ErrGone = wire.Errorf(http.StatusNotFound, wire.CodeTokenNotFound, "Token not found")
+	ErrFrom = wire.Errorf(http.StatusBadRequest, wire.CodeFrom,
+		"Invalid request: from must be \"earliest\", \"latest\" or an event id")
+)
+
+// Hub holds all topics of a process. Make it with New; all methods may be
+// called concurrently.
+type Hub struct {
+	opts       Options // set once
+	generation string  // set once
+
+	mu        sync.Mutex
+	seq       uint64          // guarded by mu, like all below: position of the newest event
+	topics    map[string]*log // all that have events or streams
+	recent    list            // topics that hold events, least recently appended first
+	expiry    expiryHeap      // topics by when their oldest event expires
+	bytes     int64           // of all logs
+	events    int             // held in all logs
+	keys      keyring
+	tombs     tombstones
+	dropped   map[DropReason]uint64
+	published uint64
+	resets    uint64
+}
+
+// New makes an empty hub.
+func New(opts Options) *Hub {
+	opts.MaxTopics = cmp.Or(opts.MaxTopics, 1_000_000)
+	opts.MaxBytes = cmp.Or(opts.MaxBytes, 256<<20)
+	opts.MaxKeys = cmp.Or(opts.MaxKeys, 1_000_000)
+	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	h := &Hub{
+		opts:       opts,
+		generation: newGeneration(),
+		topics:     make(map[string]*log),
+		dropped:    make(map[DropReason]uint64),
+	}
+	h.recent.init()
+	h.keys.init(opts.MaxKeys)
+	h.tombs.init()
+	return h
+}
+
+func (h *Hub) retention(topic string) Retention {
+	if r, ok := h.opts.Namespaces[wire.Namespace(topic)]; ok {
+		return r
+	}
+	return h.opts.Default
+}
+
+// open gives the log of a topic and makes it if there is none.
+func (h *Hub) open(topic string) (*log, error) {
+	if l, ok := h.topics[topic]; ok {
+		return l, nil
+	}
+	if len(h.topics) >= h.opts.MaxTopics {
+		return nil, ErrTooManyTopics
+	}
+	l := &log{name: topic, keep: h.retention(topic), heapAt: -1}
+	l.last, l.floor = h.tombs.recall(topic)
+	l.lost = l.last
+	h.topics[topic] = l
+	return l, nil
+}
+
+// release forgets a log that nobody needs any more: no events, no streams. What
+// was in it is remembered as gone, so that a client that comes back from before
+// is told so.
+func (h *Hub) release(l *log) {
+	if l.held() > 0 || len(l.subs) > 0 || h.topics[l.name] != l {
+		return
+	}
+	delete(h.topics, l.name)
+	h.expiry.remove(l)
+	h.tombs.bury(l.name, l.last)
+}
