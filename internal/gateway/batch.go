@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"sluice/internal/wire"
+)
+
+// maxBatchLines bounds the messages of one request.
+const maxBatchLines = 10_000
+
+var errManyLines = wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
+	"Too many lines: 10000 messages are the most for one request")
+
+// sendBatch takes one message a line and answers one line for each, in order. A
+// bad line spoils only itself. What ends the batch early — too many bytes or
+// lines, a broken connection — has the last answer line to itself; the messages
+// before it have been taken.
+func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
+	body, err := openBody(w, r, g.opts.MaxBatch)
+	if err != nil {
+		g.metrics.sent("", err)
+		wire.WriteError(w, err)
+		return
+	}
+	var answers bytes.Buffer
+	out := json.NewEncoder(&answers)
+	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody)}
+	for n := 0; ; n++ {
+		line, err := lines.next()
+		if err == nil && n == maxBatchLines {
+			err = errManyLines
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		var answer wire.SendAnswer
+		if err == nil {
+			answer, err = g.deliver(line)
+		} else {
+			g.metrics.sent("", err)
+		}
+		_ = out.Encode(batchAnswer(answer, err)) // into memory
+		if err != nil && lines.over || errors.Is(err, errManyLines) {
+			break
+		}
+	}
+	w.Header().Set("Content-Type", typeNDJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(answers.Bytes())
+}
+
+func batchAnswer(answer wire.SendAnswer, err error) wire.SendAnswer {
+	if err != nil {
+		e := wire.ErrorOf(err)
+		return wire.SendAnswer{Code: e.Status, Error: e}
+	}
+	answer.Code = http.StatusOK
+	return answer
+}
+
+// lineReader reads lines of at most most bytes; blank ones are passed over.
+type lineReader struct {
+	in   *bufio.Reader
+	most int
+	line []byte
+	over bool // nothing more can be read
+}
+
+// next gives the next line, valid until the call after. A line that is too long
+// is skipped and gives errTooLarge; the end of the body gives io.EOF.
+func (l *lineReader) next() ([]byte, error) {
+	for {
+		l.line = l.line[:0]
+		long := false
+		var err error
+		for more := true; more; {
+			var part []byte
+			part, err = l.in.ReadSlice('\n')
+			more = errors.Is(err, bufio.ErrBufferFull)
+			if long = long || len(l.line)+len(part) > l.most+1; !long {
+				l.line = append(l.line, part...)
+			}
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			l.over = true
+			return nil, bodyError(err)
+		}
+		line := bytes.TrimSpace(l.line)
+		switch {
+		case long:
+			return nil, errTooLarge
+		case len(line) > 0:
+			return line, nil
+		case err != nil:
+			return nil, io.EOF
+		}
+	}
+}

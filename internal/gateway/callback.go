@@ -1,0 +1,152 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/wire"
+)
+
+const (
+	// callbackPatience is how long a callback goes on after those who wait for
+	// it have given up: its answer still tells whether a disconnect is due.
+	callbackPatience = 30 * time.Second
+	// maxLate bounds connect callbacks that go on without anybody waiting.
+	maxLate = 1024
+	// maxAnswer is how much of an answer's body is read before its connection
+	// is given up. What it says is not looked at.
+	maxAnswer = 64 << 10
+)
+
+// answer is what became of one callback.
+type answer struct {
+	status     int    // 0: none came
+	retryAfter string // header of the answer
+	err        error  // why no status came
+	sent       bool   // the request went out whole: the backend may have acted on it
+}
+
+// accepted says that the backend took the callback.
+func (a answer) accepted() bool { return a.status >= 200 && a.status < 300 }
+
+// maybe says that nobody knows: the request went out and no status came back.
+func (a answer) maybe() bool { return a.status == 0 && a.sent }
+
+// caller does callbacks over a pool of connections.
+type caller struct {
+	url     string
+	secret  []byte
+	rt      http.RoundTripper
+	timeout time.Duration
+	slots   chan struct{} // size CallbackConcurrency: connect callbacks that are waited for
+	late    chan struct{} // size maxLate: those nobody waits for any more
+	metrics *metrics
+}
+
+func newCaller(o Options, m *metrics) *caller {
+	return &caller{
+		url: o.CallbackURL, secret: []byte(o.CallbackSecret), rt: o.Transport, timeout: o.CallbackTimeout,
+		slots: make(chan struct{}, o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
+	}
+}
+
+// pooledTransport is what callbacks use over the network.
+func pooledTransport(conns int) *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		MaxIdleConnsPerHost:   conns,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   5 * time.Second,
+		DisableCompression:    true,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// connect does a connect callback. It waits for one of the slots as long as a
+// client would wait, and gives the slot back when the client no longer does,
+// though the call may go on: a backend that hangs must not hold up others.
+func (c *caller) connect(ctx context.Context, body wire.Callback) answer {
+	wait := time.NewTimer(c.timeout)
+	defer wait.Stop()
+	begin := time.Now()
+	select {
+	case c.slots <- struct{}{}:
+	case <-wait.C:
+		return answer{err: errNoSlot}
+	case <-ctx.Done():
+		return answer{err: context.Cause(ctx)}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout+callbackPatience-time.Since(begin), errNoAnswer)
+	defer cancel()
+	finished, moved := make(chan struct{}), make(chan struct{})
+	go func() { // ends with this function, which waits for it
+		defer close(moved)
+		select {
+		case <-finished:
+			<-c.slots
+			return
+		case <-wait.C:
+		}
+		<-c.slots
+		select {
+		case c.late <- struct{}{}:
+			<-finished
+			<-c.late
+		default:
+			cancel()
+		}
+	}()
+	a := c.call(ctx, body)
+	close(finished)
+	<-moved
+	return a
+}
+
+var (
+	errNoSlot   = errors.New("too many callbacks are waiting for the backend (--callback-concurrency)")
+	errNoAnswer = errors.New("no answer in time")
+)
+
+// call posts one callback and gives its status. It follows no redirects and
+// reads the body only to keep the connection.
+func (c *caller) call(ctx context.Context, body wire.Callback) answer {
+	begin := time.Now()
+	a := c.post(ctx, body)
+	c.metrics.callback(body.Action, a, time.Since(begin))
+	return a
+}
+
+func (c *caller) post(ctx context.Context, body wire.Callback) (a answer) {
+	payload, err := json.Marshal(body)
+	if err != nil {
+		return answer{err: err}
+	}
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
+	})
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(payload))
+	if err != nil {
+		return answer{err: err}
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "sluice")
+	if len(c.secret) > 0 {
+		r.Header.Set(wire.SignatureHeader, wire.Sign(c.secret, payload, time.Now()))
+	}
+	response, err := c.rt.RoundTrip(r)
+	if err != nil {
+		return answer{err: err, sent: sent.Load()}
+	}
+	defer response.Body.Close()
+	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
+	return answer{status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"), sent: true}
+}

@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"sluice/internal/wire"
+	"sluice/sse"
+)
+
+// waves is how many groups streams are ended in, over the time of a drain.
+const waves = 10
+
+// StopReady makes readiness fail, so that balancers look elsewhere; streams go
+// on being opened and served.
+func (g *Gateway) StopReady() { g.notReady.Store(true) }
+
+// Drain ends all streams, in waves spread over d, each with a retry field of
+// its own so that the clients do not come back together. From its begin on, a
+// client that opens a stream is asked to come again. It returns when all
+// streams have had their end, or with ctx, and then cuts those that are left.
+func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
+	g.StopReady()
+	g.draining.Store(true)
+	all := func(*conn) bool { return true }
+	conns := g.table.all(all)
+	g.opts.Log.Info("ending streams", "count", len(conns), "over", d)
+	size := max(1, (len(conns)+waves-1)/waves)
+	for len(conns) > 0 {
+		wave := conns[:min(size, len(conns))]
+		conns = conns[len(wave):]
+		for _, c := range wave {
+			endForDrain(c)
+		}
+		if len(conns) > 0 && !sleep(ctx, d/waves) {
+			break
+		}
+	}
+	for {
+		left := g.table.all(all)
+		if len(left) == 0 {
+			return
+		}
+		for _, c := range left {
+			endForDrain(c) // those that came in while the door was closing
+		}
+		if !sleep(ctx, 20*time.Millisecond) {
+			for _, c := range left {
+				c.stream.Abort(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain})
+			}
+			g.opts.Log.Warn("cut streams that did not take their end in time", "count", len(left))
+			return
+		}
+	}
+}
+
+func endForDrain(c *conn) {
+	c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain}, sse.AppendRetry(nil, jitter(comeBack)))
+}
+
+// sleep waits for d and reports whether ctx was still alive then.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

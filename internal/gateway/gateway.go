@@ -1,0 +1,117 @@
+// Package gateway holds SSE streams for a backend.
+//
+// A client opens a stream; the gateway gives it a token, asks the backend with
+// a callback whether it may stay, and from then on writes to it what is sent to
+// its token or to the topics it is subscribed to. When the stream ends, the
+// backend is told once. The gateway never interprets what a callback answers
+// beyond its status: data goes one way only.
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sluice/internal/stream"
+	"sluice/internal/topic"
+)
+
+// Options configure a Gateway. The zero value of a field stands for its default.
+type Options struct {
+	Topics *topic.Hub   // required
+	Log    *slog.Logger // default: none
+
+	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
+	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections
+	CallbackSecret      string            // signs callbacks
+	CallbackTimeout     time.Duration     // default 5s: until the status of a connect callback
+	CallbackConcurrency int               // default 64 connect callbacks at once
+	CallbackQueue       int               // default 65536 disconnects waiting for the backend
+	CallbackRetention   time.Duration     // default 1h: how long a disconnect is retried
+
+	Heartbeat     time.Duration // default 15s
+	Retry         time.Duration // of the retry field at open; 0 sends none
+	RetryableFail bool          // 5xx and 429 of the backend become an empty stream with a retry field
+	MaxPending    int64         // default 1 MiB of frames waiting for one stream
+	WriteTimeout  time.Duration // default 30s
+	MaxConns      int           // default 15000 streams
+	MaxAge        time.Duration // of a stream; 0: no bound
+	CORSOrigins   []string      // allowed origins, "*" for all
+
+	MaxBody        int64  // default 1 MiB: one message
+	MaxBatch       int64  // default 16 MiB: all messages of one request
+	InternalSecret string // bearer token of the internal routes; "" leaves them open
+}
+
+func (o Options) withDefaults() Options {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	o.CallbackTimeout = cmp.Or(o.CallbackTimeout, 5*time.Second)
+	o.CallbackConcurrency = cmp.Or(o.CallbackConcurrency, 64)
+	o.CallbackQueue = cmp.Or(o.CallbackQueue, 65536)
+	o.CallbackRetention = cmp.Or(o.CallbackRetention, time.Hour)
+	o.Heartbeat = cmp.Or(o.Heartbeat, 15*time.Second)
+	o.MaxPending = cmp.Or(o.MaxPending, 1<<20)
+	o.WriteTimeout = cmp.Or(o.WriteTimeout, 30*time.Second)
+	o.MaxConns = cmp.Or(o.MaxConns, 15000)
+	o.MaxBody = cmp.Or(o.MaxBody, 1<<20)
+	o.MaxBatch = cmp.Or(o.MaxBatch, 16<<20)
+	if o.Transport == nil {
+		o.Transport = pooledTransport(o.CallbackConcurrency)
+	}
+	return o
+}
+
+// Gateway holds the streams of one process. Make it with New, mount Public and
+// Internal, and call Run; all methods may be called concurrently.
+type Gateway struct {
+	opts        Options // set once
+	id          string  // set once: of this process, in callbacks
+	streamOpts  stream.Options
+	callbacks   *caller
+	disconnects *disconnects
+	table       table
+	metrics     *metrics
+
+	draining atomic.Bool
+	notReady atomic.Bool
+	handlers sync.WaitGroup // connect callbacks that are out
+}
+
+// New makes a gateway.
+func New(opts Options) *Gateway {
+	opts = opts.withDefaults()
+	g := &Gateway{opts: opts, id: newToken()[:8], metrics: newMetrics()}
+	g.streamOpts = stream.Options{WriteTimeout: opts.WriteTimeout, Heartbeat: opts.Heartbeat, Observer: g.metrics}
+	g.callbacks = newCaller(opts, g.metrics)
+	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics)
+	g.table.init()
+	g.metrics.watch(g)
+	return g
+}
+
+// Run delivers disconnect callbacks and expires topics until ctx ends; then it
+// waits for connect callbacks that are out and delivers what disconnects are
+// left, for a few seconds at most.
+func (g *Gateway) Run(ctx context.Context) error {
+	var run errgroup.Group
+	run.Go(func() error { return g.opts.Topics.Run(ctx) })
+	run.Go(func() error {
+		return g.disconnects.run(ctx, g.handlers.Wait)
+	})
+	return run.Wait()
+}
+
+// newToken makes 128 random bits, URL-safe.
+func newToken() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}

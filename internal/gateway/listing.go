@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+// Pages of listings.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// page reads ?limit=.
+func page(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxPage {
+		return 0, wire.Errorf(http.StatusBadRequest, wire.CodeParameter, "Invalid limit: give a number from 1 to 1000")
+	}
+	return n, nil
+}
+
+// answerOr writes what a listing found, or the error.
+func answerOr(w http.ResponseWriter, err error, found any) {
+	if err != nil {
+		wire.WriteError(w, err)
+		return
+	}
+	wire.WriteJSON(w, http.StatusOK, found)
+}
+
+// listStreams is GET /internal/streams?topic=&limit=&after=, oldest first.
+func (g *Gateway) listStreams(w http.ResponseWriter, r *http.Request) {
+	found, err := g.pageOfStreams(r)
+	answerOr(w, err, found)
+}
+
+func (g *Gateway) pageOfStreams(r *http.Request) (wire.StreamPage, error) {
+	limit, err := page(r)
+	if err != nil {
+		return wire.StreamPage{}, err
+	}
+	var after uint64
+	if text := r.URL.Query().Get("after"); text != "" {
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return wire.StreamPage{}, wire.Errorf(http.StatusBadRequest, wire.CodeParameter,
+				"Invalid after: give the next of the page before")
+		}
+	}
+	conns, err := g.streamsOf(r.URL.Query().Get("topic"), after)
+	if err != nil {
+		return wire.StreamPage{}, err
+	}
+	found := wire.StreamPage{Streams: []wire.StreamInfo{}}
+	if len(conns) > limit {
+		conns = conns[:limit]
+		found.Next = strconv.FormatUint(conns[limit-1].sequence, 10)
+	}
+	for _, c := range conns {
+		found.Streams = append(found.Streams, c.info(g.opts.Topics))
+	}
+	return found, nil
+}
+
+// streamsOf gives the streams of a topic, or all, whose sequence is above after.
+func (g *Gateway) streamsOf(name string, after uint64) ([]*conn, error) {
+	if name == "" {
+		return g.table.all(func(c *conn) bool { return c.sequence > after }), nil
+	}
+	members, err := g.opts.Topics.Members(name)
+	if err != nil {
+		return nil, nil // nobody is at a topic that does not exist
+	}
+	at := make(map[*topic.Member]bool, len(members))
+	for _, m := range members {
+		at[m] = true
+	}
+	return g.table.all(func(c *conn) bool { return c.sequence > after && at[c.member] }), nil
+}
+
+// showStream is GET /internal/streams/{token}.
+func (g *Gateway) showStream(w http.ResponseWriter, r *http.Request) {
+	c := g.table.find(r.PathValue("token"))
+	if c == nil {
+		wire.WriteError(w, errNoToken)
+		return
+	}
+	wire.WriteJSON(w, http.StatusOK, c.info(g.opts.Topics))
+}
+
+// closeStream is DELETE /internal/streams/{token}?detail=: it ends a stream
+// after what is queued for it.
+func (g *Gateway) closeStream(w http.ResponseWriter, r *http.Request) {
+	detail := wire.Detail(cmp.Or(r.URL.Query().Get("detail"), string(wire.DetailClosed)))
+	if !slices.Contains([]wire.Detail{wire.DetailClosed, wire.DetailReplaced}, detail) {
+		wire.WriteError(w, wire.Errorf(http.StatusBadRequest, wire.CodeParameter, "Invalid detail: give closed or replaced"))
+		return
+	}
+	c := g.table.find(r.PathValue("token"))
+	if c == nil || !c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: detail}, nil) {
+		wire.WriteError(w, errNoToken)
+		return
+	}
+	wire.WriteJSON(w, http.StatusOK, wire.SendAnswer{Status: wire.StatusOK})
+}
+
+// listTopics is GET /internal/topics?prefix=&open=&limit=&after=, by name.
+func (g *Gateway) listTopics(w http.ResponseWriter, r *http.Request) {
+	limit, err := page(r)
+	if err != nil {
+		wire.WriteError(w, err)
+		return
+	}
+	q := r.URL.Query()
+	infos, more := g.opts.Topics.List(topic.Filter{
+		Prefix: q.Get("prefix"), Open: q.Get("open") == "true", After: q.Get("after"), Limit: limit,
+	})
+	found := wire.TopicPage{Topics: infos}
+	if more {
+		found.Next = infos[len(infos)-1].Topic
+	}
+	wire.WriteJSON(w, http.StatusOK, found)
+}
+
+// showTopic is GET /internal/topics/{topic}.
+func (g *Gateway) showTopic(w http.ResponseWriter, r *http.Request) {
+	info, err := g.opts.Topics.Info(r.PathValue("topic"))
+	answerOr(w, err, info)
+}
+
+// deleteTopic is DELETE /internal/topics/{topic}: it forgets a topic's events
+// and its end, so that the name can be used again.
+func (g *Gateway) deleteTopic(w http.ResponseWriter, r *http.Request) {
+	err := g.opts.Topics.Delete(r.PathValue("topic"))
+	answerOr(w, err, wire.SendAnswer{Status: wire.StatusOK})
+}
+
+// listEvents is GET /internal/topics/{topic}/events?limit=&after=, oldest first.
+func (g *Gateway) listEvents(w http.ResponseWriter, r *http.Request) {
+	limit, err := page(r)
+	if err != nil {
+		wire.WriteError(w, err)
+		return
+	}
+	events, more, err := g.opts.Topics.Events(r.PathValue("topic"), r.URL.Query().Get("after"), limit)
+	found := wire.EventPage{Events: events}
+	if more {
+		found.Next = events[len(events)-1].ID
+	}
+	answerOr(w, err, found)
+}

@@ -1,0 +1,144 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+// metrics are what GET /metrics shows of the gateway. Gauges are read from the
+// thing itself at each scrape, so they cannot drift from it.
+type metrics struct {
+	registry *prometheus.Registry
+
+	streamsEnded       *prometheus.CounterVec
+	streamsRefused     *prometheus.CounterVec
+	callbacks          *prometheus.CounterVec
+	callbackSeconds    *prometheus.HistogramVec
+	disconnectsDropped *prometheus.CounterVec
+	sends              *prometheus.CounterVec
+	deliveries         prometheus.Counter
+	deliveredBytes     prometheus.Counter
+	heartbeats         prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		streamsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_streams_ended_total",
+			Help: "Streams that ended, by reason and detail."}, []string{"reason", "detail"}),
+		streamsRefused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_streams_refused_total",
+			Help: "Streams that were not opened, by error code."}, []string{"code"}),
+		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_callbacks_total",
+			Help: "Callbacks by action and status; status is \"none\" where no answer came."}, []string{"action", "status"}),
+		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_callback_seconds",
+			Help: "Time until a callback was answered.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 10)}, []string{"action"}),
+		disconnectsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_disconnects_dropped_total",
+			Help: "Disconnect callbacks given up: queue_full, too_old, refused or stopped."}, []string{"why"}),
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_sends_total",
+			Help: "Messages of /internal/send by target and outcome."}, []string{"target", "code"}),
+		deliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_deliveries_total",
+			Help: "Events written to streams."}),
+		deliveredBytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_delivered_bytes_total",
+			Help: "Bytes of events written to streams."}),
+		heartbeats: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_heartbeats_total",
+			Help: "Heartbeat comments written to streams."}),
+	}
+	m.registry.MustRegister(m.streamsEnded, m.streamsRefused, m.callbacks, m.callbackSeconds, m.disconnectsDropped,
+		m.sends, m.deliveries, m.deliveredBytes, m.heartbeats,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, e := range wire.Endings() {
+		m.streamsEnded.WithLabelValues(string(e.Reason), string(e.Detail))
+	}
+	return m
+}
+
+// Registry is where the metrics of the gateway are, for others to join.
+func (g *Gateway) Registry() *prometheus.Registry { return g.metrics.registry }
+
+// watch adds the gauges that are read from the gateway.
+func (m *metrics) watch(g *Gateway) {
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	gauge("sluice_streams", "Streams open or waiting for their callback.", func() float64 { return float64(g.table.count.Load()) })
+	gauge("sluice_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
+	gauge("sluice_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
+	gauge("sluice_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(len(g.callbacks.slots)) })
+	gauge("sluice_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
+	m.registry.MustRegister(topicCollector{g.opts.Topics})
+}
+
+func (m *metrics) ended(why wire.Ending) {
+	m.streamsEnded.WithLabelValues(string(why.Reason), string(why.Detail)).Inc()
+}
+
+func (m *metrics) refused(code wire.Code) { m.streamsRefused.WithLabelValues(string(code)).Inc() }
+
+func (m *metrics) callback(action wire.Action, a answer, took time.Duration) {
+	status := "none"
+	if a.status > 0 {
+		status = strconv.Itoa(a.status)
+	}
+	m.callbacks.WithLabelValues(string(action), status).Inc()
+	m.callbackSeconds.WithLabelValues(string(action)).Observe(took.Seconds())
+}
+
+func (m *metrics) sent(target string, err error) {
+	code := strconv.Itoa(http.StatusOK)
+	if err != nil {
+		code = string(wire.ErrorOf(err).Code)
+	}
+	m.sends.WithLabelValues(target, code).Inc()
+}
+
+// Wrote implements stream.Observer.
+func (m *metrics) Wrote(events, bytes int) {
+	m.deliveries.Add(float64(events))
+	m.deliveredBytes.Add(float64(bytes))
+}
+
+// Heartbeat implements stream.Observer.
+func (m *metrics) Heartbeat() { m.heartbeats.Inc() }
+
+// topicCollector reads the hub once for all its metrics.
+type topicCollector struct{ hub *topic.Hub }
+
+var (
+	descTopics    = prometheus.NewDesc("sluice_topics", "Topics that have events or streams.", nil, nil)
+	descEvents    = prometheus.NewDesc("sluice_history_events", "Events held in topics.", nil, nil)
+	descBytes     = prometheus.NewDesc("sluice_history_bytes", "Bytes of the events held in topics.", nil, nil)
+	descPublished = prometheus.NewDesc("sluice_published_total", "Events appended to topics.", nil, nil)
+	descResets    = prometheus.NewDesc("sluice_resets_total", "Times a stream was told that history is lost.", nil, nil)
+	descDropped   = prometheus.NewDesc("sluice_history_dropped_total", "Events that left their topic, by the bound that made them.", []string{"why"}, nil)
+	descKeys      = prometheus.NewDesc("sluice_idempotency_keys", "Idempotency keys remembered.", nil, nil)
+	descKeysEarly = prometheus.NewDesc("sluice_idempotency_keys_early_total", "Idempotency keys forgotten before two minutes, for want of room.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c topicCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(c, ch) }
+
+// Collect implements prometheus.Collector.
+func (c topicCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.hub.Stats()
+	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(descTopics, float64(s.Topics))
+	gauge(descEvents, float64(s.Events))
+	gauge(descBytes, float64(s.Bytes))
+	gauge(descKeys, float64(s.Keys))
+	count(descPublished, s.Published)
+	count(descResets, s.Resets)
+	count(descKeysEarly, s.KeysEarly)
+	for _, why := range topic.DropReasons() {
+		count(descDropped, s.Dropped[why], string(why))
+	}
+}

@@ -1,0 +1,278 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"sluice/internal/stream"
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+	"sluice/sse"
+)
+
+// Streams handles requests that open a stream, from the client's request to the
+// stream's end.
+func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
+	g.allowOrigin(w, r)
+	switch r.Method {
+	case http.MethodGet, http.MethodPost:
+	case http.MethodOptions:
+		w.Header().Set("Allow", streamMethods)
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		w.Header().Set("Allow", streamMethods)
+		wire.WriteError(w, wire.Errorf(http.StatusMethodNotAllowed, wire.CodeMethodNotAllowed,
+			"A stream is opened with GET or POST"))
+		return
+	}
+	if g.draining.Load() {
+		g.emptyStream(w) // EventSource never comes back after an error
+		return
+	}
+	if err := g.admit(w, r); err != nil {
+		g.metrics.refused(wire.ErrorOf(err).Code)
+		wire.WriteError(w, err)
+		return
+	}
+	g.open(w, r)
+}
+
+const streamMethods = "GET, POST, OPTIONS"
+
+// maxStreamBody bounds the body of a POST that opens a stream. It is read, so
+// that the end of the connection can be seen behind it, and dropped.
+const maxStreamBody = 64 << 10
+
+// admit makes the checks that need no backend, and reserves a place.
+func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
+	if g.opts.CallbackURL == "" {
+		return wire.Errorf(http.StatusServiceUnavailable, wire.CodeNotConfigured, "Service not configured")
+	}
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(10 * time.Second))
+		_, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxStreamBody))
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
+				"The body of a request for a stream may have 64 KiB at most; it is not used")
+		} else if err != nil {
+			panic(http.ErrAbortHandler) // the client did not send what it announced
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
+	if !g.table.reserve(g.opts.MaxConns) {
+		return &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeTooManyConnections,
+			Message: "Too many connections", RetryAfter: 5 * time.Second}
+	}
+	return nil
+}
+
+// open registers the stream, asks the backend, and serves it.
+func (g *Gateway) open(w http.ResponseWriter, r *http.Request) {
+	c := g.register(r)
+	answer, waited := g.connect(r.Context(), c)
+	if !waited {
+		return
+	}
+	if !answer.accepted() {
+		g.refuse(w, c, answer)
+		return
+	}
+	c.open.Store(true)
+	if g.opts.Topics.Open(c.member) {
+		w.WriteHeader(http.StatusNoContent)
+		g.ended(c, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicFinished})
+		return
+	}
+	streamHeaders(w)
+	stop := g.limitAge(c)
+	why, clean := c.stream.Serve(w, g.firstBlock(), g.streamOpts)
+	stop()
+	g.ended(c, why)
+	if !clean {
+		panic(http.ErrAbortHandler) // the client must see a cut, not an end
+	}
+}
+
+func (g *Gateway) register(r *http.Request) *conn {
+	c := &conn{
+		token:    newToken(),
+		sequence: g.table.sequence.Add(1),
+		openedAt: time.Now(),
+		request:  requestOf(r),
+		resume:   lastEventID(r),
+		stream:   stream.New(r.Context(), g.opts.MaxPending),
+	}
+	c.member = topic.NewMember(c.stream, c.resume)
+	g.table.add(c)
+	return c
+}
+
+// handshake joins the two that end a connect callback: its answer, and a client
+// that no longer waits for it.
+type handshake struct {
+	mu        sync.Mutex
+	answer    answer
+	done      bool
+	abandoned *wire.Ending
+}
+
+// abandon says that the client is not there for the answer any more. It is too
+// late for that if the answer is there.
+func (h *handshake) abandon(why wire.Ending) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.done {
+		h.abandoned = &why
+	}
+	return !h.done
+}
+
+// connect does the connect callback. The callback is let finish even if the
+// client leaves or is told that it took too long: if the backend accepts, or
+// may have, a disconnect follows it. waited is false if the client has left.
+func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) {
+	var h handshake
+	answered := make(chan struct{})
+	g.handlers.Go(func() {
+		defer close(answered)
+		body := wire.Callback{Action: wire.Connect, Token: c.token, Request: *c.request, Gateway: g.id}
+		a := g.callbacks.connect(context.WithoutCancel(ctx), body)
+		h.mu.Lock()
+		h.answer, h.done = a, true
+		abandoned := h.abandoned
+		h.mu.Unlock()
+		if abandoned != nil && (a.accepted() || a.maybe()) {
+			g.tellDisconnect(c, *abandoned)
+		}
+	})
+	timeout := time.NewTimer(g.opts.CallbackTimeout)
+	defer timeout.Stop()
+	late := answer{err: errNoAnswer}
+	select {
+	case <-answered:
+		return h.answer, true
+	case <-timeout.C:
+		if h.abandon(wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackTimeout}) {
+			g.unregister(c)
+			return late, true
+		}
+	case <-ctx.Done():
+		why := wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback}
+		if h.abandon(why) {
+			g.unregister(c)
+			g.metrics.ended(why)
+			return late, false
+		}
+	}
+	<-answered
+	return h.answer, true
+}
+
+// refuse answers a client whose callback was not accepted.
+func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
+	if a.maybe() {
+		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackFailed})
+	}
+	g.unregister(c)
+	e := refusal(a)
+	g.metrics.refused(e.Code)
+	g.opts.Log.Info("stream refused", "token", fingerprint(c.token), "status", e.Status, "code", e.Code,
+		"cause", a.err, "undelivered", c.stream.Undelivered())
+	if g.opts.RetryableFail && (e.Status >= 500 || e.Status == http.StatusTooManyRequests) {
+		g.emptyStream(w)
+		return
+	}
+	if a.retryAfter != "" && e.Status == a.status {
+		w.Header().Set("Retry-After", a.retryAfter)
+	}
+	wire.WriteError(w, e)
+}
+
+// ended takes a stream that was accepted out of everything and tells the
+// backend. It is called once for each.
+func (g *Gateway) ended(c *conn, why wire.Ending) {
+	g.unregister(c)
+	g.metrics.ended(why)
+	g.opts.Log.Debug("stream ended", "token", fingerprint(c.token), "reason", why.Reason, "detail", why.Detail,
+		"duration", time.Since(c.openedAt))
+	g.tellDisconnect(c, why)
+}
+
+// unregister makes the token unknown. What was queued for it stays uncounted
+// until the disconnect is told.
+func (g *Gateway) unregister(c *conn) {
+	if g.table.remove(c) {
+		g.opts.Topics.Leave(c.member)
+		c.stream.Abort(wire.Ending{Reason: wire.ClientClosed})
+	}
+}
+
+func (g *Gateway) tellDisconnect(c *conn, why wire.Ending) {
+	g.disconnects.add(wire.Callback{
+		Action:      wire.Disconnect,
+		Reason:      why.Reason,
+		Token:       c.token,
+		Request:     *c.request,
+		Detail:      why.Detail,
+		DurationMS:  new(time.Since(c.openedAt).Milliseconds()),
+		Undelivered: c.stream.Undelivered(),
+		Gateway:     g.id,
+	})
+}
+
+// limitAge ends the stream at --max-age, spread over a tenth of it.
+func (g *Gateway) limitAge(c *conn) (stop func()) {
+	if g.opts.MaxAge <= 0 {
+		return func() {}
+	}
+	age := g.opts.MaxAge - rand.N(g.opts.MaxAge/10+1)
+	timer := time.AfterFunc(age, func() {
+		c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailMaxAge}, nil)
+	})
+	return func() { timer.Stop() }
+}
+
+// firstBlock is what goes out behind the headers.
+func (g *Gateway) firstBlock() []byte {
+	if g.opts.Retry <= 0 {
+		return nil
+	}
+	return sse.AppendRetry(nil, jitter(g.opts.Retry))
+}
+
+// emptyStream is an answer that EventSource comes back from: a stream that says
+// when and ends.
+func (g *Gateway) emptyStream(w http.ResponseWriter) {
+	streamHeaders(w)
+	_, _ = w.Write(sse.AppendRetry(nil, jitter(max(g.opts.Retry, comeBack))))
+}
+
+// streamHeaders are the headers of every stream. No proxy may hold it back,
+// pack it, or keep it.
+func streamHeaders(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+}
+
+// comeBack is when a client that was turned away should try again.
+const comeBack = 3 * time.Second
+
+// jitter spreads d by half of it either way, so that clients who were told
+// together do not come back together.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
+
+// fingerprint stands for a token in logs.
+func fingerprint(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,100 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"sluice/internal/wire"
+)
+
+// Public is the listener for browsers: health, and streams on every other path.
+// It does not use http.ServeMux, which would redirect paths that are not in
+// their cleanest form; here the target is the backend's to understand.
+func (g *Gateway) Public() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == "/healthz":
+			onlyGet(g.Healthz)(w, r)
+		case path == "/readyz":
+			onlyGet(g.Readyz)(w, r)
+		case path == "/internal" || strings.HasPrefix(path, "/internal/") || path == "/metrics":
+			wire.WriteError(w, errNoRoute)
+		default:
+			g.Streams(w, r)
+		}
+	})
+}
+
+var errNoRoute = wire.Errorf(http.StatusNotFound, wire.CodeNotFound, "No such route here")
+
+// onlyGet lets GET and HEAD through.
+func onlyGet(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			wire.WriteError(w, wire.Errorf(http.StatusMethodNotAllowed, wire.CodeMethodNotAllowed, "Use GET"))
+			return
+		}
+		h(w, r)
+	}
+}
+
+// Healthz says that the process lives.
+func (g *Gateway) Healthz(w http.ResponseWriter, _ *http.Request) {
+	wire.WriteJSON(w, http.StatusOK, struct {
+		Status string `json:"status"`
+	}{wire.StatusOK})
+}
+
+// Readyz says whether new streams are welcome.
+func (g *Gateway) Readyz(w http.ResponseWriter, _ *http.Request) {
+	reasons := g.NotReady()
+	body := struct {
+		Status     string   `json:"status"`
+		Configured bool     `json:"configured"`
+		Reasons    []string `json:"reasons,omitempty"`
+	}{"ready", g.opts.CallbackURL != "", reasons}
+	status := http.StatusOK
+	if len(reasons) > 0 {
+		status, body.Status = http.StatusServiceUnavailable, "not_ready"
+	}
+	wire.WriteJSON(w, status, body)
+}
+
+// NotReady lists why new streams are not welcome; nothing if they are.
+func (g *Gateway) NotReady() []string {
+	var reasons []string
+	if g.opts.CallbackURL == "" {
+		reasons = append(reasons, "callback URL is not configured (--callback-url)")
+	}
+	if g.notReady.Load() {
+		reasons = append(reasons, "draining")
+	}
+	return reasons
+}
+
+// allowOrigin answers the browser's question whether a page of another origin
+// may read the stream. Without configured origins it says nothing, which is no.
+func (g *Gateway) allowOrigin(w http.ResponseWriter, r *http.Request) {
+	if len(g.opts.CORSOrigins) == 0 {
+		return
+	}
+	h, origin := w.Header(), r.Header.Get("Origin")
+	switch {
+	case slices.Contains(g.opts.CORSOrigins, "*"):
+		h.Set("Access-Control-Allow-Origin", "*")
+	case origin != "" && slices.Contains(g.opts.CORSOrigins, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+		h.Add("Vary", "Origin")
+	default:
+		h.Add("Vary", "Origin")
+		return
+	}
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Methods", streamMethods)
+		h.Set("Access-Control-Allow-Headers", "Authorization, Cache-Control, Content-Type, Last-Event-ID")
+		h.Set("Access-Control-Max-Age", "600")
+	}
+}
