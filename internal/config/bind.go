@@ -1,0 +1,121 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// setting is one line of the table: a name that is flag, file key and (in capitals) environment variable.
+type setting struct {
+	name  string
+	cmds  commands
+	value value
+	usage string // what it sets; default and allowed values are added from value
+}
+
+// group is the settings under one heading of help.
+type group struct {
+	title    string
+	settings []setting
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+	tib = 1 << 40
+
+	day  = 24 * time.Hour
+	year = 365 * day
+)
+
+// bind sets every field of c to its default for the command and returns the table that sets them.
+func (c *Config) bind(command string) []group {
+	return []group{
+		{"Common", c.common()},
+		{"Listeners", c.listeners(command)},
+		{"Callbacks", c.callbacks()},
+		{"Streams", c.streams()},
+		{"Topics", c.topics()},
+		{"Backend", c.backend()},
+		{"Stopping", c.stopping()},
+	}
+}
+
+func (c *Config) common() []setting {
+	return []setting{
+		{"config", all, path(&c.File), "YAML file with settings; its keys are the names of the flags"},
+		{"log-level", all, level(&c.LogLevel, slog.LevelInfo), "least important level that is logged"},
+		{"log-format", all, choice(&c.LogFormat, "text", "text", "json"), "form of log lines, on standard error"},
+	}
+}
+
+func (c *Config) listeners(command string) []setting {
+	listen := ":8080"
+	if command == "backend" {
+		listen = ":8082"
+	}
+	return []setting{
+		{"listen", all, address(&c.Listen, listen), "public listener; `sluice backend` listens on :8082 by default"},
+		{"internal-listen", streams, address(&c.InternalListen, "127.0.0.1:8081", Shared), "internal API and metrics; a non-loopback address needs --internal-secret; `shared` puts them on the public listener"},
+		{"internal-secret", all, secret(&c.InternalSecret), "bearer token that the internal API asks for, and that the backend sends"},
+		{"tls-cert", all, file(&c.TLSCert), "PEM file with the certificate of the public listener; needs --tls-key"},
+		{"tls-key", all, file(&c.TLSKey), "PEM file with the private key of --tls-cert"},
+	}
+}
+
+func (c *Config) callbacks() []setting {
+	return []setting{
+		{"callback-url", gateway, webURL(&c.CallbackURL, "http://127.0.0.1:8082/api/sse/callback", "use --callback-secret, which signs each callback"), "where connects and disconnects are announced; without it every stream is refused with 503"},
+		{"callback-secret", gateway | backend, secret(&c.CallbackSecret), "the gateway signs callbacks with it; the backend accepts it as signature key or as ?secret=, and needs it in production mode"},
+		{"callback-timeout", streams, duration(&c.CallbackTimeout, 5*time.Second, 10*time.Millisecond, 5*time.Minute, ""), "how long the status of a connect callback is awaited, then 504"},
+		{"callback-concurrency", streams, count(&c.CallbackConcurrency, 64, 1, 65536), "callbacks that are out at once; others wait"},
+		{"callback-retention", streams, duration(&c.CallbackRetention, time.Hour, time.Second, 30*day, ""), "how long a disconnect callback is retried while the backend is away"},
+		{"callback-queue", streams, count(&c.CallbackQueue, 65536, 1, 1<<24), "disconnect callbacks that may wait; beyond it the oldest is dropped and counted"},
+	}
+}
+
+func (c *Config) streams() []setting {
+	return []setting{
+		{"heartbeat", streams, duration(&c.Heartbeat, 15*time.Second, 100*time.Millisecond, day, ""), "silence after which a stream is sent a comment"},
+		{"retry", streams, duration(&c.Retry, 0, time.Millisecond, day, "none"), "reconnect time that a stream is told when it opens, jittered"},
+		{"retryable-rejections", streams, toggle(&c.RetryableRejections), "answer 429 and 5xx of the backend with 200, retry: and an end, since EventSource never comes back after another status"},
+		{"max-pending", streams, size(&c.MaxPending, mib, 4*kib, gib), "bytes that may wait for one stream; beyond it the stream is ended as a slow consumer"},
+		{"write-timeout", streams, duration(&c.WriteTimeout, 30*time.Second, 100*time.Millisecond, time.Hour, ""), "how long a client may take no byte before its stream is ended as a slow consumer"},
+		{"max-connections", streams, count(&c.MaxConnections, 0, 0, 10_000_000), "open streams, beyond it 503; 0 is as many as the process's limit of open files allows"},
+		{"max-age", streams, duration(&c.MaxAge, 0, time.Second, year, "never"), "age at which streams are ended, jittered"},
+		{"cors-origin", streams, origins(&c.CORSOrigins), "origin whose pages may open streams; without any there is no CORS"},
+	}
+}
+
+func (c *Config) topics() []setting {
+	return []setting{
+		{"max-body", all, size(&c.MaxBody, mib, kib, gib), "bytes of one message to the internal API, or of a request to the backend; beyond it 413"},
+		{"max-batch", all, size(&c.MaxBatch, 16*mib, kib, 4*gib), "bytes of one NDJSON batch to the internal API; not less than --max-body"},
+		{"max-history", streams, size(&c.MaxHistory, 256*mib, 64*kib, tib), "bytes of events that are kept, over all topics"},
+		{"max-topics", streams, count(&c.MaxTopics, 1_000_000, 1, 100_000_000), "topics that exist at once"},
+		{"namespace", streams, newNamespaces(&c.Namespaces), "history of the topics whose names begin with NAME: and what a new stream is sent of it; `*` is all other names; an entry changes only the fields that it names, of events, bytes, age and replay (all, last or none)"},
+	}
+}
+
+func (c *Config) backend() []setting {
+	return []setting{
+		{"gateway-url", backend, baseURL(&c.GatewayURL, "http://127.0.0.1:8081"), "base of the gateway's internal API"},
+		{"mode", tasks, choice(&c.Mode, Production, Production, Development, Testing), "production checks the secret of callbacks; the others do not; testing has the testing endpoints besides"},
+		{"task-workers", tasks, count(&c.TaskWorkers, 4, 1, 10_000), "tasks that run at once"},
+		{"task-timeout", tasks, duration(&c.TaskTimeout, 5*time.Minute, time.Millisecond, year, ""), "time after which a running task fails"},
+		{"task-retention", tasks, duration(&c.TaskRetention, day, time.Millisecond, year, ""), "how long a finished task is remembered"},
+		{"task-queue", tasks, count(&c.TaskQueue, 10_000, 1, 10_000_000), "tasks that may wait for a worker; beyond it 503"},
+		{"replace", tasks, toggle(&c.Replace), "keep only the newest stream of each identifier, and end the older ones"},
+		{"frontend-version-url", tasks, webURL(&c.FrontendVersionURL, "http://127.0.0.1:3000/version.json", "leave it out"), "JSON document that is polled for the frontend's current version"},
+		{"frontend-version-interval", tasks, duration(&c.FrontendVersionInterval, 30*time.Second, 100*time.Millisecond, day, ""), "pause between two polls of --frontend-version-url"},
+		{"checksum-root", tasks, directories(&c.ChecksumRoots), "directory whose files checksum tasks may read; an empty value turns checksum tasks off"},
+	}
+}
+
+func (c *Config) stopping() []setting {
+	return []setting{
+		{"drain-time", streams, duration(&c.DrainTime, 5*time.Second, time.Millisecond, time.Hour, "at once"), "time over which the ends of all streams are spread at a stop"},
+		{"grace", all, duration(&c.Grace, 30*time.Second, time.Millisecond, day, "at once"), "what running tasks and unsent callbacks get at a stop before they are given up"},
+	}
+}

@@ -1,0 +1,111 @@
+package config
+
+import (
+	"net"
+	"slices"
+)
+
+// rule is a condition between settings. It is not looked at when one of them was refused already, since
+// that one has a value that nobody gave.
+type rule struct {
+	cmds     commands
+	settings []string // the first is the one that the problem is reported of
+	broken   func(c *Config) (reason string)
+}
+
+var rules = []rule{
+	{all, []string{"tls-cert", "tls-key"}, func(c *Config) string {
+		if c.TLSCert != "" && c.TLSKey == "" {
+			return "needs --tls-key"
+		}
+		return ""
+	}},
+	{all, []string{"tls-key", "tls-cert"}, func(c *Config) string {
+		if c.TLSKey != "" && c.TLSCert == "" {
+			return "needs --tls-cert"
+		}
+		return ""
+	}},
+	{streams, []string{"internal-listen", "listen"}, func(c *Config) string {
+		if collide(c.Listen, c.InternalListen) {
+			return "has the port of --listen " + c.Listen + "; give another, or shared to serve both on one listener"
+		}
+		return ""
+	}},
+	{streams, []string{"internal-listen", "internal-secret"}, func(c *Config) string {
+		if c.InternalListen != Shared && !isLoopback(c.InternalListen) && c.InternalSecret == "" {
+			return "is not a loopback address: others could send events; set --internal-secret, or give an address such as 127.0.0.1:8081"
+		}
+		return ""
+	}},
+	{all, []string{"max-batch", "max-body"}, func(c *Config) string {
+		if c.MaxBatch < c.MaxBody {
+			return "is smaller than --max-body " + ByteSize(c.MaxBody).String()
+		}
+		return ""
+	}},
+	{backend, []string{"callback-secret", "mode"}, func(c *Config) string {
+		if c.CallbackSecret == "" && c.Mode == Production {
+			return "is missing: in production mode callbacks need a secret; set " + envName("callback-secret") + " here and at the gateway, or give --mode development"
+		}
+		return ""
+	}},
+}
+
+// check reports the rules that are broken.
+func (l *loader) check() {
+	for _, r := range rules {
+		// "config" has the settings of all commands, and is bound to run none of them.
+		if r.cmds&l.cmd.set == 0 || l.cmd.set == all && r.cmds == backend || l.anyFailed(r.settings) {
+			continue
+		}
+		reason := r.broken(l.cfg)
+		if reason == "" {
+			continue
+		}
+		name := r.settings[0]
+		p := &Problem{Source: l.cfg.origins[name], Reason: reason}
+		if p.Source == "" {
+			p.Source = "flag --" + name
+		}
+		if v := l.settings[name].value; v.String() != "" {
+			p.Value = shown(v, v.String())
+		}
+		l.report(p)
+	}
+}
+
+func (l *loader) anyFailed(settings []string) bool {
+	for _, name := range settings {
+		if l.failed[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// Warnings tells what is allowed and yet is most likely not meant. Each is a line for the log.
+func (c *Config) Warnings() []string {
+	warnings := slices.Clone(c.unused)
+	has := c.command.set
+	if has&streams == 0 || has == all {
+		return warnings
+	}
+	if c.InternalListen == Shared && c.InternalSecret == "" && !isLoopback(c.Listen) {
+		warnings = append(warnings, "internal-listen is shared and internal-secret is not set: whoever reaches "+shownListen(c.Listen)+" can send events to every stream")
+	}
+	if c.MaxPending < c.MaxBody {
+		warnings = append(warnings, "max-pending is smaller than max-body: an event between the two ends every stream that it is sent to")
+	}
+	if has == gateway && c.CallbackURL == "" {
+		warnings = append(warnings, "callback-url is not set: every stream is refused with 503")
+	}
+	return warnings
+}
+
+func shownListen(address string) string {
+	if host, port, err := net.SplitHostPort(address); err == nil && host == "" {
+		return "port " + port
+	}
+	return address
+}

@@ -1,0 +1,247 @@
+package config_test
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"sluice/internal/config"
+)
+
+func TestRulesBetweenSettings(t *testing.T) {
+	t.Parallel()
+	pem := filepath.Join(t.TempDir(), "x.pem")
+	if err := os.WriteFile(pem, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ cmd, args, env, want string }{ // want is the beginning of the only problem, "" for none
+		{"gateway", "--tls-cert " + pem, "", `flag --tls-cert: "` + pem + `": needs --tls-key`},
+		{"gateway", "--tls-key " + pem, "", `flag --tls-key: "` + pem + `": needs --tls-cert`},
+		{"gateway", "--tls-key " + pem + " --tls-cert " + pem, "", ""},
+
+		{"gateway", "--internal-listen :9000", "", `flag --internal-listen: ":9000": is not a loopback address`},
+		{"serve", "", "SLUICE_INTERNAL_LISTEN=0.0.0.0:9000", `environment SLUICE_INTERNAL_LISTEN: "0.0.0.0:9000": is not a loopback address`},
+		{"gateway", "--internal-listen gateway.local:9000", "", `flag --internal-listen: "gateway.local:9000": is not a loopback address`},
+		{"gateway", "--internal-listen [::]:9000", "", `flag --internal-listen: "[::]:9000": is not a loopback address`},
+		{"gateway", "--internal-listen :9000 --internal-secret x", "", ""},
+		{"gateway", "--internal-listen :9000", "SLUICE_INTERNAL_SECRET=x", ""},
+		{"gateway", "--internal-listen localhost:9000", "", ""},
+		{"gateway", "--internal-listen [::1]:9000", "", ""},
+		{"gateway", "--internal-listen [::ffff:127.0.0.1]:9000", "", ""},
+		{"gateway", "--internal-listen shared", "", ""},
+		// A secret that was refused is reported alone.
+		{"gateway", "--internal-listen :9000 --internal-secret <set>", "", "flag --internal-secret: is how a secret is hidden"},
+
+		{"gateway", "--listen :8081", "", `flag --internal-listen: "127.0.0.1:8081": has the port of --listen :8081`},
+		{"gateway", "", "PORT=8081", `flag --internal-listen: "127.0.0.1:8081": has the port of --listen :8081`},
+		{"gateway", "--listen 127.0.0.1:9 --internal-listen 127.0.0.1:9", "", `flag --internal-listen: "127.0.0.1:9": has the port`},
+		{"gateway", "--listen 127.0.0.2:8081", "", ""},
+		{"gateway", "--listen 127.0.0.1:0 --internal-listen 127.0.0.1:0", "", ""},
+
+		{"gateway", "--max-body 32MiB", "", `flag --max-batch: "16MiB": is smaller than --max-body 32MiB`},
+		{"gateway", "--max-body 32MiB --max-batch 32MiB --max-pending 64MiB", "", ""},
+
+		{"backend", "", "", "flag --callback-secret: is missing: in production mode callbacks need a secret"},
+		{"backend", "--mode production", "SLUICE_CALLBACK_SECRET=x", ""},
+		{"backend", "--mode development", "", ""},
+		{"backend", "--mode testing", "", ""},
+		{"serve", "", "", ""},
+		{"gateway", "", "", ""},
+		{"config", "", "", ""},
+	}
+	for _, tt := range tests {
+		_, err := load(t, tt.cmd, tt.args, tt.env)
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("sluice %s %s %s: %v", tt.env, tt.cmd, tt.args, err)
+			}
+			continue
+		}
+		if got := problems(t, err); len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+			t.Errorf("sluice %s %s %s: %q, want %q", tt.env, tt.cmd, tt.args, got, tt.want)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		cmd, args string
+		want      []string
+	}{
+		{"serve", "", nil},
+		{"serve", "--internal-listen shared", []string{"internal-listen is shared and internal-secret is not set: whoever reaches port 8080 can send events to every stream"}},
+		{"serve", "--internal-listen shared --listen 127.0.0.1:80", nil},
+		{"serve", "--internal-listen shared --internal-secret x", nil},
+		{"gateway", "", []string{"callback-url is not set: every stream is refused with 503"}},
+		{"gateway", "--callback-url http://b --max-pending 64KiB", []string{"max-pending is smaller than max-body: an event between the two ends every stream that it is sent to"}},
+		{"backend", "--mode development", nil},
+		{"config", "--internal-listen shared", nil},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(tt.want, mustLoad(t, tt.cmd, tt.args, "").Warnings(), ignoreOrigins); diff != "" {
+			t.Errorf("sluice %s %s: warnings (-want +got):\n%s", tt.cmd, tt.args, diff)
+		}
+	}
+	if w := new(config.Config).Warnings(); len(w) > 0 {
+		t.Errorf("warnings of a Config that was not loaded: %q", w)
+	}
+}
+
+// A secret is in no error, no warning, no help and no printed configuration, however it was given.
+func TestSecretsAreNeverShown(t *testing.T) {
+	t.Parallel()
+	const s = "hunter2"
+	file := func(text string) []string { return []string{"--config", write(t, text)} }
+	tests := []struct {
+		args []string
+		env  string
+	}{
+		{args: []string{"--internal-secret", s}},
+		{args: []string{"--internal-secret", s, "--help"}},
+		{args: []string{"--internal-secret", "two " + s}},
+		{args: []string{"--internal-secret", "two", s}},
+		{args: []string{"--internal-secret", "two", "three", s}},
+		{args: []string{"--internal-secret=", s}},
+		{args: []string{"--internal-secert", s}},
+		{args: []string{"--internal-secert=" + s}},
+		{args: []string{"---internal-secret=" + s}},
+		{args: []string{"-internal-secret=" + s}},
+		{args: []string{"-internal-secret", s}},
+		{args: []string{"--callback-secret", s + "\n"}},
+		{args: []string{"--callback-secret", s + "\xff"}},
+		{args: []string{"--callback-url", "http://h/cb?secret=" + s}},
+		{args: []string{"--callback-url", "http://h/cb?" + s}},
+		{args: []string{"--callback-url", "h/cb?secret=" + s}},
+		{args: []string{"--callback-url", "http://user:" + s + "@h/"}},
+		{args: []string{"--callback-url", "http://user:a?b#c@d/" + s + "@h/"}},
+		{args: []string{"--callback-url", "user:" + s + "@h/"}},
+		{args: []string{"--callback-url", "http://h/?a=1;b=" + s + "\x01"}},
+		{args: []string{"--frontend-version-url", "ftp://h/?key=" + s}},
+		{args: []string{"--gateway-url", "http://" + s + "@h/"}},
+		{env: "SLUICE_INTERNAL_SECRET=" + s},
+		{env: "SLUICE_INTERNAL_SECRET=" + s + "\t"},
+		{env: "SLUICE_INTERNAL_SECERT=" + s},
+		{env: "CALLBACK_URL=http://user:" + s + "@h/"},
+		{env: "CALLBACK_URL=nowhere?secret=" + s},
+		{args: file("internal-secret: " + s)},
+		{args: file("internal-secret: |\n  " + s + "\n")},
+		{args: file("internal-secret: [" + s + "]")},
+		{args: file("internal-secret: {" + s + ": 1}")},
+		{args: file("internal-secret: *" + s)},
+		{args: file("internal-secret: !" + s + " x")},
+		{args: file("internal-secret: '" + s)},
+		{args: file("internal-secret: @" + s)},
+		{args: file("internal-secret: %" + s)},
+		{args: file("internal-secret: \"\\" + s + "\"")},
+		{args: file("internal-secert: " + s)},
+		{args: file("callback-url: http://h/?secret=" + s)},
+	}
+	for _, tt := range tests {
+		var out strings.Builder
+		cfg, _, err := config.Load("gateway", tt.args, []string{tt.env}, &out)
+		if err != nil {
+			out.WriteString(err.Error())
+		} else if err := cfg.Print(&out); err != nil {
+			t.Fatal(err)
+		} else {
+			out.WriteString(strings.Join(cfg.Warnings(), "\n"))
+		}
+		if strings.Contains(out.String(), s) {
+			t.Errorf("%q %q shows the secret:\n%s", tt.args, tt.env, out.String())
+		}
+		if out.Len() == 0 {
+			t.Errorf("%q %q shows nothing", tt.args, tt.env)
+		}
+	}
+}
+
+func TestLegacyVariables(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ env, want string }{ // want is listen, callback-url and heartbeat, or the beginning of the problem
+		{"", ":8080  15s"},
+		{"PORT= CALLBACK_URL= HEARTBEAT_INTERVAL_SECONDS=", ":8080  15s"},
+		{"PORT=3000 CALLBACK_URL=http://b/cb?secret=x HEARTBEAT_INTERVAL_SECONDS=30", ":3000 http://b/cb?secret=x 30s"},
+		{"PORT=0x36D", ":877  15s"},
+		{"PORT=0o17", ":15  15s"},
+		{"PORT=0B101", ":5  15s"},
+		{"PORT=8e3", ":8000  15s"},
+		{"PORT=8080.0", ":8080  15s"},
+		{"PORT=+80", ":80  15s"},
+		{"PORT=65535", ":65535  15s"},
+		{"PORT=0", "environment PORT: "},
+		{"PORT=65536", "environment PORT: "},
+		{"PORT=70000", "environment PORT: "},
+		{"PORT=87.5", "environment PORT: "},
+		{"PORT=abc", "environment PORT: "},
+		{"PORT=-1", "environment PORT: "},
+		{"PORT=Infinity", "environment PORT: "},
+		{"PORT=NaN", "environment PORT: "},
+		{"PORT=3_000", "environment PORT: "},
+		{"PORT=0x_1", "environment PORT: "},
+		{"PORT=0x", "environment PORT: "},
+		{"PORT=1e400", "environment PORT: "},
+		{"HEARTBEAT_INTERVAL_SECONDS=1", ":8080  1s"},
+		{"HEARTBEAT_INTERVAL_SECONDS=86400", ":8080  24h0m0s"},
+		{"HEARTBEAT_INTERVAL_SECONDS=0", "environment HEARTBEAT_INTERVAL_SECONDS: "},
+		{"HEARTBEAT_INTERVAL_SECONDS=1.5", "environment HEARTBEAT_INTERVAL_SECONDS: "},
+		{"HEARTBEAT_INTERVAL_SECONDS=15s", "environment HEARTBEAT_INTERVAL_SECONDS: "},
+		{"CALLBACK_URL=nowhere", `environment CALLBACK_URL: "nowhere": give a URL`},
+		{"CALLBACK_URL=http://u:p@h/", `environment CALLBACK_URL: "http://<set>@h/": has a user or password`},
+		// Ours come first, and then theirs are not even looked at.
+		{"PORT=abc SLUICE_LISTEN=:1 CALLBACK_URL=x SLUICE_CALLBACK_URL=http://s HEARTBEAT_INTERVAL_SECONDS=0 SLUICE_HEARTBEAT=2s", ":1 http://s 2s"},
+	}
+	for _, tt := range tests {
+		cfg, err := load(t, "gateway", "", tt.env)
+		if err != nil {
+			if got := problems(t, err); len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
+				t.Errorf("%s: %q, want %q", tt.env, got, tt.want)
+			}
+			continue
+		}
+		if got := cfg.Listen + " " + cfg.CallbackURL + " " + cfg.Heartbeat.String(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.env, got, tt.want)
+		}
+	}
+}
+
+// Blanks around a number were accepted, a variable of nothing but blanks was not.
+func TestLegacyPortWithBlanks(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := config.Load("gateway", nil, []string{"PORT= 80\t"}, io.Discard)
+	if err != nil || cfg.Listen != ":80" {
+		t.Errorf(`PORT=" 80\t": %v`, err)
+	}
+	if _, _, err := config.Load("gateway", nil, []string{"PORT= "}, io.Discard); err == nil {
+		t.Error(`PORT=" " is accepted`)
+	}
+}
+
+// GW-19: an interval of 30 days made a timer overflow and beat hundreds of times a second.
+func TestGW19HeartbeatHasAnUpperBound(t *testing.T) {
+	t.Parallel()
+	for _, env := range []string{"HEARTBEAT_INTERVAL_SECONDS=2592000", "SLUICE_HEARTBEAT=720h"} {
+		if _, err := load(t, "gateway", "", env); err == nil {
+			t.Errorf("%s is accepted", env)
+		}
+	}
+}
+
+func TestLegacyBeatsTheFileAndIsBeatenByTheFlag(t *testing.T) {
+	t.Parallel()
+	file := write(t, "listen: :1\nheartbeat: 1s\n")
+	cfg := mustLoad(t, "gateway", "--heartbeat 3s --config "+file, "PORT=2 HEARTBEAT_INTERVAL_SECONDS=2")
+	if cfg.Listen != ":2" || cfg.Heartbeat.String() != "3s" {
+		t.Errorf("listen %s, heartbeat %v; want :2, 3s", cfg.Listen, cfg.Heartbeat)
+	}
+}
+
+func TestLegacyIsOfTheGatewayAlone(t *testing.T) {
+	t.Parallel()
+	if got := mustLoad(t, "serve", "", "PORT=abc CALLBACK_URL=x").Listen; got != ":8080" {
+		t.Errorf("serve listens on %s", got)
+	}
+}

@@ -1,0 +1,103 @@
+// Package config is the settings of the servers: `sluice serve`, `sluice gateway` and `sluice backend`.
+//
+// One struct, [Config], and one table over it (bind.go, a line for each setting) are the source of the
+// flags, the environment variables, the keys of the file given by --config, the --help text and the page
+// docs/configuration.md. A flag beats the environment, the environment beats the file, the file beats the
+// default. [Load] reports everything that is wrong with a configuration at once, as an [*Error].
+//
+// Commands with a few flags of their own (`sluice listen`, `sluice send`, …) use [Parse], which gives any
+// [pflag.FlagSet] the same environment variables and the same errors.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is the effective configuration of one command, as [Load] returns it. Settings of other commands
+// have their defaults. It is not changed after Load and may be read by any number of goroutines.
+//
+// Sizes are bytes. A duration, a size or a count of 0 means what its comment says, never "the default".
+type Config struct {
+	// Common to all commands.
+
+	File      string     // --config: the YAML file that was read, "" for none
+	LogLevel  slog.Level // --log-level
+	LogFormat string     // --log-format: "text" or "json"
+
+	// Listeners.
+
+	Listen         string // --listen: host:port; an empty host is all interfaces, port 0 any free port
+	InternalListen string // --internal-listen: host:port, or [Shared]
+	InternalSecret string // --internal-secret: bearer token of the internal API, "" for none
+	TLSCert        string // --tls-cert: PEM file for the public listener, "" for plain HTTP
+	TLSKey         string // --tls-key: PEM file, set whenever TLSCert is
+
+	// Callbacks, from the gateway to the backend.
+
+	CallbackURL         string        // --callback-url: http or https, without user or password; "" refuses every stream with 503
+	CallbackSecret      string        // --callback-secret: the gateway signs with it, the backend accepts it; "" for none
+	CallbackTimeout     time.Duration // --callback-timeout: for the status of a connect callback
+	CallbackConcurrency int           // --callback-concurrency: callbacks that are out at once
+	CallbackRetention   time.Duration // --callback-retention: how long a disconnect callback is retried
+	CallbackQueue       int           // --callback-queue: disconnect callbacks that may wait
+
+	// Streams.
+
+	Heartbeat           time.Duration // --heartbeat: silence after which a comment is sent
+	Retry               time.Duration // --retry: reconnect time told to clients when a stream opens, 0 for none
+	RetryableRejections bool          // --retryable-rejections: 429 and 5xx become 200 + retry: + end
+	MaxPending          int64         // --max-pending: bytes that may wait for one stream
+	WriteTimeout        time.Duration // --write-timeout: without a byte taken, until a stream is ended
+	MaxConnections      int           // --max-connections: open streams; 0 is as many as the limit of open files allows
+	MaxAge              time.Duration // --max-age: streams are ended at about this age, 0 for never
+	CORSOrigins         []string      // --cors-origin: "*" or origins such as https://example.org; empty is no CORS
+
+	// Topics.
+
+	MaxBody    int64                // --max-body: bytes of one message to the internal API
+	MaxBatch   int64                // --max-batch: bytes of one NDJSON batch to the internal API
+	MaxHistory int64                // --max-history: bytes of events kept, over all topics
+	MaxTopics  int                  // --max-topics: topics that exist at once
+	Namespaces map[string]Namespace // --namespace: by name; always has "*" (all others), "task" and "version"
+
+	// The backend.
+
+	GatewayURL              string        // --gateway-url: base of the internal API, http or https, without a trailing slash
+	Mode                    string        // --mode: [Production], [Development] or [Testing]
+	TaskWorkers             int           // --task-workers: tasks that run at once
+	TaskTimeout             time.Duration // --task-timeout: after which a running task fails
+	TaskRetention           time.Duration // --task-retention: how long a finished task is remembered
+	TaskQueue               int           // --task-queue: tasks that may wait
+	Replace                 bool          // --replace: only the newest stream of each identifier is kept
+	FrontendVersionURL      string        // --frontend-version-url: polled for the current version, "" for off
+	FrontendVersionInterval time.Duration // --frontend-version-interval: between polls
+	ChecksumRoots           []string      // --checksum-root: directories that checksum tasks may read; empty is no checksum tasks
+
+	// Stopping.
+
+	DrainTime time.Duration // --drain-time: over which the ends of streams are spread at a stop; 0 ends all at once
+	Grace     time.Duration // --grace: what running tasks and unsent callbacks get at a stop; 0 ends them at once
+
+	command command           // the command that it was loaded for
+	origins map[string]string // where each setting that is not a default comes from, by name
+	unused  []string          // settings given for other commands, as warnings
+}
+
+// Values of [Config.InternalListen] and [Config.Mode] that have a meaning of their own.
+const (
+	Shared = "shared" // the internal routes are on the public listener
+
+	Production  = "production"  // callbacks need the secret
+	Development = "development" // callbacks need no secret
+	Testing     = "testing"     // as development, with the testing endpoints
+)
+
+// Namespace says how much history the topics of one namespace keep, and what a stream is sent that
+// attaches without a position.
+type Namespace struct {
+	Events int           // kept for each topic, at least 1
+	Bytes  int64         // kept for each topic, at least 1 KiB
+	Age    time.Duration // after which an event is dropped, 0 for never
+	Replay string        // "all", "last" or "none"
+}

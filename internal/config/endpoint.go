@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// address is where a listener is bound; words are accepted besides.
+func address(p *string, def string, words ...string) value {
+	*p = def
+	allowed := "host:port such as 127.0.0.1:8081, or :8081 for all interfaces"
+	if len(words) > 0 {
+		allowed += ", or " + strings.Join(words, " or ")
+	}
+	return scalar[string]{p, "ADDRESS", allowed, func(text string) (string, error) {
+		if slices.Contains(words, text) {
+			return text, nil
+		}
+		host, port, err := net.SplitHostPort(text)
+		if err != nil || !isHost(host) || !isPort(port) {
+			return "", errNotAllowed
+		}
+		return text, nil
+	}, verbatim}
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9.])?$`)
+
+func isHost(host string) bool {
+	if host == "" || hostName.MatchString(host) {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+func isPort(port string) bool {
+	_, err := strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+// isLoopback reports whether only this machine can reach the address. A host name other than localhost
+// may resolve to anything.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// collide reports whether two listeners cannot both be bound.
+func collide(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA == "0" || portA != portB {
+		return false
+	}
+	return hostA == hostB || isWildcard(hostA) || isWildcard(hostB)
+}
+
+func isWildcard(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
+// urlValue is an http or https URL. It shows no query: the callback URL carries a secret there.
+type urlValue struct{ scalar[string] }
+
+// webURL is a URL with whatever path and query; advice says what to do instead of user:password in it.
+func webURL(p *string, example, advice string) value {
+	allowed := "a URL such as " + example + ", or nothing for none"
+	return urlValue{scalar[string]{p, "URL", allowed, func(text string) (string, error) {
+		if text == "" {
+			return "", nil
+		}
+		_, err := parseURL(text, advice)
+		return text, err
+	}, verbatim}}
+}
+
+// baseURL is a URL that paths are appended to.
+func baseURL(p *string, def string) value {
+	*p = def
+	const allowed = "the base of a URL such as http://127.0.0.1:8081"
+	return urlValue{scalar[string]{p, "URL", allowed, func(text string) (string, error) {
+		u, err := parseURL(text, "use --internal-secret")
+		switch {
+		case err != nil:
+			return "", err
+		case u.RawQuery != "" || u.ForceQuery:
+			return "", errors.New("has a query; give " + allowed)
+		case strings.HasSuffix(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/send"), "/internal"):
+			return "", errors.New("has the path of the internal API, which is appended by itself; give " + allowed)
+		}
+		return strings.TrimRight(text, "/"), nil
+	}, verbatim}}
+}
+
+// parseURL accepts what an HTTP client can call without guessing.
+func parseURL(text, advice string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Opaque != "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, errNotAllowed
+	case u.User != nil:
+		return nil, errors.New("has a user or password, which logs would show; " + advice)
+	case u.Hostname() == "" || !isHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") || u.Port() != "" && (!isPort(u.Port()) || u.Port() == "0"):
+		return nil, errNotAllowed
+	case strings.Contains(text, "#"):
+		return nil, errors.New("has a fragment (#…), which is never sent; leave it out")
+	case strings.Contains(text, hidden):
+		return nil, errors.New("has " + hidden + ", which hides a secret when a configuration is printed; give the secret itself")
+	}
+	return u, nil
+}
+
+// hideURL is a URL, or what was meant as one, without user, password and the values of its query. In what
+// is no URL everything before an @ is taken for a user and a password.
+func hideURL(text string) string {
+	u, err := url.Parse(text)
+	plain := err == nil && u.User == nil && u.Host != ""
+	if at := strings.LastIndexByte(text, '@'); at >= 0 && !plain {
+		scheme := ""
+		if i := strings.Index(text, "://"); i >= 0 && i < at {
+			scheme = text[:i+3]
+		}
+		text = scheme + hidden + text[at:]
+	}
+	base, query, found := strings.Cut(text, "?")
+	if !found {
+		return text
+	}
+	fields := strings.Split(query, "&")
+	for i, f := range fields {
+		if name, _, ok := strings.Cut(f, "="); ok {
+			fields[i] = name + "=" + hidden
+		} else if f != "" {
+			fields[i] = hidden
+		}
+	}
+	return base + "?" + strings.Join(fields, "&")
+}
+
+var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?$`)
+
+// origins is a list of what browsers send as Origin.
+func origins(p *[]string) value {
+	return list{p, "ORIGIN", "* or an origin such as https://example.org, without a path", func(text string) (string, error) {
+		// Browsers send scheme and host in lower case.
+		text = strings.ToLower(text)
+		if text != "*" && !originPattern.MatchString(text) {
+			return "", errNotAllowed
+		}
+		return text, nil
+	}}
+}
