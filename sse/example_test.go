@@ -1,0 +1,134 @@
+package sse_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"time"
+
+	"sluice/sse"
+)
+
+// An event is encoded into a byte slice, which can then be written to any number of
+// streams.
+func Example() {
+	block, err := sse.Append(nil, sse.Event{ID: "7", Name: "progress", Data: "step 1\nstep 2"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%q\n", block)
+
+	for ev, err := range sse.Decode(strings.NewReader(string(block))) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%+v\n", ev)
+	}
+	// Output:
+	// "id: 7\nevent: progress\ndata: step 1\ndata: step 2\n\n"
+	// {ID:7 Name:progress Data:step 1
+	// step 2 Retry:0s}
+}
+
+// Names often come from elsewhere. One that would break out of its line is refused.
+func ExampleAppend_badName() {
+	_, err := sse.Append(nil, sse.Event{Name: "add\ndata: forged", Data: "1"})
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, sse.ErrField))
+	// Output:
+	// event name: sse: CR, LF or NUL is not allowed in a field
+	// true
+}
+
+// A stream begins with what is not an event: how long to wait before a reconnection,
+// and where to resume if the client is cut off before the first event.
+func Example_handler() {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		block := sse.AppendRetry(nil, 2*time.Second)
+		block, err := sse.AppendID(block, "41")
+		if err != nil {
+			log.Fatal(err)
+		}
+		block = sse.AppendComment(block, "heartbeat")
+		_, _ = w.Write(block)
+	}
+
+	rec := httptest.NewRecorder()
+	handler(rec, httptest.NewRequest(http.MethodGet, "/", nil))
+	_, _ = io.Copy(os.Stdout, rec.Body)
+	// Output:
+	// retry: 2000
+	//
+	// id: 41
+	//
+	// : heartbeat
+}
+
+// The id of the last event stays until another is sent, also by a block without data.
+func ExampleDecoder() {
+	stream := strings.NewReader("id: 1\ndata: first\n\ndata: second\n\nid: 2\n\nid: 3\ndata: unfinished")
+	dec := sse.NewDecoder(stream, sse.DecoderOptions{})
+	for ev, err := range dec.Events() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(ev.ID, ev.Data)
+	}
+	fmt.Println("resume after", dec.LastEventID())
+	// Output:
+	// 1 first
+	// 1 second
+	// resume after 2
+}
+
+// To test a server, read its stream strictly.
+func ExampleDecoderOptions_strict() {
+	dec := sse.NewDecoder(strings.NewReader("data: a\n\nevnet: add\ndata: b\n\n"), sse.DecoderOptions{Strict: true})
+	for ev, err := range dec.Events() {
+		fmt.Printf("%q %v\n", ev.Data, err)
+	}
+	// Output:
+	// "a" <nil>
+	// "" sse: line 3: unknown field
+}
+
+// A client reconnects by itself and resumes where it was, until the server has no more
+// to say, which it does with 204.
+func ExampleClient() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		switch r.Header.Get("Last-Event-ID") {
+		case "":
+			_, _ = io.WriteString(w, "id: 1\ndata: one\n\n")
+		case "1":
+			_, _ = io.WriteString(w, "id: 2\nevent: end\ndata: two\n\n")
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+	defer server.Close()
+
+	client := sse.NewClient(sse.ClientOptions{
+		URL:         server.URL,
+		Retry:       10 * time.Millisecond,
+		OnReconnect: func(err error, _ time.Duration) { fmt.Println("reconnect after", err) },
+	})
+	for ev, err := range client.Events(context.Background()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(ev.Name, ev.Data)
+	}
+	// Output:
+	// message one
+	// reconnect after EOF
+	// end two
+	// reconnect after EOF
+}
