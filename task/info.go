@@ -1,0 +1,62 @@
+package task
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Info is what is known of a task at one moment. It encodes to the JSON that
+// status endpoints answer with.
+type Info struct {
+	ID        string          `json:"task_id"`
+	Type      string          `json:"type"`
+	Status    State           `json:"status"`
+	StartTime *time.Time      `json:"start_time"` // nil until it ran
+	EndTime   *time.Time      `json:"end_time"`   // nil until it is final
+	Result    json.RawMessage `json:"result"`     // of a completed task, whole; must not be modified
+	Error     *string         `json:"error"`      // of a failed task, whole
+	Progress  *ProgressInfo   `json:"progress"`   // the latest; nil if there was none
+	CreatedAt time.Time       `json:"created_at"`
+}
+
+// infoOf puts together what is known of a task.
+func infoOf(rec record, last *lastProgress) Info {
+	info := Info{ID: rec.id, Type: rec.typ, Status: rec.state, CreatedAt: rec.created, Result: rec.result}
+	if !rec.start.IsZero() {
+		info.StartTime = &rec.start
+	}
+	if !rec.end.IsZero() {
+		info.EndTime = &rec.end
+	}
+	if rec.state == Failed {
+		info.Error = &rec.err
+	}
+	if last != nil {
+		info.Progress = &last.info
+	}
+	return info
+}
+
+// ProgressInfo is the latest progress of a task. It encodes to the data of the
+// event that reported it: text, value and the fields of [Progress].
+type ProgressInfo struct {
+	Text  string
+	Value float64
+	Data  json.RawMessage // the whole object; must not be modified
+}
+
+// MarshalJSON returns Data.
+func (p ProgressInfo) MarshalJSON() ([]byte, error) { return p.Data, nil }
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (p *ProgressInfo) UnmarshalJSON(b []byte) error {
+	var head struct {
+		Text  string  `json:"text"`
+		Value float64 `json:"value"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return err
+	}
+	*p = ProgressInfo{Text: head.Text, Value: head.Value, Data: append(json.RawMessage(nil), b...)}
+	return nil
+}

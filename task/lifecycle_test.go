@@ -1,0 +1,360 @@
+package task_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/task"
+)
+
+func TestRunFiftyTimes(t *testing.T) {
+	t.Parallel()
+	for i := range 50 {
+		b := prepare(t, task.Options{Workers: 2}, task.Demo(), obedient)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := b.Run(ctx); err != nil {
+				t.Errorf("Run() = %v", err)
+			}
+		})
+		for range 10 {
+			wg.Go(func() {
+				for _, typ := range []string{"demo_task", "obedient"} {
+					info, err := b.Start(typ, []byte(`{"delay":0}`))
+					if err != nil && !errors.Is(err, task.ErrStopping) && !errors.Is(err, task.ErrBadParams) {
+						t.Errorf("Start() = %v", err)
+					}
+					b.Get(info.ID)
+					if i%3 == 0 {
+						_ = b.Cancel(info.ID) // it may be over, or not begun
+					}
+				}
+			})
+		}
+		if i%2 == 0 {
+			wg.Go(func() { b.Drain(ctx) })
+		}
+		cancel()
+		wg.Wait()
+		if counts := b.Counts(); counts[task.Pending]+counts[task.Running] != 0 {
+			t.Errorf("after Run: %v", counts)
+		}
+	}
+}
+
+func TestRunCancelsWhatIsLeftWhenItStops(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var cause error
+		b := serve(t, task.Options{Workers: 1}, typeOf("waits", func(ctx context.Context, _ *task.Run) (any, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return nil, nil
+		}))
+		running, pending := b.start(t, "waits", ""), b.start(t, "waits", "")
+		synctest.Wait()
+		begun := time.Now()
+		if err := b.stop(); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("stopping took %v", took)
+		}
+		if !errors.Is(cause, task.ErrStopping) {
+			t.Errorf("cause of the context's end is %v, want ErrStopping", cause)
+		}
+		b.wantNames(t, running, "task_started", "task_cancelled", "connection_close task_cancelled")
+		b.wantNames(t, pending, "task_cancelled", "connection_close task_cancelled")
+		if _, err := b.Start("waits", nil); !errors.Is(err, task.ErrStopping) {
+			t.Errorf("Start() after Run = %v, want ErrStopping", err)
+		}
+		if err := b.Republish(t.Context(), running); !errors.Is(err, task.ErrStopping) {
+			t.Errorf("Republish() after Run = %v, want ErrStopping", err)
+		}
+	})
+}
+
+func TestRunLeavesStubbornFunctionsBehind(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		b := prepare(t, task.Options{}, stubborn(release))
+		b.start(t, "stubborn", "")
+		b.start(t, "stubborn", "")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		synctest.Wait()
+		begun := time.Now()
+		cancel()
+		err := <-ended
+		if err == nil || !strings.Contains(err.Error(), "2 functions") {
+			t.Errorf("Run() = %v, want an error that names 2 functions", err)
+		}
+		if took := time.Since(begun); took != 5*time.Second {
+			t.Errorf("stopping took %v, want 5 s", took)
+		}
+		close(release)
+	})
+}
+
+func TestRunStopsAlthoughThePublisherIsAway(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var out bytes.Buffer
+		_, publisher := gated()
+		b := serve(t, task.Options{Publisher: publisher, Log: slog.New(slog.NewTextHandler(&out, nil))}, quick)
+		b.start(t, "quick", "")
+		synctest.Wait()
+		begun := time.Now()
+		if err := b.stop(); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+		if took := time.Since(begun); took != 5*time.Second {
+			t.Errorf("stopping took %v, want 5 s", took)
+		}
+		if !strings.Contains(out.String(), "events are not published") {
+			t.Errorf("the log does not say that events were left: %s", out.String())
+		}
+	})
+}
+
+func TestCancelBeforeRunIsPublishedOnceItRuns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := prepare(t, task.Options{}, quick)
+		cancelled, other := b.start(t, "quick", ""), b.start(t, "quick", "")
+		if err := b.Cancel(cancelled); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.wantState(t, other, task.Pending)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		synctest.Wait()
+		b.wantNames(t, cancelled, "task_cancelled", "connection_close task_cancelled")
+		b.wantNames(t, other, "task_started", "task_completed", "connection_close task_completed")
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDrainLetsTasksFinish(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := serve(t, task.Options{Workers: 1, Publisher: &logs{on: func(_ context.Context, _ string, events []task.Event) (int, error) {
+			time.Sleep(time.Second)
+			return len(events), nil
+		}}}, task.Demo())
+		ids := []string{b.start(t, "demo_task", `{"delay":10}`), b.start(t, "demo_task", `{"delay":10}`)}
+		begun := time.Now()
+		drained := make(chan struct{})
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			b.Drain(ctx)
+			close(drained)
+		}()
+		synctest.Wait()
+		if _, err := b.Start("demo_task", nil); !errors.Is(err, task.ErrStopping) {
+			t.Errorf("Start() while draining = %v, want ErrStopping", err)
+		}
+		<-drained
+		for _, id := range ids {
+			b.wantState(t, id, task.Completed)
+			if got := b.logs.names(t, id); got[len(got)-1] != "connection_close task_completed" {
+				t.Errorf("Drain returned before the log was complete: %q", got)
+			}
+		}
+		if took := time.Since(begun).Round(time.Second); took < 60*time.Second || took > 62*time.Second {
+			t.Errorf("Drain took %v, want 60 s and what the last events need", took)
+		}
+	})
+}
+
+func TestDrainCancelsWhatIsLeftWhenItsTimeIsOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		b := serve(t, task.Options{Workers: 1}, stubborn(release), quick)
+		running, pending := b.start(t, "stubborn", ""), b.start(t, "quick", "")
+		synctest.Wait()
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		b.Drain(ctx)
+		if took := time.Since(begun); took != 30*time.Second {
+			t.Errorf("Drain took %v, want 30 s", took)
+		}
+		b.wantNames(t, running, "task_started", "task_cancelled", "connection_close task_cancelled")
+		b.wantNames(t, pending, "task_cancelled", "connection_close task_cancelled")
+		close(release)
+		synctest.Wait()
+		b.wantState(t, pending, task.Cancelled)
+	})
+}
+
+func TestDrainDoesNotWaitForEverForThePublisher(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, publisher := gated()
+		b := serve(t, task.Options{Publisher: publisher}, quick)
+		b.start(t, "quick", "")
+		begun := time.Now()
+		b.Drain(t.Context())
+		if took := time.Since(begun); took != 5*time.Second {
+			t.Errorf("Drain took %v, want 5 s", took)
+		}
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != 5*time.Second {
+			t.Errorf("Drain and the end of Run took %v, want 5 s together", took)
+		}
+	})
+}
+
+func TestBE11StalledPublisherDelaysNobodyElse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		stalled := make(chan string, 1)
+		release := make(chan struct{})
+		var once sync.Once
+		publisher := &logs{}
+		publisher.on = func(_ context.Context, id string, events []task.Event) (int, error) {
+			once.Do(func() { stalled <- id })
+			if id == stalledID(stalled) {
+				<-release
+			}
+			return len(events), nil
+		}
+		b := serve(t, task.Options{Publisher: publisher, Workers: 1}, task.Demo())
+		first := b.start(t, "demo_task", `{"delay":0}`)
+		synctest.Wait()
+		begun := time.Now()
+		b.wantState(t, first, task.Completed)
+		other := b.start(t, "demo_task", `{"delay":0}`)
+		synctest.Wait()
+		b.wantState(t, other, task.Completed)
+		b.wantNames(t, first)
+		b.wantNames(t, other, "task_started", "progress_update", "progress_update", "progress_update", "progress_update",
+			"task_completed", "connection_close task_completed")
+		if items, _ := b.List(task.Filter{}); len(items) != 2 {
+			t.Errorf("List() has %d items, want 2", len(items))
+		}
+		if err := b.Remove(other); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("others took %v", took)
+		}
+		close(release)
+		synctest.Wait()
+		b.wantNames(t, first, "task_started", "progress_update", "progress_update", "progress_update", "progress_update",
+			"task_completed", "connection_close task_completed")
+	})
+}
+
+// stalledID looks at the id in a channel of size 1.
+func stalledID(c chan string) string {
+	id := <-c
+	c <- id
+	return id
+}
+
+func TestRepublishWritesTheLogAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := serve(t, task.Options{}, task.Demo())
+		id := b.start(t, "demo_task", "")
+		time.Sleep(time.Minute)
+		before := b.logs.of(id)
+		if err := b.Republish(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		again := b.logs.of(id)[len(before):]
+		want := []task.Event{before[0], before[4], before[5], before[6]}
+		if len(again) != len(want) {
+			t.Fatalf("%d events again, want %d", len(again), len(want))
+		}
+		for i, ev := range again {
+			if key := id + ":r" + string(rune('1'+i)); ev.Key != key || string(ev.Data) != string(want[i].Data) || ev.Close != want[i].Close {
+				t.Errorf("event %d is %s %s, want %s %s", i, ev.Key, ev.Data, key, want[i].Data)
+			}
+		}
+		// Again once more: the same keys.
+		if err := b.Republish(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		last := b.logs.calls[len(b.logs.calls)-1]
+		if len(last) != 4 || last[3].Key != id+":r4" {
+			t.Errorf("second time: %d events, the last %s", len(last), last[len(last)-1].Key)
+		}
+	})
+}
+
+func TestRepublishOfATaskThatNeverRan(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := serve(t, task.Options{Workers: 1}, obedient)
+		running, pending := b.start(t, "obedient", ""), b.start(t, "obedient", "")
+		synctest.Wait()
+		for _, id := range []string{running, pending, "unknown"} {
+			if err := b.Republish(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
+				t.Errorf("Republish(%q) = %v, want ErrNotFound", id, err)
+			}
+		}
+		if err := b.Cancel(pending); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Republish(t.Context(), pending); err != nil {
+			t.Fatal(err)
+		}
+		b.wantNames(t, pending, slices.Repeat([]string{"task_cancelled", "connection_close task_cancelled"}, 2)...)
+	})
+}
+
+func TestRepublishByManyPublishesOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		door, publisher := gated()
+		b := serve(t, task.Options{Publisher: publisher}, quick)
+		id := b.start(t, "quick", "")
+		synctest.Wait()
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if err := b.Republish(t.Context(), id); err != nil {
+					t.Errorf("Republish() = %v", err)
+				}
+			})
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := b.Republish(ctx, id); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Republish() while the Publisher is away = %v, want DeadlineExceeded", err)
+		}
+		door.open.Store(true)
+		wg.Wait()
+		b.wantNames(t, id, slices.Repeat([]string{"task_started", "task_completed", "connection_close task_completed"}, 2)...)
+	})
+}
+
+func TestRepublishOfATaskThatIsRemovedMeanwhile(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, publisher := gated()
+		b := serve(t, task.Options{Publisher: publisher}, quick)
+		id := b.start(t, "quick", "")
+		synctest.Wait()
+		result := make(chan error, 1)
+		go func() { result <- b.Republish(t.Context(), id) }()
+		synctest.Wait()
+		if err := b.Remove(id); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-result; !errors.Is(err, task.ErrNotFound) {
+			t.Errorf("Republish() = %v, want ErrNotFound", err)
+		}
+	})
+}

@@ -1,0 +1,43 @@
+package task
+
+import (
+	"cmp"
+	"math"
+	"strconv"
+)
+
+// Filter chooses tasks for [Service.List]. The zero value is the newest page of all.
+type Filter struct {
+	State State  // only this state, if not empty
+	Type  string // only this type, if not empty
+	After string // the next of the page before; opaque
+	Limit int    // items in the page; default 100, at most 1000
+}
+
+// Bounds of a page.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// List returns a page of tasks, newest first, and what to pass as Filter.After to
+// get the following page; it is empty on the last one. Tasks that begin meanwhile
+// do not move the pages. The page after something that no page returned is empty.
+func (s *Service) List(f Filter) (items []Info, next string) {
+	before := uint64(math.MaxUint64)
+	if f.After != "" {
+		var err error
+		if before, err = strconv.ParseUint(f.After, 36, 64); err != nil {
+			return nil, ""
+		}
+	}
+	limit := min(cmp.Or(max(f.Limit, 0), defaultPage), maxPage)
+
+	// One more than asked for tells whether this is the last page.
+	found := s.store.scan(before, f, limit+1)
+	if len(found) > limit {
+		found = found[:limit]
+		next = strconv.FormatUint(found[limit-1].seq, 36)
+	}
+	return s.infos(found...), next
+}

@@ -1,0 +1,44 @@
+package task
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+)
+
+// DecodeParams decodes the parameters of a task into *v, strictly: a key that v
+// does not have, and a value of the wrong type, are errors that name it. Fill v
+// with the defaults before.
+func DecodeParams(raw json.RawMessage, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return fmt.Errorf("%s must be %s, not %s", wrong.Field, inWords(wrong.Type), wrong.Value)
+		}
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.New("params has something after its end")
+	}
+	return nil
+}
+
+// inWords names a type as those who write JSON know it.
+func inWords(t reflect.Type) string {
+	switch {
+	case t.Kind() == reflect.String:
+		return "a string"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Float64 || t.Kind() == reflect.Float32:
+		return "a number"
+	case t.ConvertibleTo(reflect.TypeFor[int]()):
+		return "a whole number"
+	default:
+		return t.String()
+	}
+}

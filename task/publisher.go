@@ -1,0 +1,68 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Event is one entry of a task's log.
+type Event struct {
+	Name  string // [EventTask] or [EventClose]
+	Data  []byte // JSON; must not be modified
+	Close bool   // the last event of the log
+	Key   string // "<task id>:<n>"; an event that is published again has the same Key
+}
+
+// Names of events.
+const (
+	EventTask  = "task_event"
+	EventClose = "connection_close"
+)
+
+// A Publisher appends events to the logs of tasks.
+type Publisher interface {
+	// Publish appends all events to the log of taskID, in order. An error means
+	// that it is unknown how many were taken: the service calls again with the
+	// same events, after a growing pause, until it succeeds. An error that is a
+	// [*RejectedError] is dealt with at once instead.
+	//
+	// Publish is called from one goroutine at a time for each task, and
+	// concurrently for different tasks. No lock is held meanwhile: it may take
+	// as long as it needs, but must return soon after ctx ends.
+	Publish(ctx context.Context, taskID string, events []Event) error
+}
+
+// RejectedError is what a [Publisher] returns (possibly wrapped) when the event
+// at Index of the batch can never be taken, because it is too large for the log,
+// say. A terminal event is then replaced by a small one that points to the
+// result, any other event is left out, and the batch is published again.
+type RejectedError struct {
+	Index int // in the slice that Publish was given
+	Err   error
+}
+
+func (e *RejectedError) Error() string {
+	return fmt.Sprintf("task: event %d rejected: %v", e.Index, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *RejectedError) Unwrap() error { return e.Err }
+
+// An Observer counts what happens, for metrics. Its methods are called without
+// locks, concurrently, and must be quick.
+type Observer interface {
+	// Ended is told of each task that reached a final state.
+	Ended(info Info)
+	// Published is told of each call of Publish: how many events, how long it took.
+	Published(events int, took time.Duration, err error)
+	// Dropped is told of each event that the Publisher rejected for good.
+	Dropped(taskID string, reason error)
+}
+
+// noObserver is the Observer of those who gave none.
+type noObserver struct{}
+
+func (noObserver) Ended(Info)                          {}
+func (noObserver) Published(int, time.Duration, error) {}
+func (noObserver) Dropped(string, error)               {}

@@ -1,0 +1,141 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Pauses between two tries to publish the same events.
+const (
+	firstPause = 100 * time.Millisecond
+	maxPause   = 10 * time.Second
+	loudTry    = 8 // the try whose failure is worth a warning: after some ten seconds
+)
+
+// wakePump starts the pump of j if it is needed and there is none. A pump lives
+// only while there is something to publish. Before Run there are no pumps.
+// It reports false if the service does not publish any more.
+func (s *Service) wakePump(j *job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.active {
+		return s.phase < stopped
+	}
+	ctx, stop := context.WithCancel(s.base)
+	if !j.out.claim(stop) {
+		stop()
+		return true
+	}
+	s.pumping++
+	// Run waits for the group, after it has cleared active.
+	s.pumps.Go(func() {
+		defer stop()
+		s.pump(ctx, j)
+	})
+	return true
+}
+
+// pump publishes the events of one task, in order, until none are left.
+func (s *Service) pump(ctx context.Context, j *job) {
+	for {
+		batch, end := j.out.take(s.opts.BatchEvents, s.opts.BatchBytes, ctx.Err() != nil)
+		switch end {
+		case notEnded:
+			if s.publish(ctx, j, batch) {
+				j.out.done(len(batch))
+				s.dispatch() // there may be room again
+			}
+			continue
+		case endComplete:
+			s.forget(s.store.settle(j.id, j.out.kept()))
+		case endDropped:
+			s.opts.OnForget(j.id)
+		}
+		break
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pumping--
+	s.notify()
+}
+
+// publish repeats a batch until the Publisher has taken all of it, or ctx ends.
+func (s *Service) publish(ctx context.Context, j *job, batch []item) bool {
+	for try := 1; len(batch) > 0; {
+		begun := time.Now()
+		err := s.opts.Publisher.Publish(ctx, j.id, events(batch))
+		s.opts.Observer.Published(len(batch), time.Since(begun), err)
+		if err == nil {
+			return true
+		}
+		if rejected, ok := errors.AsType[*RejectedError](err); ok && rejected.Index >= 0 && rejected.Index < len(batch) {
+			batch = s.withoutRejected(j, batch, rejected)
+			continue
+		}
+		s.logFailure(j, try, err)
+		if !sleep(ctx, pause(try)) {
+			return false
+		}
+		try++
+	}
+	return true
+}
+
+// events returns the events of a batch.
+func events(batch []item) []Event {
+	events := make([]Event, len(batch))
+	for i, it := range batch {
+		events[i] = it.Event
+	}
+	return events
+}
+
+// withoutRejected replaces the event that was rejected by a small one if it is a
+// terminal one, and leaves it out otherwise.
+func (s *Service) withoutRejected(j *job, batch []item, rejected *RejectedError) []item {
+	i := rejected.Index
+	rec, known := s.store.load(j.id)
+	if it := &batch[i]; known && it.kind == kindEnd {
+		s.log.Warn("terminal event rejected, published without its payload", "task_id", j.id, "bytes", len(it.Data), "error", rejected.Err)
+		it.kind = kindShortEnd
+		it.Data = shortEnd(rec, s.opts.StatusPath, minEventBytes)
+		return batch
+	}
+	s.log.Error("event rejected, left out of the log", "task_id", j.id, "key", batch[i].Key, "bytes", len(batch[i].Data), "error", rejected.Err)
+	s.opts.Observer.Dropped(j.id, rejected.Err)
+	return append(batch[:i], batch[i+1:]...)
+}
+
+// logFailure says once for each batch that the Publisher has been away for long.
+func (s *Service) logFailure(j *job, try int, err error) {
+	log := s.log.Debug
+	if try == loudTry {
+		log = s.log.Warn
+	}
+	log("events cannot be published, will go on trying", "task_id", j.id, "try", try, "error", err)
+}
+
+// pause is how long to wait after the given try, the first being 1: doubled each
+// time up to a bound, and between half of that and all of it at random, so that
+// the tasks do not try all at once.
+func pause(try int) time.Duration {
+	p := maxPause
+	if try < 10 {
+		p = min(firstPause<<(try-1), maxPause)
+	}
+	return p/2 + rand.N(p/2)
+}
+
+// sleep waits for d and reports whether ctx is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

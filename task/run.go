@@ -1,0 +1,94 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// Run is one run of a task, as its [Func] sees it. Its methods may be called
+// concurrently.
+type Run struct {
+	// Set once.
+	ctx     context.Context // of the Func: ends with the run
+	service *Service
+	job     *job
+	params  json.RawMessage
+
+	// turn lets one Progress in at a time. It is a channel, not a mutex, because
+	// Progress may have to wait for room, and whoever waits behind it must still
+	// see ctx end.
+	turn chan struct{}
+
+	highest float64 // progress so far; guarded by turn
+}
+
+// ID is the task's id.
+func (r *Run) ID() string { return r.job.id }
+
+// Params are the task's parameters: a JSON object, "{}" if none were given. They
+// must not be modified.
+func (r *Run) Params() json.RawMessage { return r.params }
+
+// Progress appends a progress_update to the task's log. Reports are published in
+// the order in which Progress was called, and none is lost.
+//
+// It blocks only while the task's outbox is full, because the Publisher is slower
+// than the task; then it waits for room, or for the end of the run. Once the
+// task is over, whatever ended it, nothing is published and the error is the
+// cause of the Func's context. Other errors are [ErrBadProgress] and
+// [ErrTooLarge]; they leave the task as it was.
+func (r *Run) Progress(p Progress) error {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
+	}
+
+	value := r.highest
+	if p.Value != nil {
+		value = *p.Value
+	}
+	if !(value >= 0 && value <= 1) { // not NaN either
+		return fmt.Errorf("%w: value is %v, must be 0 to 1", ErrBadProgress, value)
+	}
+	data, err := progressData(p.Text, value, p.Fields)
+	if err != nil {
+		return fmt.Errorf("%w: encode fields: %w", ErrBadProgress, err)
+	}
+	event, inside := taskEvent(typeProgress, r.job.id, now(), data)
+	if limit := r.service.opts.MaxEventBytes; len(event) > limit {
+		return fmt.Errorf("%w: %d bytes, may be %d", ErrTooLarge, len(event), limit)
+	}
+	if err := r.publish(event, ProgressInfo{Text: p.Text, Value: value, Data: inside}); err != nil {
+		return err
+	}
+	r.highest = max(r.highest, value)
+	return nil
+}
+
+// publish puts event in the outbox, waiting for room. It returns the cause of the
+// run's end if that comes first.
+func (r *Run) publish(event []byte, info ProgressInfo) error {
+	for {
+		verdict, wake, room := r.job.out.offer(event, info)
+		switch verdict {
+		case taken:
+			if wake {
+				r.service.wakePump(r.job)
+			}
+			return nil
+		case refused:
+			// Whoever made the task final ends its context next.
+			<-r.ctx.Done()
+			return context.Cause(r.ctx)
+		case full:
+			select {
+			case <-room:
+			case <-r.ctx.Done():
+				return context.Cause(r.ctx)
+			}
+		}
+	}
+}
