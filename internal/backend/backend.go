@@ -1,0 +1,177 @@
+package backend
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/task"
+)
+
+// Mode says how careful the backend is with its callers.
+type Mode string
+
+// The modes. What is none of them counts as Production.
+const (
+	Production  Mode = "production"  // callers of the callback must know the secret
+	Development Mode = "development" // they need not
+	Testing     Mode = "testing"     // nor here, and the endpoints for tests exist
+)
+
+// Options configure a [Backend]. Client is required, and CallbackSecret in
+// production mode.
+type Options struct {
+	Mode           Mode   // default Production
+	CallbackSecret string // what callbacks carry as ?secret=, or are signed with
+
+	Client ClientOptions // where the gateway is
+
+	// Replace keeps only the newest stream of an identifier: one that connects
+	// ends those before it.
+	Replace bool
+
+	// Tasks configure the task service. Its Publisher, Observer and OnForget
+	// are the backend's and must be nil; its Log is Log if nil.
+	Tasks task.Options
+	Types []task.Type // kinds of task; in testing mode the demo kinds are added
+
+	// VersionURL is looked at for the version to announce; "" for none.
+	VersionURL          string
+	VersionPollInterval time.Duration // default 30s
+
+	SweepInterval time.Duration // between looks for lost tasks; default 1m
+
+	Log        *slog.Logger          // default: discarded
+	Registerer prometheus.Registerer // default: metrics are kept to itself
+}
+
+// Backend is the whole of the package, put together. Make it with [New] and
+// serve its two handlers while Run runs; all its methods may be called
+// concurrently.
+type Backend struct {
+	// Set once.
+	opts     Options
+	client   *Client
+	service  *task.Service
+	logs     *taskLogs
+	versions *versions
+	poller   *poller // nil without a URL
+	callback *callbackHandler
+	rest     http.Handler
+	log      *slog.Logger
+
+	mu    sync.Mutex
+	phase phase
+}
+
+// New puts a backend together. It calls nobody; all that is wrong with the
+// options is reported at once.
+func New(opts Options) (*Backend, error) {
+	opts.Mode = cmp.Or(opts.Mode, Production)
+	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
+	opts.VersionPollInterval = cmp.Or(opts.VersionPollInterval, 30*time.Second)
+	opts.SweepInterval = cmp.Or(opts.SweepInterval, time.Minute)
+	b := &Backend{opts: opts, log: opts.Log.With("component", "backend")}
+	m := newMetrics()
+	client, clientErr := NewClient(opts.Client)
+	b.client = client
+	b.versions = newVersions(client, m, b.log)
+	if err := errors.Join(opts.check(), clientErr, b.addTasks(m), b.addPoller(m)); err != nil {
+		return nil, err
+	}
+	if opts.Registerer != nil {
+		if err := m.register(opts.Registerer, b.service, client); err != nil {
+			return nil, fmt.Errorf("backend: register metrics: %w", err)
+		}
+	}
+	b.addHandlers(m)
+	return b, nil
+}
+
+func (o Options) check() error {
+	var errs []error
+	if o.authenticates() && o.CallbackSecret == "" {
+		errs = append(errs, fmt.Errorf("backend: mode %s needs a callback secret: set it here and at the gateway, or choose mode development", o.Mode))
+	}
+	if o.VersionPollInterval < 0 || o.SweepInterval < 0 {
+		errs = append(errs, errors.New("backend: intervals must not be negative"))
+	}
+	if o.Tasks.Publisher != nil || o.Tasks.Observer != nil || o.Tasks.OnForget != nil {
+		errs = append(errs, errors.New("backend: Publisher, Observer and OnForget of the tasks are set by the backend"))
+	}
+	return errors.Join(errs...)
+}
+
+// authenticates is true for every mode but the two that say otherwise, so that
+// a mode that nobody knows is a careful one.
+func (o Options) authenticates() bool { return o.Mode != Development && o.Mode != Testing }
+
+// addTasks makes the task service and what keeps its logs.
+func (b *Backend) addTasks(m *metrics) error {
+	b.logs = &taskLogs{client: b.client, lost: newTodo(), unused: newTodo(), metrics: m, log: b.log}
+	opts := b.opts.Tasks
+	opts.Publisher = &publisher{client: b.client, metrics: m}
+	opts.Observer = observer{m}
+	opts.OnForget = func(id string) { b.logs.unused.add(id) }
+	opts.Log = cmp.Or(opts.Log, b.opts.Log)
+	service, err := task.New(opts)
+	if err != nil {
+		return err
+	}
+	b.service, b.logs.service = service, service
+	var errs []error
+	for _, t := range b.types() {
+		errs = append(errs, service.Register(t))
+	}
+	return errors.Join(errs...)
+}
+
+// types are the kinds of task that are registered.
+func (b *Backend) types() []task.Type {
+	types := slices.Clone(b.opts.Types)
+	if b.opts.Mode != Testing {
+		return types
+	}
+	for _, demo := range demoTypes() {
+		if !slices.ContainsFunc(types, func(t task.Type) bool { return t.Name == demo.Name }) {
+			types = append(types, demo)
+		}
+	}
+	return types
+}
+
+func (b *Backend) addPoller(m *metrics) (err error) {
+	if b.opts.VersionURL != "" {
+		b.poller, err = newPoller(b.opts.VersionURL, b.opts.VersionPollInterval, b.versions, m, b.log)
+	}
+	return err
+}
+
+func (b *Backend) addHandlers(m *metrics) {
+	b.callback = &callbackHandler{
+		manager: &manager{
+			client: b.client, tasks: b.logs, versions: b.versions, replace: b.opts.Replace,
+			ended: newRecentTokens(maxRecentTokens), metrics: m, log: b.log,
+		},
+		secret: b.opts.CallbackSecret, auth: b.opts.authenticates(), metrics: m, log: b.log,
+	}
+	rest := &restHandlers{service: b.service, versions: b.versions, testing: b.opts.Mode == Testing, log: b.log}
+	b.rest = rest.mux()
+}
+
+// Callback serves POST /api/sse/callback, at whatever path it is mounted. It is
+// for the gateway alone: do not mount it where browsers can reach it.
+func (b *Backend) Callback() http.Handler { return b.callback }
+
+// REST serves the public endpoints, all below /api/.
+func (b *Backend) REST() http.Handler { return b.rest }
+
+// Tasks is the task service, for a program that starts tasks itself.
+func (b *Backend) Tasks() *task.Service { return b.service }

@@ -1,0 +1,65 @@
+package backend
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// maxRequestBytes bounds the body of a REST request.
+const maxRequestBytes = 1 << 20
+
+// What a body may do wrong before it is looked into.
+var (
+	errMediaType = &answerableError{status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json"}
+	errNotObject = badRequest("Body must be a JSON object")
+)
+
+// strictness says what becomes of fields that nobody knows.
+type strictness int
+
+const (
+	refuseUnknown strictness = iota // they are mistakes
+	ignoreUnknown                   // for bodies that other programs were written against
+)
+
+// readBody decodes the JSON object that a request carries into v. Its errors are
+// answerable.
+func readBody(w http.ResponseWriter, r *http.Request, v any, unknown strictness) error {
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return errMediaType
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return errBodyTooLarge
+	}
+	if err != nil || !json.Valid(body) {
+		return errInvalidJSON
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+		return errNotObject
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if unknown == refuseUnknown {
+		decoder.DisallowUnknownFields()
+	}
+	return bodyError(decoder.Decode(v))
+}
+
+// bodyError words an error of encoding/json for the caller.
+func bodyError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		field := e.Field[strings.LastIndexByte(e.Field, '.')+1:] // without the names of embedded structs
+		return badRequest("Field %s must be a %s", field, e.Type.Kind())
+	}
+	if _, field, ok := strings.Cut(err.Error(), "unknown field "); ok {
+		return badRequest("Unknown field: %s", cut(strings.Trim(field, `"`), maxEchoBytes))
+	}
+	return errInvalidJSON
+}

@@ -1,0 +1,176 @@
+package backend
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"sluice/internal/wire"
+)
+
+// maxCallbackBytes bounds the body of a callback. The gateway takes 64 KiB of
+// headers from a client; escaped as JSON they stay below this.
+const maxCallbackBytes = 1 << 20
+
+// callbackHandler is the endpoint that the gateway posts to. It answers
+//
+//	200 {}                                        both actions
+//	400 {"error":"Missing JSON body"}             no body, JSON null, or not application/json
+//	400 {"error":"Invalid JSON"}                  malformed, or not an object
+//	400 {"error":"Unknown action: X"}
+//	400 {"error":"Invalid payload","details":[{"field":…,"message":…}]}
+//	400 {"error":"Cannot route URL: …"}           connect only
+//	401 {"error":"Unauthorized"}
+//	405 {"error":"Method not allowed"}            with Allow
+//	413 {"error":"Body too large"}                above 1 MiB
+//	500 {"error":"Internal server error"}
+//	503 {"error":"Gateway unavailable"}           connect only, with Retry-After
+//
+// and never repeats a header or another value of the request, apart from the
+// action and the URL in the two errors above.
+type callbackHandler struct {
+	manager *manager
+	secret  string // "" where none is required
+	auth    bool   // whether callers must know the secret
+	metrics *metrics
+	log     *slog.Logger
+}
+
+func (h *callbackHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	action := "none"
+	defer func() { h.metrics.callbackSeconds.WithLabelValues(action).Observe(time.Since(began).Seconds()) }()
+	defer recoverPanic(w, h.log)
+	c, err := h.read(w, r)
+	if err == nil {
+		action = string(c.Action)
+		err = h.handle(r, c)
+	}
+	if err != nil {
+		h.refuse(w, err)
+		return
+	}
+	wire.WriteJSON(w, http.StatusOK, struct{}{})
+}
+
+// read authenticates the caller and parses the body. The secret comes first:
+// who does not know it learns nothing about the rest.
+func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (wire.Callback, error) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return wire.Callback{}, errMethod
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallbackBytes))
+	if h.auth && !h.authentic(r, body) {
+		return wire.Callback{}, errUnauthorized
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return wire.Callback{}, errBodyTooLarge
+	}
+	if err != nil || !isJSON(r.Header.Get("Content-Type")) {
+		return wire.Callback{}, errNoBody
+	}
+	return parseCallback(body)
+}
+
+func (h *callbackHandler) authentic(r *http.Request, body []byte) bool {
+	if secret := r.URL.Query().Get("secret"); secret != "" {
+		return sameSecret(secret, h.secret)
+	}
+	err := wire.Verify([]byte(h.secret), body, r.Header.Get(wire.SignatureHeader), time.Now())
+	if err != nil {
+		h.log.Warn("callback refused", "cause", err)
+	}
+	return err == nil
+}
+
+// sameSecret compares hashes, so that the time it takes tells neither where the
+// two differ nor how long the right one is.
+func sameSecret(got, want string) bool {
+	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+func (h *callbackHandler) handle(r *http.Request, c wire.Callback) error {
+	if c.Action == wire.Disconnect {
+		h.manager.disconnect(c)
+		return nil
+	}
+	return h.manager.connect(r.Context(), c)
+}
+
+// refuse answers with what err stands for.
+func (h *callbackHandler) refuse(w http.ResponseWriter, err error) {
+	if e, ok := errors.AsType[*answerableError](err); ok {
+		wire.WriteJSON(w, e.status, e)
+		return
+	}
+	h.log.Error("callback failed", "cause", err)
+	if unavailable(err) {
+		writeUnavailable(w)
+		return
+	}
+	wire.WriteJSON(w, http.StatusInternalServerError, errInternal)
+}
+
+// answerableError is an error that the caller may see as it is.
+type answerableError struct {
+	status  int
+	Message string       `json:"error"`
+	Details []fieldError `json:"details,omitempty"`
+}
+
+// fieldError says what is wrong with one field, never what was in it.
+type fieldError struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+func (e *answerableError) Error() string { return e.Message }
+
+func badRequest(format string, args ...any) *answerableError {
+	return &answerableError{status: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+var (
+	errMethod       = &answerableError{status: http.StatusMethodNotAllowed, Message: "Method not allowed"}
+	errUnauthorized = &answerableError{status: http.StatusUnauthorized, Message: "Unauthorized"}
+	errNoBody       = badRequest("Missing JSON body")
+	errInvalidJSON  = badRequest("Invalid JSON")
+	errBodyTooLarge = &answerableError{status: http.StatusRequestEntityTooLarge, Message: "Body too large"}
+	errInternal     = &answerableError{status: http.StatusInternalServerError, Message: "Internal server error"}
+)
+
+// unavailable reports whether err will pass: the gateway is away, or refuses
+// for now.
+func unavailable(err error) bool {
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		return e.Status == http.StatusServiceUnavailable
+	}
+	return errors.Is(err, ErrUnreachable)
+}
+
+func writeUnavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	wire.WriteJSON(w, http.StatusServiceUnavailable,
+		&answerableError{Message: "Gateway unavailable"})
+}
+
+// recoverPanic, deferred, turns a panic of a handler into a 500 and a log record.
+func recoverPanic(w http.ResponseWriter, log *slog.Logger) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(v)
+	}
+	log.Error("panic in a handler", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	wire.WriteJSON(w, http.StatusInternalServerError, errInternal)
+}

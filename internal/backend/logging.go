@@ -1,0 +1,108 @@
+package backend
+
+import (
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"sluice/internal/wire"
+)
+
+// Bounds of what a log record repeats of a client's request.
+const (
+	maxLoggedURL    = 1024
+	maxLoggedTopics = 10
+	maxLoggedText   = 64
+)
+
+// streamAttrs describe a stream in the log. Neither the token nor any header is
+// among them.
+func streamAttrs(c wire.Callback, r route) []any {
+	topics := r.topics()
+	attrs := []any{
+		slog.String("stream", fingerprint(c.Token)),
+		slog.Any("identifiers", topics[:min(len(topics), maxLoggedTopics)]),
+		slog.Int("identifier_count", len(topics)),
+		slog.String("url", maskURL(c.Request.URL)),
+	}
+	if len(r.tasks) == 1 {
+		attrs = append(attrs, slog.String("task_id", r.tasks[0]))
+	}
+	if r.requestID != "" {
+		attrs = append(attrs, slog.String("request_id", r.requestID))
+	}
+	return attrs
+}
+
+// endAttrs say why and after how long a stream ended.
+func endAttrs(c wire.Callback) []any {
+	attrs := []any{slog.String("reason", cut(string(c.Reason), maxLoggedText))}
+	if c.Detail != "" {
+		attrs = append(attrs, slog.String("detail", cut(string(c.Detail), maxLoggedText)))
+	}
+	if c.DurationMS != nil {
+		attrs = append(attrs, slog.Int64("duration_ms", *c.DurationMS))
+	}
+	if c.Undelivered > 0 {
+		attrs = append(attrs, slog.Int("undelivered", c.Undelivered))
+	}
+	return attrs
+}
+
+// secretWords mark a query parameter whose value is not for the log.
+var secretWords = []string{"token", "secret", "key", "password", "signature", "authorization"}
+
+// maskURL is target as the log may show it: without the values of parameters
+// that look like secrets, without user:password, without the fragment, and not
+// too long. It works on the text, so that a target that is no URL is safe too.
+func maskURL(target string) string {
+	target, _, hasFragment := strings.Cut(target, "#")
+	path, query, hasQuery := strings.Cut(target, "?")
+	var b strings.Builder
+	b.WriteString(maskUser(path))
+	if hasQuery {
+		b.WriteByte('?')
+		for i, pair := range strings.Split(query, "&") {
+			if i > 0 {
+				b.WriteByte('&')
+			}
+			b.WriteString(maskPair(pair))
+		}
+	}
+	if hasFragment {
+		b.WriteString("#***")
+	}
+	return cut(b.String(), maxLoggedURL)
+}
+
+func maskUser(path string) string {
+	before, rest, ok := strings.Cut(path, "//")
+	if !ok {
+		return path
+	}
+	host, tail, hasTail := strings.Cut(rest, "/")
+	at := strings.LastIndexByte(host, '@')
+	if at < 0 {
+		return path
+	}
+	masked := before + "//***" + host[at:]
+	if hasTail {
+		masked += "/" + tail
+	}
+	return masked
+}
+
+func maskPair(pair string) string {
+	rawKey, value, _ := strings.Cut(pair, "=")
+	key, err := url.QueryUnescape(rawKey)
+	if err != nil {
+		key = rawKey
+	}
+	key = strings.ToLower(key)
+	for _, word := range secretWords {
+		if value != "" && strings.Contains(key, word) {
+			return rawKey + "=***"
+		}
+	}
+	return pair
+}

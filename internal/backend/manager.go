@@ -1,0 +1,128 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"sluice/internal/wire"
+)
+
+// connectBudget bounds all that is done while a connect callback waits. It is
+// shorter than the gateway's default patience of 5 s, so that a client gets an
+// answer that says what is wrong, not a timeout.
+const connectBudget = 4 * time.Second
+
+// manager turns connects into subscriptions. It remembers no stream: there is
+// no table of connections that could hold one that is gone, or lose one that
+// lives. It may be used concurrently and holds no lock while it calls the
+// gateway.
+type manager struct {
+	client   *Client
+	tasks    *taskLogs
+	versions *versions
+	replace  bool // keep only the newest stream of an identifier
+	ended    *recentTokens
+	metrics  *metrics
+	log      *slog.Logger
+}
+
+// connect attaches the stream of c to the topics of its URL. All of it happens
+// before the callback is answered, so that the stream's history is in place
+// when its headers go out. A client that left meanwhile is no error: its
+// disconnect callback follows.
+func (m *manager) connect(ctx context.Context, c wire.Callback) error {
+	ctx, cancel := context.WithTimeout(ctx, connectBudget)
+	defer cancel()
+	r, err := parseRoute(c.Request.URL)
+	if err == nil {
+		err = m.attach(ctx, c, r)
+	}
+	switch {
+	case err == nil:
+		m.metrics.connects.WithLabelValues("accepted").Inc()
+		m.log.Info("stream connected", streamAttrs(c, r)...)
+		return nil
+	case isCode(err, wire.CodeTokenNotFound):
+		m.metrics.connects.WithLabelValues("left").Inc()
+		m.log.Info("stream left while it connected", streamAttrs(c, r)...)
+		return nil
+	case errors.Is(err, errNotRoutable) || isCode(err, wire.CodeTopic):
+		m.metrics.connects.WithLabelValues("not_routable").Inc()
+		m.log.Info("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
+		return badRequest("Cannot route URL: %s", cut(c.Request.URL, maxEchoBytes))
+	default:
+		m.metrics.connects.WithLabelValues("failed").Inc()
+		return fmt.Errorf("connect stream %s: %w", fingerprint(c.Token), err)
+	}
+}
+
+// attach subscribes the stream and lets the services settle what its topics lack.
+func (m *manager) attach(ctx context.Context, c wire.Callback, r route) error {
+	resuming := c.Request.Headers["last-event-id"] != "" || r.lastEventID != ""
+	plan := m.versions.plan(r.requestID, resuming)
+	topics := make(map[string]wire.TopicInfo, len(r.tasks)+2)
+	for _, s := range subscriptions(c.Token, r, plan) {
+		answer, err := m.client.Subscribe(ctx, s)
+		if err != nil {
+			return err
+		}
+		maps.Copy(topics, answer.Topics)
+	}
+	if err := m.versions.settle(ctx, c.Token, plan); err != nil {
+		return err
+	}
+	if err := m.tasks.settle(ctx, r.tasks, topics); err != nil {
+		return err
+	}
+	if m.replace {
+		m.replaceOlder(ctx, c.Token, r)
+	}
+	return nil
+}
+
+// subscriptions are the calls that attach a stream: one for all topics whose
+// history it wants, and one for those of which only news count.
+func subscriptions(token string, r route, plan versionPlan) []wire.SubscribeRequest {
+	var calls []wire.SubscribeRequest
+	replayed := plan.replay
+	for _, id := range r.tasks {
+		replayed = append(replayed, taskTopic(id))
+	}
+	if len(replayed) > 0 {
+		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: replayed})
+	}
+	if len(plan.latest) > 0 {
+		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: plan.latest, From: "latest"})
+	}
+	return calls
+}
+
+// disconnect records the end of a stream. There is nothing to tidy up, so a
+// callback that is delivered twice can only be counted twice, and is not.
+func (m *manager) disconnect(c wire.Callback) {
+	r, err := parseRoute(c.Request.URL)
+	if err != nil {
+		m.log.Debug("stream without a route ended", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL))
+		return
+	}
+	if !m.ended.first(c.Token) {
+		m.log.Debug("disconnect delivered again", "stream", fingerprint(c.Token))
+		return
+	}
+	m.metrics.disconnects.WithLabelValues(reasonLabel(c.Reason)).Inc()
+	m.log.Info("stream disconnected", append(streamAttrs(c, r), endAttrs(c)...)...)
+}
+
+// reasonLabel keeps the metric's label to the closed list, whatever was sent.
+func reasonLabel(reason wire.Reason) string {
+	switch reason {
+	case wire.ClientClosed, wire.ServerClosed, wire.Failed:
+		return string(reason)
+	default:
+		return "other"
+	}
+}

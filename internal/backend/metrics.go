@@ -1,0 +1,102 @@
+package backend
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/task"
+)
+
+// metrics are what the backend counts. Every label has a closed list of values,
+// apart from the types of tasks, which the program registers.
+type metrics struct {
+	connects        *prometheus.CounterVec   // outcome
+	disconnects     *prometheus.CounterVec   // reason
+	callbackSeconds *prometheus.HistogramVec // action
+	published       *prometheus.CounterVec   // outcome
+	finished        *prometheus.CounterVec   // type, state
+	versions        *prometheus.CounterVec   // scope, outcome
+	polls           *prometheus.CounterVec   // outcome
+	replaced        prometheus.Counter
+	swept           prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	return &metrics{
+		connects:    counters("sluice_backend_connects_total", "Connect callbacks, by what became of the stream.", "outcome"),
+		disconnects: counters("sluice_backend_disconnects_total", "Streams that ended, each counted once.", "reason"),
+		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sluice_backend_callback_seconds", Help: "Time to answer a callback.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"action"}),
+		published: counters("sluice_backend_publish_total", "Events of tasks sent to the gateway, repeats included.", "outcome"),
+		finished:  counters("sluice_tasks_finished_total", "Tasks that reached a final state.", "type", "state"),
+		versions:  counters("sluice_backend_versions_total", "Version notices published, to all or to one request id.", "scope", "outcome"),
+		polls:     counters("sluice_backend_version_polls_total", "Looks at the version URL.", "outcome"),
+		replaced:  counter("sluice_backend_replaced_streams_total", "Streams ended because a newer one took their place."),
+		swept:     counter("sluice_backend_swept_tasks_total", "Task logs closed because the process that wrote them is gone."),
+	}
+}
+
+// register makes the metrics, and those that are read from the services when
+// they are asked for, known to r.
+func (m *metrics) register(r prometheus.Registerer, service *task.Service, client *Client) error {
+	var errs []error
+	for _, c := range []prometheus.Collector{
+		m.connects, m.disconnects, m.callbackSeconds, m.published, m.finished,
+		m.versions, m.polls, m.replaced, m.swept,
+		taskCollector{service},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sluice_backend_gateway_reachable", Help: "1 if the latest call to the gateway got an answer.",
+		}, func() float64 {
+			if client.Reachable() {
+				return 1
+			}
+			return 0
+		}),
+	} {
+		errs = append(errs, r.Register(c))
+	}
+	return errors.Join(errs...)
+}
+
+// taskCollector reads the number of tasks in each state when it is scraped: a
+// gauge that is counted up and down would drift.
+type taskCollector struct{ service *task.Service }
+
+var tasksDesc = prometheus.NewDesc("sluice_tasks", "Tasks that are remembered, by state.", []string{"state"}, nil)
+
+// Describe implements [prometheus.Collector].
+func (taskCollector) Describe(ch chan<- *prometheus.Desc) { ch <- tasksDesc }
+
+// Collect implements [prometheus.Collector].
+func (c taskCollector) Collect(ch chan<- prometheus.Metric) {
+	counts := c.service.Counts()
+	for _, state := range task.States() {
+		ch <- prometheus.MustNewConstMetric(tasksDesc, prometheus.GaugeValue, float64(counts[state]), string(state))
+	}
+}
+
+var _ task.Observer = observer{}
+
+// observer counts what the task service tells of.
+type observer struct{ metrics *metrics }
+
+// Ended implements [task.Observer].
+func (o observer) Ended(info task.Info) {
+	o.metrics.finished.WithLabelValues(info.Type, string(info.Status)).Inc()
+}
+
+// Published implements [task.Observer]. The publisher counts event by event.
+func (observer) Published(int, time.Duration, error) {}
+
+// Dropped implements [task.Observer]. The publisher has counted the rejection.
+func (observer) Dropped(string, error) {}

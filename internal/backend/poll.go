@@ -1,0 +1,164 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Bounds of one look at the version URL.
+const (
+	pollTimeout  = 2 * time.Second
+	maxPollBytes = 256 << 10
+)
+
+// poller looks at a URL that tells the deployed version, and publishes it when
+// it changes. It works beside the connects: however slow the URL is, none of
+// them waits for it.
+type poller struct {
+	url      string
+	interval time.Duration
+	http     *http.Client
+	versions *versions
+	metrics  *metrics
+	log      *slog.Logger
+
+	// Owned by run.
+	etag    string
+	last    Version
+	failing bool
+}
+
+func newPoller(rawURL string, interval time.Duration, v *versions, m *metrics, log *slog.Logger) (*poller, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("backend: version URL must be an http:// or https:// URL")
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 90 * time.Second}
+	return &poller{
+		url: rawURL, interval: interval, versions: v, metrics: m, log: log,
+		http: &http.Client{Transport: transport, Timeout: pollTimeout},
+	}, nil
+}
+
+// run polls now and then about every interval, until ctx ends. The pauses vary
+// by a tenth, so that many backends do not ask together.
+func (p *poller) run(ctx context.Context) {
+	defer p.http.CloseIdleConnections()
+	for {
+		p.report(ctx, p.poll(ctx))
+		pause := p.interval - p.interval/10 + rand.N(p.interval/5+1)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// report logs when polling begins to fail and when it works again, not each time.
+func (p *poller) report(ctx context.Context, err error) {
+	if err != nil && ctx.Err() != nil {
+		return
+	}
+	switch {
+	case err != nil:
+		p.metrics.polls.WithLabelValues("failed").Inc()
+		if !p.failing {
+			p.log.Warn("version URL cannot be read; the version stays as it is", "cause", err)
+		}
+	case p.failing:
+		p.log.Info("version URL can be read again")
+	}
+	p.failing = err != nil
+}
+
+// poll looks once. What it saw counts as seen only when it is published.
+func (p *poller) poll(ctx context.Context) error {
+	v, etag, err := p.fetch(ctx)
+	if err != nil {
+		return err
+	}
+	current, _ := p.versions.latest()
+	switch {
+	case v == (Version{}), v == p.last, v == current:
+		p.metrics.polls.WithLabelValues("unchanged").Inc()
+	default:
+		if _, err := p.versions.publish(ctx, "", v); err != nil {
+			return fmt.Errorf("publish version: %w", err)
+		}
+		p.metrics.polls.WithLabelValues("changed").Inc()
+	}
+	if v != (Version{}) {
+		p.last, p.etag = v, etag
+	}
+	return nil
+}
+
+// fetch gets what the URL says; the zero Version means "as before".
+func (p *poller) fetch(ctx context.Context) (Version, string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+	if err != nil {
+		return Version{}, "", withoutURL(err)
+	}
+	req.Header.Set("Accept", "application/json, text/plain")
+	if p.etag != "" {
+		req.Header.Set("If-None-Match", p.etag)
+	}
+	res, err := p.http.Do(req)
+	if err != nil {
+		return Version{}, "", withoutURL(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode == http.StatusNotModified && p.etag != "" {
+		return Version{}, "", nil
+	}
+	if res.StatusCode != http.StatusOK {
+		return Version{}, "", fmt.Errorf("status %d", res.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxPollBytes+1))
+	if err != nil {
+		return Version{}, "", fmt.Errorf("read version: %w", err)
+	}
+	v, err := parseVersion(res.Header.Get("Content-Type"), body)
+	return v, res.Header.Get("ETag"), err
+}
+
+// parseVersion reads {"version":…,"changelog":…} or one line of plain text. HTML
+// is refused: it is the page that many servers send for a file they do not have.
+func parseVersion(contentType string, body []byte) (Version, error) {
+	if len(body) > maxPollBytes {
+		return Version{}, fmt.Errorf("more than %d bytes", maxPollBytes)
+	}
+	media, _, _ := mime.ParseMediaType(contentType)
+	body = bytes.TrimSpace(body)
+	var v Version
+	switch {
+	case media == "text/html" || bytes.HasPrefix(body, []byte("<")):
+		return Version{}, errors.New("got a page of HTML, want JSON or plain text")
+	case isJSON(contentType) || bytes.HasPrefix(body, []byte("{")):
+		if err := json.Unmarshal(body, &v); err != nil {
+			return Version{}, fmt.Errorf("version is not JSON: %w", err)
+		}
+	default:
+		v.Version = string(body)
+		if strings.ContainsFunc(v.Version, unicode.IsControl) {
+			return Version{}, errors.New("version has more than one line")
+		}
+	}
+	if err := v.check(); err != nil {
+		return Version{}, err
+	}
+	return v, nil
+}

@@ -1,0 +1,57 @@
+package backend
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
+)
+
+// maxRecentTokens is how many ended streams are remembered, to tell the second
+// delivery of a disconnect callback from the first.
+const maxRecentTokens = 10_000
+
+// tokenKey stands for a token where the token itself need not be kept.
+type tokenKey [16]byte
+
+func keyOf(token string) tokenKey {
+	sum := sha256.Sum256([]byte(token))
+	return tokenKey(sum[:16])
+}
+
+// fingerprint names a stream in the log without giving its token away.
+func fingerprint(token string) string {
+	key := keyOf(token)
+	return hex.EncodeToString(key[:4])
+}
+
+// recentTokens remembers the tokens that it saw last, up to a bound. It may be
+// used concurrently.
+type recentTokens struct {
+	mu   sync.Mutex
+	seen map[tokenKey]struct{}
+	ring []tokenKey // the order in which they came; next is the oldest once full
+	next int
+}
+
+func newRecentTokens(limit int) *recentTokens {
+	return &recentTokens{seen: map[tokenKey]struct{}{}, ring: make([]tokenKey, 0, limit)}
+}
+
+// first reports whether token was not seen before, and remembers it.
+func (r *recentTokens) first(token string) bool {
+	key := keyOf(token)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, again := r.seen[key]; again {
+		return false
+	}
+	r.seen[key] = struct{}{}
+	if len(r.ring) < cap(r.ring) {
+		r.ring = append(r.ring, key)
+		return true
+	}
+	delete(r.seen, r.ring[r.next])
+	r.ring[r.next] = key
+	r.next = (r.next + 1) % len(r.ring)
+	return true
+}

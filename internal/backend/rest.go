@@ -1,0 +1,161 @@
+package backend
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sluice/internal/wire"
+	"sluice/task"
+)
+
+// restHandlers are the public endpoints. Each failure is JSON, {"error":"…"}.
+type restHandlers struct {
+	service  *task.Service
+	versions *versions
+	testing  bool // whether /api/testing/ exists
+	log      *slog.Logger
+}
+
+// endpoint is one row of the table of routes. Its handler returns what went
+// wrong before anything was answered, or nil.
+type endpoint struct {
+	method, path string
+	handle       func(w http.ResponseWriter, r *http.Request) error
+}
+
+func (h *restHandlers) endpoints() []endpoint {
+	rows := []endpoint{
+		{"POST", "/api/tasks", h.startTask},
+		{"GET", "/api/tasks", h.listTasks},
+		{"GET", "/api/tasks/{id}", h.showTask},
+		{"GET", "/api/tasks/{id}/status", h.showTask},
+		{"POST", "/api/tasks/{id}/cancel", h.cancelTask},
+		{"DELETE", "/api/tasks/{id}", h.removeTask},
+		{"POST", "/api/versions", h.publishVersion},
+		{"GET", "/api/version", h.showVersion},
+	}
+	if h.testing {
+		rows = append(rows,
+			endpoint{"POST", "/api/testing/tasks/start", h.startTestTask},
+			endpoint{"POST", "/api/testing/deployments/version", h.publishTestVersion})
+	}
+	return rows
+}
+
+// mux serves the endpoints, and answers what is none of them in JSON as well.
+func (h *restHandlers) mux() http.Handler {
+	mux := http.NewServeMux()
+	allow := map[string][]string{}
+	for _, e := range h.endpoints() {
+		allow[e.path] = append(allow[e.path], e.method)
+		mux.HandleFunc(e.method+" "+e.path, func(w http.ResponseWriter, r *http.Request) {
+			if err := e.handle(w, r); err != nil {
+				h.refuse(w, err)
+			}
+		})
+	}
+	for path, methods := range allow {
+		if slices.Contains(methods, "GET") {
+			methods = append(methods, "HEAD")
+		}
+		slices.Sort(methods)
+		list := strings.Join(methods, ", ")
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", list)
+			h.refuse(w, errMethod)
+		})
+	}
+	if !h.testing {
+		mux.HandleFunc("/api/testing/", h.noTesting)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { h.refuse(w, errNoRoute) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer recoverPanic(w, h.log)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+var (
+	errNoRoute  = &answerableError{status: http.StatusNotFound, Message: "Not found"}
+	errStopping = &answerableError{status: http.StatusServiceUnavailable, Message: "Stopping: no new tasks are taken"}
+	errBusy     = &answerableError{status: http.StatusServiceUnavailable, Message: "Too many tasks: try again later"}
+)
+
+// refuse answers with what err stands for. It is the one place that turns errors
+// into statuses.
+func (h *restHandlers) refuse(w http.ResponseWriter, err error) {
+	answer, ok := errors.AsType[*answerableError](err)
+	switch {
+	case ok:
+	case errors.Is(err, task.ErrStopping):
+		answer = errStopping
+	case errors.Is(err, task.ErrBusy):
+		answer = errBusy
+	case errors.Is(err, task.ErrBadParams):
+		text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "task: "), "\n", "; ")
+		answer = badRequest("%s", cut(text, maxEchoBytes))
+	case unavailable(err):
+		h.log.Warn("request failed", "cause", err)
+		writeUnavailable(w)
+		return
+	default:
+		h.log.Error("request failed", "cause", err)
+		answer = errInternal
+	}
+	if answer.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	wire.WriteJSON(w, answer.status, answer)
+}
+
+// publishVersion is POST /api/versions.
+func (h *restHandlers) publishVersion(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Version
+		RequestID *string `json:"request_id"`
+	}
+	if err := readBody(w, r, &body, refuseUnknown); err != nil {
+		return err
+	}
+	requestID := "" // everybody
+	if body.RequestID != nil {
+		requestID = *body.RequestID
+		if err := checkID("request_id", requestID); err != nil {
+			return badRequest("%s", problem(err))
+		}
+	}
+	receivers, err := h.announce(r, requestID, body.Version)
+	if err != nil {
+		return err
+	}
+	wire.WriteJSON(w, http.StatusAccepted, struct {
+		Delivered bool `json:"delivered"`
+		Receivers int  `json:"receivers"`
+	}{receivers > 0, receivers})
+	return nil
+}
+
+func (h *restHandlers) announce(r *http.Request, requestID string, v Version) (receivers int, err error) {
+	if err := v.check(); err != nil {
+		return 0, badRequest("%s", err)
+	}
+	return h.versions.publish(r.Context(), requestID, v)
+}
+
+// problem is the text of a routing error without the sentence it wraps.
+func problem(err error) string {
+	return strings.TrimPrefix(err.Error(), errNotRoutable.Error()+": ")
+}
+
+// showVersion is GET /api/version.
+func (h *restHandlers) showVersion(w http.ResponseWriter, _ *http.Request) error {
+	v, ok := h.versions.latest()
+	if !ok {
+		return &answerableError{status: http.StatusNotFound, Message: "No version known"}
+	}
+	wire.WriteJSON(w, http.StatusOK, v)
+	return nil
+}

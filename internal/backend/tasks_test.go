@@ -1,0 +1,245 @@
+package backend
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/task"
+)
+
+// kinds are the event types, or the names of other events, in a topic.
+func (g *fakeGateway) kinds(topic string) string {
+	var kinds []string
+	for _, line := range g.sent(topic) {
+		name, data, _ := strings.Cut(line, " ")
+		var e struct {
+			Type string `json:"event_type"`
+		}
+		_ = json.Unmarshal([]byte(data), &e)
+		if e.Type != "" {
+			name = e.Type
+		}
+		kinds = append(kinds, name)
+	}
+	return strings.Join(kinds, " ")
+}
+
+func TestATaskWritesItsWholeLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		b.run(t)
+		id := b.start(t, "demo_task")
+		time.Sleep(time.Second)
+		want := "task_started progress_update progress_update progress_update progress_update task_completed connection_close"
+		if got := b.gateway.kinds("task:" + id); got != want {
+			t.Errorf("log = %s, want %s", got, want)
+		}
+		if n := b.metric(t, "sluice_tasks_finished_total", "completed", "demo_task"); n != 1 {
+			t.Errorf("finished = %v, want 1", n)
+		}
+		if n := b.metric(t, "sluice_tasks", "completed"); n != 1 {
+			t.Errorf("tasks = %v, want 1", n)
+		}
+	})
+}
+
+func TestBE7AnEventThatIsTooLargeDoesNotLoseTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		large := task.Type{Name: "large", Run: func(context.Context, *task.Run) (any, error) {
+			return strings.Repeat("x", 10_000), nil
+		}}
+		b := setup(t, func(o *Options) { o.Types = []task.Type{large} })
+		b.gateway.before = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.ContentLength < 5000 {
+				return false // as usual
+			}
+			lines := slices.Repeat([]string{lineOK}, strings.Count(b.gateway.lastCall(), "\n"))
+			return answering(append(lines, lineTooLarge)...)(w, r) // the result is in the last line
+		}
+		b.run(t)
+		id := b.start(t, "large")
+		time.Sleep(time.Second)
+		if got := b.gateway.kinds("task:" + id); !strings.HasSuffix(got, "task_completed connection_close") {
+			t.Errorf("log = %s", got)
+		}
+		if sent := b.gateway.sent("task:" + id); !strings.Contains(strings.Join(sent, "\n"), `"status_url":"/api/tasks/`+id+`"`) {
+			t.Errorf("log = %s", sent)
+		}
+	})
+}
+
+// lose makes the gateway forget everything, as if it was started anew.
+func (g *fakeGateway) lose() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	clear(g.topics)
+	clear(g.log)
+	clear(g.keys)
+}
+
+func TestALostLogIsWrittenAgainWhenSomebodyConnects(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		b.run(t)
+		id := b.start(t, "demo_task")
+		time.Sleep(time.Second)
+		b.gateway.lose()
+		wantOK(t, b.connect("t1", "/api/sse/tasks?task_id="+id))
+		wantOK(t, b.connect("t2", "/api/sse/tasks?task_id="+id))
+		synctest.Wait()
+		if got, want := b.gateway.kinds("task:"+id), "task_started progress_update task_completed connection_close"; got != want {
+			t.Errorf("log = %s, want %s", got, want)
+		}
+	})
+}
+
+func TestALostLogIsWrittenAgainAlthoughTheGatewayIsAwayAtFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		b.run(t)
+		id := b.start(t, "demo_task")
+		time.Sleep(time.Second)
+		b.gateway.lose()
+		var away atomic.Bool
+		away.Store(true)
+		b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			return away.Load() && r.URL.Path == "/internal/send"
+		}
+		wantOK(t, b.connect("t1", "/api/sse/tasks?task_id="+id))
+		time.Sleep(15 * time.Second)
+		away.Store(false)
+		time.Sleep(time.Minute)
+		if got, want := b.gateway.kinds("task:"+id), "task_started progress_update task_completed connection_close"; got != want {
+			t.Errorf("log = %s, want %s", got, want)
+		}
+	})
+}
+
+func TestARunningTaskIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		b.run(t)
+		id := b.start(t, "waiting")
+		synctest.Wait()
+		wantOK(t, b.connect("t1", "/api/sse/tasks?task_id="+id))
+		synctest.Wait()
+		if got := b.gateway.kinds("task:" + id); got != "task_started" {
+			t.Errorf("log = %s", got)
+		}
+	})
+}
+
+func TestBE16ATaskThatAnotherProcessWritesIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	b.gateway.topic("task:theirs").Appended = 3
+	wantOK(t, b.connect("t1", "/api/sse/tasks?task_id=theirs"))
+	if got := b.gateway.sent("task:theirs"); len(got) > 0 {
+		t.Errorf("log = %s", got)
+	}
+}
+
+func TestBE16ManyThatAskForAnUnknownTaskAreToldOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		wait := make(chan struct{})
+		b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/internal/send" {
+				<-wait
+			}
+			return false
+		}
+		var wg sync.WaitGroup
+		for i := range 10 {
+			wg.Go(func() { wantOK(t, b.connect(fmt.Sprint("t", i), "/api/sse/tasks?task_id=nobody")) })
+		}
+		synctest.Wait() // all are attached and have found nothing
+		close(wait)
+		wg.Wait()
+		want := []string{`error {"error":"Task not found","task_id":"nobody"}`, `connection_close {"reason":"task_not_found"}`}
+		if diff := cmp.Diff(want, b.gateway.sent("task:nobody")); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func TestBE16ATopicThatWasDeletedSinceIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	wantOK(t, b.connect("t1", "/api/sse/tasks?task_id=nobody"))
+	if err := b.client.DeleteTopic(t.Context(), "task:nobody"); err != nil {
+		t.Fatal(err)
+	}
+	wantOK(t, b.connect("t2", "/api/sse/tasks?task_id=nobody"))
+	if info := b.gateway.topics["task:nobody"]; info.Appended != 2 || !info.Closed {
+		t.Errorf("topic = %+v, want it written and closed", info)
+	}
+}
+
+func TestATaskThatIsForgottenBeforeItsLogIsWrittenAgainIsNotFound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		b.run(t)
+		id := b.start(t, "demo_task")
+		time.Sleep(time.Second)
+		b.gateway.lose()
+		if err := b.Tasks().Remove(id); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()               // its log is deleted
+		b.gateway.topic("task:" + id) // a stream is at it
+		b.logs.lost.add(id)
+		synctest.Wait()
+		if got := b.gateway.kinds("task:" + id); got != "error connection_close" {
+			t.Errorf("log = %q", got)
+		}
+	})
+}
+
+func TestAnUnknownTaskWhoseTopicCannotBeWrittenIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	b.gateway.before = func(w http.ResponseWriter, r *http.Request) bool {
+		return r.URL.Path == "/internal/send" && answering(lineFull, lineFull)(w, r)
+	}
+	if w := b.connect("t1", "/api/sse/tasks?task_id=nobody"); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("answer = %d %s", w.Code, w.Body)
+	}
+}
+
+func TestForgottenTasksTakeTheirLogsWithThem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := setup(t, nil)
+		b.run(t)
+		id := b.start(t, "demo_task")
+		time.Sleep(time.Second)
+		if err := b.Tasks().Remove(id); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		b.gateway.mu.Lock()
+		defer b.gateway.mu.Unlock()
+		if n := b.gateway.topics["task:"+id].Appended; n != 0 {
+			t.Errorf("the topic still has %d events", n)
+		}
+	})
+}

@@ -1,0 +1,84 @@
+package backend
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"sluice/internal/wire"
+	"sluice/task"
+)
+
+// The endpoints below /api/testing/ drive a server from a browser test. They
+// exist in testing mode only, and take the bodies that tests were written with
+// for the replaced service: unknown fields are ignored.
+
+// demoTypes are the kinds of task that can be started for a test.
+func demoTypes() []task.Type { return []task.Type{task.Demo(), task.Failing()} }
+
+// startTestTask is POST /api/testing/tasks/start.
+func (h *restHandlers) startTestTask(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		TaskType *string         `json:"task_type"`
+		Params   json.RawMessage `json:"params"`
+	}
+	if err := readBody(w, r, &body, ignoreUnknown); err != nil {
+		return err
+	}
+	name := "None" // as the replaced service words it
+	if body.TaskType != nil {
+		name = *body.TaskType
+	}
+	for _, demo := range demoTypes() {
+		if demo.Name != name {
+			continue
+		}
+		info, err := h.start(name, body.Params)
+		if err != nil {
+			return err
+		}
+		wire.WriteJSON(w, http.StatusOK, started(info))
+		return nil
+	}
+	return badRequest("Unknown task type: %s", cut(name, maxEchoBytes))
+}
+
+// publishTestVersion is POST /api/testing/deployments/version.
+func (h *restHandlers) publishTestVersion(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		Version
+		RequestID string `json:"request_id"`
+	}
+	if err := readBody(w, r, &body, ignoreUnknown); err != nil {
+		return err
+	}
+	if err := checkID("request_id", body.RequestID); err != nil {
+		return badRequest("%s", problem(err))
+	}
+	receivers, err := h.announce(r, body.RequestID, body.Version)
+	if err != nil {
+		return err
+	}
+	status := "queued"
+	if receivers > 0 {
+		status = "delivered"
+	}
+	wire.WriteJSON(w, http.StatusAccepted, struct {
+		RequestID string `json:"requestId"`
+		Delivered bool   `json:"delivered"`
+		Status    string `json:"status"`
+	}{body.RequestID, receivers > 0, status})
+	return nil
+}
+
+// noTesting answers below /api/testing/ in every other mode.
+func (h *restHandlers) noTesting(w http.ResponseWriter, _ *http.Request) {
+	wire.WriteJSON(w, http.StatusBadRequest, struct {
+		Error   string            `json:"error"`
+		Code    string            `json:"code"`
+		Details map[string]string `json:"details"`
+	}{
+		"This endpoint is only available when the server is running in testing mode",
+		"ROUTE_NOT_AVAILABLE",
+		map[string]string{"message": "Testing endpoints require --mode testing"},
+	})
+}

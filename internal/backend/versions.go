@@ -1,0 +1,222 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"unicode/utf8"
+)
+
+// Bounds of a version notice.
+const (
+	maxVersionBytes   = 200
+	maxChangelogBytes = 64 << 10
+)
+
+// allVersions is the topic that every version stream is at.
+const allVersions = "version"
+
+// Version is a version notice, as it is published and as GET /api/version shows it.
+type Version struct {
+	Version   string `json:"version"`
+	Changelog string `json:"changelog,omitempty"`
+}
+
+// check reports what is wrong with a notice.
+func (v Version) check() error {
+	switch {
+	case v.Version == "":
+		return errors.New("version must not be empty")
+	case len(v.Version) > maxVersionBytes:
+		return fmt.Errorf("version is longer than %d bytes", maxVersionBytes)
+	case len(v.Changelog) > maxChangelogBytes:
+		return fmt.Errorf("changelog is longer than %d bytes", maxChangelogBytes)
+	case !utf8.ValidString(v.Version) || !utf8.ValidString(v.Changelog):
+		return errors.New("version and changelog must be UTF-8")
+	}
+	return nil
+}
+
+// versions publishes version notices: to everybody on the topic "version", or
+// to one request id on "version:<id>". The gateway keeps the newest of each
+// topic. A stream is at both topics, and at its start it is to see the newer of
+// the two notices, once. Which that is, versions knows from the order in which
+// it published them.
+//
+// It may be used concurrently.
+type versions struct {
+	client  *Client
+	metrics *metrics
+	log     *slog.Logger
+
+	// turn is held by whoever publishes, over the call to the gateway, so that
+	// the order here is the order of the logs. A connect never waits for it.
+	turn chan struct{} // of size 1
+
+	mu      sync.Mutex
+	seq     uint64  // of the latest notice
+	current *notice // to everybody; nil if there was none
+	byID    *notices
+	unsure  uint64 // up to here it is not known what the logs hold
+}
+
+// notice is a notice that was, or is just being, published.
+type notice struct {
+	seq     uint64 // its place in the order; 0 is "none"
+	version Version
+}
+
+func newVersions(client *Client, m *metrics, log *slog.Logger) *versions {
+	return &versions{
+		client: client, metrics: m, log: log,
+		turn: make(chan struct{}, 1), byID: newNotices(maxNotices, maxNoticeBytes),
+	}
+}
+
+// latest is the current version for everybody.
+func (s *versions) latest() (Version, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil {
+		return Version{}, false
+	}
+	return s.current.version, true
+}
+
+// publish announces v to one request id or, if that is "", to everybody, and
+// returns how many streams it went to. Who connects later gets it too.
+func (s *versions) publish(ctx context.Context, requestID string, v Version) (receivers int, err error) {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("%w: another version is being published", ErrUnreachable)
+	}
+	topic, scope := allVersions, "all"
+	if requestID != "" {
+		topic, scope = versionTopic(requestID), "one"
+	}
+	// What is about to be published is on record before the gateway has it:
+	// a connect that comes in between then looks for it.
+	n, before := s.record(requestID, v)
+	answer, err := s.client.Send(ctx, Message{Topic: topic, Event: versionEvent(v)})
+	if err != nil {
+		s.undo(requestID, n, before)
+		s.metrics.versions.WithLabelValues(scope, outcomeFailed).Inc()
+		return 0, err
+	}
+	s.metrics.versions.WithLabelValues(scope, outcomeTaken).Inc()
+	if answer.Receivers != nil {
+		receivers = *answer.Receivers
+	}
+	s.log.Info("version published", "topic", topic, "version", v.Version, "receivers", receivers)
+	return receivers, nil
+}
+
+func versionEvent(v Version) *Event { return &Event{Name: "version", Data: string(encode(v))} }
+
+func (s *versions) record(requestID string, v Version) (n, before *notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seq++
+	n = &notice{seq: s.seq, version: v}
+	before = s.of(requestID)
+	s.set(requestID, n)
+	return n, before
+}
+
+// undo takes back a record whose notice may or may not have been published.
+func (s *versions) undo(requestID string, n, before *notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unsure = n.seq
+	s.set(requestID, before)
+}
+
+// of returns the notice for a request id, or for everybody. The caller holds mu.
+func (s *versions) of(requestID string) *notice {
+	if requestID == "" {
+		return s.current
+	}
+	return s.byID.find(requestID)
+}
+
+// set is the inverse of of. The caller holds mu.
+func (s *versions) set(requestID string, n *notice) {
+	if requestID == "" {
+		s.current = n
+		return
+	}
+	s.unsure = max(s.unsure, s.byID.put(requestID, n))
+}
+
+// versionPlan is how a stream is to be attached to its version topics.
+type versionPlan struct {
+	replay []string // as the gateway does by default
+	latest []string // from now on only
+
+	requestID string
+	seen      uint64 // the latest notice when the plan was made
+}
+
+// plan chooses the notice that a new stream gets first. A stream that resumes
+// (its client has a last event id) goes on from there in both topics.
+func (s *versions) plan(requestID string, resuming bool) versionPlan {
+	if requestID == "" {
+		return versionPlan{}
+	}
+	own := versionTopic(requestID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := versionPlan{requestID: requestID, seen: s.seq}
+	var all, one uint64
+	if s.current != nil {
+		all = s.current.seq
+	}
+	if n := s.byID.find(requestID); n != nil {
+		one = n.seq
+	}
+	switch newest := max(all, one); {
+	case resuming, newest <= s.unsure:
+		// It is not known which is the newer: the stream gets what there is of
+		// both, the newer one last.
+		p.replay = []string{own, allVersions}
+	case one > all:
+		p.replay, p.latest = []string{own}, []string{allVersions}
+	default:
+		p.replay, p.latest = []string{allVersions}, []string{own}
+	}
+	return p
+}
+
+// settle is called when the stream was attached as planned. A notice that was
+// published since the plan was made may have been too late for the plan and too
+// early for the stream; it is sent to the stream itself. If the stream has it
+// already it gets it twice, which tells it nothing new.
+func (s *versions) settle(ctx context.Context, token string, p versionPlan) error {
+	missed := s.missed(p)
+	if missed == nil {
+		return nil
+	}
+	_, err := s.client.Send(ctx, Message{Token: token, Event: versionEvent(missed.version)})
+	return err
+}
+
+// missed is the notice that a stream may have missed, or nil.
+func (s *versions) missed(p versionPlan) *notice {
+	if len(p.latest) == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.current
+	if p.latest[0] != allVersions {
+		n = s.byID.find(p.requestID)
+	}
+	if n == nil || n.seq <= p.seen {
+		return nil
+	}
+	return n
+}
