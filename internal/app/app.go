@@ -1,0 +1,225 @@
+// Package app builds the program from its parts and stops it in order. The
+// three servers are three lists of parts: serve has all of them in one process,
+// gateway and backend one half each. Where both halves are in one process they
+// meet over the same HTTP handlers as over a network, called directly.
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sluice/internal/backend"
+	"sluice/internal/config"
+	"sluice/internal/gateway"
+	"sluice/internal/pipenet"
+)
+
+// Addresses is where a started program can be reached from this machine.
+type Addresses struct {
+	Public   string
+	Internal string // "" where there is no internal listener
+}
+
+// Options are what Run needs beside the configuration.
+type Options struct {
+	Command string // "serve", "gateway" or "backend"
+	Config  *config.Config
+	Log     *slog.Logger
+	Ready   func(Addresses) // called once, when requests are answered; may be nil
+}
+
+// Run builds the program, runs it until ctx ends, and stops it in order. It
+// returns nil after a clean stop.
+func Run(ctx context.Context, opts Options) error {
+	p := &program{cfg: opts.Config, log: opts.Log}
+	if err := p.build(opts.Command); err != nil {
+		p.closeListeners()
+		return err
+	}
+	return p.run(ctx, opts.Ready)
+}
+
+// program is the parts of one process. Those that its command does not have are
+// nil.
+type program struct {
+	cfg *config.Config
+	log *slog.Logger
+
+	gateway  *gateway.Gateway
+	backend  *backend.Backend
+	public   *server
+	internal *server
+}
+
+func (p *program) build(command string) error {
+	public, internal, err := p.handlers(command)
+	if err != nil {
+		return err
+	}
+	if p.public, err = newServer("public", p.cfg.Listen, public, p.log); err != nil {
+		return err
+	}
+	if p.cfg.TLSCert != "" {
+		if err := p.public.useTLS(p.cfg.TLSCert, p.cfg.TLSKey); err != nil {
+			return err
+		}
+	}
+	if internal != nil {
+		p.internal, err = newServer("internal", p.cfg.InternalListen, internal, p.log)
+	}
+	return err
+}
+
+// handlers makes the parts of a command and gives what answers on the public
+// and on the internal listener; a nil internal needs no listener.
+func (p *program) handlers(command string) (public, internal http.Handler, err error) {
+	switch command {
+	case "gateway":
+		p.gateway = p.newGateway(nil, p.cfg.CallbackURL, p.cfg.CallbackSecret)
+		public, internal = p.gateway.Public(), p.gateway.Internal()
+	case "backend":
+		registry := newRegistry()
+		if p.backend, err = p.newBackend(remote(p.cfg), p.cfg.CallbackSecret, registry); err != nil {
+			return nil, nil, err
+		}
+		return backendRoutes(p.backend, registry), nil, nil
+	default:
+		if err := p.buildServe(); err != nil {
+			return nil, nil, err
+		}
+		public, internal = serveRoutes(p.gateway, p.backend), p.gateway.Internal()
+	}
+	if p.cfg.InternalListen == config.Shared {
+		return shared(public, internal), nil, nil
+	}
+	return public, internal, nil
+}
+
+// buildServe makes both halves and joins them without a network: the callbacks
+// of one are handled by the other, with a secret that nobody else knows.
+func (p *program) buildServe() error {
+	secret := newSecret()
+	toBackend, toGateway := p.inProcess(), p.inProcess()
+	p.gateway = p.newGateway(toBackend, "http://backend.internal"+callbackPath, secret)
+	toGateway.Handler = p.gateway.Internal()
+	var err error
+	p.backend, err = p.newBackend(backend.ClientOptions{
+		BaseURL: "http://gateway.internal", Secret: p.cfg.InternalSecret, Transport: toGateway,
+	}, secret, p.gateway.Registry())
+	if err != nil {
+		return err
+	}
+	toBackend.Handler = p.backend.Callback()
+	return nil
+}
+
+func (p *program) inProcess() *pipenet.Transport {
+	return &pipenet.Transport{Panicked: func(value any, stack []byte) {
+		p.log.Error("handler panicked", "value", value, "stack", string(stack))
+	}}
+}
+
+// run starts everything, waits for ctx or for a part that fails, and stops.
+func (p *program) run(ctx context.Context, ready func(Addresses)) error {
+	servers, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	gatewayLife, endGateway := context.WithCancel(context.WithoutCancel(ctx))
+	backendLife, endBackend := context.WithCancel(context.WithoutCancel(ctx))
+	defer endGateway()
+	defer endBackend()
+	var halves [2]errgroup.Group
+	if p.gateway != nil {
+		halves[0].Go(func() error { return p.gateway.Run(gatewayLife) })
+	}
+	if p.backend != nil {
+		halves[1].Go(func() error { return p.backend.Run(backendLife) })
+	}
+	for _, s := range []*server{p.public, p.internal} {
+		if s != nil {
+			servers.Go(s.serve)
+		}
+	}
+	p.announce(ready)
+	select {
+	case <-ctx.Done():
+		p.log.Info("stopping", "cause", context.Cause(ctx))
+	case <-failed.Done():
+	}
+	p.drain()
+	// The gateway's last callbacks need the backend, so it ends first.
+	endGateway()
+	gatewayErr := halves[0].Wait()
+	endBackend()
+	backendErr := halves[1].Wait()
+	p.closeServers()
+	err := errors.Join(servers.Wait(), gatewayErr, backendErr)
+	if err == nil {
+		p.log.Info("stopped")
+	}
+	return err
+}
+
+func (p *program) announce(ready func(Addresses)) {
+	a := Addresses{Public: p.public.url()}
+	if p.internal != nil {
+		a.Internal = p.internal.url()
+	}
+	p.log.Info("ready", "public", a.Public, "internal", a.Internal)
+	if ready != nil {
+		ready(a)
+	}
+}
+
+const (
+	// drainPatience is what streams get beyond the time that their ends are
+	// spread over, to take what is queued for them.
+	drainPatience = 5 * time.Second
+	// closePatience is what requests in flight get at the very end.
+	closePatience = 5 * time.Second
+)
+
+// drain is the ordered stop: not ready; tasks get their time; nobody new comes
+// in; streams end in waves.
+func (p *program) drain() {
+	if p.gateway != nil {
+		p.gateway.StopReady()
+	}
+	if p.backend != nil {
+		grace, cancel := context.WithTimeout(context.Background(), p.cfg.Grace)
+		p.backend.Drain(grace)
+		cancel()
+	}
+	if p.gateway == nil {
+		return
+	}
+	patience, cancel := context.WithTimeout(context.Background(), p.cfg.DrainTime+drainPatience)
+	defer cancel()
+	// A client that finds the door closed comes back; one that is told an
+	// error does not.
+	closed := p.public.closing(patience)
+	p.gateway.Drain(patience, p.cfg.DrainTime)
+	closed()
+}
+
+func (p *program) closeServers() {
+	patience, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	for _, s := range []*server{p.public, p.internal} {
+		if s != nil {
+			s.close(patience)
+		}
+	}
+}
+
+// closeListeners gives back what a failed build had bound.
+func (p *program) closeListeners() {
+	for _, s := range []*server{p.public, p.internal} {
+		if s != nil {
+			_ = s.listener.Close()
+		}
+	}
+}

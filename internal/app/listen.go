@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// server is one listener and what answers on it.
+type server struct {
+	name     string
+	listener net.Listener
+	http     *http.Server
+	tls      bool
+}
+
+// Bounds that hold for every listener. There is no WriteTimeout: streams bound
+// each write by themselves.
+const (
+	headerTimeout = 10 * time.Second
+	maxHeader     = 64 << 10
+	idleTimeout   = 2 * time.Minute
+)
+
+// newServer binds an address. The handler answers when serve is called.
+func newServer(name, address string, handler http.Handler, log *slog.Logger) (*server, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, bindError(name, address, err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &server{name: name, listener: listener, http: &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		ReadHeaderTimeout: headerTimeout,
+		MaxHeaderBytes:    maxHeader,
+		IdleTimeout:       idleTimeout,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}, nil
+}
+
+// bindError says which setting to change.
+func bindError(name, address string, err error) error {
+	flag := "--listen"
+	if name == "internal" {
+		flag = "--internal-listen"
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s: %s is in use by another program; stop it or choose another address with %s", name, address, flag)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%s: no permission to listen on %s; choose a port above 1023 with %s", name, address, flag)
+	}
+	return fmt.Errorf("%s: listen on %s (%s): %w", name, address, flag, err)
+}
+
+// useTLS makes the server speak TLS with the given files.
+func (s *server) useTLS(certFile, keyFile string) error {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
+	}
+	s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	s.tls = true
+	return nil
+}
+
+// url is where the server can be reached from this machine.
+func (s *server) url() string {
+	scheme := "http"
+	if s.tls {
+		scheme = "https"
+	}
+	addr := s.listener.Addr().(*net.TCPAddr)
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, fmt.Sprint(addr.Port)))
+}
+
+// serve answers until the server is shut down. Another end is an error.
+func (s *server) serve() error {
+	var err error
+	if s.tls {
+		err = s.http.ServeTLS(s.listener, "", "")
+	} else {
+		err = s.http.Serve(s.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("%s listener: %w", s.name, err)
+}
+
+// close stops accepting at once, waits for what is being answered until ctx
+// ends, and then cuts it.
+func (s *server) close(ctx context.Context) {
+	if s.http.Shutdown(ctx) != nil {
+		_ = s.http.Close()
+	}
+}
+
+// closing starts close and gives a way to wait for it.
+func (s *server) closing(ctx context.Context) (wait func()) {
+	var done sync.WaitGroup
+	done.Go(func() { s.close(ctx) })
+	return done.Wait
+}

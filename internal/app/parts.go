@@ -1,0 +1,120 @@
+package app
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sluice/internal/backend"
+	"sluice/internal/config"
+	"sluice/internal/gateway"
+	"sluice/internal/topic"
+	"sluice/task"
+	"sluice/task/checksum"
+)
+
+// newGateway makes the gateway. A nil transport is one over the network.
+func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret string) *gateway.Gateway {
+	c := p.cfg
+	return gateway.New(gateway.Options{
+		Topics: p.newTopics(),
+		Log:    p.log.With("component", "gateway"),
+
+		CallbackURL:         callbackURL,
+		Transport:           transport,
+		CallbackSecret:      secret,
+		CallbackTimeout:     c.CallbackTimeout,
+		CallbackConcurrency: c.CallbackConcurrency,
+		CallbackQueue:       c.CallbackQueue,
+		CallbackRetention:   c.CallbackRetention,
+
+		Heartbeat:     c.Heartbeat,
+		Retry:         c.Retry,
+		RetryableFail: c.RetryableRejections,
+		MaxPending:    c.MaxPending,
+		WriteTimeout:  c.WriteTimeout,
+		MaxConns:      cmp.Or(c.MaxConnections, maxStreams()),
+		MaxAge:        c.MaxAge,
+		CORSOrigins:   c.CORSOrigins,
+
+		MaxBody:        c.MaxBody,
+		MaxBatch:       c.MaxBatch,
+		InternalSecret: c.InternalSecret,
+	})
+}
+
+func (p *program) newTopics() *topic.Hub {
+	opts := topic.Options{
+		Namespaces: make(map[string]topic.Retention),
+		MaxTopics:  p.cfg.MaxTopics,
+		MaxBytes:   p.cfg.MaxHistory,
+		Log:        p.log.With("component", "topics"),
+	}
+	for name, n := range p.cfg.Namespaces {
+		keep := topic.Retention{Events: n.Events, Bytes: n.Bytes, Age: n.Age, Replay: topic.Replay(n.Replay)}
+		if name == "*" {
+			opts.Default = keep
+		} else {
+			opts.Namespaces[name] = keep
+		}
+	}
+	return topic.New(opts)
+}
+
+// newBackend makes the backend.
+func (p *program) newBackend(client backend.ClientOptions, secret string, registry *prometheus.Registry) (*backend.Backend, error) {
+	types, err := p.types()
+	if err != nil {
+		return nil, err
+	}
+	return backend.New(backend.Options{
+		Mode:           backend.Mode(p.cfg.Mode),
+		CallbackSecret: secret,
+		Client:         client,
+		Replace:        p.cfg.Replace,
+		Tasks: task.Options{
+			Workers:    p.cfg.TaskWorkers,
+			Timeout:    p.cfg.TaskTimeout,
+			Retention:  p.cfg.TaskRetention,
+			QueueLimit: p.cfg.TaskQueue,
+			Log:        p.log.With("component", "tasks"),
+		},
+		Types:               types,
+		VersionURL:          p.cfg.FrontendVersionURL,
+		VersionPollInterval: p.cfg.FrontendVersionInterval,
+		Log:                 p.log,
+		Registerer:          registry,
+	})
+}
+
+// newRegistry is where the metrics of a backend alone are.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// types are the kinds of task that the program comes with.
+func (p *program) types() ([]task.Type, error) {
+	types := []task.Type{task.Demo(), task.Failing()}
+	if len(p.cfg.ChecksumRoots) == 0 {
+		return types, nil
+	}
+	t, err := checksum.New(checksum.Options{Roots: p.cfg.ChecksumRoots})
+	if err != nil {
+		return nil, fmt.Errorf("--checksum-root: %w", err)
+	}
+	return append(types, t), nil
+}
+
+// remote is a gateway in another process.
+func remote(c *config.Config) backend.ClientOptions {
+	return backend.ClientOptions{BaseURL: c.GatewayURL, Secret: c.InternalSecret}
+}
+
+// newSecret is what the halves of one process know each other by.
+func newSecret() string { return rand.Text() }

@@ -1,0 +1,89 @@
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestRunTwentyTimes(t *testing.T) {
+	t.Parallel()
+	for i := range 20 {
+		p := start(t, "serve")
+		if i%2 == 0 {
+			// Streams and tasks are there while it stops.
+			if got := do(t, "POST", p.Public+"/api/tasks", `{"type":"demo_task","params":{"delay":3600}}`); got.status != http.StatusAccepted {
+				t.Fatalf("start of a task: %d %s", got.status, got.body)
+			}
+			openStream(t, p.Public+"/api/sse/utils/version?request_id=tab")
+		}
+		if i%3 == 0 {
+			p.cancel()
+			continue // stopped at the end, among others
+		}
+		if err := p.stop(); err != nil {
+			t.Fatalf("Run() = %v", err)
+		}
+	}
+	for range 20 {
+		if err := start(t, "gateway").stop(); err != nil {
+			t.Fatalf("gateway: Run() = %v", err)
+		}
+		if err := start(t, "backend", "--mode", "development", "--gateway-url", "http://127.0.0.1:9").stop(); err != nil {
+			t.Fatalf("backend: Run() = %v", err)
+		}
+	}
+}
+
+// openStream opens a stream and leaves it open; it ends with the test at the latest.
+func openStream(t *testing.T, url string) *http.Response {
+	t.Helper()
+	res, err := client(t).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %d", url, res.StatusCode)
+	}
+	return res
+}
+
+// The backend must outlive the streams, whose ends it is told of.
+func TestStopTellsTheBackendOfEveryStream(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve")
+	const streams = 30
+	for range streams {
+		openStream(t, p.Public+"/api/sse/utils/version?request_id=tab")
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	log, told := p.log.String(), 0
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, `msg="stream disconnected"`) && strings.Contains(line, "reason=server_closed detail=drain") {
+			told++
+		}
+	}
+	if told != streams {
+		t.Errorf("the backend was told of %d ends by the stop, want %d", told, streams)
+	}
+	if !strings.HasSuffix(strings.TrimSpace(log), "msg=stopped") {
+		t.Error("the last word of the log is not that it stopped")
+	}
+}
+
+func TestNoConnectionIsTakenOnceItHasStopped(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve")
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{p.Public, p.Internal} {
+		if res, err := client(t).Get(url + "/healthz"); err == nil {
+			_ = res.Body.Close()
+			t.Errorf("%s still answers", url)
+		}
+	}
+}

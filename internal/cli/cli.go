@@ -1,0 +1,111 @@
+// Package cli is the command line: one file a command.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"sluice/internal/config"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// System is what a command has of the world around it.
+type System struct {
+	Args   []string
+	Env    []string // as of os.Environ
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+}
+
+// command is one word after "sluice".
+type command struct {
+	name    string
+	summary string
+	run     func(ctx context.Context, sys System) error // sys.Args are those after the name
+}
+
+// commands are in the order in which help shows them.
+func commands() []command {
+	return []command{
+		{"serve", "gateway, backend and page in one process: the quickest start", server("serve")},
+		{"gateway", "only the gateway, beside any backend", server("gateway")},
+		{"backend", "only the backend: callback endpoint, tasks, versions", server("backend")},
+		{"listen", "print the events of a stream as they come", listen},
+		{"send", "send an event to a stream or a topic", send},
+		{"config", "check or print the configuration", configure},
+		{"version", "print the version", version},
+	}
+}
+
+// Main runs the command that sys.Args name and returns the exit code.
+func Main(ctx context.Context, sys System) int {
+	err := dispatch(ctx, sys)
+	var usage *usageError
+	var invalid *config.Error
+	switch {
+	case err == nil, errors.Is(err, config.ErrHelp):
+		return exitOK
+	case errors.As(err, &usage), errors.As(err, &invalid):
+		fmt.Fprintln(sys.Stderr, err)
+		return exitUsage
+	default:
+		fmt.Fprintln(sys.Stderr, "sluice:", err)
+		return exitError
+	}
+}
+
+func dispatch(ctx context.Context, sys System) error {
+	if len(sys.Args) == 0 {
+		help(sys.Stderr)
+		return usagef("no command given")
+	}
+	name := sys.Args[0]
+	sys.Args = sys.Args[1:]
+	switch name {
+	case "help", "--help", "-h":
+		if len(sys.Args) == 0 {
+			help(sys.Stdout)
+			return nil
+		}
+		name, sys.Args = sys.Args[0], []string{"--help"}
+	case "--version":
+		name = "version"
+	}
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return usagef("unknown command %q; sluice --help lists them", name)
+	}
+	return all[i].run(ctx, sys)
+}
+
+func help(w io.Writer) {
+	var b strings.Builder
+	b.WriteString("Sluice holds Server-Sent Events streams for web backends, and shows the progress\n" +
+		"of background tasks in browsers without losing a line of it.\n\nUsage: sluice COMMAND [--flag value …]\n\nCommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
+	}
+	b.WriteString("\nsluice COMMAND --help tells all about a command.\n")
+	_, _ = io.WriteString(w, b.String())
+}
+
+// usageError is a mistake in how the program was called.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return "sluice: " + e.text }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"sluice/internal/config"
+)
+
+// configure is sluice config check|print.
+func configure(_ context.Context, sys System) error {
+	cfg, words, err := config.Load("config", sys.Args, sys.Env, sys.Stdout)
+	if err != nil {
+		return err
+	}
+	if len(words) != 1 || words[0] != "check" && words[0] != "print" {
+		return usagef("config: say check or print, as in: sluice config check --config sluice.yaml")
+	}
+	for _, warning := range cfg.Warnings() {
+		fmt.Fprintln(sys.Stderr, "warning:", warning)
+	}
+	if words[0] == "print" {
+		return cfg.Print(sys.Stdout)
+	}
+	_, err = fmt.Fprintln(sys.Stdout, "configuration is valid")
+	return err
+}

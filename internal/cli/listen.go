@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"sluice/internal/config"
+	"sluice/sse"
+)
+
+const listenHelp = `Usage: sluice listen URL [--flag value …]
+
+Opens a stream and prints its events as they come, one a line: the name and the
+data. It reconnects and resumes as a browser does, until the server ends the
+stream for good (204), refuses it, or it is interrupted.
+
+Flags:
+`
+
+const listenExamples = `
+Examples:
+  sluice listen 'http://localhost:8080/api/sse/tasks?task_id=ID'
+  sluice listen http://localhost:8080/api/sse/utils/version?request_id=me --json
+  sluice listen http://localhost:3000/news --limit 1 --header 'Authorization: Bearer …'
+
+Exit codes: 0 when the stream has ended for good, the limit is reached or after
+an interrupt; 1 when the stream is refused; 2 for a mistake in the call.
+`
+
+type listenFlags struct {
+	json    bool
+	quiet   bool
+	limit   int
+	last    string
+	headers []string
+	timeout time.Duration
+}
+
+func (f *listenFlags) set() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("listen", pflag.ContinueOnError)
+	fs.BoolVar(&f.json, "json", false, "print each event as a JSON object on one line: id, event, data")
+	fs.BoolVar(&f.quiet, "quiet", false, "say nothing of opening, ending and reconnecting on standard error")
+	fs.IntVar(&f.limit, "limit", 0, "stop after this many events; 0 for never")
+	fs.StringVar(&f.last, "last-event-id", "", "resume after the event with this `ID`")
+	fs.StringArrayVar(&f.headers, "header", nil, "send this header, `'Name: value'`; may be repeated")
+	fs.DurationVar(&f.timeout, "timeout", time.Minute, "reconnect when nothing has come for so long, heartbeats included; 0 for never")
+	return fs
+}
+
+func listen(ctx context.Context, sys System) error {
+	var f listenFlags
+	fs := f.set()
+	words, err := config.Parse(fs, "listen", sys.Args, sys.Env)
+	if errors.Is(err, config.ErrHelp) {
+		return commandHelp(sys.Stdout, fs, listenHelp, listenExamples)
+	} else if err != nil {
+		return err
+	}
+	if len(words) != 1 {
+		return usagef("listen: give one URL, as in: sluice listen http://localhost:8080/api/sse/tasks?task_id=ID")
+	}
+	if u, err := url.Parse(words[0]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usagef("listen: %q is not an http or https URL", words[0])
+	}
+	header, err := parseHeaders(f.headers)
+	if err != nil {
+		return err
+	}
+	client := sse.NewClient(f.options(words[0], header, sys.Stderr))
+	return f.print(ctx, client, sys.Stdout)
+}
+
+func (f *listenFlags) options(address string, header http.Header, stderr io.Writer) sse.ClientOptions {
+	opts := sse.ClientOptions{
+		URL: address, Header: header, LastEventID: f.last, IdleTimeout: f.timeout,
+		MaxLine: 16 << 20, MaxEvent: 64 << 20,
+	}
+	if !f.quiet {
+		opts.OnOpen = func(*http.Response) { fmt.Fprintln(stderr, "listen: stream is open") }
+		opts.OnReconnect = func(err error, delay time.Duration) {
+			why := err.Error()
+			if errors.Is(err, io.EOF) {
+				why = "stream ended"
+			}
+			fmt.Fprintf(stderr, "listen: %s; connecting again in %s\n", why, delay.Round(100*time.Millisecond))
+		}
+	}
+	return opts
+}
+
+func (f *listenFlags) print(ctx context.Context, client *sse.Client, out io.Writer) error {
+	count := 0
+	for event, err := range client.Events(ctx) {
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil // interrupted, as asked
+			}
+			return fmt.Errorf("listen: %w", err)
+		}
+		if err := f.printEvent(out, event); err != nil {
+			return fmt.Errorf("listen: print event: %w", err)
+		}
+		if count++; count == f.limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (f *listenFlags) printEvent(out io.Writer, event sse.Event) error {
+	if f.json {
+		line, err := json.Marshal(struct {
+			ID    string `json:"id"`
+			Event string `json:"event"`
+			Data  string `json:"data"`
+		}{event.ID, event.Name, event.Data})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n", line)
+		return err
+	}
+	// The lines of one event stay together under its name.
+	data := strings.ReplaceAll(event.Data, "\n", "\n\t")
+	_, err := fmt.Fprintf(out, "%s\t%s\n", event.Name, data)
+	return err
+}
+
+func parseHeaders(lines []string) (http.Header, error) {
+	header := make(http.Header)
+	for _, line := range lines {
+		name, value, ok := strings.Cut(line, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			return nil, usagef("--header: write it as 'Name: value'") // not shown: it may hold a secret
+		}
+		header.Add(name, strings.TrimSpace(value))
+	}
+	return header, nil
+}
+
+// commandHelp writes the help of a command that has flags of its own.
+func commandHelp(w io.Writer, fs *pflag.FlagSet, head, foot string) error {
+	if _, err := io.WriteString(w, head); err != nil {
+		return err
+	}
+	if err := config.FlagUsage(fs, w); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, foot); err != nil {
+		return err
+	}
+	return config.ErrHelp
+}

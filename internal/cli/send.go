@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"sluice/internal/config"
+	"sluice/internal/wire"
+)
+
+const sendHelp = `Usage: sluice send (--token TOKEN | --topic TOPIC) [DATA] [--flag value …]
+       sluice send -
+
+Sends one event to a stream or to a topic, through the gateway's internal API,
+and prints the answer. Without DATA no event is sent, only --close is done. With -
+it reads messages from standard input, one JSON object a line, and prints one
+answer a line, in order.
+
+Flags:
+`
+
+const sendExamples = `
+Examples:
+  sluice send --topic news 'hello, all'
+  sluice send --topic task:42 --name task_event '{"event_type":"progress_update"}'
+  sluice send --token TOKEN 'goodbye' --close
+  echo '{"topic":"news","event":{"data":"one"}}' | sluice send -
+
+Exit codes: 0 when everything was taken; 1 when something was not; 2 for a
+mistake in the call.
+`
+
+type sendFlags struct {
+	server  string
+	secret  string
+	token   string
+	topic   string
+	name    string
+	close   bool
+	timeout time.Duration
+}
+
+func (f *sendFlags) set() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("send", pflag.ContinueOnError)
+	fs.StringVar(&f.server, "server", "http://127.0.0.1:8081", "`URL` of the gateway's internal listener")
+	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API")
+	fs.StringVar(&f.token, "token", "", "the stream to send to")
+	fs.StringVar(&f.topic, "topic", "", "the topic to send to")
+	fs.StringVar(&f.name, "name", "", "name of the event; none makes it a \"message\"")
+	fs.BoolVar(&f.close, "close", false, "end the stream, or the topic, after the event")
+	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long an answer may take")
+	return fs
+}
+
+func send(ctx context.Context, sys System) error {
+	var f sendFlags
+	fs := f.set()
+	words, err := config.Parse(fs, "send", sys.Args, sys.Env)
+	if errors.Is(err, config.ErrHelp) {
+		return commandHelp(sys.Stdout, fs, sendHelp, sendExamples)
+	} else if err != nil {
+		return err
+	}
+	if u, err := url.Parse(f.server); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usagef("send: --server is not an http or https URL")
+	}
+	f.server = strings.TrimRight(f.server, "/") + "/internal/send"
+	switch {
+	case len(words) == 1 && words[0] == "-":
+		if f.token != "" || f.topic != "" || f.name != "" || f.close {
+			return usagef("send: with - each line says for itself where it goes; leave out --token, --topic, --name and --close")
+		}
+		return f.batches(ctx, sys.Stdin, sys.Stdout)
+	case (f.token == "") == (f.topic == ""):
+		return usagef("send: give --token or --topic, one of them")
+	case len(words) > 1:
+		return usagef("send: give the data as one argument, in quotes")
+	case len(words) == 0 && (f.name != "" || !f.close):
+		return usagef("send: nothing to send: give the data as an argument ('' for empty), or --close")
+	}
+	return f.single(ctx, words, sys.Stdout)
+}
+
+// single sends one message and prints the answer.
+func (f *sendFlags) single(ctx context.Context, words []string, out io.Writer) error {
+	type event struct {
+		Name string `json:"name,omitempty"`
+		Data string `json:"data"`
+	}
+	message := struct {
+		Token string `json:"token,omitempty"`
+		Topic string `json:"topic,omitempty"`
+		Event *event `json:"event,omitempty"`
+		Close bool   `json:"close,omitempty"`
+	}{Token: f.token, Topic: f.topic, Close: f.close}
+	if len(words) == 1 {
+		message.Event = &event{f.name, words[0]}
+	}
+	body, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	answer, err := f.post(ctx, "application/json", body)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s\n", bytes.TrimSpace(answer))
+	return err
+}
+
+// Bounds of one request of a batch, below what a gateway takes by default.
+const (
+	batchLines = 1000
+	batchBytes = 8 << 20
+	lineBytes  = 4 << 20
+)
+
+// batches sends lines as they come: a batch is as large as what is there to
+// read, so that a slow producer is not held back and a fast one is not slowed.
+func (f *sendFlags) batches(ctx context.Context, in io.Reader, out io.Writer) error {
+	lines := bufio.NewReaderSize(in, 64<<10)
+	refused := 0
+	for done := false; !done; {
+		batch, err := readBatch(lines)
+		if done = errors.Is(err, io.EOF); err != nil && !done {
+			return fmt.Errorf("send: read standard input: %w", err)
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		answers, err := f.post(ctx, "application/x-ndjson", batch)
+		if err != nil {
+			return err
+		}
+		if _, err := out.Write(answers); err != nil {
+			return fmt.Errorf("send: print answers: %w", err)
+		}
+		refused += countRefused(answers)
+	}
+	if refused > 0 {
+		return fmt.Errorf("send: %d messages were refused; see the answers", refused)
+	}
+	return nil
+}
+
+// readBatch waits for one line and takes what else is there already.
+func readBatch(in *bufio.Reader) ([]byte, error) {
+	var batch []byte
+	for n := 0; n < batchLines && len(batch) < batchBytes; n++ {
+		line, err := in.ReadBytes('\n')
+		if len(line) > lineBytes {
+			return nil, fmt.Errorf("a line is longer than %d bytes", lineBytes)
+		}
+		if len(bytes.TrimSpace(line)) > 0 {
+			batch = append(append(batch, bytes.TrimSpace(line)...), '\n')
+		}
+		if err != nil {
+			return batch, err
+		}
+		if rest, _ := in.Peek(in.Buffered()); !bytes.Contains(rest, []byte{'\n'}) {
+			break
+		}
+	}
+	return batch, nil
+}
+
+func countRefused(answers []byte) (refused int) {
+	for line := range bytes.Lines(answers) {
+		var answer wire.SendAnswer
+		if json.Unmarshal(line, &answer) != nil || answer.Code != http.StatusOK {
+			refused++
+		}
+	}
+	return refused
+}
+
+func (f *sendFlags) post(ctx context.Context, contentType string, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.server, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("send: %w", err)
+	}
+	request.Header.Set("Content-Type", contentType)
+	if f.secret != "" {
+		request.Header.Set("Authorization", "Bearer "+f.secret)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("send: no gateway answers there; check --server: %w", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
+	if err != nil {
+		return nil, fmt.Errorf("send: read answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("send: refused: %s", refusalText(response, answer))
+	}
+	return answer, nil
+}
+
+// refusalText is what a gateway says, or what something else there does.
+func refusalText(response *http.Response, answer []byte) string {
+	var told struct {
+		Error *wire.Error `json:"error"`
+	}
+	if json.Unmarshal(answer, &told) == nil && told.Error != nil {
+		return told.Error.Error()
+	}
+	return cmp.Or(response.Status, "unknown status") + ", not from a Sluice gateway"
+}

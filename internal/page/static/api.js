@@ -1,0 +1,64 @@
+// The server's endpoints, except for the stream of events.
+
+/** What the server refused, with the status of its answer; 0 if there was none. */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+let skew = 0; // how far the server's clock is ahead of ours, milliseconds
+
+/** What the server's clock says, to the second or so. */
+export function serverNow() {
+  return Date.now() + skew;
+}
+
+async function call(method, path, body) {
+  const request = { method, headers: { Accept: 'application/json' } };
+  if (body !== undefined) {
+    request.headers['Content-Type'] = 'application/json';
+    request.body = JSON.stringify(body);
+  }
+  let response;
+  let answer = null;
+  try {
+    response = await fetch(path, request);
+    compareClocks(response.headers.get('Date'));
+    answer = await response.json();
+  } catch {
+    if (!response) throw new Refused(0, 'The server cannot be reached.');
+  }
+  if (!response.ok || answer === null) {
+    throw new Refused(response.status, errorText(answer) ?? `The server answered with status ${response.status}.`);
+  }
+  return answer;
+}
+
+function errorText(answer) {
+  const error = answer?.error?.message ?? answer?.error;
+  return typeof error === 'string' ? error : undefined;
+}
+
+// The header counts whole seconds: less than two are no difference.
+function compareClocks(date) {
+  const theirs = Date.parse(date ?? '');
+  if (Number.isNaN(theirs)) return;
+  const ahead = theirs - Date.now();
+  skew = Math.abs(ahead) < 2000 ? 0 : ahead;
+}
+
+export const taskPath = (id) => `/api/tasks/${encodeURIComponent(id)}`;
+
+export const startTask = (type, params) => call('POST', '/api/tasks', { type, params });
+export const showTask = (id) => call('GET', taskPath(id));
+export const listTasks = (limit) => call('GET', `/api/tasks?limit=${limit}`);
+export const cancelTask = (id) => call('POST', `${taskPath(id)}/cancel`);
+
+/** What is at a path that an event named. It must be this server's own. */
+export function follow(path) {
+  const url = new URL(path, location.origin);
+  if (url.origin !== location.origin) throw new Refused(0, 'The result is kept on another server.');
+  return call('GET', url.pathname + url.search);
+}

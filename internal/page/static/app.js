@@ -1,0 +1,193 @@
+// The page: which task is shown, what the stream says of it, and the address bar.
+// All that is shown comes out of the stream, from its first event on; so a reload,
+// another tab and a visit after the end show the same.
+
+import { Refused, cancelTask, follow, showTask } from './api.js';
+import { byId } from './dom.js';
+import { setUpForm } from './form.js';
+import { EventLog } from './log.js';
+import { apply, complete, decode, endIsElsewhere, isFinal, newTask } from './model.js';
+import { Recent } from './recent.js';
+import { Stream } from './stream.js';
+import { VersionNotice } from './version.js';
+import { TaskView } from './view.js';
+
+const drawPause = 40; // milliseconds; events come faster than anybody can read
+const tickPause = 500;
+const narrow = matchMedia('(max-width: 52rem)');
+
+class Page {
+  #requestId = crypto.getRandomValues(new BigUint64Array(2)).join('-');
+  #task = null; // what is shown; null if none is chosen
+  #link = 'connecting'; // the state of the stream that tells of it
+  #cancelling = false;
+  #asked = new Set(); // what the status endpoint was asked for
+  #drawing = 0;
+  #view = new TaskView();
+  #log = new EventLog(byId('log'), byId('count'), byId('hidden-events'));
+  #recent = new Recent((id) => this.#go(id));
+  #version = new VersionNotice();
+  #stream = new Stream({
+    onEvent: (name, data) => this.#take(name, data),
+    onState: (state) => this.#linkIs(state),
+    onRefused: () => this.#refused(),
+  });
+
+  run() {
+    setUpForm((id, type) => this.#go(id, type));
+    byId('cancel').addEventListener('click', () => this.#cancel());
+    addEventListener('popstate', () => this.#watch(chosen()));
+    addEventListener('pageshow', (event) => {
+      if (event.persisted) this.#watch(chosen()); // its connection was taken away
+    });
+    document.addEventListener('visibilitychange', () => this.#seenOrHidden());
+    setInterval(() => {
+      if (this.#task && !isFinal(this.#task.status)) this.#view.tick(this.#task);
+    }, tickPause);
+    this.#watch(chosen());
+    this.#recent.refresh();
+  }
+
+  /** Shows a task because the reader asked for it. */
+  #go(id, type) {
+    if (id !== chosen()) history.pushState(null, '', `/?task=${encodeURIComponent(id)}`);
+    this.#watch(id, type);
+    byId('task').focus({ preventScroll: true });
+    if (narrow.matches) byId('task').scrollIntoView();
+    if (type) this.#recent.refresh(); // it is a new one
+  }
+
+  #watch(id, type) {
+    this.#stream.close();
+    this.#task = id ? newTask(id, type ?? this.#recent.typeOf(id)) : null;
+    this.#cancelling = false;
+    this.#asked.clear();
+    this.#log.clear();
+    this.#recent.mark(id);
+    if (narrow.matches) byId('start').open = !id;
+    this.#listen();
+    this.#draw();
+  }
+
+  /** Opens the one stream, for the task unless it is over, and for versions. */
+  #listen() {
+    if (!this.#isUseful()) return;
+    const params = new URLSearchParams({ request_id: this.#requestId });
+    if (this.#isLive()) params.set('task_id', this.#task.id);
+    this.#stream.open(params);
+  }
+
+  #isLive() {
+    return this.#task !== null && !this.#task.closed;
+  }
+
+  // A hidden tab that waits for nothing but a version gives its connection back.
+  #isUseful() {
+    return this.#isLive() || !document.hidden;
+  }
+
+  #seenOrHidden() {
+    if (!this.#isUseful()) this.#stream.close();
+    else if (!this.#stream.isOpen) this.#listen();
+  }
+
+  #linkIs(state) {
+    if (!this.#isLive()) return; // this one is for versions
+    this.#link = state;
+    this.#drawSoon();
+  }
+
+  #take(name, data) {
+    const body = decode(data);
+    if (name === 'version') {
+      this.#version.take(body);
+      return;
+    }
+    const task = this.#task;
+    if (!this.#isLive()) return;
+    if (name === 'reset') this.#log.clear();
+    const before = task.status;
+    apply(task, name, body);
+    this.#log.add(name, body, data);
+    if (task.closed) this.#over();
+    if (name === 'task_event' || task.closed) this.#askIfNeeded();
+    if (task.status !== before) this.#recent.refresh();
+    this.#drawSoon();
+  }
+
+  /** The task's last event has come: what is left to hear of are versions. */
+  #over() {
+    this.#link = 'ended';
+    this.#stream.close();
+    this.#listen();
+  }
+
+  /** Asks for what events do not tell: the type, and a result that is too large. */
+  #askIfNeeded() {
+    const task = this.#task;
+    task.type ||= this.#recent.typeOf(task.id);
+    if (endIsElsewhere(task)) this.#askOnce('end');
+    else if (task.status !== 'missing' && (!task.type || task.startedAt === null)) this.#askOnce('beginning');
+  }
+
+  async #askOnce(what) {
+    if (this.#asked.has(what)) return;
+    this.#asked.add(what);
+    const task = this.#task;
+    try {
+      complete(task, await (task.elsewhere ? follow(task.elsewhere) : showTask(task.id)));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (task.elsewhere) task.unread = error.message;
+      if (task.closed && error.status === 404 && !isFinal(task.status)) task.status = 'missing';
+    }
+    this.#drawSoon();
+  }
+
+  /** The server refuses the stream: for good only if it does not know the task. */
+  async #refused() {
+    const task = this.#task;
+    if (!this.#isLive()) return;
+    try {
+      await showTask(task.id);
+    } catch (error) {
+      if (error.status !== 404 || task !== this.#task || task.closed) return;
+      task.status = 'missing';
+      task.closed = true;
+      this.#over();
+      this.#drawSoon();
+    }
+  }
+
+  async #cancel() {
+    const task = this.#task;
+    this.#cancelling = true;
+    this.#draw();
+    try {
+      await cancelTask(task.id);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (task === this.#task) this.#cancelling = false; // its end is on the way, or it can be tried again
+    }
+    this.#drawSoon();
+  }
+
+  #drawSoon() {
+    this.#drawing ||= setTimeout(() => this.#draw(), drawPause);
+  }
+
+  #draw() {
+    clearTimeout(this.#drawing);
+    this.#drawing = 0;
+    this.#log.flush();
+    if (this.#task) this.#view.show(this.#task, this.#link, this.#cancelling);
+    else this.#view.clear();
+  }
+}
+
+/** The id of the task that the address names, or "". */
+function chosen() {
+  return new URLSearchParams(location.search).get('task') ?? '';
+}
+
+new Page().run();

@@ -1,0 +1,108 @@
+// The list of recent tasks. There is no stream for it: it is asked for again when
+// something is known to have changed, and now and then while somebody looks.
+
+import { listTasks, serverNow } from './api.js';
+import { ago, byId, make, percent } from './dom.js';
+import { isFinal } from './model.js';
+
+const pageSize = 12;
+const mostShown = 500;
+const pauseBusy = 4_000; // milliseconds, while a task in the list runs
+const pauseIdle = 20_000;
+
+export class Recent {
+  #list = byId('recent');
+  #empty = byId('recent-empty');
+  #more = byId('more');
+  #tasks = [];
+  #watched = '';
+  #shown = pageSize;
+  #timer = 0;
+  #asking = false;
+  #again = false;
+
+  /** onChoose(id) is called when a task is clicked. */
+  constructor(onChoose) {
+    this.#list.addEventListener('click', (event) => {
+      const link = event.target.closest('a');
+      if (!link || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      onChoose(link.dataset.id);
+    });
+    this.#more.addEventListener('click', () => {
+      this.#shown = Math.min(this.#shown + pageSize, mostShown);
+      this.refresh();
+    });
+    document.addEventListener('visibilitychange', () => this.refresh());
+  }
+
+  /** The type of a task in the list, or "". */
+  typeOf(id) {
+    return this.#tasks.find((task) => task.task_id === id)?.type ?? '';
+  }
+
+  /** Marks the task that the page shows. */
+  mark(id) {
+    this.#watched = id;
+    for (const link of this.#list.querySelectorAll('a')) mark(link, id);
+  }
+
+  /** Asks for the list again; not while nobody sees it. */
+  async refresh() {
+    clearTimeout(this.#timer);
+    if (document.hidden) return;
+    if (this.#asking) {
+      this.#again = true;
+      return;
+    }
+    this.#asking = true;
+    try {
+      const page = await listTasks(this.#shown);
+      this.#show(page.tasks, Boolean(page.next));
+    } catch {
+      // What is shown stays; the next time may go better.
+    }
+    this.#asking = false;
+    if (this.#again) {
+      this.#again = false;
+      this.refresh();
+      return;
+    }
+    const busy = this.#tasks.some((task) => !isFinal(task.status));
+    this.#timer = setTimeout(() => this.refresh(), busy ? pauseBusy : pauseIdle);
+  }
+
+  #show(tasks, more) {
+    this.#tasks = tasks;
+    this.#empty.hidden = tasks.length > 0;
+    this.#more.hidden = !more || this.#shown >= mostShown;
+    // A list that is made anew would lose the keyboard's place.
+    const focused = document.activeElement?.dataset?.id;
+    this.#list.replaceChildren(...tasks.map((task) => entry(task, this.#watched)));
+    if (focused) this.#list.querySelector(`a[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  }
+}
+
+function entry(task, watched) {
+  const link = make('a', {
+    href: `/?task=${encodeURIComponent(task.task_id)}`,
+    'data-id': task.task_id,
+    'data-state': task.status,
+    title: task.task_id,
+  },
+  make('span', { class: 'type' }, task.type),
+  make('span', { class: 'when' }, ago(serverNow() - Date.parse(task.created_at))),
+  make('span', { class: 'status' }, status(task)));
+  mark(link, watched);
+  return make('li', {}, link);
+}
+
+function mark(link, watched) {
+  if (link.dataset.id === watched) link.setAttribute('aria-current', 'true');
+  else link.removeAttribute('aria-current');
+}
+
+function status(task) {
+  const value = task.progress?.value;
+  return task.status === 'running' && typeof value === 'number' ? `running, ${percent(value)}` : task.status;
+}

@@ -1,0 +1,93 @@
+// The page's only connection that stays open: one EventSource, which carries the
+// events of the watched task and the notices of new versions together. Browsers
+// allow six connections to a server over HTTP/1.1, for all tabs; one a tab is what
+// a page may take.
+
+const names = ['task_event', 'connection_close', 'reset', 'version'];
+
+const longestPause = 30_000; // milliseconds between two attempts
+
+/**
+ * A stream that is kept open. What it is told, it passes on in order:
+ *
+ * - onEvent(name, data): an event; data is its text.
+ * - onState(state): "connecting", "live", "reconnecting" or "closed".
+ * - onRefused(): the server did not answer with a stream. Unless the stream is
+ *   closed or opened anew in it, it is tried again.
+ */
+export class Stream {
+  #handlers;
+  #params = null; // what is listened to; null while closed
+  #source = null;
+  #lastId = '';
+  #failures = 0;
+  #timer = 0;
+
+  constructor(handlers) {
+    this.#handlers = handlers;
+  }
+
+  /** Whether there is, or is to be, a connection. */
+  get isOpen() {
+    return this.#params !== null;
+  }
+
+  /** Listens to what params ask for, from its beginning. */
+  open(params) {
+    this.close();
+    this.#params = params;
+    this.#lastId = '';
+    this.#failures = 0;
+    this.#connect('connecting');
+  }
+
+  /** Stops listening. Nothing is passed on after this. */
+  close() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = null;
+    if (this.#params === null) return;
+    this.#params = null;
+    this.#handlers.onState('closed');
+  }
+
+  #connect(state) {
+    const query = new URLSearchParams(this.#params);
+    // A new EventSource knows nothing of the last one's position.
+    if (this.#lastId) query.set('lastEventId', this.#lastId);
+    const source = new EventSource(`/api/sse/stream?${query}`);
+    this.#source = source;
+    this.#handlers.onState(state);
+    source.addEventListener('open', () => {
+      this.#failures = 0;
+      this.#handlers.onState('live');
+    });
+    for (const name of names) {
+      source.addEventListener(name, (event) => this.#pass(source, name, event));
+    }
+    // Two things have this name: an event that the server sent, which has data,
+    // and the browser's own word that the connection broke, which has none.
+    source.addEventListener('error', (event) => {
+      if (event instanceof MessageEvent) this.#pass(source, 'error', event);
+      else this.#broken(source);
+    });
+  }
+
+  #pass(source, name, event) {
+    if (source !== this.#source) return;
+    this.#lastId = event.lastEventId;
+    this.#handlers.onEvent(name, event.data);
+  }
+
+  #broken(source) {
+    if (source !== this.#source) return;
+    this.#handlers.onState('reconnecting');
+    if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+    // The answer was no stream, and the browser has given up.
+    source.close();
+    const pause = Math.min(longestPause, 1000 * 2 ** this.#failures) * (0.5 + Math.random());
+    this.#failures++;
+    this.#timer = setTimeout(() => this.#connect('reconnecting'), pause);
+    this.#handlers.onRefused();
+  }
+}
