@@ -105,7 +105,10 @@ class Page {
     }
     const task = this.#task;
     if (!this.#isLive()) return;
-    if (name === 'reset') this.#log.clear();
+    if (name === 'reset') {
+      this.#log.clear();
+      this.#asked.clear();
+    }
     const before = task.status;
     apply(task, name, body);
     this.#log.add(name, body, data);
