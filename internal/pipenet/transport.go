@@ -5,11 +5,14 @@ package pipenet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"runtime/debug"
+	"strconv"
 	"sync"
 )
 
@@ -29,6 +32,10 @@ type Transport struct {
 // it returns the cause at once and the handler, whose context ends too, is left
 // to return by itself.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Context().Err() != nil {
+		closeBody(r)
+		return nil, context.Cause(r.Context())
+	}
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteRequest != nil {
 		trace.WroteRequest(httptrace.WroteRequestInfo{}) // the handler has it all at once
 	}
@@ -37,18 +44,23 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	done := make(chan struct{})
 	go func() { // ends with the handler, which has the request's context
 		defer close(done)
+		defer closeBody(r)
 		defer t.recover(out)
 		t.Handler.ServeHTTP(out, in)
 		out.finish()
 	}()
 	select {
 	case <-done:
-		if r.Body != nil {
-			_ = r.Body.Close()
-		}
 		return out.response(r), nil
 	case <-r.Context().Done():
 		return nil, context.Cause(r.Context())
+	}
+}
+
+// closeBody closes what a RoundTripper has to close, also on errors.
+func closeBody(r *http.Request) {
+	if r.Body != nil {
+		_ = r.Body.Close()
 	}
 }
 
@@ -66,13 +78,16 @@ func (t *Transport) recover(out *recorder) {
 // serverRequest is r as a server would see it.
 func serverRequest(r *http.Request) *http.Request {
 	in := r.Clone(r.Context())
+	in.Method = cmp.Or(r.Method, http.MethodGet)
+	in.Host = cmp.Or(r.Host, r.URL.Host)
 	in.RequestURI = r.URL.RequestURI()
 	in.RemoteAddr = "in-process"
-	if in.Host == "" {
-		in.Host = r.URL.Host
-	}
-	if in.Body == nil {
+	in.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	switch {
+	case in.Body == nil:
 		in.Body = http.NoBody
+	case in.Body != http.NoBody && in.ContentLength == 0:
+		in.ContentLength = -1 // a client's way to say that it does not know
 	}
 	return in
 }
@@ -96,7 +111,7 @@ func (o *recorder) WriteHeader(status int) {
 }
 
 func (o *recorder) writeHeader(status int) {
-	if o.status == 0 {
+	if o.status == 0 && status >= 200 { // what comes before that is no answer yet
 		o.status, o.sent = status, o.header.Clone()
 	}
 }
@@ -120,8 +135,11 @@ func (o *recorder) fail() {
 func (o *recorder) response(r *http.Request) *http.Response {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if r.Method == http.MethodHead || o.status == http.StatusNoContent || o.status == http.StatusNotModified {
+		o.body.Reset()
+	}
 	return &http.Response{
-		StatusCode: o.status, Status: http.StatusText(o.status),
+		StatusCode: o.status, Status: strconv.Itoa(o.status) + " " + http.StatusText(o.status),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: o.sent, Body: io.NopCloser(&o.body), ContentLength: int64(o.body.Len()), Request: r,
 	}

@@ -56,7 +56,8 @@ func (s *Stream) Serve(w http.ResponseWriter, first []byte, opts Options) (why w
 	s.mu.Lock()
 	s.serving = true
 	s.mu.Unlock()
-	if err := out.open(first); err != nil {
+	w.WriteHeader(http.StatusOK)
+	if err := s.write(out, first); err != nil {
 		return s.failed(out, err), false
 	}
 	beat := time.NewTimer(nextBeat(opts.Heartbeat))
@@ -76,7 +77,7 @@ func (s *Stream) Serve(w http.ResponseWriter, first []byte, opts Options) (why w
 		case <-s.ctx.Done():
 			return s.failed(out, context.Cause(s.ctx)), false
 		case <-beat.C:
-			if err := out.write(heartbeat); err != nil {
+			if err := s.write(out, heartbeat); err != nil {
 				return s.failed(out, err), false
 			}
 			if opts.Observer != nil {
@@ -91,6 +92,19 @@ func (s *Stream) Serve(w http.ResponseWriter, first []byte, opts Options) (why w
 // not beat together; never later than asked for.
 func nextBeat(every time.Duration) time.Duration {
 	return every - rand.N(every/4+1)
+}
+
+// write writes what is not in the queue.
+func (s *Stream) write(out *writer, p []byte) error {
+	s.setWriting(time.Now())
+	defer s.setWriting(time.Time{})
+	return out.write(p)
+}
+
+func (s *Stream) setWriting(since time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing = since
 }
 
 // drain writes all that waits. done says that the stream has ended and that

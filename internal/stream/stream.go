@@ -35,11 +35,12 @@ const (
 	burstFactor = 4
 )
 
-// Frame is one block of a stream. Bytes is shared with other streams and must
-// not be changed after Push.
+// Frame is one block of a stream, or a part of one that the next frame goes on
+// with. Bytes is shared with other streams and must not be changed after Push.
 type Frame struct {
 	Bytes []byte
 	Kind  Kind
+	Order uint64 // place among the frames of all topics, for Merge; 0: none
 }
 
 // frameCost is what a waiting frame counts beside its bytes, so that a flood of
@@ -128,6 +129,31 @@ func (s *Stream) PushAll(frames []Frame) error {
 	for _, f := range frames {
 		s.enqueue(f)
 	}
+	return nil
+}
+
+// Merge queues frames like PushAll, but each in front of those that wait and have
+// a higher Order. It is for a stream that is not served yet; frames must be in
+// order. It returns ErrEnded.
+func (s *Stream) Merge(frames []Frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending != nil {
+		return ErrEnded
+	}
+	waiting := s.queue[s.head:]
+	s.queue, s.head = make([]Frame, 0, len(waiting)+len(frames)), 0
+	for _, w := range waiting {
+		for len(frames) > 0 && frames[0].Order < w.Order {
+			s.enqueue(frames[0])
+			frames = frames[1:]
+		}
+		s.queue = append(s.queue, w)
+	}
+	for _, f := range frames {
+		s.enqueue(f)
+	}
+	clear(s.inline[:]) // what waited there has moved
 	return nil
 }
 

@@ -19,35 +19,21 @@ type writer struct {
 	gone bool // guarded by mu: w must not be touched any more, or not be armed again
 }
 
-// open sends the headers, with first behind them.
-func (o *writer) open(first []byte) error {
-	o.w.WriteHeader(http.StatusOK)
-	if len(first) > 0 {
-		return o.write(first)
-	}
-	if !o.arm(time.Now().Add(o.timeout)) {
-		return http.ErrAbortHandler
-	}
-	if err := o.rc.Flush(); err != nil {
-		return err
-	}
-	o.arm(time.Time{})
-	return nil
-}
-
-// write sends p and flushes. The deadline is cleared at the end: left standing,
-// it would reset an idle HTTP/2 stream.
+// write sends p and flushes, the headers too if they wait; p may be empty. The
+// deadline is cleared at the end: left standing, it would reset an idle HTTP/2
+// stream.
 func (o *writer) write(p []byte) error {
-	for len(p) > 0 {
+	for {
 		n := min(len(p), sliceBytes)
 		if err := o.slice(p[:n]); err != nil {
 			o.late = time.Since(o.began) >= o.timeout
 			return err
 		}
-		p = p[n:]
+		if p = p[n:]; len(p) == 0 {
+			o.arm(time.Time{})
+			return nil
+		}
 	}
-	o.arm(time.Time{})
-	return nil
 }
 
 func (o *writer) slice(p []byte) error {

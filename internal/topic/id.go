@@ -3,6 +3,7 @@ package topic
 import (
 	"crypto/rand"
 	"hash/fnv"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,17 +26,20 @@ type position struct {
 // maxLate bounds the hashes in one id; maxIDBytes follows from it.
 const (
 	maxLate    = 64
-	maxIDBytes = 16 + 2*14 + maxLate*8
+	maxIDBytes = generationBytes + len("-") + 13 + len(".") + 13 + maxLate*8
+)
+
+const (
+	generationBytes = 8
+	nowhere         = "~" // instead of a position: one that no hub can place
 )
 
 // of is the position in one topic.
 func (p position) of(topic string) uint64 {
 	if len(p.late) > 0 {
 		h := hash32(topic)
-		for _, late := range p.late {
-			if late == h {
-				return p.behind
-			}
+		if slices.Contains(p.late, h) {
+			return p.behind
 		}
 	}
 	return p.seq
@@ -49,7 +53,7 @@ func hash32(topic string) uint32 {
 
 // newGeneration draws 40 random bits.
 func newGeneration() string {
-	return strings.ToLower(rand.Text()[:8])
+	return strings.ToLower(rand.Text()[:generationBytes])
 }
 
 // appendID renders the plain id of seq.
@@ -63,7 +67,7 @@ func appendID(dst []byte, generation string, seq uint64) []byte {
 // Without hashes the id is one that no hub can place.
 func appendLateID(dst []byte, generation string, p position) []byte {
 	if len(p.late) == 0 {
-		return append(append(dst, generation...), "-~"...)
+		return append(append(dst, generation...), "-"+nowhere...)
 	}
 	dst = appendID(dst, generation, p.seq)
 	dst = append(dst, '.')
@@ -113,9 +117,10 @@ func parseNumber(s string, bits int) (uint64, bool) {
 	return n, err == nil
 }
 
-// cut splits an id into its generation and the rest.
-func cut(id string) (generation, rest string, ok bool) {
-	generation, rest, ok = strings.Cut(id, "-")
+// plausible tells an id of another process from a word that was never an id.
+func plausible(id string) bool {
+	generation, rest, ok := strings.Cut(id, "-")
 	rest, _, _ = strings.Cut(rest, ".")
-	return generation, rest, ok
+	_, isNumber := parseNumber(rest, 64)
+	return ok && len(generation) == generationBytes && (isNumber || rest == nowhere)
 }

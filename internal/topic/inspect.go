@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -93,9 +94,10 @@ func (h *Hub) Events(topic, after string, limit int) (page []wire.EventInfo, mor
 	page = make([]wire.EventInfo, 0, len(events))
 	for _, e := range events {
 		info := wire.EventInfo{ID: h.id(e.seq), At: rfc3339(e.at), Final: closed && e.seq == last}
-		for ev := range sse.Decode(strings.NewReader(string(e.frame))) {
+		whole := sse.DecoderOptions{MaxLine: len(e.frame), MaxEvent: len(e.frame)}
+		for ev := range sse.NewDecoder(bytes.NewReader(e.frame), whole).Events() {
 			info.Data = ev.Data
-			if strings.Contains(string(e.frame), "\nevent: ") {
+			if bytes.Contains(e.frame, []byte("\nevent: ")) { // otherwise the name is a default
 				info.Name = ev.Name
 			}
 		}

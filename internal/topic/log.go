@@ -15,8 +15,16 @@ type event struct {
 	rest  int // where the block goes on after its id line
 }
 
-func (e event) live() stream.Frame   { return stream.Frame{Bytes: e.frame, Kind: stream.Live} }
-func (e event) replay() stream.Frame { return stream.Frame{Bytes: e.frame, Kind: stream.Replay} }
+func (e event) live() stream.Frame   { return e.as(stream.Live) }
+func (e event) replay() stream.Frame { return e.as(stream.Replay) }
+
+func (e event) as(kind stream.Kind) stream.Frame {
+	return stream.Frame{Bytes: e.frame, Kind: kind, Order: e.order()}
+}
+
+// order is the event's place among frames. The next one is that of the block
+// that says no more than that everything up to the event has been sent.
+func (e event) order() uint64 { return 2 * e.seq }
 
 // log is one topic. Everything in it is guarded by the hub's lock.
 type log struct {
@@ -32,7 +40,10 @@ type log struct {
 	lastAt   int64
 	lost     uint64 // position of the newest event that is no longer held, 0: none
 	floor    uint64 // below it, it is not known whether there were events
+	born     uint64 // up to it the topic was deleted: nothing that a newcomer has lost
 	closed   bool
+
+	forgotten uint64 // up to it idempotency keys do not count, see Hub.forgotten
 
 	subs []*subscription
 

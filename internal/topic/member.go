@@ -1,6 +1,8 @@
 package topic
 
 import (
+	"slices"
+
 	"sluice/internal/stream"
 )
 
@@ -12,9 +14,11 @@ type Member struct {
 
 	subs   []*subscription
 	cursor uint64 // the highest position whose id was queued for the stream
-	had    bool   // was attached to some topic, be it one that is closed
 	opened bool   // its callback has been accepted
 	gone   bool
+
+	finished bool   // some topic of it is closed
+	over     []*log // the latest of those: it has had them
 }
 
 // NewMember makes the place of one stream. lastEventID is what the client sent.
@@ -22,15 +26,26 @@ func NewMember(sink Sink, lastEventID string) *Member {
 	return &Member{sink: sink, resume: lastEventID}
 }
 
-// push queues a live event. A stream that has ended, or that is ended here for
-// being slow, leaves the hub by itself.
-func (m *Member) push(e event) {
-	if e.seq <= m.cursor {
-		return
+// push queues a live event and reports whether it was taken. A stream that has
+// ended, or that is ended here for being slow, leaves the hub by itself.
+func (m *Member) push(e event) bool {
+	if m.sink.Push(e.live()) != nil {
+		return false
 	}
-	if m.sink.Push(e.live()) == nil {
-		m.cursor = e.seq
+	m.cursor = e.seq // the newest position there is
+	return true
+}
+
+// maxOver bounds the closed topics that a stream remembers.
+const maxOver = 256
+
+// finish notes that a topic of the stream is closed.
+func (m *Member) finish(l *log) {
+	m.finished = true
+	if len(m.over) == maxOver {
+		m.over = slices.Delete(m.over, 0, 1)
 	}
+	m.over = append(m.over, l)
 }
 
 // left takes s out of the member's list; the log's list is the caller's.
@@ -62,9 +77,12 @@ func (m *Member) follows(l *log) bool {
 	return false
 }
 
-// endIfDone ends an open stream that has had topics and has none left.
+// done tells whether the stream has come to the end of its topics.
+func (m *Member) done() bool { return m.finished && len(m.subs) == 0 }
+
+// endIfDone ends an open stream that has come to the end of its topics.
 func (m *Member) endIfDone() {
-	if m.opened && m.had && len(m.subs) == 0 {
+	if m.opened && m.done() {
 		m.sink.End(ended, nil)
 	}
 }
@@ -77,8 +95,7 @@ func (h *Hub) Open(m *Member) (finished bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m.opened = true
-	done := m.had && len(m.subs) == 0
-	if _, ok := parseID(m.resume, h.generation); done && ok && !m.sink.HasEvents() {
+	if _, ok := h.place(m.resume); ok && m.done() && !m.sink.HasEvents() {
 		return true
 	}
 	m.endIfDone()
@@ -91,7 +108,7 @@ func (h *Hub) Leave(m *Member) {
 	defer h.mu.Unlock()
 	m.gone = true
 	subs := m.subs
-	m.subs = nil
+	m.subs, m.over = nil, nil
 	for _, s := range subs {
 		s.log.remove(s)
 		h.release(s.log)
@@ -107,6 +124,7 @@ func (h *Hub) Detach(m *Member, topics []string) {
 		if !ok {
 			continue
 		}
+		m.over = slices.DeleteFunc(m.over, func(o *log) bool { return o == l })
 		for _, s := range m.subs {
 			if s.log == l {
 				m.left(s)

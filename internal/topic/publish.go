@@ -26,7 +26,7 @@ type Receipt struct {
 
 // headroom is where the id line of a frame goes: the frame is encoded before
 // the event has a position, so that no encoding happens under the lock.
-const headroom = len("id: ") + 8 + len("-") + 13 + len("\n")
+const headroom = len("id: ") + generationBytes + len("-") + 13 + len("\n")
 
 // Publish appends an event to a topic and queues it for the topic's streams.
 // When it returns, the event is in the log; no stream is waited for. It returns
@@ -40,7 +40,7 @@ func (h *Hub) Publish(p Publication) (Receipt, error) {
 	defer h.mu.Unlock()
 	now := time.Now()
 	if p.Key != "" {
-		if r, ok := h.keys.find(p.Topic, p.Key, now); ok {
+		if r, ok := h.keys.find(p.Topic, p.Key, now); ok && r.seq > h.forgotten(p.Topic) {
 			return Receipt{ID: h.id(r.seq), Receivers: r.receivers}, nil
 		}
 	}
@@ -51,8 +51,8 @@ func (h *Hub) Publish(p Publication) (Receipt, error) {
 	if l.closed {
 		return Receipt{}, ErrClosed
 	}
+	defer h.release(l) // nobody may be there, and nothing be kept
 	if !p.HasEvent && !p.Close {
-		defer h.release(l)
 		return Receipt{Receivers: len(l.subs)}, nil
 	}
 	r := h.append(l, block, now)
@@ -63,6 +63,16 @@ func (h *Hub) Publish(p Publication) (Receipt, error) {
 		h.finish(l)
 	}
 	return r, nil
+}
+
+// forgotten is the position up to which a topic's events, and so their keys,
+// count as never published: it was deleted, or gave way to others as a whole.
+func (h *Hub) forgotten(topic string) uint64 {
+	if l, ok := h.topics[topic]; ok {
+		return l.forgotten
+	}
+	stone, _ := h.tombs.recall(topic)
+	return stone.forgotten
 }
 
 // encode makes the block with room for its id line in front. A close without
@@ -92,10 +102,13 @@ func (h *Hub) append(l *log, block []byte, now time.Time) Receipt {
 	} else {
 		l.lost = e.seq
 	}
+	r := Receipt{ID: h.id(e.seq)}
 	for _, s := range l.subs {
-		s.member.push(e)
+		if s.member.push(e) {
+			r.Receivers++
+		}
 	}
-	return Receipt{ID: h.id(e.seq), Receivers: len(l.subs)}
+	return r
 }
 
 // stamp writes the id line in front of the block, into its headroom.
@@ -118,13 +131,15 @@ func (h *Hub) finish(l *log) {
 	l.subs = nil
 	for _, s := range subs {
 		s.member.left(s)
+		s.member.finish(l)
 		s.member.endIfDone()
 	}
 	h.release(l) // a topic that keeps nothing is not kept
 }
 
 // Delete forgets a topic and its events. Streams at it are treated as if it had
-// been closed. It returns ErrNotFound if there is no such topic.
+// been closed. Published to again, the topic begins anew: who has seen nothing
+// of it before is not told of a loss. It returns ErrNotFound if there is no such topic.
 func (h *Hub) Delete(topic string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,6 +148,7 @@ func (h *Hub) Delete(topic string) error {
 		return ErrNotFound
 	}
 	h.empty(l, DropDeleted)
+	l.born, l.forgotten = l.last, l.last
 	h.finish(l)
 	return nil
 }
@@ -144,5 +160,5 @@ var ended = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicClose
 // first event resumes from there.
 func (h *Hub) idBlock(seq uint64) stream.Frame {
 	block, _ := sse.AppendID(nil, h.id(seq)) // our own id has no CR, LF or NUL
-	return stream.Frame{Bytes: block, Kind: stream.Control}
+	return stream.Frame{Bytes: block, Kind: stream.Control, Order: event{seq: seq}.order() + 1}
 }

@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"container/list"
 	"hash/maphash"
 	"time"
 )
@@ -12,6 +13,7 @@ const KeyLife = 2 * time.Minute
 type record struct {
 	seq       uint64
 	receivers int
+	at        int64 // when it was made
 }
 
 // keyring remembers idempotency keys. It holds a 64-bit hash of topic and key,
@@ -51,6 +53,7 @@ func (k *keyring) find(topic, key string, now time.Time) (record, bool) {
 
 func (k *keyring) add(topic, key string, r record, now time.Time) {
 	h := k.hash(topic, key)
+	r.at = now.UnixNano()
 	k.records[h] = r
 	k.order = append(k.order, keyAt{h, now.UnixNano()})
 	if len(k.records) > k.most {
@@ -67,7 +70,9 @@ func (k *keyring) expire(now time.Time) {
 }
 
 func (k *keyring) forget() {
-	delete(k.records, k.order[k.head].hash)
+	if oldest := k.order[k.head]; k.records[oldest.hash].at == oldest.at {
+		delete(k.records, oldest.hash) // else it was made anew since
+	}
 	k.head++
 	if k.head > 1024 && k.head > len(k.order)/2 {
 		n := copy(k.order, k.order[k.head:])
@@ -79,39 +84,40 @@ func (k *keyring) forget() {
 // client that asks for what came before is told of the loss. The oldest are
 // merged into one bound for all that is unknown.
 type tombstones struct {
-	last   map[string]uint64
-	order  []string // ring of maxTombstones names
-	at     int
-	merged uint64
+	byTopic map[string]*list.Element
+	order   *list.List // of tombstone, longest buried first
+	merged  uint64
 }
 
-func (t *tombstones) init() { t.last = make(map[string]uint64) }
-
-func (t *tombstones) bury(topic string, last uint64) {
-	if last == 0 {
-		return
-	}
-	if _, ok := t.last[topic]; ok {
-		t.last[topic] = last
-		return
-	}
-	if len(t.order) < maxTombstones {
-		t.order = append(t.order, topic)
-	} else {
-		oldest := t.order[t.at]
-		t.merged = max(t.merged, t.last[oldest])
-		delete(t.last, oldest)
-		t.order[t.at] = topic
-		t.at = (t.at + 1) % maxTombstones
-	}
-	t.last[topic] = last
+type tombstone struct {
+	topic                 string
+	last, born, forgotten uint64 // as in log
 }
 
-// recall gives the last position of a removed topic, 0 if none is known, and
-// the position below which nothing is known of it.
-func (t *tombstones) recall(topic string) (last, floor uint64) {
-	if last, ok := t.last[topic]; ok {
-		return last, 0
+func (t *tombstones) init() { t.byTopic, t.order = make(map[string]*list.Element), list.New() }
+
+func (t *tombstones) bury(stone tombstone) {
+	if stone.last == 0 {
+		return
 	}
-	return 0, t.merged
+	if at, ok := t.byTopic[stone.topic]; ok {
+		at.Value = stone
+		t.order.MoveToBack(at)
+		return
+	}
+	t.byTopic[stone.topic] = t.order.PushBack(stone)
+	if t.order.Len() > maxTombstones {
+		oldest := t.order.Remove(t.order.Front()).(tombstone)
+		t.merged = max(t.merged, oldest.last)
+		delete(t.byTopic, oldest.topic)
+	}
+}
+
+// recall gives what is remembered of a removed topic, and the position below
+// which nothing is known of it.
+func (t *tombstones) recall(topic string) (stone tombstone, floor uint64) {
+	if at, ok := t.byTopic[topic]; ok {
+		return at.Value.(tombstone), 0
+	}
+	return tombstone{}, t.merged
 }

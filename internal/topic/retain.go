@@ -32,10 +32,10 @@ func (h *Hub) trim(l *log, now time.Time) {
 		// The log that was appended to last gives last.
 		oldest := h.recent.front()
 		h.drop(oldest, DropMemory)
-		if oldest.held() == 0 {
-			h.expiry.remove(oldest)
-			h.release(oldest)
+		if oldest.held() == 0 && len(oldest.subs) == 0 {
+			oldest.forgotten = oldest.last
 		}
+		h.release(oldest)
 	}
 }
 
@@ -148,15 +148,15 @@ func (h *expiryHeap) remove(l *log) {
 	}
 }
 
-// list is the hub's list of logs that hold events, least recently appended
+// recency is the hub's list of logs that hold events, least recently appended
 // first. It is linked through the logs, so moving one costs no memory.
-type list struct{ root log }
+type recency struct{ root log }
 
-func (l *list) init() { l.root.prev, l.root.next = &l.root, &l.root }
+func (l *recency) init() { l.root.prev, l.root.next = &l.root, &l.root }
 
-func (l *list) front() *log { return l.root.next }
+func (l *recency) front() *log { return l.root.next }
 
-func (l *list) touch(t *log) {
+func (l *recency) touch(t *log) {
 	if t.next != nil {
 		l.remove(t)
 	}
@@ -164,10 +164,7 @@ func (l *list) touch(t *log) {
 	last.next, t.prev, t.next, l.root.prev = t, last, &l.root, t
 }
 
-func (l *list) remove(t *log) {
-	if t.next == nil {
-		return
-	}
+func (l *recency) remove(t *log) {
 	t.prev.next, t.next.prev = t.next, t.prev
 	t.prev, t.next = nil, nil
 }

@@ -56,6 +56,7 @@ type Options struct {
 type Sink interface {
 	Push(f stream.Frame) error
 	PushAll(frames []stream.Frame) error
+	Merge(frames []stream.Frame) error // only before Open
 	End(why wire.Ending, farewell []byte) bool
 	HasEvents() bool
 }
@@ -91,7 +92,7 @@ type Hub struct {
 	mu        sync.Mutex
 	seq       uint64          // guarded by mu, like all below: position of the newest event
 	topics    map[string]*log // all that have events or streams
-	recent    list            // topics that hold events, least recently appended first
+	recent    recency         // topics that hold events, least recently appended first
 	expiry    expiryHeap      // topics by when their oldest event expires
 	bytes     int64           // of all logs
 	events    int             // held in all logs
@@ -136,8 +137,9 @@ func (h *Hub) open(topic string) (*log, error) {
 		return nil, ErrTooManyTopics
 	}
 	l := &log{name: topic, keep: h.retention(topic), heapAt: -1}
-	l.last, l.floor = h.tombs.recall(topic)
-	l.lost = l.last
+	stone, floor := h.tombs.recall(topic)
+	l.last, l.lost, l.born, l.floor = stone.last, stone.last, stone.born, floor
+	l.forgotten = stone.forgotten
 	h.topics[topic] = l
 	return l, nil
 }
@@ -151,5 +153,5 @@ func (h *Hub) release(l *log) {
 	}
 	delete(h.topics, l.name)
 	h.expiry.remove(l)
-	h.tombs.bury(l.name, l.last)
+	h.tombs.bury(tombstone{topic: l.name, last: l.last, born: l.born, forgotten: l.forgotten})
 }

@@ -1,0 +1,216 @@
+package stream_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"sluice/internal/stream"
+)
+
+func TestHeadersGoOutAtOnceWithTheFirstBlockBehind(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		start := time.Now()
+		_, response := n.open()
+		if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" || time.Since(start) != 0 {
+			t.Errorf("%d %q after %v", response.StatusCode, response.Header.Get("Content-Type"), time.Since(start))
+		}
+		n.first = []byte("retry: 5\n\n")
+		s, response := n.open()
+		push(t, s, live("1"))
+		body := bufio.NewReader(response.Body)
+		if got := line(t, body) + ", " + line(t, body); got != "retry: 5, data: 1" || time.Since(start) != 0 {
+			t.Errorf("got %q after %v", got, time.Since(start))
+		}
+	})
+}
+
+func TestFramesComeInTheOrderOfPush(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		n.prepare = func(s *stream.Stream) {
+			push(t, s, direct("0"))
+			if err := s.PushAll([]stream.Frame{frame("1", stream.Replay), frame("2", stream.Control)}); err != nil {
+				t.Error(err)
+			}
+		}
+		s, response := n.open()
+		body := bufio.NewReader(response.Body)
+		for i := 3; i < 200; i++ {
+			push(t, s, live(fmt.Sprint(i)))
+			if i%7 == 0 {
+				synctest.Wait()
+			}
+		}
+		for i := range 200 {
+			if got, want := line(t, body), fmt.Sprint("data: ", i); got != want {
+				t.Fatalf("got %q, want %q", got, want)
+			}
+		}
+		synctest.Wait()
+		if got := s.Pending(); got != 0 {
+			t.Errorf("%d bytes pending when all is read", got)
+		}
+	})
+}
+
+func TestEndFlushesAndThenSaysFarewell(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		start := time.Now()
+		for i := range 3 {
+			push(t, s, direct(fmt.Sprint(i)))
+		}
+		push(t, s, live(strings.Repeat("x", 200_000)))
+		if !s.End(closed, []byte("retry: 7\n\n")) {
+			t.Error("End = false for the first reason")
+		}
+		if s.End(slowConsumer, []byte("no")) {
+			t.Error("End = true for a second reason")
+		}
+		if err := s.Push(live("too late")); !errors.Is(err, stream.ErrEnded) {
+			t.Errorf("Push after End: %v, want ErrEnded", err)
+		}
+		if err := errors.Join(s.PushAll([]stream.Frame{live("too late")})); !errors.Is(err, stream.ErrEnded) {
+			t.Errorf("PushAll after End: %v, want ErrEnded", err)
+		}
+		got := all(t, response.Body)
+		if want := "data: 0\n\ndata: 1\n\ndata: 2\n\ndata: " + strings.Repeat("x", 200_000) + "\n\nretry: 7\n\n"; got != want {
+			t.Errorf("got %d bytes, want %d: %.60q … %q", len(got), len(want), got, got[max(0, len(got)-30):])
+		}
+		s.ended(t, start, 0, closed, true)
+		if n := s.Undelivered(); n != 0 {
+			t.Errorf("%d undelivered, want 0", n)
+		}
+	})
+}
+
+func TestAStreamThatIsEndedBeforeItIsServedIsServedAllTheSame(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		n.prepare = func(s *stream.Stream) {
+			push(t, s, direct("1"))
+			s.End(closed, []byte(": bye\n\n"))
+		}
+		start := time.Now()
+		s, response := n.open()
+		if got, want := all(t, response.Body), "data: 1\n\n: bye\n\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s.ended(t, start, 0, closed, true)
+	})
+}
+
+func TestAbortCuts(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		start := time.Now()
+		push(t, s, direct("taken"))
+		if got := line(t, bufio.NewReader(response.Body)); got != "data: taken" {
+			t.Errorf("got %q", got)
+		}
+		stick(t, s)
+		push(t, s, direct("waits"))
+		s.Abort(closed)
+		s.ended(t, start, 0, closed, false)
+		if _, err := io.Copy(io.Discard, response.Body); err == nil {
+			t.Error("the client saw an end, want a cut")
+		}
+		if n := s.Undelivered(); n != 1 {
+			t.Errorf("%d undelivered, want the one that waited", n)
+		}
+	})
+}
+
+func TestAbortKeepsTheFirstReason(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, _ := n.open()
+		start := time.Now()
+		push(t, s, live(strings.Repeat("x", large)))
+		s.End(closed, nil)
+		synctest.Wait()
+		s.Abort(slowConsumer)
+		s.ended(t, start, 0, closed, false)
+	})
+}
+
+func TestAbortBeforeServe(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		n.prepare = func(s *stream.Stream) {
+			push(t, s, direct("1"))
+			s.Abort(closed)
+		}
+		start := time.Now()
+		response, err := n.client.Get("http://pipe/")
+		if err == nil {
+			_, err = io.Copy(io.Discard, response.Body)
+		}
+		if err == nil {
+			t.Error("the client saw an end, want a cut")
+		}
+		s := <-n.sessions
+		s.ended(t, start, 0, closed, false)
+		if n := s.Undelivered(); n != 1 {
+			t.Errorf("%d undelivered, want 1", n)
+		}
+	})
+}
+
+func TestAClientThatLeavesIsNoticedAtOnce(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		if got := line(t, bufio.NewReader(response.Body)); got != ": heartbeat" {
+			t.Errorf("got %q", got)
+		}
+		start := time.Now()
+		_ = response.Body.Close()
+		s.ended(t, start, 0, clientClosed, false)
+	})
+}
+
+func TestAClientThatLeavesWhileAWriteIsStuckIsNoticedAtOnce(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, _ := n.open()
+		start := time.Now()
+		stick(t, s)
+		push(t, s, direct("1"))
+		push(t, s, direct("2"))
+		time.Sleep(time.Second)
+		s.leave() // as when the connection's reader sees its end; the write does not
+		s.ended(t, start, time.Second, clientClosed, false)
+		if n := s.Undelivered(); n != 2 {
+			t.Errorf("%d undelivered, want both that waited", n)
+		}
+	})
+}
+
+// stick makes a stream write to a client that does not read. What is written
+// counts for nothing.
+func stick(t *testing.T, s *session) {
+	t.Helper()
+	if err := s.PushAll([]stream.Frame{frame(strings.Repeat("x", large), stream.Replay)}); err != nil {
+		t.Error(err)
+	}
+	synctest.Wait()
+}
+
+// TestAByteAtATime is a client that reads single bytes.
+func TestAByteAtATime(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		var want strings.Builder
+		for i := range 50 {
+			f := live(strings.Repeat(fmt.Sprint(i), 1000))
+			want.Write(f.Bytes)
+			push(t, s, f)
+		}
+		s.End(closed, nil)
+		if got := all(t, iotest.OneByteReader(response.Body)); got != want.String() {
+			t.Errorf("got %d bytes, want %d", len(got), want.Len())
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package stream_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sluice/internal/stream"
+)
+
+// beats reads lines until n heartbeats have come, and gives when they did.
+func beats(t *testing.T, body *bufio.Reader, n int) (at []time.Time) {
+	t.Helper()
+	for len(at) < n {
+		if got := line(t, body); got != ": heartbeat" {
+			t.Fatalf("got %q, want a heartbeat", got)
+		}
+		at = append(at, time.Now())
+	}
+	return at
+}
+
+// TestF19AnIdleStreamGetsItsHeartbeats is about write deadlines that are left
+// standing: on HTTP/2 they reset a stream that nothing is wrong with.
+func TestF19AnIdleStreamGetsItsHeartbeats(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		last := time.Now()
+		s, response := n.open()
+		body := bufio.NewReader(response.Body)
+		varied := false
+		for _, at := range beats(t, body, 50) {
+			gap := at.Sub(last)
+			if gap > beat || gap < beat*3/4 {
+				t.Errorf("a heartbeat after %v, want 3/4 of %v at least and never later", gap, beat)
+			}
+			varied = varied || gap != at.Sub(last.Add(-time.Nanosecond))-time.Nanosecond || gap < beat
+			last = at
+		}
+		if !varied {
+			t.Error("all gaps are the same: streams that are written to together beat together")
+		}
+		push(t, s, live("still here"))
+		if got := line(t, body); got != "data: still here" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestHeartbeatsComeAfterSilenceOnly(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		body := bufio.NewReader(response.Body)
+		for range 100 {
+			time.Sleep(beat/2 + time.Second)
+			push(t, s, live("x"))
+			if got := line(t, body); got != "data: x" {
+				t.Fatalf("got %q between events", got)
+			}
+		}
+		last := time.Now()
+		if gap := beats(t, body, 1)[0].Sub(last); gap > beat {
+			t.Errorf("a heartbeat %v after the last event, want %v at most", gap, beat)
+		}
+	})
+}
+
+func TestStreamsThatAreWrittenToTogetherDoNotBeatTogether(t *testing.T) {
+	onHTTP1(t, func(t *testing.T, n *network) {
+		at := make(map[time.Time]bool)
+		var bodies []*bufio.Reader
+		for range 20 {
+			_, response := n.open()
+			bodies = append(bodies, bufio.NewReader(response.Body))
+		}
+		got := make(chan time.Time)
+		for _, body := range bodies {
+			go func() { got <- beats(t, body, 1)[0] }() // each is received below
+		}
+		for range bodies {
+			at[<-got] = true
+		}
+		if len(at) < 15 {
+			t.Errorf("20 streams beat at %d different times", len(at))
+		}
+	})
+}
+
+func TestAClientThatReadsNothingIsEndedAtTheWriteTimeout(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		time.Sleep(time.Second)
+		start := time.Now()
+		stick(t, s)
+		push(t, s, direct("1"))
+		s.ended(t, start, writeTimeout, slowConsumer, false)
+		if n := s.Undelivered(); n != 1 {
+			t.Errorf("%d undelivered, want 1", n)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err == nil {
+			t.Error("the client saw an end, want a cut")
+		}
+	})
+}
+
+// TestAClientThatDoesNotReadTheHeaders is one that sends a request and is never
+// heard of again.
+func TestAClientThatDoesNotReadTheHeaders(t *testing.T) {
+	onHTTP1(t, func(t *testing.T, n *network) {
+		start := time.Now()
+		conn, err := n.listener.DialContext(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: pipe\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		s := <-n.sessions
+		s.ended(t, start, writeTimeout, slowConsumer, false)
+	})
+}
+
+func TestAClientThatReadsNoHeartbeatIsEnded(t *testing.T) {
+	onHTTP1(t, func(t *testing.T, n *network) {
+		start := time.Now()
+		s, _ := n.open()
+		<-s.done
+		if got := time.Since(start); got < beat*3/4+writeTimeout || got > beat+writeTimeout || s.why != slowConsumer {
+			t.Errorf("ended after %v with %+v, want one heartbeat and the write timeout", got, s.why)
+		}
+	})
+}
+
+// TestALargeEventToASlowClientIsNoStall: it takes many times the write timeout,
+// but goes on.
+func TestALargeEventToASlowClientIsNoStall(t *testing.T) {
+	onHTTP1(t, func(t *testing.T, n *network) {
+		s, response := n.open()
+		push(t, s, live(strings.Repeat("x", 1<<20)))
+		start := time.Now()
+		want := len("data: \n\n") + 1<<20
+		for got := 0; got < want; {
+			time.Sleep(writeTimeout * 2 / 3)
+			n, err := io.ReadFull(response.Body, make([]byte, min(64<<10, want-got)))
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", got, err)
+			}
+			got += n
+		}
+		if took := time.Since(start); took < 5*writeTimeout {
+			t.Errorf("it took %v, want far more than %v for this to be a test", took, writeTimeout)
+		}
+		push(t, s, live("next"))
+		if got := line(t, bufio.NewReader(response.Body)); got != "data: next" {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func TestAStreamEndsWithItsContext(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		s, _ := n.open()
+		time.Sleep(time.Second)
+		start := time.Now()
+		s.leave()
+		s.ended(t, start, 0, clientClosed, false)
+	})
+}
+
+func TestManyStreamsStartAndEnd(t *testing.T) {
+	onEachProtocol(t, func(t *testing.T, n *network) {
+		for i := range 50 {
+			s, response := n.open()
+			switch i % 3 {
+			case 0:
+				s.End(closed, nil)
+				all(t, response.Body)
+			case 1:
+				s.Abort(closed)
+			case 2:
+				_ = response.Body.Close()
+			}
+			<-s.done
+		}
+	})
+}
+
+func TestAContextThatEndedBeforeIsNoticed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		s := stream.New(ctx, maxPending)
+		push(t, s, direct("1"))
+		why, clean := s.Serve(discard{}, nil, stream.Options{WriteTimeout: writeTimeout, Heartbeat: beat})
+		if why != clientClosed || clean || s.Undelivered() != 1 {
+			t.Errorf("Serve = %+v, %v with %d undelivered", why, clean, s.Undelivered())
+		}
+	})
+}

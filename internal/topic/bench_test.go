@@ -1,0 +1,103 @@
+package topic_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/internal/stream"
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+// served is what a stream that has been told to end writes.
+func served(t *testing.T, s *stream.Stream) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if _, clean := s.Serve(w, nil, stream.Options{WriteTimeout: time.Second, Heartbeat: time.Hour}); !clean {
+		t.Error("the stream did not end cleanly")
+	}
+	events, _ := read(t, w.Body.Bytes())
+	var words []string
+	for _, ev := range events {
+		words = append(words, ev.Data)
+	}
+	return strings.Join(words, " ")
+}
+
+// drop is a stream that takes everything and keeps nothing.
+type drop struct{ taken int }
+
+func (d *drop) Push(stream.Frame) error      { d.taken++; return nil }
+func (d *drop) PushAll([]stream.Frame) error { return nil }
+func (d *drop) Merge([]stream.Frame) error   { return nil }
+func (d *drop) End(wire.Ending, []byte) bool { return true }
+func (d *drop) HasEvents() bool              { return d.taken > 0 }
+
+// fanOut makes a hub with a topic that has n streams.
+func fanOut(tb testing.TB, n int) *topic.Hub {
+	h := newHub(topic.Retention{Events: 100})
+	for range n {
+		attach(tb, h, topic.NewMember(&drop{}, ""), topic.FromDefault, "a")
+	}
+	return h
+}
+
+func TestFanOutAllocatesNothingForAStream(t *testing.T) {
+	few, many := fanOut(t, 1), fanOut(t, 10_000)
+	allocs := func(h *topic.Hub) float64 {
+		return testing.AllocsPerRun(200, func() { publish(t, h, "a", "data") })
+	}
+	if one, all := allocs(few), allocs(many); all > one {
+		t.Errorf("%v allocations for 10,000 streams, %v for one", all, one)
+	}
+}
+
+func BenchmarkPublishTo10000(b *testing.B) {
+	h := fanOut(b, 10_000)
+	p := topic.Publication{Topic: "a", HasEvent: true, Name: "progress", Data: strings.Repeat("x", 100)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if r, err := h.Publish(p); err != nil || r.Receivers != 10_000 {
+			b.Fatal(r, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/stream")
+}
+
+// BenchmarkF6OneTopicPerUser is about one topic for each user: a delivery must
+// cost the same however many others there are.
+func BenchmarkF6OneTopicPerUser(b *testing.B) {
+	for _, users := range []int{1_000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(users), func(b *testing.B) {
+			h := newHub(topic.Retention{Events: 10, Age: time.Hour, Replay: topic.ReplayAll})
+			topics := names("user:", users)
+			for _, name := range topics {
+				attach(b, h, topic.NewMember(&drop{}, ""), topic.FromDefault, name, "everybody")
+				publish(b, h, name, "first")
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				i = (i + 7919) % users
+				if r, err := h.Publish(topic.Publication{Topic: topics[i], HasEvent: true, Data: "x"}); err != nil || r.Receivers != 1 {
+					b.Fatal(r, err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkReconnect(b *testing.B) {
+	h := newHub(keepAll)
+	id := publish(b, h, "task:1", strings.Split(strings.Repeat("x ", 50), " ")...)[40]
+	b.ReportAllocs()
+	for b.Loop() {
+		m := topic.NewMember(&drop{}, id)
+		attach(b, h, m, topic.FromDefault, "task:1", "version")
+		h.Open(m)
+		h.Leave(m)
+	}
+}

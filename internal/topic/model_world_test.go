@@ -1,0 +1,212 @@
+package topic_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+
+	"sluice/internal/topic"
+)
+
+// world is a trivial reference beside a hub: it knows all events that ever were,
+// and what each client has of them.
+type world struct {
+	t       *testing.T
+	rng     *rand.Rand
+	hub     *topic.Hub
+	seq     uint64 // events ever
+	names   []string
+	topics  map[string]*ref
+	bySeq   map[uint64]string // which topic an event is of
+	clients []*client
+	born    int // clients ever
+}
+
+// ref is all that ever was in a topic.
+type ref struct {
+	name   string
+	keep   topic.Retention
+	events []entry
+	born   int // events before this index are of a topic that was deleted
+	closed bool
+}
+
+type entry struct {
+	seq     uint64
+	visible bool // a close without an event is not
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	spaces := map[string]topic.Retention{
+		"all":   {Events: 1000, Replay: topic.ReplayAll},
+		"short": {Events: 4, Replay: topic.ReplayAll},
+		"last":  {Events: 1, Replay: topic.ReplayLast},
+		"live":  {Replay: topic.ReplayNone},
+	}
+	w := &world{
+		t: t, rng: rand.New(rand.NewPCG(seed, 0)),
+		hub:    topic.New(topic.Options{Namespaces: spaces, Default: topic.Retention{Events: 5, Replay: topic.ReplayNone}}),
+		topics: make(map[string]*ref), bySeq: make(map[uint64]string),
+	}
+	for _, space := range []string{"all", "all", "all", "short", "short", "last", "other", "other", "live"} {
+		name := space + ":" + strconv.Itoa(len(w.names))
+		keep, ok := spaces[space]
+		if !ok {
+			keep = topic.Retention{Events: 5, Replay: topic.ReplayNone}
+		}
+		w.names = append(w.names, name)
+		w.topics[name] = &ref{name: name, keep: keep}
+	}
+	return w
+}
+
+func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
+
+func (w *world) pick() *ref { return w.topics[w.names[w.rng.IntN(len(w.names))]] }
+
+// held is how many events the hub must have.
+func (r *ref) held() int { return min(len(r.events)-r.born, r.keep.Events) }
+
+// first is the index of the oldest event that is held.
+func (r *ref) first() int { return len(r.events) - r.held() }
+
+// lost is the position of the newest event that is not held, 0 if there is none.
+func (r *ref) lost() uint64 {
+	if r.first() == 0 {
+		return 0
+	}
+	return r.events[r.first()-1].seq
+}
+
+// after is the index of the first event above a position.
+func (r *ref) after(seq uint64) int {
+	i, _ := slices.BinarySearchFunc(r.events, seq+1, func(e entry, seq uint64) int {
+		return int(int64(e.seq) - int64(seq))
+	})
+	return i
+}
+
+// visible is the first index from i on that a client can see.
+func (r *ref) visible(i int) int {
+	for i < len(r.events) && !r.events[i].visible {
+		i++
+	}
+	return i
+}
+
+// publish appends an event, or closes, or both, in the hub and here.
+func (w *world) publish(r *ref, hasEvent, end bool) {
+	w.t.Helper()
+	takers := w.takers(r)
+	w.t.Logf("publish %d to %s for %d, event: %v, close: %v", w.seq+1, r.name, len(takers), hasEvent, end)
+	got, err := w.hub.Publish(topic.Publication{
+		Topic: r.name, HasEvent: hasEvent, Data: strconv.FormatUint(w.seq+1, 10), Close: end,
+	})
+	if r.closed {
+		if !errors.Is(err, topic.ErrClosed) {
+			w.t.Fatalf("publish to the closed topic %s: %v, want ErrClosed", r.name, err)
+		}
+		return
+	}
+	if err != nil {
+		w.t.Fatalf("publish to %s: %v", r.name, err)
+	}
+	w.seq++
+	r.events = append(r.events, entry{w.seq, hasEvent})
+	w.bySeq[w.seq] = r.name
+	if want := w.hub.ID(w.seq); got.ID != want {
+		w.t.Fatalf("publish to %s: id %q, want %q", r.name, got.ID, want)
+	}
+	for _, c := range takers {
+		c.expect(r, len(r.events)-1)
+	}
+	if got.Receivers != len(takers) {
+		w.t.Fatalf("publish to %s: %d receivers, want %d", r.name, got.Receivers, len(takers))
+	}
+	if end {
+		r.closed = r.keep.Events > 0 // what keeps nothing is not kept
+		w.finish(r)
+		if !r.closed {
+			w.forget(r)
+		}
+	}
+}
+
+// remove deletes a topic.
+func (w *world) remove(r *ref) {
+	w.t.Helper()
+	exists := r.held() > 0 || w.streams(r) > 0
+	w.t.Logf("delete %s", r.name)
+	if err := w.hub.Delete(r.name); (err == nil) != exists {
+		w.t.Fatalf("delete %s: %v; it exists: %v", r.name, err, exists)
+	}
+	if exists {
+		r.born, r.closed = len(r.events), false
+		w.finish(r)
+		w.forget(r)
+	}
+}
+
+// forget says that what has the name from now on is another topic, which no
+// stream is at.
+func (w *world) forget(r *ref) {
+	for _, c := range w.clients {
+		if c.conn != nil {
+			delete(c.conn.over, r.name)
+			delete(c.wants, r.name)
+		}
+	}
+}
+
+// takers are the streams that a live event is queued for.
+func (w *world) takers(r *ref) (takers []*conn) {
+	for _, c := range w.clients {
+		if c.conn != nil && c.conn.at[r.name] != nil && c.conn.sink.ending == nil && !c.conn.sink.full {
+			takers = append(takers, c.conn)
+		}
+	}
+	return takers
+}
+
+func (w *world) streams(r *ref) (n int) {
+	for _, c := range w.clients {
+		if c.conn != nil && c.conn.at[r.name] != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// finish takes the streams of a topic that ended out of it.
+func (w *world) finish(r *ref) {
+	for _, c := range w.clients {
+		if c.conn != nil && c.conn.at[r.name] != nil {
+			delete(c.conn.at, r.name)
+			c.conn.finished, c.conn.over[r.name] = true, r.closed
+			c.conn.endIfDone()
+		}
+	}
+}
+
+// check compares what the hub says of a topic.
+func (w *world) check(r *ref) {
+	w.t.Helper()
+	info, err := w.hub.Info(r.name)
+	if exists := r.held() > 0 || w.streams(r) > 0; !exists {
+		if !errors.Is(err, topic.ErrNotFound) {
+			w.t.Fatalf("%s: %+v, %v; want ErrNotFound: nothing is held and nobody is there", r.name, info, err)
+		}
+		return
+	}
+	got := fmt.Sprint(info.Events, info.Streams, info.Closed, info.LastID)
+	last := ""
+	if len(r.events) > 0 {
+		last = w.hub.ID(r.events[len(r.events)-1].seq)
+	}
+	if want := fmt.Sprint(r.held(), w.streams(r), r.closed, last); got != want {
+		w.t.Fatalf("%s: events, streams, closed, last id: %s, want %s", r.name, got, want)
+	}
+}

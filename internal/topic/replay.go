@@ -1,0 +1,149 @@
+package topic
+
+import (
+	"cmp"
+	"slices"
+
+	"sluice/internal/stream"
+	"sluice/sse"
+)
+
+// plan is what an attach replays.
+type plan struct {
+	ask    ask
+	events []planned // in order
+	reset  bool
+	// skipped is the newest position that is held and deliberately not
+	// replayed: an id below it would bring it back at the next resume.
+	skipped uint64
+	seq     uint64 // the head
+}
+
+type planned struct {
+	event
+	log *log
+}
+
+func (h *Hub) plan(a ask, logs []*log) plan {
+	p := plan{ask: a, seq: h.seq}
+	for _, l := range logs {
+		events, lost := a.of(l)
+		p.reset = p.reset || lost
+		for _, e := range events {
+			p.events = append(p.events, planned{e, l})
+		}
+		if newest := l.last; newest > 0 && (len(events) == 0 || events[len(events)-1].seq < newest) {
+			p.skipped = max(p.skipped, newest)
+		}
+	}
+	if len(logs) > 1 {
+		slices.SortFunc(p.events, func(a, b planned) int { return cmp.Compare(a.seq, b.seq) })
+	}
+	return p
+}
+
+// of says which events of a log the asker gets, and whether some that it should
+// get are gone.
+func (a ask) of(l *log) (events []event, lost bool) {
+	all := l.after(0)
+	switch {
+	case a.from == FromEarliest:
+		return all, false
+	case a.from == FromLatest:
+		return nil, false
+	case a.at != nil:
+		seq := a.at.of(l.name)
+		// Of a value only the newest counts: what it superseded is not lost.
+		return l.after(seq), l.lostAfter(seq) && l.keep.Replay != ReplayLast
+	}
+	switch l.keep.Replay {
+	case ReplayAll:
+		return all, a.unknown || l.lost > l.born
+	case ReplayLast:
+		return all[max(0, len(all)-1):], false
+	default:
+		return nil, a.unknown
+	}
+}
+
+var resetBlock, _ = sse.Append(nil, sse.Event{Name: "reset", Data: `{"reason":"history_lost"}`})
+
+// replay queues the plan and moves the cursor. have is what the client has
+// already, by the id that it came with. Events that are older than an id that it
+// has, or will have by then — of topics that an open stream joins late — carry
+// an id that says so, so that the client's last event id never goes back.
+func (h *Hub) replay(m *Member, have position, p plan) {
+	queue := m.sink.PushAll
+	if m.opened {
+		have = position{seq: m.cursor}
+	} else {
+		queue = m.sink.Merge // nothing is sent yet: earlier attaches and this one become one
+	}
+	var frames []stream.Frame
+	if p.reset {
+		h.resets++
+		frames = append(frames, stream.Frame{Bytes: resetBlock, Kind: stream.Replay})
+	}
+	late, floor := p.late(have)
+	for _, e := range p.events {
+		if e.seq > have.seq {
+			frames = append(frames, e.replay())
+			continue
+		}
+		at := position{seq: have.seq, behind: e.seq}
+		if e.seq >= floor {
+			at.late = late
+		}
+		frames = append(frames, h.restamp(e.event, at)...)
+	}
+	behind := len(p.events) > 0 && p.events[0].seq <= have.seq
+	if n := len(p.events); n > 0 {
+		m.cursor = max(m.cursor, p.events[n-1].seq)
+	}
+	if len(p.events) == 0 || p.skipped > m.cursor || behind {
+		m.cursor = max(m.cursor, p.seq)
+		frames = append(frames, h.idBlock(m.cursor))
+	}
+	_ = queue(frames) // a stream that has ended needs nothing
+}
+
+// late lists the topics that stand behind have.seq while the plan is replayed:
+// its own, and those that have.late names already. One id can give them one
+// place only: below floor, where the client may be in one of them, it cannot
+// say where they all are, nor can it where they are too many and late is empty.
+// The id is then one that leads to a reset if the client drops meanwhile.
+func (p plan) late(have position) (late []uint32, floor uint64) {
+	if len(have.late) > 0 {
+		late, floor = slices.Clone(have.late), have.behind
+	}
+	seen := map[*log]bool{}
+	for _, e := range p.events {
+		if e.seq > have.seq {
+			break
+		}
+		if seen[e.log] {
+			continue
+		}
+		seen[e.log] = true
+		if h := hash32(e.log.name); !slices.Contains(late, h) {
+			late = append(late, h)
+		}
+		if at := p.ask.at; at != nil {
+			floor = max(floor, at.of(e.log.name))
+		}
+	}
+	if len(late) > maxLate {
+		late = nil
+	}
+	return late, floor
+}
+
+// restamp gives an event's frame another id: a line of its own, and the rest of
+// the block, which stays shared.
+func (h *Hub) restamp(e event, at position) []stream.Frame {
+	line := append(appendLateID([]byte("id: "), h.generation, at), '\n')
+	return []stream.Frame{
+		{Bytes: line, Kind: stream.Control, Order: e.order()},
+		{Bytes: e.frame[e.rest:], Kind: stream.Replay, Order: e.order()},
+	}
+}
