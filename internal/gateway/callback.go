@@ -21,9 +21,11 @@ const (
 	callbackPatience = 30 * time.Second
 	// maxLate bounds connect callbacks that go on without anybody waiting.
 	maxLate = 1024
-	// maxAnswer is how much of an answer's body is read before its connection
-	// is given up. What it says is not looked at.
-	maxAnswer = 64 << 10
+	// maxAnswer and maxAnswerTime are how much of an answer's body is read, and
+	// for how long, before its connection is given up. What it says is not
+	// looked at.
+	maxAnswer     = 64 << 10
+	maxAnswerTime = time.Second
 )
 
 // answer is what became of one callback.
@@ -72,20 +74,20 @@ func pooledTransport(conns int) *http.Transport {
 
 // connect does a connect callback. It waits for one of the slots as long as a
 // client would wait, and gives the slot back when the client no longer does,
-// though the call may go on: a backend that hangs must not hold up others.
-func (c *caller) connect(ctx context.Context, body wire.Callback) answer {
+// though the call may go on: a backend that hangs must not hold up others. rest
+// is as in call.
+func (c *caller) connect(ctx context.Context, body wire.Callback) (a answer, rest func()) {
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
 	begin := time.Now()
 	select {
 	case c.slots <- struct{}{}:
 	case <-wait.C:
-		return answer{err: errNoSlot}
+		return answer{err: errNoSlot}, func() {}
 	case <-ctx.Done():
-		return answer{err: context.Cause(ctx)}
+		return answer{err: context.Cause(ctx)}, func() {}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout+callbackPatience-time.Since(begin), errNoAnswer)
-	defer cancel()
 	finished, moved := make(chan struct{}), make(chan struct{})
 	go func() { // ends with this function, which waits for it
 		defer close(moved)
@@ -104,10 +106,13 @@ func (c *caller) connect(ctx context.Context, body wire.Callback) answer {
 			cancel()
 		}
 	}()
-	a := c.call(ctx, body)
+	a, discard := c.call(ctx, body)
 	close(finished)
 	<-moved
-	return a
+	return a, func() {
+		discard()
+		cancel()
+	}
 }
 
 var (
@@ -115,27 +120,30 @@ var (
 	errNoAnswer = errors.New("no answer in time")
 )
 
-// call posts one callback and gives its status. It follows no redirects and
-// reads the body only to keep the connection.
-func (c *caller) call(ctx context.Context, body wire.Callback) answer {
+// call posts one callback and gives its status as soon as it is there. It
+// follows no redirects. The caller must call rest when the status has been
+// acted on: it reads the answer's body, which may come late or never.
+func (c *caller) call(ctx context.Context, body wire.Callback) (a answer, rest func()) {
 	begin := time.Now()
-	a := c.post(ctx, body)
+	a, response := c.post(ctx, body)
 	c.metrics.callback(body.Action, a, time.Since(begin))
-	return a
+	return a, func() { discard(response) }
 }
 
-func (c *caller) post(ctx context.Context, body wire.Callback) (a answer) {
-	payload, err := json.Marshal(body)
+func (c *caller) post(ctx context.Context, body wire.Callback) (answer, *http.Response) {
+	payload, err := encode(body)
 	if err != nil {
-		return answer{err: err}
+		return answer{err: err}, nil
 	}
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// A kept connection that turns out to be dead is followed by another try.
+		GetConn:      func(string) { sent.Store(false) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
 	})
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(payload))
 	if err != nil {
-		return answer{err: err}
+		return answer{err: err}, nil
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "sluice")
@@ -144,9 +152,32 @@ func (c *caller) post(ctx context.Context, body wire.Callback) (a answer) {
 	}
 	response, err := c.rt.RoundTrip(r)
 	if err != nil {
-		return answer{err: err, sent: sent.Load()}
+		return answer{err: err, sent: sent.Load()}, nil
+	}
+	return answer{status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"), sent: true}, response
+}
+
+// encode renders a callback. Unlike json.Marshal it leaves &, < and > as they
+// are, so that a URL reads in the body as it came.
+func encode(body wire.Callback) ([]byte, error) {
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	err := out.Encode(body)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// discard reads an answer's body, so that its connection can be used again. One
+// that is long or slow costs the connection, and so does 101, which has no end.
+func discard(response *http.Response) {
+	if response == nil {
+		return
 	}
 	defer response.Body.Close()
+	if response.StatusCode < http.StatusOK {
+		return
+	}
+	late := time.AfterFunc(maxAnswerTime, func() { _ = response.Body.Close() })
+	defer late.Stop()
 	_, _ = io.CopyN(io.Discard, response.Body, maxAnswer)
-	return answer{status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"), sent: true}
 }

@@ -38,7 +38,7 @@ type disconnects struct {
 	order   uint64
 	out     int       // being delivered now
 	paused  time.Time // the backend is away: nothing goes out before this
-	misses  int       // failures in a row
+	misses  int       // pauses in a row
 	changed chan struct{}
 }
 
@@ -95,8 +95,8 @@ func (d *disconnects) depth() int {
 	return len(d.items) + d.out
 }
 
-// run delivers until ctx ends. Then it waits with settled for connect callbacks
-// that may still bring disconnects, and delivers what is left.
+// run delivers until ctx ends. Then it waits with settled for all that may still
+// bring disconnects, and delivers what is left.
 func (d *disconnects) run(ctx context.Context, settled func()) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -108,7 +108,7 @@ func (d *disconnects) run(ctx context.Context, settled func()) error {
 	patience, cancel := context.WithTimeout(work, stopPatience)
 	defer cancel()
 	calm := make(chan struct{})
-	go func() { settled(); close(calm) }() // connect callbacks end by themselves, in callbackPatience at most
+	go func() { settled(); close(calm) }() // ends with the last connect callback, in callbackPatience at most
 	select {
 	case <-calm:
 		d.empty(patience)
@@ -157,9 +157,10 @@ func (d *disconnects) deliver(ctx context.Context) {
 			continue
 		}
 		attempt, cancel := context.WithTimeoutCause(ctx, d.call.timeout+callbackPatience, errNoAnswer)
-		a := d.call.call(attempt, item.body)
-		cancel()
+		a, rest := d.call.call(attempt, item.body)
 		d.settle(item, a)
+		rest()
+		cancel()
 		if ctx.Err() != nil {
 			return
 		}
@@ -191,11 +192,12 @@ func (d *disconnects) settle(item *delivery, a answer) {
 	expired := again && time.Since(item.since) > d.retention
 	d.mu.Lock()
 	d.out--
-	if a.status == 0 {
-		d.misses++
-		d.paused = time.Now().Add(pause(d.misses))
-	} else {
+	switch now := time.Now(); {
+	case a.status > 0:
 		d.misses, d.paused = 0, time.Time{}
+	case !now.Before(d.paused): // those that were out together fail once
+		d.misses++
+		d.paused = now.Add(pause(d.misses))
 	}
 	if again && !expired {
 		item.after = time.Now().Add(pause(item.attempts))

@@ -14,7 +14,6 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -80,9 +79,8 @@ type Gateway struct {
 	table       table
 	metrics     *metrics
 
-	draining atomic.Bool
+	door     door
 	notReady atomic.Bool
-	handlers sync.WaitGroup // connect callbacks that are out
 }
 
 // New makes a gateway.
@@ -98,13 +96,16 @@ func New(opts Options) *Gateway {
 }
 
 // Run delivers disconnect callbacks and expires topics until ctx ends; then it
-// waits for connect callbacks that are out and delivers what disconnects are
-// left, for a few seconds at most.
+// waits for streams and connect callbacks that are left, and delivers what
+// disconnects they bring, for a few seconds at most. Drain before ends streams.
 func (g *Gateway) Run(ctx context.Context) error {
 	var run errgroup.Group
 	run.Go(func() error { return g.opts.Topics.Run(ctx) })
 	run.Go(func() error {
-		return g.disconnects.run(ctx, g.handlers.Wait)
+		return g.disconnects.run(ctx, func() {
+			g.door.shut()
+			g.door.inside.Wait()
+		})
 	})
 	return run.Wait()
 }

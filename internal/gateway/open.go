@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,13 +34,13 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 			"A stream is opened with GET or POST"))
 		return
 	}
-	if g.draining.Load() {
-		g.emptyStream(w) // EventSource never comes back after an error
+	if !g.door.enter() {
+		g.turnAway(w, errDraining)
 		return
 	}
+	defer g.door.leave()
 	if err := g.admit(w, r); err != nil {
-		g.metrics.refused(wire.ErrorOf(err).Code)
-		wire.WriteError(w, err)
+		g.turnAway(w, wire.ErrorOf(err))
 		return
 	}
 	g.open(w, r)
@@ -74,9 +75,17 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeDraining,
+	Message: "Shutting down: come again", RetryAfter: comeBack}
+
 // open registers the stream, asks the backend, and serves it.
 func (g *Gateway) open(w http.ResponseWriter, r *http.Request) {
 	c := g.register(r)
+	if g.door.isShut() { // a drain that began meanwhile may not have seen it
+		g.unregister(c)
+		g.turnAway(w, errDraining)
+		return
+	}
 	answer, waited := g.connect(r.Context(), c)
 	if !waited {
 		return
@@ -141,10 +150,11 @@ func (h *handshake) abandon(why wire.Ending) bool {
 func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) {
 	var h handshake
 	answered := make(chan struct{})
-	g.handlers.Go(func() {
-		defer close(answered)
+	g.door.inside.Go(func() {
 		body := wire.Callback{Action: wire.Connect, Token: c.token, Request: *c.request, Gateway: g.id}
-		a := g.callbacks.connect(context.WithoutCancel(ctx), body)
+		a, rest := g.callbacks.connect(context.WithoutCancel(ctx), body)
+		defer rest()
+		defer close(answered)
 		h.mu.Lock()
 		h.answer, h.done = a, true
 		abandoned := h.abandoned
@@ -183,17 +193,31 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 	}
 	g.unregister(c)
 	e := refusal(a)
-	g.metrics.refused(e.Code)
 	g.opts.Log.Info("stream refused", "token", fingerprint(c.token), "status", e.Status, "code", e.Code,
 		"cause", a.err, "undelivered", c.stream.Undelivered())
-	if g.opts.RetryableFail && (e.Status >= 500 || e.Status == http.StatusTooManyRequests) {
-		g.emptyStream(w)
-		return
-	}
 	if a.retryAfter != "" && e.Status == a.status {
 		w.Header().Set("Retry-After", a.retryAfter)
 	}
-	wire.WriteError(w, e)
+	g.turnAway(w, e)
+}
+
+// turnAway answers a client that gets no stream. EventSource never comes back
+// after an error, so a drain, and with --retryable-rejections whatever may pass,
+// is answered with an empty stream that says when to come.
+func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
+	g.metrics.refused(e.Code)
+	passing := e.Status >= 500 || e.Status == http.StatusTooManyRequests
+	if e != errDraining && !(g.opts.RetryableFail && passing) {
+		wire.WriteError(w, e)
+		return
+	}
+	wait := jitter(max(g.opts.Retry, comeBack))
+	if seconds, err := strconv.ParseUint(w.Header().Get("Retry-After"), 10, 16); err == nil {
+		wait += time.Duration(seconds) * time.Second
+	}
+	w.Header().Del("Retry-After")
+	streamHeaders(w)
+	_, _ = w.Write(sse.AppendRetry(nil, wait))
 }
 
 // ended takes a stream that was accepted out of everything and tells the
@@ -246,13 +270,6 @@ func (g *Gateway) firstBlock() []byte {
 		return nil
 	}
 	return sse.AppendRetry(nil, jitter(g.opts.Retry))
-}
-
-// emptyStream is an answer that EventSource comes back from: a stream that says
-// when and ends.
-func (g *Gateway) emptyStream(w http.ResponseWriter) {
-	streamHeaders(w)
-	_, _ = w.Write(sse.AppendRetry(nil, jitter(max(g.opts.Retry, comeBack))))
 }
 
 // streamHeaders are the headers of every stream. No proxy may hold it back,

@@ -47,7 +47,7 @@ func (g *Gateway) subscription(w http.ResponseWriter, r *http.Request) (wire.Sub
 		return wire.SubscribeRequest{}, nil, err
 	}
 	c := g.table.find(request.Token)
-	if c == nil {
+	if c == nil || c.stream.Ending() != nil {
 		return wire.SubscribeRequest{}, nil, errNoToken
 	}
 	return request, c, nil

@@ -1,0 +1,101 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"sluice/internal/gateway"
+	"sluice/internal/wire"
+)
+
+// TestMetricsFollowTheRules of Prometheus, with every series that there can be.
+func TestMetricsFollowTheRules(t *testing.T) {
+	t.Parallel()
+	r := setup(t, sockets, nil)
+	c, token := r.accepted("/x")
+	r.subscribe(token, `["task:1"]`)
+	r.publish("task:1", "x")
+	r.send("{}")
+	c.until("data: x\n\n")
+	c.leave()
+	r.backend.next(wire.Disconnect)
+	r.backend.connects(http.StatusForbidden)
+	r.open("/x").reply()
+	got := r.get("/metrics")
+	if got.Status != 200 || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Errorf("metrics: %d %q", got.Status, got.Header.Get("Content-Type"))
+	}
+	problems, err := promlint.New(strings.NewReader(got.Body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "sluice_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	for _, secret := range []string{token, "s3cret", "task:1"} {
+		if strings.Contains(got.Body, secret) {
+			t.Errorf("metrics contain %q", secret)
+		}
+	}
+}
+
+// TestMetricsCountWhatHappened: and gauges are back where they were.
+func TestMetricsCountWhatHappened(t *testing.T) {
+	t.Parallel()
+	r := setup(t, sockets, func(o *gateway.Options) { o.MaxConns = 7 })
+	want := func(series, value string) {
+		t.Helper()
+		if got := r.count(series); got != value {
+			t.Errorf("%s %s, want %s", series, got, value)
+		}
+	}
+	var clients []*client
+	for range 3 {
+		c, token := r.accepted("/x")
+		r.subscribe(token, `["task:1"]`)
+		clients = append(clients, c)
+	}
+	want("sluice_streams", "3")
+	want("sluice_streams_max", "7")
+	r.publish("task:1", "x")
+	for _, c := range clients {
+		c.until("data: x\n\n")
+		c.leave()
+		r.backend.next(wire.Disconnect)
+	}
+	r.send(`{"topic":"task:1","event":{"data":"y"}}`)
+	r.send(`{` + tokenNone + `}`)
+	r.halt()
+	want("sluice_streams", "0")
+	want("sluice_disconnects_queued", "0")
+	want("sluice_callbacks_waiting", "0")
+	want("sluice_callbacks_late", "0")
+	want(`sluice_streams_ended_total{detail="",reason="client_closed"}`, "3")
+	want(`sluice_streams_ended_total{detail="drain",reason="server_closed"}`, "0") // every series is there from the start
+	want(`sluice_callbacks_total{action="connect",status="200"}`, "3")
+	want(`sluice_callbacks_total{action="disconnect",status="200"}`, "3")
+	want("sluice_callback_seconds_count{action=\"connect\"}", "3")
+	want(`sluice_sends_total{code="200",target="topic"}`, "2")
+	want(`sluice_sends_total{code="TOKEN_NOT_FOUND",target="token"}`, "1")
+	want("sluice_deliveries_total", "3")
+	want("sluice_published_total", "2")
+	want("sluice_topics", "1")
+	want("sluice_history_events", "2")
+	want(`sluice_history_dropped_total{why="events"}`, "0")
+}
+
+func TestEveryEndingHasASeries(t *testing.T) {
+	t.Parallel()
+	r := setup(t, sockets, nil)
+	body := r.get("/metrics").Body
+	for _, e := range wire.Endings() {
+		if series := fmt.Sprintf("sluice_streams_ended_total{detail=%q,reason=%q} 0", e.Detail, e.Reason); !strings.Contains(body, series) {
+			t.Errorf("no series %s", series)
+		}
+	}
+}
