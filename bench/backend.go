@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// backend answers the gateway's callbacks: it lets every client in, subscribes
+// its token to the topic that the request names, and remembers the token. It
+// also counts: each connect must be followed by exactly one disconnect.
+type backend struct {
+	listener net.Listener  // set once
+	news     chan struct{} // size 1: a disconnect has come
+
+	mu     sync.Mutex
+	tokens map[int]string  // guarded by mu, as all below; newest of each stream id
+	here   map[string]bool // by token; false: has left
+	left   int             // disconnects
+	leftAt time.Time       // of the newest
+	faults []string        // some of what was wrong
+}
+
+// listenBackend binds the address. Callbacks wait until run.
+func listenBackend(ctx context.Context, address string) (*backend, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--callback-listen: %w", err)
+	}
+	return &backend{
+		listener: listener,
+		news:     make(chan struct{}, 1),
+		tokens:   make(map[int]string),
+		here:     make(map[string]bool),
+	}, nil
+}
+
+// callbackURL is what the gateway must be told.
+func (b *backend) callbackURL() string { return "http://" + b.listener.Addr().String() + "/callback" }
+
+const (
+	// subscribers is how many connections for subscribing are kept.
+	subscribers = 128
+	maxCallback = 1 << 20
+	// closePatience is what callbacks in progress get at the end.
+	closePatience = time.Second
+)
+
+// run answers callbacks until ctx ends. It returns an error if the listener fails
+// before.
+func (b *backend) run(ctx context.Context, a api) error {
+	pool := newSenders(a, subscribers)
+	server := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.callback(ctx, pool, w, r) }),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		// The answer to the last callback may not be out yet.
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+		defer cancel()
+		if server.Shutdown(patience) != nil {
+			_ = server.Close()
+		}
+	})
+	err := server.Serve(b.listener)
+	if !stop() {
+		<-closed
+	}
+	pool.close()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("answer callbacks: %w", err)
+}
+
+// callback is what is read of a callback's body.
+type callback struct {
+	Action  string `json:"action"`
+	Token   string `json:"token"`
+	Request struct {
+		URL string `json:"url"`
+	} `json:"request"`
+}
+
+func (b *backend) callback(ctx context.Context, pool *senders, w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
+	var told callback
+	if err == nil {
+		err = json.Unmarshal(body, &told)
+	}
+	if err == nil {
+		err = b.take(ctx, pool, told)
+	}
+	if err != nil {
+		b.fault(fmt.Sprintf("callback: %v", err))
+		http.Error(w, "{}", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", typeJSON)
+	_, _ = io.WriteString(w, "{}")
+}
+
+func (b *backend) take(ctx context.Context, pool *senders, told callback) error {
+	if told.Action == "disconnect" {
+		b.leave(told.Token)
+		return nil
+	}
+	target, err := url.Parse(told.Request.URL)
+	if err != nil {
+		return err
+	}
+	query := target.Query()
+	id, err := strconv.Atoi(query.Get("id"))
+	if err != nil {
+		return fmt.Errorf("%q is not a request of bench", told.Request.URL)
+	}
+	b.enter(id, told.Token)
+	topic := query.Get("topic")
+	if topic == "" {
+		return nil
+	}
+	request, err := json.Marshal(map[string]any{"token": told.Token, "topics": []string{topic}})
+	if err != nil {
+		return err
+	}
+	return pool.post(ctx, subscribePath, request)
+}
+
+func (b *backend) enter(id int, token string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.here[token]; known {
+		b.faultLocked("a token was announced twice")
+	}
+	b.tokens[id] = token
+	b.here[token] = true
+}
+
+func (b *backend) leave(token string) {
+	b.mu.Lock()
+	switch here, known := b.here[token]; {
+	case !known:
+		b.faultLocked("a disconnect came without its connect")
+	case !here:
+		b.faultLocked("a disconnect came twice")
+	default:
+		b.here[token] = false
+		b.left++
+		b.leftAt = time.Now()
+	}
+	b.mu.Unlock()
+	select {
+	case b.news <- struct{}{}:
+	default:
+	}
+}
+
+// maxFaults is how many faults are kept, to be shown.
+const maxFaults = 10
+
+func (b *backend) fault(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faultLocked(what)
+}
+
+func (b *backend) faultLocked(what string) {
+	if len(b.faults) < maxFaults {
+		b.faults = append(b.faults, what)
+	}
+}
+
+// waitLeft waits until all who came have left, and returns when the last
+// disconnect came. When none has come for the time of patience, those that are
+// missing are a fault.
+func (b *backend) waitLeft(ctx context.Context, patience time.Duration) time.Time {
+	quiet := time.NewTimer(patience)
+	defer quiet.Stop()
+	for {
+		b.mu.Lock()
+		missing, at := len(b.here)-b.left, b.leftAt
+		b.mu.Unlock()
+		if missing == 0 {
+			return at
+		}
+		select {
+		case <-b.news:
+			quiet.Reset(patience)
+		case <-quiet.C:
+			b.fault(fmt.Sprintf("%d clients left, and no disconnect callback came", missing))
+			return at
+		case <-ctx.Done():
+			return at
+		}
+	}
+}
+
+// tokensOf gives the tokens of the streams 0 to count-1.
+func (b *backend) tokensOf(count int) ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]string, count)
+	for id := range list {
+		if list[id] = b.tokens[id]; list[id] == "" {
+			return nil, fmt.Errorf("stream %d is open, but no callback told of it; is --callback-listen what the gateway calls?", id)
+		}
+	}
+	return list, nil
+}
+
+// wrong lists what was wrong with callbacks.
+func (b *backend) wrong() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.faults...)
+}
