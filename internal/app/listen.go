@@ -39,15 +39,19 @@ func newServer(name, address string, handler http.Handler, log *slog.Logger) (*s
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	return &server{name: name, listener: listener, http: &http.Server{
+	idle := &unused{conns: make(map[net.Conn]struct{})}
+	s := &server{name: name, listener: listener, http: &http.Server{
 		Handler:           handler,
+		ConnState:         idle.track,
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeader,
 		IdleTimeout:       idleTimeout,
 		HTTP2:             &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}}, nil
+	}}
+	s.http.RegisterOnShutdown(idle.close)
+	return s, nil
 }
 
 // bindError says which setting to change.

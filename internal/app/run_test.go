@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRunTwentyTimes(t *testing.T) {
@@ -84,6 +86,33 @@ func TestNoConnectionIsTakenOnceItHasStopped(t *testing.T) {
 		if res, err := client(t).Get(url + "/healthz"); err == nil {
 			_ = res.Body.Close()
 			t.Errorf("%s still answers", url)
+		}
+	}
+}
+
+// Browsers and the pools of clients open connections in advance.
+func TestConnectionsThatWereNeverUsedDoNotHoldUpTheStop(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"serve", "gateway", "backend"} {
+		args := map[string][]string{"backend": {"--mode", "development", "--gateway-url", "http://127.0.0.1:9"}}[command]
+		p := start(t, command, args...)
+		for _, url := range []string{p.Public, p.Internal} {
+			if url == "" {
+				continue
+			}
+			c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+		}
+		do(t, "GET", p.Public+"/healthz", "") // accepted after them
+		began := time.Now()
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took >= 4*time.Second {
+			t.Errorf("%s took %v to stop", command, took)
 		}
 	}
 }
