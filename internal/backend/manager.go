@@ -75,6 +75,7 @@ func (m *manager) attach(ctx context.Context, c wire.Callback, r route) error {
 	if err := m.versions.settle(ctx, c.Token, plan); err != nil {
 		return err
 	}
+	m.versions.restoreIfLost(plan, topics)
 	if err := m.tasks.settle(ctx, r.tasks, topics); err != nil {
 		return err
 	}

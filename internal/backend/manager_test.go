@@ -125,6 +125,35 @@ func TestBE12TwoThatReplaceAtOnceLeaveTheNewerOne(t *testing.T) {
 	}
 }
 
+// A stream whose callback is slow comes to its topic when a newer one has looked
+// there already.
+func TestBE12AnOlderStreamThatComesLateEndsItself(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.Replace = true })
+	for _, c := range []struct {
+		url      string
+		of       []string // topics of the newer stream
+		replaced bool
+	}{
+		{versionURL, []string{"version:tab1", "version"}, true},
+		{"/api/sse/stream?task_id=a&request_id=tab1", []string{"version:tab1", "version"}, true},
+		{"/api/sse/tasks?task_id=a", []string{"task:a"}, true},
+		{"/api/sse/tasks?task_id=a", []string{"task:a", "task:b"}, true},
+		{"/api/sse/stream?task_id=a&task_id=b", []string{"task:a"}, false},
+		{"/api/sse/tasks?task_id=a", []string{"task:a", "version:tab1", "version"}, false},
+	} {
+		r, err := parseRoute(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.gateway.streams = []wire.StreamInfo{{Token: "old", Sequence: 1, Topics: r.topics()}, {Token: "new", Sequence: 2, Topics: c.of}}
+		wantOK(t, b.connect("old", c.url))
+		if left := b.gateway.streams; (len(left) == 1) != c.replaced || left[len(left)-1].Token != "new" {
+			t.Errorf("%s beside a newer stream at %q: left are %v", c.url, c.of, left)
+		}
+	}
+}
+
 func TestBE13EndsAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)

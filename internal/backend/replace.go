@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sluice/internal/wire"
 )
@@ -12,8 +13,9 @@ const maxReplaceStreams = 1000
 
 // replaceOlder ends the streams that the one of token takes the place of. Which
 // of two streams is the newer, their sequence says, not the order in which
-// their callbacks came or were handled: of two that connect at the same time
-// one sees the other as older, and never each the other.
+// their callbacks came or were handled. Of two that connect at the same time
+// the one that looks last finds the other: it ends that one if it is older, and
+// itself if it is newer.
 //
 // It is a tidying-up: when it fails, an old stream lives on beside the new one,
 // which harms nobody, and the connect succeeds.
@@ -40,8 +42,8 @@ func (m *manager) replaceAt(ctx context.Context, topic, token string, r route) e
 	if err != nil {
 		return err
 	}
-	for _, old := range olderThan(token, streams, r) {
-		err := m.client.CloseStream(ctx, old.Token, wire.DetailReplaced)
+	for _, old := range outdated(token, streams, r) {
+		err := m.client.CloseStream(ctx, old, wire.DetailReplaced)
 		if isCode(err, wire.CodeTokenNotFound) {
 			continue // it ended by itself
 		}
@@ -67,22 +69,28 @@ func (m *manager) streamsOf(ctx context.Context, topic string) ([]wire.StreamInf
 	return streams, nil
 }
 
-// olderThan chooses the streams that the one of token replaces. There are none
-// if that stream is gone itself.
-func olderThan(token string, streams []wire.StreamInfo, r route) []wire.StreamInfo {
-	var mine uint64
+// outdated chooses the streams that have to go, by their tokens: those that the
+// one of token replaces, and itself if there is one that replaces it. There are
+// none if that stream is gone already.
+func outdated(token string, streams []wire.StreamInfo, r route) []string {
+	own := slices.IndexFunc(streams, func(s wire.StreamInfo) bool { return s.Token == token })
+	if own < 0 {
+		return nil
+	}
+	mine, replaced := streams[own], false
+	var tokens []string
 	for _, s := range streams {
-		if s.Token == token {
-			mine = s.Sequence
+		switch {
+		case s.Sequence < mine.Sequence && covers(r, s.Topics):
+			tokens = append(tokens, s.Token)
+		case s.Sequence > mine.Sequence && coveredBy(s.Topics, r):
+			replaced = true
 		}
 	}
-	var older []wire.StreamInfo
-	for _, s := range streams {
-		if s.Token != token && s.Sequence < mine && covers(r, s.Topics) {
-			older = append(older, s)
-		}
+	if replaced {
+		tokens = append(tokens, token)
 	}
-	return older
+	return tokens
 }
 
 // covers reports whether nobody misses a stream with these topics once there is
@@ -101,4 +109,16 @@ func covers(r route, topics []string) bool {
 		}
 	}
 	return true
+}
+
+// coveredBy is covers from the other side: whether a stream with these topics
+// replaces one of r.
+func coveredBy(topics []string, r route) bool {
+	if r.requestID != "" {
+		return true
+	}
+	if slices.Contains(topics, allVersions) {
+		return false // its identity is its request id
+	}
+	return !slices.ContainsFunc(r.topics(), func(topic string) bool { return !slices.Contains(topics, topic) })
 }

@@ -42,6 +42,11 @@ func (b *Backend) loops() []func(context.Context) {
 			})
 		},
 		func(ctx context.Context) {
+			b.versions.lost.run(ctx, b.versions.restore, func(id string, err error) {
+				b.log.Warn("lost version not published again yet", "request_id", id, "cause", err)
+			})
+		},
+		func(ctx context.Context) {
 			b.logs.unused.run(ctx, b.logs.drop, func(id string, err error) {
 				b.log.Warn("log of a forgotten task not deleted yet", "task_id", id, "cause", err)
 			})

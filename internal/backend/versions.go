@@ -55,6 +55,8 @@ type versions struct {
 	// the order here is the order of the logs. A connect never waits for it.
 	turn chan struct{} // of size 1
 
+	lost *todo // request ids whose notices the gateway may no longer have
+
 	mu      sync.Mutex
 	seq     uint64  // of the latest notice
 	current *notice // to everybody; nil if there was none
@@ -71,7 +73,7 @@ type notice struct {
 func newVersions(client *Client, m *metrics, log *slog.Logger) *versions {
 	return &versions{
 		client: client, metrics: m, log: log,
-		turn: make(chan struct{}, 1), byID: newNotices(maxNotices, maxNoticeBytes),
+		turn: make(chan struct{}, 1), lost: newTodo(), byID: newNotices(maxNotices, maxNoticeBytes),
 	}
 }
 
