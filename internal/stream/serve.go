@@ -179,6 +179,7 @@ func (s *Stream) next(buf []byte, last batch) (b batch, over bool) {
 		}
 		b.bytes = append(b.bytes, f.Bytes...)
 	}
+	clear(s.inline[:]) // a longer queue has moved away and left its first frames
 	s.queue, s.head = s.inline[:0], 0
 	if s.ending != nil && len(b.bytes) == 0 {
 		b.bytes, s.farewell = s.farewell, nil

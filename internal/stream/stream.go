@@ -153,7 +153,6 @@ func (s *Stream) Merge(frames []Frame) error {
 	for _, f := range frames {
 		s.enqueue(f)
 	}
-	clear(s.inline[:]) // what waited there has moved
 	return nil
 }
 

@@ -49,3 +49,24 @@ func mustPublish(t *testing.T, h *Hub, p Publication) Receipt {
 	}
 	return r
 }
+
+// A key that is published, forgotten with its topic and published again leaves
+// its old place in the order behind; those places are bounded as well.
+func TestKeysThatAreMadeAnewAreBounded(t *testing.T) {
+	t.Parallel()
+	h := New(Options{Default: Retention{Events: 10, Replay: ReplayAll}, MaxKeys: 100})
+	mustPublish(t, h, Publication{Topic: "other", HasEvent: true, Key: "k"})
+	for range 5000 {
+		mustPublish(t, h, Publication{Topic: "t", HasEvent: true, Key: "k"})
+		if err := h.Delete("t"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(h.keys.order) - h.keys.head; n != 100 || len(h.keys.records) > 100 {
+		t.Errorf("%d places for %d keys, want 100 at most", n, len(h.keys.records))
+	}
+	last := mustPublish(t, h, Publication{Topic: "t", HasEvent: true, Key: "k"})
+	if again := mustPublish(t, h, Publication{Topic: "t", HasEvent: true, Key: "k"}); again.ID != last.ID {
+		t.Error("the newest key was forgotten with an old place of its")
+	}
+}

@@ -114,7 +114,10 @@ func parseNumber(s string, bits int) (uint64, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(s, 36, bits)
-	return n, err == nil
+	if err != nil {
+		return 0, false
+	}
+	return n, true
 }
 
 // plausible tells an id of another process from a word that was never an id.

@@ -77,7 +77,7 @@ func TestIDsOfOtherProcessesArePlausibleAndWordsAreNot(t *testing.T) {
 func FuzzParseID(f *testing.F) {
 	for _, id := range []string{
 		"abcdefgh-1", "abcdefgh-2s.1e.1z141z3", "abcdefgh-2s.0.0.0", "abcdefgh-~", "abcdefgh-0", "abcdefgh-3w5e11264sgsf",
-		"zzzzzzzz-1", "abcdefgh-1.2.3", "abcdefgh-5.1" + strings.Repeat(".1", maxLate), "latest", "",
+		"zzzzzzzz-1", "abcdefgh-1.2.3", "abcdefgh-7000000000000", "abcdefgh-5.1" + strings.Repeat(".1", maxLate), "latest", "",
 	} {
 		f.Add(id)
 	}

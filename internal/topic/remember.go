@@ -56,7 +56,7 @@ func (k *keyring) add(topic, key string, r record, now time.Time) {
 	r.at = now.UnixNano()
 	k.records[h] = r
 	k.order = append(k.order, keyAt{h, now.UnixNano()})
-	if len(k.records) > k.most {
+	if len(k.order)-k.head > k.most {
 		k.forget()
 		k.early++
 	}

@@ -1,69 +1,119 @@
 package wire_test
 
 import (
+	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"sluice/internal/wire"
 )
 
-func FuzzParseMessage(f *testing.F) {
-	for _, seed := range []string{
-		`{"token":"t","event":{"name":"n","data":"d"},"close":true}`, `{"topic":"task:1","event":{"data":"a\r\nb"},"idempotency_key":"k"}`,
-		`{"token":"t","topic":"x"}`, `{"token":"t","event":[]}`, `[]`, ``, `null`, `{"topic":"\ud800"}`, `{"token":"t","event":{"data":"d","name":"\u0000"}}`,
+// seeds are bodies of both kinds, right and wrong.
+func seeds(f *testing.F) {
+	for _, body := range []string{
+		``, `[]`, `{}`, `null`, `{"token":"t"}`, `{"token":"t","event":{"name":"n","data":"d"},"close":true}`,
+		`{"topic":"a:b","event":{"data":"a\nb"},"idempotency_key":"k"}`, `{"token":"t","topic":"a"}`, `{"token":"t","event":[]}`,
+		`{"token":"t","event":{"data":"\ud800"}}`, "{\"token\":\"\xff\"}", `{"token":"t","event":{"data":"d","name":"a\rb"}}`,
+		`{"token":"t","topics":["a","b"],"from":"earliest"}`, `{"token":"t","topics":[null]}`, `{"token":"t","topics":"a"}`, `{"token":"t","close":1}`,
+		` {"token" : "t" , "event" : {"data" : ""} } `, `{"token":"t","event":{"data":"d"},"event":null}`, `33331333333333333`, "{\"o\xe2\xe2n,\xdc\xc5\xebh`opics\":[\"a\"\x80\x00e,\r\x00", `{"a":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`,
 	} {
-		f.Add([]byte(seed))
+		f.Add([]byte(body))
 	}
+}
+
+// refusedOr checks that a failure is one of the known codes.
+func refusedOr(t *testing.T, err error) (ok bool) {
+	t.Helper()
+	if err == nil {
+		return true
+	}
+	if e, is := errors.AsType[*wire.Error](err); !is || e.Status != 400 || refused[e.Code] == "" {
+		t.Errorf("refused with %v", err)
+	}
+	return false
+}
+
+func valid(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			t.Errorf("%q is not valid UTF-8", s)
+		}
+	}
+}
+
+// FuzzParseMessage holds that what is taken keeps the rules, that parsing is the
+// same each time, and that the body is not changed.
+func FuzzParseMessage(f *testing.F) {
+	seeds(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
+		before := slices.Clone(body)
 		m, err := wire.ParseMessage(body)
 		again, errAgain := wire.ParseMessage(body)
-		if m != again || (err == nil) != (errAgain == nil) {
-			t.Fatalf("ParseMessage(%q) is not the same twice", body)
+		if m != again || !reflect.DeepEqual(err, errAgain) || !slices.Equal(before, body) {
+			t.Errorf("two parses differ: %+v, %v and %+v, %v", m, err, again, errAgain)
 		}
-		if err != nil {
-			if e, ok := errors.AsType[*wire.Error](err); !ok || e.Status != 400 || e.Code == "" || e.Message == "" {
-				t.Fatalf("ParseMessage(%q): %v is not an answer for the caller", body, err)
-			}
+		if !refusedOr(t, err) {
 			return
 		}
-		if (m.Token == "") == (m.Topic == "") {
-			t.Fatalf("ParseMessage(%q) = %+v, want a token or a topic", body, m)
+		valid(t, m.Token, m.Topic, m.Name, m.Data, m.IdempotencyKey)
+		if (m.Token == "") == (m.Topic == "") || m.Topic != "" && !wire.ValidTopic(m.Topic) {
+			t.Errorf("%+v has not one target", m)
 		}
-		if m.Topic != "" && !wire.ValidTopic(m.Topic) {
-			t.Fatalf("ParseMessage(%q) let topic %q through", body, m.Topic)
-		}
-		if strings.ContainsAny(m.Name, "\r\n\x00") || !m.HasEvent && m.Name+m.Data != "" {
-			t.Fatalf("ParseMessage(%q) = %+v", body, m)
-		}
-		if !utf8.ValidString(m.Token + m.Name + m.Data) {
-			t.Fatalf("ParseMessage(%q) = %+v is not UTF-8", body, m)
+		if strings.ContainsAny(m.Name, "\r\n\x00") || !m.HasEvent && m.Name+m.Data != "" || m.IdempotencyKey != "" && m.Topic == "" {
+			t.Errorf("%+v breaks the rules", m)
 		}
 	})
 }
 
+// FuzzParseSubscribe holds the same of the other body, and that what is taken is
+// written and read back as it was.
 func FuzzParseSubscribe(f *testing.F) {
-	for _, seed := range []string{
-		`{"token":"t","topics":["a","b"],"from":"latest"}`, `{"token":"t","topics":null}`, `{"token":"t","topics":[[]]}`, `{"topics":["a"]}`, `[1]`, `{`,
-	} {
-		f.Add([]byte(seed))
-	}
+	seeds(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
+		before := slices.Clone(body)
 		r, err := wire.ParseSubscribe(body)
-		if err != nil {
-			if _, ok := errors.AsType[*wire.Error](err); !ok {
-				t.Fatalf("ParseSubscribe(%q): %v is not an answer for the caller", body, err)
-			}
+		again, errAgain := wire.ParseSubscribe(body)
+		if !reflect.DeepEqual(r, again) || !reflect.DeepEqual(err, errAgain) || !slices.Equal(before, body) {
+			t.Errorf("two parses differ: %+v, %v and %+v, %v", r, err, again, errAgain)
+		}
+		if !refusedOr(t, err) {
 			return
 		}
-		if r.Token == "" || len(r.Topics) == 0 {
-			t.Fatalf("ParseSubscribe(%q) = %+v", body, r)
-		}
+		valid(t, append(r.Topics, r.Token, r.From)...)
 		for _, topic := range r.Topics {
 			if !wire.ValidTopic(topic) {
-				t.Fatalf("ParseSubscribe(%q) let topic %q through", body, topic)
+				t.Errorf("topic %q was taken", topic)
 			}
+		}
+		written, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err = wire.ParseSubscribe(written); err != nil || !reflect.DeepEqual(again, r) {
+			t.Errorf("%+v is read back as %+v, %v", r, again, err)
+		}
+	})
+}
+
+// FuzzVerify holds that no header makes it panic, and none but the true one
+// passes.
+func FuzzVerify(f *testing.F) {
+	now := time.Unix(1767322445, 0)
+	key, body := []byte("key"), []byte("body")
+	good := wire.Sign(key, body, now)
+	for _, header := range []string{good, "", "t=,v1=", "t=1,v1=00", "v1=" + strings.Repeat("0", 64) + ",t=1767322445", good + ",v2=x", "t=99999999999999999999,v1=00"} {
+		f.Add(header)
+	}
+	_, sum, _ := strings.Cut(good, "v1=")
+	f.Fuzz(func(t *testing.T, header string) {
+		if wire.Verify(key, body, header, now) == nil && !strings.Contains(strings.ToLower(header), sum) {
+			t.Errorf("Verify takes %q", header)
 		}
 	})
 }

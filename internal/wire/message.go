@@ -61,20 +61,14 @@ func ParseMessage(body []byte) (Message, error) {
 // missing from them, not that they are no JSON.
 func object(body []byte) (map[string]json.RawMessage, error) {
 	body = bytes.TrimSpace(body)
-	if len(body) == 0 {
-		return nil, nil
-	}
-	if !json.Valid(body) || body[0] != '{' && body[0] != '[' {
-		return nil, invalid(CodeJSON, "Invalid request: body must be a JSON object")
-	}
-	if body[0] == '[' {
-		return nil, nil
-	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil {
-		return nil, invalid(CodeJSON, "Invalid request: body must be a JSON object")
+	switch {
+	case len(body) == 0, body[0] == '[' && json.Valid(body):
+		return nil, nil
+	case body[0] == '{' && json.Unmarshal(body, &fields) == nil:
+		return fields, nil
 	}
-	return fields, nil
+	return nil, invalid(CodeJSON, "Invalid request: body must be a JSON object")
 }
 
 func (m *Message) target(fields map[string]json.RawMessage) error {

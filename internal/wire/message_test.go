@@ -2,111 +2,174 @@ package wire_test
 
 import (
 	"errors"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"sluice/internal/wire"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-func TestParseMessage(t *testing.T) {
+// refused are the failures of one field, in the words that callers rely on.
+var refused = map[wire.Code]string{
+	wire.CodeTokenMissing:     "Invalid request: token is required and must be a string",
+	wire.CodeEventType:        "Invalid request: event must be an object",
+	wire.CodeEventDataMissing: "Invalid request: event.data is required and must be a string",
+	wire.CodeEventNameType:    "Invalid request: event.name must be a string",
+	wire.CodeEventName:        "Invalid request: event.name must not contain CR, LF or NUL",
+	wire.CodeCloseType:        "Invalid request: close must be a boolean",
+	wire.CodeTarget:           "Invalid request: give a token or a topic, not both",
+	wire.CodeTopic:            "Invalid request: a topic must be a string of 1 to 256 bytes without control characters",
+	wire.CodeIdempotencyKey:   "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic",
+	wire.CodeJSON:             "Invalid request: body must be a JSON object",
+	wire.CodeFrom:             "Invalid request: from must be \"earliest\", \"latest\" or an event id",
+}
+
+// check compares what a parser returns with the code that is wanted, "" for none.
+func check(t *testing.T, body string, err error, want wire.Code) {
+	t.Helper()
+	if want == "" {
+		if err != nil {
+			t.Errorf("%.100s: %v, want no error", body, err)
+		}
+		return
+	}
+	e, ok := errors.AsType[*wire.Error](err)
+	if !ok || e.Code != want || e.Status != http.StatusBadRequest || e.Message != refused[want] {
+		t.Errorf("%.100s: %v (%+v), want 400 %s %q", body, err, e, want, refused[want])
+	}
+}
+
+func TestMessagesThatAreRefused(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string]wire.Message{
-		`{"token":"t"}`:                     {Token: "t"},
-		`{"token":"t","event":{"data":""}}`: {Token: "t", HasEvent: true},
-		`{"token":"t","event":{"name":"n","data":"d"},"close":true}`:               {Token: "t", HasEvent: true, Name: "n", Data: "d", Close: true},
-		`{"topic":"task:1","close":false,"idempotency_key":"k"}`:                   {Topic: "task:1", IdempotencyKey: "k"},
-		` {"token":"t","TOKEN":1,"id":"x","event":{"data":"d","id":1,"retry":2}} `: {Token: "t", HasEvent: true, Data: "d"},
-		`{"token":"a","token":"b"}`:                                                {Token: "b"},
-		`{"token":"t","event":{"name":"","data":"a\r\nb\u0000"}}`:                  {Token: "t", HasEvent: true, Data: "a\r\nb\x00"},
-		`{"topic":"Zürich: 東京","event":{"data":"\ud800"}}`:                         {Topic: "Zürich: 東京", HasEvent: true, Data: "\ufffd"},
+	for body, want := range map[string]wire.Code{
+		// Not an object. An array and an empty body have no token.
+		``: wire.CodeTokenMissing, ` `: wire.CodeTokenMissing, `[]`: wire.CodeTokenMissing, `[{"token":"t"}]`: wire.CodeTokenMissing,
+		`null`: wire.CodeJSON, `"t"`: wire.CodeJSON, `1`: wire.CodeJSON, `true`: wire.CodeJSON, `{`: wire.CodeJSON, `{}x`: wire.CodeJSON,
+		`{"token":"t",}`: wire.CodeJSON, `{'token':'t'}`: wire.CodeJSON, `{}{}`: wire.CodeJSON, "\xff": wire.CodeJSON,
+		strings.Repeat("[", 100_000): wire.CodeJSON,
+
+		`{}`: wire.CodeTokenMissing, `{"token":""}`: wire.CodeTokenMissing, `{"token":null}`: wire.CodeTokenMissing,
+		`{"token":1}`: wire.CodeTokenMissing, `{"token":["t"]}`: wire.CodeTokenMissing, `{"Token":"t"}`: wire.CodeTokenMissing,
+		`{"token":"t","topic":"a"}`: wire.CodeTarget, `{"token":null,"topic":"a"}`: wire.CodeTarget,
+		`{"topic":""}`: wire.CodeTopic, `{"topic":null}`: wire.CodeTopic, `{"topic":7}`: wire.CodeTopic, `{"topic":"a\nb"}`: wire.CodeTopic,
+
+		`{"token":"t","event":null}`: wire.CodeEventType, `{"token":"t","event":"x"}`: wire.CodeEventType,
+		`{"token":"t","event":1}`: wire.CodeEventType, `{"token":"t","event":true}`: wire.CodeEventType,
+		`{"token":"t","event":[]}`: wire.CodeEventDataMissing, `{"token":"t","event":["data"]}`: wire.CodeEventDataMissing,
+		`{"token":"t","event":{}}`: wire.CodeEventDataMissing, `{"token":"t","event":{"data":null}}`: wire.CodeEventDataMissing,
+		`{"token":"t","event":{"data":{}}}`: wire.CodeEventDataMissing, `{"token":"t","event":{"name":"n"}}`: wire.CodeEventDataMissing,
+		`{"token":"t","event":{"name":1}}`:               wire.CodeEventDataMissing, // data is looked at first
+		`{"token":"t","event":{"data":"d","name":null}}`: wire.CodeEventNameType, `{"token":"t","event":{"data":"d","name":1}}`: wire.CodeEventNameType,
+		`{"token":"t","event":{"data":"d","name":"a\nb"}}`: wire.CodeEventName, `{"token":"t","event":{"data":"d","name":"a\rb"}}`: wire.CodeEventName,
+		`{"token":"t","event":{"data":"d","name":"a\u0000b"}}`: wire.CodeEventName,
+
+		`{"token":"t","close":null}`: wire.CodeCloseType, `{"token":"t","close":"true"}`: wire.CodeCloseType,
+		`{"token":"t","close":1}`: wire.CodeCloseType, `{"token":"t","close":[true]}`: wire.CodeCloseType,
+
+		`{"token":"t","idempotency_key":"k"}`: wire.CodeIdempotencyKey, `{"topic":"a","idempotency_key":""}`: wire.CodeIdempotencyKey,
+		`{"topic":"a","idempotency_key":null}`: wire.CodeIdempotencyKey, `{"topic":"a","idempotency_key":1}`: wire.CodeIdempotencyKey,
+		`{"topic":"a","idempotency_key":"` + strings.Repeat("k", 257) + `"}`: wire.CodeIdempotencyKey,
 	} {
-		got, err := wire.ParseMessage([]byte(body))
-		if err != nil || got != want {
-			t.Errorf("ParseMessage(%s) = %+v, %v; want %+v", body, got, err, want)
+		m, err := wire.ParseMessage([]byte(body))
+		check(t, body, err, want)
+		if m != (wire.Message{}) {
+			t.Errorf("%.100s is refused and yet gives %+v", body, m)
 		}
 	}
 }
 
-// The rows are in the order of the checks: each body fails at its own check and
-// at all that come after it, so that a check done too early shows.
-func TestParseMessageChecksInOrder(t *testing.T) {
+// TestTheFirstFailureIsTold takes a message in which everything is wrong and
+// mends one thing after the other: the checks come in the order of the contract.
+func TestTheFirstFailureIsTold(t *testing.T) {
 	t.Parallel()
-	const rest = `,"event":null,"close":1,"idempotency_key":2}`
-	for _, c := range []struct {
-		body    string
-		code    wire.Code
-		message string
-	}{
-		{`{"token":1,`, wire.CodeJSON, "Invalid request: body must be a JSON object"},
-		{`null`, wire.CodeJSON, "Invalid request: body must be a JSON object"},
-		{`"text"`, wire.CodeJSON, "Invalid request: body must be a JSON object"},
-		{`{} {}`, wire.CodeJSON, "Invalid request: body must be a JSON object"},
-		{`{"token":"t","topic":"x"` + rest, wire.CodeTarget, "Invalid request: give a token or a topic, not both"},
-		{`{"topic":""` + rest, wire.CodeTopic, "Invalid request: a topic must be a string of 1 to 256 bytes without control characters"},
-		{``, wire.CodeTokenMissing, "Invalid request: token is required and must be a string"},
-		{`[]`, wire.CodeTokenMissing, "Invalid request: token is required and must be a string"},
-		{`{}`, wire.CodeTokenMissing, "Invalid request: token is required and must be a string"},
-		{`{"token":null` + rest, wire.CodeTokenMissing, "Invalid request: token is required and must be a string"},
-		{`{"token":""` + rest, wire.CodeTokenMissing, "Invalid request: token is required and must be a string"},
-		{`{"token":"t"` + rest, wire.CodeEventType, "Invalid request: event must be an object"},
-		{`{"token":"t","event":"x","close":1}`, wire.CodeEventType, "Invalid request: event must be an object"},
-		{`{"token":"t","event":[],"close":1}`, wire.CodeEventDataMissing, "Invalid request: event.data is required and must be a string"},
-		{`{"token":"t","event":{"data":null,"name":1},"close":1}`, wire.CodeEventDataMissing, "Invalid request: event.data is required and must be a string"},
-		{`{"token":"t","event":{"data":"d","name":null},"close":1}`, wire.CodeEventNameType, "Invalid request: event.name must be a string"},
-		{`{"token":"t","event":{"data":"d","name":"a\rb"},"close":1}`, wire.CodeEventName, "Invalid request: event.name must not contain CR, LF or NUL"},
-		{`{"token":"t","event":{"data":"d","name":"a\nb"},"close":1}`, wire.CodeEventName, "Invalid request: event.name must not contain CR, LF or NUL"},
-		{`{"token":"t","event":{"data":"d","name":"\u0000"},"close":1}`, wire.CodeEventName, "Invalid request: event.name must not contain CR, LF or NUL"},
-		{`{"token":"t","event":{"data":"d"},"close":null,"idempotency_key":2}`, wire.CodeCloseType, "Invalid request: close must be a boolean"},
-		{`{"token":"t","close":"true"}`, wire.CodeCloseType, "Invalid request: close must be a boolean"},
-		{`{"token":"t","idempotency_key":"k"}`, wire.CodeIdempotencyKey, "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic"},
-		{`{"topic":"t","idempotency_key":""}`, wire.CodeIdempotencyKey, "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic"},
-		{`{"topic":"t","idempotency_key":2}`, wire.CodeIdempotencyKey, "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic"},
+	type step struct {
+		field, value string // "" takes the field away
+		want         wire.Code
+	}
+	rest := []step{
+		{"event", `{"name":0}`, wire.CodeEventDataMissing},
+		{"event", `{"name":0,"data":""}`, wire.CodeEventNameType},
+		{"event", `{"name":"\n","data":""}`, wire.CodeEventName},
+		{"event", `{"name":"n","data":""}`, wire.CodeCloseType},
+		{"close", `false`, wire.CodeIdempotencyKey},
+	}
+	for _, steps := range [][]step{
+		{{"token", `0`, wire.CodeTarget}, {"topic", ``, wire.CodeTokenMissing}, {"token", `"t"`, wire.CodeEventType}},
+		{{"token", `0`, wire.CodeTarget}, {"token", ``, wire.CodeTopic}, {"topic", `"a"`, wire.CodeEventType}},
 	} {
-		_, err := wire.ParseMessage([]byte(c.body))
-		e, ok := errors.AsType[*wire.Error](err)
-		if !ok || e.Code != c.code || e.Message != c.message || e.Status != 400 {
-			t.Errorf("ParseMessage(%s): %v, want 400 %s: %s", c.body, err, c.code, c.message)
+		names := []string{"token", "topic", "event", "close", "idempotency_key"}
+		message := map[string]string{"token": "0", "topic": "0", "event": "0", "close": "0", "idempotency_key": "0"}
+		for _, step := range append(steps, rest...) {
+			message[step.field] = step.value
+			slices.Reverse(names) // their order in the body is no matter
+			var fields []string
+			for _, name := range names {
+				if message[name] != "" {
+					fields = append(fields, `"`+name+`":`+message[name])
+				}
+			}
+			body := "{" + strings.Join(fields, ",") + "}"
+			_, err := wire.ParseMessage([]byte(body))
+			check(t, body, err, step.want)
+		}
+	}
+}
+
+func TestMessagesThatAreTaken(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]wire.Message{
+		`{"token":"t"}`: {Token: "t"},
+		" \n{\"token\" : \"t\" , \"close\" : true } \n":                   {Token: "t", Close: true},
+		`{"token":"t","close":false,"more":[1]}`:                          {Token: "t"},
+		`{"token":"t","event":{"data":""}}`:                               {Token: "t", HasEvent: true},
+		`{"token":"t","event":{"data":"d","name":"","id":"1","retry":5}}`: {Token: "t", HasEvent: true, Data: "d"},
+		`{"token":"t","event":{"data":"a\r\nb\u0000","name":"n"}}`:        {Token: "t", HasEvent: true, Data: "a\r\nb\x00", Name: "n"},
+		`{"topic":"a:b","event":{"data":"d"},"close":true,"idempotency_key":"k"}`: {
+			Topic: "a:b", HasEvent: true, Data: "d", Close: true, IdempotencyKey: "k"},
+		`{"topic":"a","idempotency_key":"` + strings.Repeat("k", 256) + `"}`: {Topic: "a", IdempotencyKey: strings.Repeat("k", 256)},
+		// Of a repeated field the last one counts; case matters; broken text is repaired.
+		`{"token":1,"token":"t","Event":null,"CLOSE":1}`:   {Token: "t"},
+		`{"topic":"Zürich: 東京"}`:                           {Topic: "Zürich: 東京"},
+		`{"token":"t","event":{"data":"\ud800x"}}`:         {Token: "t", HasEvent: true, Data: "\uFFFDx"},
+		"{\"token\":\"t\",\"event\":{\"data\":\"\xffx\"}}": {Token: "t", HasEvent: true, Data: "\uFFFDx"},
+	} {
+		got, err := wire.ParseMessage([]byte(body))
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", body, err, diff)
 		}
 	}
 }
 
 func TestParseSubscribe(t *testing.T) {
 	t.Parallel()
-	got, err := wire.ParseSubscribe([]byte(`{"token":"t","topics":["a","b:c"],"from":"earliest"}`))
-	if err != nil || got.Token != "t" || strings.Join(got.Topics, " ") != "a b:c" || got.From != "earliest" {
-		t.Errorf("ParseSubscribe = %+v, %v", got, err)
-	}
 	for body, want := range map[string]wire.Code{
-		`{"topics":["a"]}`:                         wire.CodeTokenMissing,
-		`{"token":"t"}`:                            wire.CodeTopic,
-		`{"token":"t","topics":[]}`:                wire.CodeTopic,
-		`{"token":"t","topics":"a"}`:               wire.CodeTopic,
-		`{"token":"t","topics":["a",1]}`:           wire.CodeTopic,
-		`{"token":"t","topics":["a",""]}`:          wire.CodeTopic,
-		`{"token":"t","topics":["a"],"from":""}`:   wire.CodeFrom,
-		`{"token":"t","topics":["a"],"from":null}`: wire.CodeFrom,
-		`nonsense`: wire.CodeJSON,
+		``: wire.CodeTokenMissing, `{}`: wire.CodeTokenMissing, `[]`: wire.CodeTokenMissing, `x`: wire.CodeJSON, `null`: wire.CodeJSON,
+		`{"topics":["a"]}`: wire.CodeTokenMissing, `{"token":"","topics":["a"]}`: wire.CodeTokenMissing, `{"token":5,"topics":["a"]}`: wire.CodeTokenMissing,
+		`{"token":"t","topics":[""]}`: wire.CodeTopic, `{"token":"t","topics":["a",""]}`: wire.CodeTopic, `{"token":"t","topics":["a",null]}`: wire.CodeTopic,
+		`{"token":"t","topics":["a","b\u0007"]}`: wire.CodeTopic, `{"token":"t","topics":["` + strings.Repeat("x", 257) + `"]}`: wire.CodeTopic,
+		`{"token":"t","topics":["a"],"from":""}`: wire.CodeFrom, `{"token":"t","topics":["a"],"from":null}`: wire.CodeFrom, `{"token":"t","topics":["a"],"from":1}`: wire.CodeFrom,
+	} {
+		r, err := wire.ParseSubscribe([]byte(body))
+		check(t, body, err, want)
+		if r.Token != "" || r.Topics != nil {
+			t.Errorf("%s is refused and yet gives %+v", body, r)
+		}
+	}
+	for _, body := range []string{
+		`{"token":"t"}`, `{"token":"t","topics":[]}`, `{"token":"t","topics":null}`, `{"token":"t","topics":"a"}`, `{"token":"t","topics":[1]}`, `{"token":"t","topics":["a",1]}`, `{"token":"t","topics":{}}`,
 	} {
 		_, err := wire.ParseSubscribe([]byte(body))
-		if e, ok := errors.AsType[*wire.Error](err); !ok || e.Code != want {
-			t.Errorf("ParseSubscribe(%s): %v, want %s", body, err, want)
+		e, ok := errors.AsType[*wire.Error](err)
+		if !ok || e.Code != wire.CodeTopic || e.Status != 400 || e.Message != "Invalid request: topics is required and must be a non-empty array of strings" {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
-}
-
-func TestValidTopic(t *testing.T) {
-	t.Parallel()
-	for name, want := range map[string]bool{
-		"a": true, "task:1": true, "with space": true, strings.Repeat("x", 256): true, "é": true,
-		"": false, strings.Repeat("x", 257): false, "a\nb": false, "\x7f": false, "\u0085": false, "\xff": false,
-	} {
-		if got := wire.ValidTopic(name); got != want {
-			t.Errorf("ValidTopic(%q) = %v, want %v", name, got, want)
-		}
-	}
-	for name, want := range map[string]string{"task:1": "task", "version": "version", ":x": "", "a:b:c": "a"} {
-		if got := wire.Namespace(name); got != want {
-			t.Errorf("Namespace(%q) = %q, want %q", name, got, want)
-		}
+	got, err := wire.ParseSubscribe([]byte(`{"token":"t","topics":["a","b:1","a"],"from":"latest","more":1}`))
+	want := wire.SubscribeRequest{Token: "t", Topics: []string{"a", "b:1", "a"}, From: "latest"}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
