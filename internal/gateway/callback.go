@@ -72,10 +72,11 @@ func pooledTransport(conns int) *http.Transport {
 	}
 }
 
-// connect does a connect callback. It waits for one of the slots as long as a
-// client would wait, and gives the slot back when the client no longer does,
-// though the call may go on: a backend that hangs must not hold up others. rest
-// is as in call.
+// connect does a connect callback. It waits for one of the slots as long as the
+// client does, whose lifetime ctx is, and a client would. Once it has one it goes
+// on without them, to find out what the backend thinks; but the slot is given
+// back when nobody would wait any more: a backend that hangs must not hold up
+// others. rest is as in call.
 func (c *caller) connect(ctx context.Context, body wire.Callback) (a answer, rest func()) {
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
@@ -87,7 +88,12 @@ func (c *caller) connect(ctx context.Context, body wire.Callback) (a answer, res
 	case <-ctx.Done():
 		return answer{err: context.Cause(ctx)}, func() {}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout+callbackPatience-time.Since(begin), errNoAnswer)
+	waited := time.Since(begin)
+	if waited >= c.timeout { // nobody waits any more: leave the backend out of it
+		<-c.slots
+		return answer{err: errNoSlot}, func() {}
+	}
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), c.timeout+callbackPatience-waited, errNoAnswer)
 	finished, moved := make(chan struct{}), make(chan struct{})
 	go func() { // ends with this function, which waits for it
 		defer close(moved)

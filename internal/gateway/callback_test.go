@@ -1,11 +1,14 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,6 +167,50 @@ func TestUnreachableBackendIs503(t *testing.T) {
 	if n := r.count(`sluice_callbacks_total{action="disconnect",status="none"}`); n != "0" {
 		t.Errorf("a backend that never got a connect was told of %s disconnects", n)
 	}
+}
+
+// TestDeadConnectionIsNoRequest: a kept connection that turns out to be dead, with
+// no other to be had, has told the backend nothing.
+func TestDeadConnectionIsNoRequest(t *testing.T) {
+	t.Parallel()
+	var conn mortalConn
+	r := setup(t, sockets, func(o *gateway.Options) {
+		transport := o.Transport.(*http.Transport)
+		dial := transport.DialContext
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if conn.dead.Load() {
+				return nil, syscall.ECONNREFUSED
+			}
+			c, err := dial(ctx, network, address)
+			if conn.Conn == nil {
+				conn.Conn = c
+				c = &conn
+			}
+			return c, err
+		}
+	})
+	r.accepted("/x")
+	conn.dead.Store(true)
+	if got := r.open("/x").reply(); got.Status != 503 {
+		t.Errorf("client got %d %s, want 503", got.Status, got.Body)
+	}
+	if n := r.count("sluice_disconnects_queued"); n != "0" {
+		t.Errorf("%s disconnects wait, want none: no connect was told", n)
+	}
+	conn.dead.Store(false)
+}
+
+// mortalConn refuses writes when it is dead, and its reader does not notice.
+type mortalConn struct {
+	net.Conn
+	dead atomic.Bool
+}
+
+func (c *mortalConn) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(p)
 }
 
 // TestBrokenAnswerIs503AndMayHaveBeenAccepted: the request went out whole, so

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -28,9 +29,7 @@ func TestCORS(t *testing.T) {
 	preflight := map[string]string{"Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": headers, "Access-Control-Max-Age": "600"}
 	with := func(base map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
-		for name, value := range base {
-			all[name] = value
-		}
+		maps.Copy(all, base)
 		for i := 0; i < len(more); i += 2 {
 			all[more[i]] = more[i+1]
 		}

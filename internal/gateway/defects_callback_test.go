@@ -87,7 +87,7 @@ func TestGW5CallbackThatIsNeverAnswered(t *testing.T) {
 func TestGW7BufferDuringCallbackIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 100, 10_000} {
-		r := setup(t, sockets, func(o *gateway.Options) { o.MaxPending = 64 << 10 })
+		r := setup(t, sockets, func(o *gateway.Options) { o.MaxPending, o.CallbackTimeout = 64<<10, time.Minute })
 		r.backend.hold()
 		c := r.open("/x")
 		token := r.backend.next(wire.Connect).Token
@@ -134,6 +134,7 @@ func TestGW8BufferedIsNotABrokenPromise(t *testing.T) {
 		c, token = r.accepted("/x")
 		r.mustSend(token, "3", "ok")
 		c.until("3")
+		synctest.Wait() // until the stream knows that it was written
 		c.leave()
 		if cb := r.backend.wantDisconnect(token, wire.ClientClosed, ""); cb.Undelivered != 0 {
 			t.Errorf("undelivered %d, want 0: it was written", cb.Undelivered)
@@ -301,14 +302,42 @@ func TestGW20SlowCallbacksDoNotPileUp(t *testing.T) {
 			t.Errorf("clients waited %s, want 5s", took)
 		}
 		// The three go on without anybody waiting, and hold up nobody.
-		r.backend.letGo()
 		for range 3 {
 			r.backend.next(wire.Connect)
 		}
+		c := r.open("/x")
+		r.backend.next(wire.Connect)
+		r.backend.letGo()
 		for range 3 {
 			r.backend.next(wire.Disconnect)
 		}
-		r.accepted("/x")
+		if got := c.response().StatusCode; got != 200 {
+			t.Errorf("a client after them got %d, want a stream", got)
+		}
+	})
+}
+
+// TestWhoLeavesTheQueueCostsNoCallback: a client that is gone before there was a
+// slot for its callback.
+func TestWhoLeavesTheQueueCostsNoCallback(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := setup(t, pipes, func(o *gateway.Options) { o.CallbackConcurrency = 1 })
+		r.backend.hold()
+		r.open("/first")
+		first := r.backend.next(wire.Connect)
+		for range 10 {
+			c := r.open("/x")
+			synctest.Wait()
+			c.leave()
+		}
+		synctest.Wait()
+		r.backend.letGo()
+		time.Sleep(time.Minute)
+		r.backend.silent("for who has left")
+		if open := page[wire.StreamPage](r, "/internal/streams").Streams; len(open) != 1 || open[0].Token != first.Token {
+			t.Errorf("streams %+v, want the first alone", open)
+		}
 	})
 }
 

@@ -268,17 +268,20 @@ func TestDisconnectFollowsItsConnect(t *testing.T) {
 // reach its socket is counted in the disconnect.
 func TestUndeliveredEventsAreReported(t *testing.T) {
 	t.Parallel()
-	r := setup(t, sockets, nil)
-	r.backend.hold()
-	c := r.open("/x")
-	token := r.backend.next(wire.Connect).Token
-	for range 3 {
-		r.mustSend(token, "lost", "buffered")
-	}
-	c.leave()
-	r.backend.letGo()
-	cb := r.backend.wantDisconnect(token, wire.ClientClosed, wire.DetailDuringCallback)
-	if cb.Undelivered != 3 {
-		t.Errorf("undelivered %d, want 3", cb.Undelivered)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := setup(t, pipes, nil)
+		r.backend.hold()
+		c := r.open("/x")
+		token := r.backend.next(wire.Connect).Token
+		for range 3 {
+			r.mustSend(token, "lost", "buffered")
+		}
+		c.leave()
+		synctest.Wait()
+		r.backend.letGo()
+		cb := r.backend.wantDisconnect(token, wire.ClientClosed, wire.DetailDuringCallback)
+		if cb.Undelivered != 3 {
+			t.Errorf("undelivered %d, want 3", cb.Undelivered)
+		}
+	})
 }

@@ -152,7 +152,7 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 	answered := make(chan struct{})
 	g.door.inside.Go(func() {
 		body := wire.Callback{Action: wire.Connect, Token: c.token, Request: *c.request, Gateway: g.id}
-		a, rest := g.callbacks.connect(context.WithoutCancel(ctx), body)
+		a, rest := g.callbacks.connect(ctx, body)
 		defer rest()
 		defer close(answered)
 		h.mu.Lock()

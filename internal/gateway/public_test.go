@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -63,7 +64,9 @@ func TestMethodsOfStreams(t *testing.T) {
 // public does a plain request to the public listener.
 func (r *rig) public(method, path, body string, headers ...string) reply {
 	r.t.Helper()
-	request, err := http.NewRequest(method, "http://sluice.test"+path, strings.NewReader(body))
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://sluice.test"+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}

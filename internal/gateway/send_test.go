@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/internal/gateway"
 	"sluice/internal/wire"
@@ -131,16 +132,16 @@ func TestSendToOpenStream(t *testing.T) {
 	}
 	r := setup(t, sockets, nil)
 	c, token := r.accepted("/x")
-	want := ""
+	var want strings.Builder
 	for _, tt := range tests {
 		got := r.send(`{"token":"` + token + `",` + tt.fields + `}`)
 		if got.Status != 200 || got.Body != `{"status":"ok"}` {
 			t.Fatalf("%s: %d %s, want 200 ok", tt.fields, got.Status, got.Body)
 		}
-		want += tt.want
+		want.WriteString(tt.want)
 	}
 	r.send(`{"token":"` + token + `","event":{"data":"last"},"close":true}`)
-	c.wantEnd(want + "data: last\n\n")
+	c.wantEnd(want.String() + "data: last\n\n")
 	r.backend.wantDisconnect(token, wire.ServerClosed, wire.DetailClosed)
 	if got := r.send(`{"token":"` + token + `","close":true}`); got.Status != 404 {
 		t.Errorf("a second close: %d %s, want 404", got.Status, got.Body)
@@ -171,7 +172,7 @@ func TestOneOfConcurrentClosesWins(t *testing.T) {
 
 func TestSendIsDeliveredInTheOrderOfAnswers(t *testing.T) {
 	t.Parallel()
-	r := setup(t, sockets, nil)
+	r := setup(t, sockets, func(o *gateway.Options) { o.CallbackTimeout = time.Minute })
 	r.backend.hold()
 	c := r.open("/x")
 	token := r.backend.next(wire.Connect).Token

@@ -162,12 +162,12 @@ func TestFrom(t *testing.T) {
 		}
 		r.mustSend(token, "end", "ok")
 		c.until("end\n\n")
-		var data string
+		var data strings.Builder
 		for _, ev := range c.events() {
-			data += ev.Data
+			data.WriteString(ev.Data)
 		}
-		if data != want+"end" {
-			t.Errorf("from %s: events %q, want %q", from, data, want+"end")
+		if data.String() != want+"end" {
+			t.Errorf("from %s: events %q, want %q", from, data.String(), want+"end")
 		}
 	}
 }
