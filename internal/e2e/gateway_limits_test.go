@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ask sends raw bytes and gives the connection.
+func ask(t *testing.T, base, raw string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, raw); err != nil {
+		t.Logf("send: %v", err) // the other side may have heard enough
+	}
+	return conn
+}
+
+func statusOf(t *testing.T, conn net.Conn) int {
+	t.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode
+}
+
+// TestHeadersAreBounded: 64 KiB, give or take what the server reads ahead, on
+// both listeners.
+func TestHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	h := newHooks(t, nil)
+	p := h.gateway()
+	request := func(path string, size int) string {
+		return "GET " + path + " HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", size) + "\r\n\r\n"
+	}
+	if got := statusOf(t, ask(t, p.public, request("/x", 60<<10))); got != http.StatusOK {
+		t.Errorf("60 KiB of headers: %d, want 200", got)
+	}
+	cb := h.next("connect")
+	if n := len(cb.Request.Headers["x-long"]); n != 60<<10 {
+		t.Errorf("the callback tells %d bytes of a header of 60 KiB", n)
+	}
+	for base, path := range map[string]string{p.public: "/x", p.internal: "/internal/streams"} {
+		if got := statusOf(t, ask(t, base, request(path, 80<<10))); got != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("80 KiB of headers: %d, want 431", got)
+		}
+	}
+}
+
+// TestHeadersMustComeInTime: ten seconds, from the first byte or without one.
+func TestHeadersMustComeInTime(t *testing.T) {
+	t.Parallel()
+	p := newHooks(t, nil).gateway()
+	conns := map[string]net.Conn{
+		"half a head": ask(t, p.public, "GET /x HTTP/1.1\r\nHost: x\r\nX-More: "),
+		"nothing":     ask(t, p.public, ""),
+		"internal":    ask(t, p.internal, "POST /internal/send HTTP/1.1\r\nHost:"),
+	}
+	begin := time.Now()
+	for name, conn := range conns {
+		_, err := io.Copy(io.Discard, conn)
+		if took := time.Since(begin); took < 8*time.Second || took > 15*time.Second {
+			t.Errorf("%s: hung up on after %s (%v), want 10s", name, took, err)
+		}
+	}
+}
+
+// TestMostConnections of the program, with its refusal.
+func TestMostConnections(t *testing.T) {
+	t.Parallel()
+	h := newHooks(t, nil)
+	p := h.gateway("--max-connections", "3")
+	first, token := h.accepted(p, "/1")
+	h.accepted(p, "/2")
+	h.accepted(p, "/3")
+	c := dial(t, p.public, "/4")
+	if err := c.answer(); err != nil || c.head.StatusCode != http.StatusServiceUnavailable || c.head.Header.Get("Retry-After") == "" {
+		t.Errorf("the fourth of three got %+v, %v, want 503 with Retry-After", c.head, err)
+	}
+	first.leave()
+	h.wantDisconnect(token, "client_closed", "")
+	h.accepted(p, "/5")
+}
+
+// TestDropInForTheReplacedGateway: its variables, and its internal route on the
+// public listener if that is asked for.
+func TestDropInForTheReplacedGateway(t *testing.T) {
+	t.Parallel()
+	h := newHooks(t, nil)
+	p := startWith(t, []string{"CALLBACK_URL=" + h.url, "HEARTBEAT_INTERVAL_SECONDS=1"}, "gateway", "--internal-listen", "shared")
+	p.hide(h.tokens)
+	c, token := h.accepted(p, "/sse")
+	a := &api{t: t, base: p.public, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	a.mustSend(toToken(token, "x"))
+	if got := c.event(); got.Data != "x" {
+		t.Errorf("event %+v", got)
+	}
+	begin := time.Now()
+	line, err := bufio.NewReader(c.head.Body).ReadString('\n')
+	if err != nil || line != ": heartbeat\n" || time.Since(begin) > 3*time.Second {
+		t.Errorf("after %s %q, %v, want a heartbeat within a second", time.Since(begin), line, err)
+	}
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200, "/internal/streams": 200, "/internal/none": 404} {
+		if status, answer := a.call(http.MethodGet, path, "", ""); status != want {
+			t.Errorf("GET %s: %d %.100s, want %d", path, status, answer, want)
+		}
+	}
+	p.stop()
+}
+
+// TestWaysToLeave: the backend hears of each within a second, from one open
+// connection as from many.
+func TestWaysToLeave(t *testing.T) {
+	t.Parallel()
+	h := newHooks(t, nil)
+	p := h.gateway()
+	for name, leave := range map[string]func(*client){"FIN": (*client).leave, "RST": (*client).reset, "half-close": (*client).finish} {
+		for i := range 20 {
+			c, token := h.accepted(p, fmt.Sprintf("/%s/%d", name, i))
+			begin := time.Now()
+			leave(c)
+			if took := h.wantDisconnect(token, "client_closed", "").at.Sub(begin); took > time.Second {
+				t.Errorf("%s: told after %s, want within a second", name, took)
+			}
+		}
+	}
+	p.stop()
+}
