@@ -52,7 +52,6 @@ func (p *program) newTopics() *topic.Hub {
 		Namespaces: make(map[string]topic.Retention),
 		MaxTopics:  p.cfg.MaxTopics,
 		MaxBytes:   p.cfg.MaxHistory,
-		Log:        p.log.With("component", "topics"),
 	}
 	for name, n := range p.cfg.Namespaces {
 		keep := topic.Retention{Events: n.Events, Bytes: n.Bytes, Age: n.Age, Replay: topic.Replay(n.Replay)}

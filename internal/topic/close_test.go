@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"sluice/internal/stream"
 	"sluice/internal/topic"
 	"sluice/internal/wire"
 )
@@ -122,8 +123,8 @@ func TestADirectEventIsNotLostToAFinishedTopic(t *testing.T) {
 	last := publish(t, h, "a", "1")[0]
 	closeTopic(t, h, "a")
 	s, m := connect(t, h, h.ID(2), topic.FromDefault, "a")
-	if err := h.Direct(m, []byte("data: for you\n\n")); err != nil {
-		t.Fatalf("Direct: %v", err)
+	if err := s.Push(stream.Frame{Bytes: []byte("data: for you\n\n"), Kind: stream.Direct}); err != nil {
+		t.Fatalf("Push: %v", err)
 	}
 	if h.Open(m) || s.got(t) != "for you" || s.ending == nil {
 		t.Errorf("after %q: got %q, ending %v; want the direct event, then the end", last, s.got(t), s.ending)

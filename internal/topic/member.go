@@ -2,8 +2,6 @@ package topic
 
 import (
 	"slices"
-
-	"sluice/internal/stream"
 )
 
 // Member is a stream's place in the hub: its topics and its cursor. Everything
@@ -145,9 +143,4 @@ func (h *Hub) Topics(m *Member) []string {
 		names[i] = s.log.name
 	}
 	return names
-}
-
-// Direct queues a frame that belongs to no topic, in order with the rest.
-func (h *Hub) Direct(m *Member, block []byte) error {
-	return m.sink.Push(stream.Frame{Bytes: block, Kind: stream.Direct})
 }

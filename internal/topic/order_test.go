@@ -205,7 +205,7 @@ func TestTheStreamIsASink(t *testing.T) {
 	m := topic.NewMember(s, "")
 	publish(t, h, "b", "1")
 	publish(t, h, "a", "2")
-	if err := h.Direct(m, []byte("data: direct\n\n")); err != nil {
+	if err := s.Push(stream.Frame{Bytes: []byte("data: direct\n\n"), Kind: stream.Direct}); err != nil {
 		t.Fatal(err)
 	}
 	attach(t, h, m, topic.FromDefault, "a")

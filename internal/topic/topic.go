@@ -13,7 +13,6 @@ package topic
 
 import (
 	"cmp"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -48,7 +47,6 @@ type Options struct {
 	MaxTopics  int                  // default 1,000,000: more are refused
 	MaxBytes   int64                // of all logs together, default 256 MiB: the least recently used log gives
 	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
-	Log        *slog.Logger         // default: none
 }
 
 // Sink is a stream as the hub sees it. The methods are called under the hub's
@@ -108,7 +106,6 @@ func New(opts Options) *Hub {
 	opts.MaxTopics = cmp.Or(opts.MaxTopics, 1_000_000)
 	opts.MaxBytes = cmp.Or(opts.MaxBytes, 256<<20)
 	opts.MaxKeys = cmp.Or(opts.MaxKeys, 1_000_000)
-	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	h := &Hub{
 		opts:       opts,
 		generation: newGeneration(),
