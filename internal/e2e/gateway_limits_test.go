@@ -19,7 +19,7 @@ func ask(t *testing.T, base, raw string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(2 * patience))
 	if _, err := io.WriteString(conn, raw); err != nil {
 		t.Logf("send: %v", err) // the other side may have heard enough
 	}
@@ -70,7 +70,7 @@ func TestHeadersMustComeInTime(t *testing.T) {
 	begin := time.Now()
 	for name, conn := range conns {
 		_, err := io.Copy(io.Discard, conn)
-		if took := time.Since(begin); took < 8*time.Second || took > 15*time.Second {
+		if took := time.Since(begin); took < 8*time.Second || took > 20*time.Second {
 			t.Errorf("%s: hung up on after %s (%v), want 10s", name, took, err)
 		}
 	}

@@ -54,7 +54,7 @@ func settled(before int) bool {
 }
 
 // patience is how long a test waits for what should come at once.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // eventually asks until it is told yes. It is for what only another process
 // knows, and can be asked for but not waited for.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -233,14 +232,4 @@ func TestLongLogIsWholeOrHonestlyCut(t *testing.T) {
 			})
 		})
 	}
-}
-
-// withIDs gives a reset, which is an event of no topic, an id for the comparison.
-func withIDs(events []sse.Event) []sse.Event {
-	for i := range events {
-		if events[i].Name == "reset" && events[i].ID == "" {
-			events[i].ID = fmt.Sprint("reset ", i)
-		}
-	}
-	return events
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -102,34 +101,6 @@ func TestBE6WhoComesBackMissesNothingAndANewcomerSeesAll(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// waitProgress waits until a task's topic has had so many events.
-func (s *system) waitProgress(t *testing.T, id string, events int) {
-	t.Helper()
-	eventually(t, fmt.Sprintf("task %s has %d events", id, events), func() bool { return s.topic(t, "task:"+id).Appended >= events })
-}
-
-// topicInfo is a topic as the gateway shows it.
-type topicInfo struct {
-	Events, Appended int
-	Bytes            int64
-	Streams          int
-	Closed           bool
-}
-
-func (s *system) topic(t *testing.T, name string) topicInfo {
-	t.Helper()
-	got, err := s.request("GET", s.gateway.internal+"/internal/topics/"+name, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var info topicInfo
-	if got.status == http.StatusNotFound {
-		return info
-	}
-	s.call(t, "GET", s.gateway.internal+"/internal/topics/"+name, nil, http.StatusOK, &info)
-	return info
 }
 
 func TestBE8BacklogOutlastsTheCallbackTimeout(t *testing.T) {

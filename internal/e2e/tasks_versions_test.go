@@ -176,7 +176,7 @@ func TestBE25HangingFrontendDelaysNoStream(t *testing.T) {
 	})
 	defer close(done)
 	s := oneProcess(t, flags{
-		gateway: []string{"--callback-timeout", "1s"}, // the poll waits for two
+		gateway: []string{"--callback-timeout", "1500ms"}, // the poll waits for two
 		backend: []string{"--frontend-version-url", f.URL, "--frontend-version-interval", "100ms"},
 	})
 	<-asked

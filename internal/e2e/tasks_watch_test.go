@@ -196,6 +196,17 @@ func shapes(events []sse.Event) []string {
 	return all
 }
 
+// withIDs gives a reset, which is an event of no topic and has the id of the
+// event before it, one of its own for the comparison.
+func withIDs(events []sse.Event) []sse.Event {
+	for i := range events {
+		if events[i].Name == "reset" {
+			events[i].ID = fmt.Sprint("reset ", i)
+		}
+	}
+	return events
+}
+
 // demoBegin is the log of a demo_task of which so many steps are done.
 func demoBegin(done, steps int) []string {
 	log := []string{"task_started null", `progress_update {"text":"Starting test task","value":0}`}

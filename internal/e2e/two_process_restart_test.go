@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"sluice/sse"
 )
 
 // disconnected are the streams whose end a backend was told of, each by its
@@ -135,23 +133,13 @@ func TestRestartedGatewayGetsFinishedTasksAgain(t *testing.T) {
 		events, want := w.toEnd(t), again
 		if lastID != "" {
 			want = append([]string{historyLost}, again...)
-			events = resetWithoutID(events)
+			events = withIDs(events)
 		}
 		wantLog(t, what, events, want)
 		if err := s.wantNothingMore(taskStream(id), w.lastID()); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-}
-
-// resetWithoutID takes the id of the event before off a reset, which has none.
-func resetWithoutID(events []sse.Event) []sse.Event {
-	for i := range events {
-		if events[i].Name == "reset" {
-			events[i].ID = fmt.Sprint("reset ", i)
-		}
-	}
-	return events
 }
 
 func TestRestartedGatewayGetsTheRestOfARunningTask(t *testing.T) {

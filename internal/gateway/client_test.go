@@ -55,7 +55,7 @@ func (r *rig) mute(request string) *client {
 	return c
 }
 
-// get opens a stream: a GET with further header lines, each "Name: value".
+// open asks for a stream: a GET with further header lines, each "Name: value".
 func (r *rig) open(target string, headers ...string) *client {
 	r.t.Helper()
 	return r.connect(getRequest(target, headers...))

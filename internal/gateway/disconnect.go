@@ -20,6 +20,8 @@ const (
 
 	firstPause = 100 * time.Millisecond
 	maxPause   = 10 * time.Second
+	// stopPause is the longest pause of a stopping gateway.
+	stopPause = 500 * time.Millisecond
 )
 
 // disconnects delivers disconnect callbacks: oldest first, retried while the
@@ -36,9 +38,10 @@ type disconnects struct {
 	mu      sync.Mutex
 	items   deliveries // guarded by mu, like all below
 	order   uint64
-	out     int       // being delivered now
-	paused  time.Time // the backend is away: nothing goes out before this
-	misses  int       // pauses in a row
+	out     int           // being delivered now
+	paused  time.Time     // the backend is away: nothing goes out before this
+	misses  int           // pauses in a row
+	longest time.Duration // of a pause
 	changed chan struct{}
 }
 
@@ -55,7 +58,7 @@ type delivery struct {
 func newDisconnects(o Options, c *caller, m *metrics) *disconnects {
 	return &disconnects{
 		call: c, log: o.Log, metrics: m, most: o.CallbackQueue, retention: o.CallbackRetention,
-		changed: make(chan struct{}),
+		longest: maxPause, changed: make(chan struct{}),
 	}
 }
 
@@ -105,6 +108,7 @@ func (d *disconnects) run(ctx context.Context, settled func()) error {
 		deliver.Go(func() { d.deliver(work) })
 	}
 	<-ctx.Done()
+	d.hurry()
 	patience, cancel := context.WithTimeout(work, stopPatience)
 	defer cancel()
 	calm := make(chan struct{})
@@ -121,6 +125,25 @@ func (d *disconnects) run(ctx context.Context, settled func()) error {
 		d.log.Error("stopped with disconnect callbacks undelivered: the backend does not answer", "count", left)
 	}
 	return nil
+}
+
+// hurry shortens the pauses, also those that have begun: there is no time left
+// for long ones.
+func (d *disconnects) hurry() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.longest = stopPause
+	latest := time.Now().Add(stopPause)
+	for _, item := range d.items {
+		if item.after.After(latest) {
+			item.after = latest
+		}
+	}
+	heap.Init(&d.items)
+	if d.paused.After(latest) {
+		d.paused = latest
+	}
+	d.notify()
 }
 
 // empty waits until nothing is queued or being delivered.
@@ -197,10 +220,10 @@ func (d *disconnects) settle(item *delivery, a answer) {
 		d.misses, d.paused = 0, time.Time{}
 	case !now.Before(d.paused): // those that were out together fail once
 		d.misses++
-		d.paused = now.Add(pause(d.misses))
+		d.paused = now.Add(pause(d.misses, d.longest))
 	}
 	if again && !expired {
-		item.after = time.Now().Add(pause(item.attempts))
+		item.after = time.Now().Add(pause(item.attempts, d.longest))
 		heap.Push(&d.items, item)
 	}
 	d.notify()
@@ -224,9 +247,9 @@ func retryable(a answer) bool {
 	return a.status < 400 || a.status >= 500
 }
 
-// pause doubles with each failure, with jitter.
-func pause(failures int) time.Duration {
-	d := min(maxPause, firstPause<<min(failures-1, 10))
+// pause doubles with each failure up to longest, with jitter.
+func pause(failures int, longest time.Duration) time.Duration {
+	d := min(longest, firstPause<<min(failures-1, 10))
 	return d/2 + rand.N(d/2+1)
 }
 

@@ -150,6 +150,28 @@ func TestStopDeliversWhatStreamsAndCallbacksStillBring(t *testing.T) {
 	})
 }
 
+// TestStopHurries: a disconnect that has failed for long waits for its next try
+// no longer than a stop can.
+func TestStopHurries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := setup(t, pipes, nil)
+		c, _ := r.accepted("/x")
+		r.backend.status(http.StatusServiceUnavailable)
+		c.leave()
+		time.Sleep(10 * time.Minute) // until the pauses are the longest
+		begin := time.Now()
+		time.AfterFunc(2*time.Second, func() { r.backend.status(http.StatusOK) })
+		r.halt()
+		if took := time.Since(begin); took < 2*time.Second || took > 3*time.Second {
+			t.Errorf("the stop took %s, want half a second more than the backend's 2s", took)
+		}
+		if n := r.count("sluice_disconnects_queued"); n != "0" {
+			t.Errorf("%s disconnects were left, want none", n)
+		}
+	})
+}
+
 // TestStopIsBounded: a backend that never answers costs ten seconds, no more.
 func TestStopIsBounded(t *testing.T) {
 	t.Parallel()
