@@ -3,7 +3,7 @@
 //
 //	sluice serve &
 //	go run ./examples/go-task
-//	sluice listen --last-event-id … (the printed address)
+//	sluice listen "http://localhost:8080/api/sse/tasks?task_id=ID"  # the ID that it printed
 package main
 
 import (
