@@ -1,13 +1,9 @@
 package gateway_test
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,68 +185,6 @@ func TestGW14RedirectIsNoAcceptance(t *testing.T) {
 	if got := r.open("/x").reply(); got.Status != 502 || got.Body == "" {
 		t.Errorf("304: client got %d %q, want 502 with a body", got.Status, got.Body)
 	}
-}
-
-// TestGW16CallbackConnectionsAreReusedOrClosed: whatever the answers' bodies are.
-func TestGW16CallbackConnectionsAreReusedOrClosed(t *testing.T) {
-	t.Parallel()
-	for _, size := range []int{0, 2, 60_000, 200_000} {
-		var open connCount
-		r := setup(t, sockets, func(o *gateway.Options) {
-			transport := o.Transport.(*http.Transport)
-			dial := transport.DialContext
-			transport.DialContext = open.counting(dial)
-		})
-		r.backend.handle(func(w http.ResponseWriter, _ callback) { _, _ = io.WriteString(w, strings.Repeat("x", size)) })
-		for range 40 {
-			c, _ := r.accepted("/x")
-			c.leave()
-			r.backend.next(wire.Disconnect)
-		}
-		if now, ever := open.counts(); now > 8 || size < 64_000 && ever > 20 {
-			t.Errorf("answers of %d bytes: %d connections are open, %d were made for 80 callbacks", size, now, ever)
-		}
-	}
-}
-
-// connCount counts the connections of a dialer.
-type connCount struct {
-	mu        sync.Mutex
-	now, ever int
-}
-
-func (n *connCount) counting(dial dialer) dialer {
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.now++
-		n.ever++
-		return &countedConn{Conn: conn, gone: sync.OnceFunc(func() {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			n.now--
-		})}, nil
-	}
-}
-
-func (n *connCount) counts() (now, ever int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.now, n.ever
-}
-
-type countedConn struct {
-	net.Conn
-	gone func()
-}
-
-func (c *countedConn) Close() error {
-	c.gone()
-	return c.Conn.Close()
 }
 
 // TestGW17DisconnectsAreRetried: through a failing and then absent backend.
