@@ -116,6 +116,6 @@ func (c *Config) backend() []setting {
 func (c *Config) stopping() []setting {
 	return []setting{
 		{"drain-time", streams, duration(&c.DrainTime, 5*time.Second, time.Millisecond, time.Hour, "at once"), "time over which the ends of all streams are spread at a stop"},
-		{"grace", all, duration(&c.Grace, 30*time.Second, time.Millisecond, day, "at once"), "what running tasks and unsent callbacks get at a stop before they are given up"},
+		{"grace", all, duration(&c.Grace, 30*time.Second, time.Millisecond, day, "at once"), "what running tasks get at a stop before they are cancelled; unsent callbacks have 10s of their own"},
 	}
 }

@@ -77,7 +77,7 @@ type Config struct {
 	// Stopping.
 
 	DrainTime time.Duration // --drain-time: over which the ends of streams are spread at a stop; 0 ends all at once
-	Grace     time.Duration // --grace: what running tasks and unsent callbacks get at a stop; 0 ends them at once
+	Grace     time.Duration // --grace: what running tasks get at a stop; 0 cancels them at once
 
 	command command           // the command that it was loaded for
 	origins map[string]string // where each setting that is not a default comes from, by name
