@@ -1,5 +1,7 @@
 package wire
 
+import "strconv"
+
 // Status words of answers.
 const (
 	StatusOK       = "ok"
@@ -16,6 +18,31 @@ type SendAnswer struct {
 	// Code is the HTTP status this message would have had alone. Batch only.
 	Code  int    `json:"code,omitempty"`
 	Error *Error `json:"error,omitempty"`
+}
+
+// AppendJSON appends a as encoding/json writes it, which is without a line feed.
+func (a SendAnswer) AppendJSON(dst []byte) []byte {
+	start := len(dst) // each field begins with a comma; the first one's gives way to the brace
+	if a.Status != "" {
+		dst = appendQuoted(append(dst, `,"status":`...), a.Status)
+	}
+	if a.ID != "" {
+		dst = appendQuoted(append(dst, `,"id":`...), a.ID)
+	}
+	if a.Receivers != nil {
+		dst = strconv.AppendInt(append(dst, `,"receivers":`...), int64(*a.Receivers), 10)
+	}
+	if a.Code != 0 {
+		dst = strconv.AppendInt(append(dst, `,"code":`...), int64(a.Code), 10)
+	}
+	if a.Error != nil {
+		dst = a.Error.appendJSON(append(dst, `,"error":`...))
+	}
+	if len(dst) == start {
+		return append(dst, "{}"...)
+	}
+	dst[start] = '{'
+	return append(dst, '}')
 }
 
 // SubscribeRequest is the body of POST /internal/subscribe and, without From,

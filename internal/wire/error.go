@@ -1,10 +1,8 @@
 package wire
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -48,7 +46,7 @@ const (
 )
 
 // Error is a failure as a caller sees it: an HTTP status, a code and a sentence.
-// It marshals as the inside of {"error":{"message":…,"code":…}}.
+// Those that functions return are shared: copy one to change it. It marshals as the inside of {"error":{"message":…,"code":…}}.
 type Error struct {
 	Status     int           `json:"-"`
 	Message    string        `json:"message"`
@@ -69,39 +67,14 @@ func ErrorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return Errorf(http.StatusInternalServerError, CodeInternal, "Internal error")
+	return errInternal
 }
 
-type errorBody struct {
-	Error *Error `json:"error"`
-}
+var errInternal = Errorf(http.StatusInternalServerError, CodeInternal, "Internal error")
 
-// WriteError answers a request with err. Every failure of every route of the
-// gateway goes through here, so each has the same shape.
-func WriteError(w http.ResponseWriter, err error) {
-	e := ErrorOf(err)
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", RetryAfter(e.RetryAfter))
-	}
-	WriteJSON(w, e.Status, errorBody{e})
-}
-
-// RetryAfter renders d for a Retry-After header: whole seconds, at least one.
-func RetryAfter(d time.Duration) string {
-	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
-}
-
-// WriteJSON answers a request with v. The error of the write is dropped: it
-// means that the caller has left, and nobody else can be told.
-func WriteJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":{"message":"Internal error","code":"INTERNAL"}}`)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body)
+// appendJSON appends e as encoding/json writes it.
+func (e *Error) appendJSON(dst []byte) []byte {
+	dst = appendQuoted(append(dst, `{"message":`...), e.Message)
+	dst = appendQuoted(append(dst, `,"code":`...), string(e.Code))
+	return append(dst, '}')
 }

@@ -163,7 +163,7 @@ func TestParseSubscribe(t *testing.T) {
 	} {
 		_, err := wire.ParseSubscribe([]byte(body))
 		e, ok := errors.AsType[*wire.Error](err)
-		if !ok || e.Code != wire.CodeTopic || e.Status != 400 || e.Message != "Invalid request: topics is required and must be a non-empty array of strings" {
+		if !ok || e.Code != wire.CodeTopic || e.Status != 400 || e.Message != topicsRequired {
 			t.Errorf("%s: %v", body, err)
 		}
 	}

@@ -28,6 +28,7 @@ const (
 	DetailCallbackFailed  Detail = "callback_failed"  // error: the connection broke, the backend may have accepted
 	DetailSlowConsumer    Detail = "slow_consumer"    // error: --max-pending or --write-timeout
 	DetailWriteFailed     Detail = "write_failed"     // error: the socket refused
+	DetailClientSends     Detail = "client_sends"     // error: a client sent data on an open stream, more than a little
 )
 
 // Ending is why a stream ended.
@@ -51,5 +52,6 @@ func Endings() []Ending {
 		{Failed, DetailCallbackFailed},
 		{Failed, DetailSlowConsumer},
 		{Failed, DetailWriteFailed},
+		{Failed, DetailClientSends},
 	}
 }
