@@ -25,14 +25,16 @@ var allowed = map[string][]string{
 	"internal/config":   nil,
 	"internal/stream":   {"internal/wire", "sse"},
 	"internal/topic":    {"internal/stream", "internal/wire", "sse"},
-	"internal/gateway":  {"internal/topic", "internal/stream", "internal/wire", "sse"},
+	"internal/packed":   {"internal/wire"},
+	"internal/gateway":  {"internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse"},
 	"internal/backend":  {"task", "internal/wire"},
 	"internal/app":      {"internal/gateway", "internal/backend", "internal/topic", "internal/stream", "internal/config", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum"},
-	"internal/cli":      {"internal/app", "internal/config", "internal/wire", "sse"},
+	"internal/bench":    {"sse"},
+	"internal/cli":      {"internal/app", "internal/bench", "internal/config", "internal/wire", "sse"},
 	"cmd/sluice":        {"internal/cli"},
 	"internal/e2e":      nil,
 	"internal/archtest": nil,
-	"bench":             {"sse"},
+	"bench/limit":       nil,
 }
 
 // publicStdlibOnly lists the packages that import nothing but the standard

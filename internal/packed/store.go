@@ -1,0 +1,83 @@
+package packed
+
+import (
+	"cmp"
+	"hash/maphash"
+	"net/http"
+	"sync"
+)
+
+// Options bound the table of a [Store]. The zero value is good.
+type Options struct {
+	MaxLines int // default 8192: header lines that are held once for all requests
+	MaxText  int // default 1 MiB: bytes of text in them
+}
+
+// Store packs requests and holds the header lines that they share. Lines that
+// find no room in its table stay in their request, which is then larger and
+// works as well.
+//
+// A Store is safe for concurrent use; make it with [New].
+type Store struct {
+	seed    maphash.Seed
+	table   *table
+	scratch sync.Pool // of *scratch
+}
+
+// New makes an empty Store.
+func New(opts Options) *Store {
+	return &Store{
+		seed:    maphash.MakeSeed(),
+		table:   newTable(cmp.Or(opts.MaxLines, 8192), cmp.Or(opts.MaxText, 1<<20)),
+		scratch: sync.Pool{New: func() any { return new(scratch) }},
+	}
+}
+
+// Pack keeps what callbacks tell of r, and nothing of r itself. Whoever asks
+// for it must [Store.Release] it once.
+//
+// Of headers whose names differ only in case, which net/http does not hand out,
+// one is kept; and the Host of r counts before a header of that name.
+func (s *Store) Pack(r *http.Request) Request {
+	w := s.scratch.Get().(*scratch)
+	defer s.recycle(w)
+	w.read(r)
+	w.hash(s.seed)
+	s.table.claim(w.text, w.fields)
+	return Request{data: string(w.encode(r))}
+}
+
+// Release gives back the lines that r refers to; a line that nobody refers to
+// leaves the table. From then on only the methods of r itself may be used:
+// [Store.Unpack] and [Store.AppendJSON] would panic, or find lines of other
+// requests. So would a second Release: it panics, or takes what others use.
+func (s *Store) Release(r Request) {
+	w := s.scratch.Get().(*scratch)
+	defer s.recycle(w)
+	w.ids = w.ids[:0]
+	for rest := r.parts().fields; rest != ""; {
+		var f packedField
+		f, rest = nextField(rest)
+		if f.tag >= firstRef {
+			w.ids = append(w.ids, f.tag-firstRef)
+		}
+	}
+	s.table.release(w.ids)
+}
+
+// recycle keeps w for another request unless an unusual one has made it large.
+func (s *Store) recycle(w *scratch) {
+	if cap(w.text) <= 16<<10 && cap(w.out) <= 16<<10 && cap(w.fields) <= 256 && cap(w.ids) <= 256 {
+		s.scratch.Put(w)
+	}
+}
+
+// Stats is what a [Store] holds.
+type Stats struct {
+	Lines   int    // header lines in the table
+	Bytes   int    // of text in them
+	Refused uint64 // times that a line was worth its place, and the table full
+}
+
+// Stats counts what the table holds now and has refused since the start.
+func (s *Store) Stats() Stats { return s.table.stats() }
