@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -130,6 +131,9 @@ func (p *program) run(ctx context.Context, ready func(Addresses)) error {
 	gatewayLife, endGateway := context.WithCancel(context.WithoutCancel(ctx))
 	backendLife, endBackend := context.WithCancel(context.WithoutCancel(ctx))
 	defer endGateway()
+	var memory sync.WaitGroup
+	memory.Go(func() { tendMemory(backendLife) })
+	defer memory.Wait()
 	defer endBackend()
 	var halves [2]errgroup.Group
 	if p.gateway != nil {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"sluice/internal/stream"
 )
 
 // server is one listener and what answers on it.
@@ -43,6 +45,7 @@ func newServer(name, address string, handler http.Handler, log *slog.Logger) (*s
 	s := &server{name: name, listener: listener, http: &http.Server{
 		Handler:           handler,
 		ConnState:         idle.track,
+		ConnContext:       stream.ConnContext,
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		MaxHeaderBytes:    maxHeader,

@@ -39,6 +39,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 		WriteTimeout:  c.WriteTimeout,
 		MaxConns:      cmp.Or(c.MaxConnections, maxStreams()),
 		MaxAge:        c.MaxAge,
+		NoParking:     c.NoParking,
 		CORSOrigins:   c.CORSOrigins,
 
 		MaxBody:        c.MaxBody,

@@ -84,6 +84,7 @@ func (c *Config) streams() []setting {
 		{"write-timeout", streams, duration(&c.WriteTimeout, 30*time.Second, 100*time.Millisecond, time.Hour, ""), "how long a client may take no byte before its stream is ended as a slow consumer"},
 		{"max-connections", streams, count(&c.MaxConnections, 0, 0, 10_000_000), "open streams, beyond it 503; 0 is as many as the process's limit of open files allows"},
 		{"max-age", streams, duration(&c.MaxAge, 0, time.Second, year, "never"), "age at which streams are ended, jittered"},
+		{"no-parking", streams, toggle(&c.NoParking), "leave each stream to the goroutine of its request, at 50 times the memory, as it is done for HTTP/2; to find out whether parking is to blame for something"},
 		{"cors-origin", streams, origins(&c.CORSOrigins), "origin whose pages may open streams; without any there is no CORS"},
 	}
 }

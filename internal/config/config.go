@@ -51,6 +51,7 @@ type Config struct {
 	WriteTimeout        time.Duration // --write-timeout: without a byte taken, until a stream is ended
 	MaxConnections      int           // --max-connections: open streams; 0 is as many as the limit of open files allows
 	MaxAge              time.Duration // --max-age: streams are ended at about this age, 0 for never
+	NoParking           bool          // --no-parking: streams keep the goroutine of their request
 	CORSOrigins         []string      // --cors-origin: "*" or origins such as https://example.org; empty is no CORS
 
 	// Topics.

@@ -3,11 +3,12 @@ package gateway
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 
+	"sluice/internal/stream"
+	"sluice/internal/topic"
 	"sluice/internal/wire"
 )
 
@@ -28,9 +29,12 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	var answers bytes.Buffer
-	out := json.NewEncoder(&answers)
+	in := inboxes.Get().(*inbox)
+	defer in.putBack()
+	answers := in.body.AvailableBuffer()
 	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody)}
+	held := holding{most: min(maxHeld, g.opts.MaxPending/2), topics: g.opts.Topics}
+	defer held.flush()
 	for n := 0; ; n++ {
 		line, err := lines.next()
 		if err == nil && n == maxBatchLines {
@@ -41,18 +45,51 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 		}
 		var answer wire.SendAnswer
 		if err == nil {
-			answer, err = g.deliver(line)
+			answer, err = g.deliver(held.batch(len(line)), &in.parser, line)
 		} else {
 			g.metrics.sent("", err)
 		}
-		_ = out.Encode(batchAnswer(answer, err)) // into memory
+		answers = append(batchAnswer(answer, err).AppendJSON(answers), '\n')
 		if err != nil && lines.over || errors.Is(err, errManyLines) {
 			break
 		}
 	}
+	held.flush()
 	w.Header().Set("Content-Type", typeNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(answers.Bytes())
+	_, _ = w.Write(answers)
+}
+
+// holding keeps back what the messages of one request have for their streams, up
+// to a bound, so that it leaves in few writes.
+type holding struct {
+	topics *topic.Hub
+	most   int64
+	b      *stream.Batch
+	bytes  int64
+}
+
+// maxHeld is how many bytes of messages are kept back.
+const maxHeld = 256 << 10
+
+// batch is where the next message goes, which has n bytes.
+func (h *holding) batch(n int) *stream.Batch {
+	if h.bytes += int64(n); h.bytes > h.most {
+		h.flush()
+		h.bytes = int64(n)
+	}
+	if h.b == nil {
+		h.b = stream.NewBatch().Hold()
+	}
+	return h.b
+}
+
+func (h *holding) flush() {
+	if h.b != nil {
+		h.b.Flush()
+		h.topics.Spread()
+	}
+	h.b = nil
 }
 
 func batchAnswer(answer wire.SendAnswer, err error) wire.SendAnswer {

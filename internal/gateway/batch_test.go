@@ -122,7 +122,7 @@ func TestBatchBytesAreBounded(t *testing.T) {
 	got, _ := r.batch(many)
 	wantError(t, "announced", got, 413, "BODY_TOO_LARGE")
 
-	got, lines := r.batch(packed(many), "Content-Encoding", "gzip")
+	got, lines := r.batch(gzipped(many), "Content-Encoding", "gzip")
 	outcomes := outcomesOf(t, lines)
 	if got.Status != 200 || len(outcomes) != 1000/len(line)+1 {
 		t.Fatalf("unpacked: %d with %d answers, want 200 with %d", got.Status, len(outcomes), 1000/len(line)+1)
@@ -141,7 +141,7 @@ func TestBatchBytesAreBounded(t *testing.T) {
 func TestBrokenBatchEndsWithAnAnswer(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, nil)
-	whole := packed(strings.Repeat(`{"topic":"task:1","event":{"data":"x"}}`+"\n", 1000))
+	whole := gzipped(strings.Repeat(`{"topic":"task:1","event":{"data":"x"}}`+"\n", 1000))
 	got, lines := r.batch(whole[:len(whole)-10], "Content-Encoding", "gzip")
 	outcomes := outcomesOf(t, lines)
 	if got.Status != 200 || outcomes[len(outcomes)-1] != "400 INVALID_JSON" {

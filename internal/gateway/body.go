@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"sluice/internal/wire"
@@ -30,6 +32,9 @@ var (
 
 // mediaType gives the type of a request's body, or errMediaType.
 func mediaType(r *http.Request) (string, error) {
+	if kind := r.Header.Get("Content-Type"); kind == typeJSON || kind == typeNDJSON {
+		return kind, nil // nearly all
+	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != typeJSON && kind != typeNDJSON {
 		return "", errMediaType
@@ -48,8 +53,12 @@ func openBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadClose
 	}
 	// Not every connection has deadlines: a caller in this process has none.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+	coding := r.Header.Get("Content-Encoding")
+	if plain := coding == "" || coding == "identity"; plain && r.ContentLength >= 0 {
+		return r.Body, nil // net/http sees to it that there is no more than announced
+	}
 	body := http.MaxBytesReader(w, r.Body, limit)
-	switch r.Header.Get("Content-Encoding") {
+	switch coding {
 	case "", "identity":
 		return body, nil
 	case "gzip":
@@ -62,8 +71,28 @@ func openBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadClose
 	return nil, errMediaType
 }
 
-// readBody reads the JSON body of a request.
-func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// inbox is what one request is read into, and taken apart with. What was parsed
+// of it is gone when it is put back.
+type inbox struct {
+	body   bytes.Buffer
+	parser wire.Parser
+}
+
+var inboxes = sync.Pool{New: func() any { return new(inbox) }}
+
+// keptBody is how large a buffer may be to be kept for the next request.
+const keptBody = 64 << 10
+
+func (in *inbox) putBack() {
+	if in.body.Cap() <= keptBody {
+		in.body.Reset()
+		inboxes.Put(in)
+	}
+}
+
+// readBody reads the JSON body of a request. What it gives is valid until the
+// inbox is put back.
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, in *inbox) ([]byte, error) {
 	if kind, err := mediaType(r); err != nil || kind != typeJSON {
 		return nil, errMediaType
 	}
@@ -71,8 +100,11 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(body)
-	return data, bodyError(err)
+	if n := r.ContentLength; n > 0 {
+		in.body.Grow(int(n) + bytes.MinRead)
+	}
+	_, err = in.body.ReadFrom(body)
+	return in.body.Bytes(), bodyError(err)
 }
 
 func bodyError(err error) error {

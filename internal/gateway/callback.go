@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/internal/packed"
 	"sluice/internal/wire"
 )
 
@@ -26,6 +26,8 @@ const (
 	// looked at.
 	maxAnswer     = 64 << 10
 	maxAnswerTime = time.Second
+	// usualBody is the size of most callbacks.
+	usualBody = 1 << 10
 )
 
 // answer is what became of one callback.
@@ -34,6 +36,7 @@ type answer struct {
 	retryAfter string // header of the answer
 	err        error  // why no status came
 	sent       bool   // the request went out whole: the backend may have acted on it
+	abandoned  bool   // nobody waited for it: the callback goes on
 }
 
 // accepted says that the backend took the callback.
@@ -46,16 +49,19 @@ func (a answer) maybe() bool { return a.status == 0 && a.sent }
 type caller struct {
 	url     string
 	secret  []byte
+	gateway string // id, for receivers of more than one
 	rt      http.RoundTripper
 	timeout time.Duration
 	slots   chan struct{} // size CallbackConcurrency: connect callbacks that are waited for
 	late    chan struct{} // size maxLate: those nobody waits for any more
 	metrics *metrics
+	// requests is what the requests of streams are packed in.
+	requests *packed.Store
 }
 
-func newCaller(o Options, m *metrics) *caller {
+func newCaller(o Options, gateway string, m *metrics, requests *packed.Store) *caller {
 	return &caller{
-		url: o.CallbackURL, secret: []byte(o.CallbackSecret), rt: o.Transport, timeout: o.CallbackTimeout,
+		gateway: gateway, requests: requests, url: o.CallbackURL, secret: []byte(o.CallbackSecret), rt: o.Transport, timeout: o.CallbackTimeout,
 		slots: make(chan struct{}, o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
 	}
 }
@@ -77,7 +83,7 @@ func pooledTransport(conns int) *http.Transport {
 // on without them, to find out what the backend thinks; but the slot is given
 // back when nobody would wait any more: a backend that hangs must not hold up
 // others. rest is as in call.
-func (c *caller) connect(ctx context.Context, body wire.Callback) (a answer, rest func()) {
+func (c *caller) connect(ctx context.Context, body *callback) (a answer, rest func()) {
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
 	begin := time.Now()
@@ -129,18 +135,15 @@ var (
 // call posts one callback and gives its status as soon as it is there. It
 // follows no redirects. The caller must call rest when the status has been
 // acted on: it reads the answer's body, which may come late or never.
-func (c *caller) call(ctx context.Context, body wire.Callback) (a answer, rest func()) {
+func (c *caller) call(ctx context.Context, body *callback) (a answer, rest func()) {
 	begin := time.Now()
 	a, response := c.post(ctx, body)
-	c.metrics.callback(body.Action, a, time.Since(begin))
+	c.metrics.callback(body.action, a, time.Since(begin))
 	return a, func() { discard(response) }
 }
 
-func (c *caller) post(ctx context.Context, body wire.Callback) (answer, *http.Response) {
-	payload, err := encode(body)
-	if err != nil {
-		return answer{err: err}, nil
-	}
+func (c *caller) post(ctx context.Context, body *callback) (answer, *http.Response) {
+	payload := body.appendJSON(make([]byte, 0, usualBody), c.requests, c.gateway)
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		// A kept connection that turns out to be dead is followed by another try.
@@ -161,16 +164,6 @@ func (c *caller) post(ctx context.Context, body wire.Callback) (answer, *http.Re
 		return answer{err: err, sent: sent.Load()}, nil
 	}
 	return answer{status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"), sent: true}, response
-}
-
-// encode renders a callback. Unlike json.Marshal it leaves &, < and > as they
-// are, so that a URL reads in the body as it came.
-func encode(body wire.Callback) ([]byte, error) {
-	var b bytes.Buffer
-	out := json.NewEncoder(&b)
-	out.SetEscapeHTML(false)
-	err := out.Encode(body)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // discard reads an answer's body, so that its connection can be used again. One

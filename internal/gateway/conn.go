@@ -1,11 +1,10 @@
 package gateway
 
 import (
-	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"sluice/internal/packed"
 	"sluice/internal/stream"
 	"sluice/internal/topic"
 	"sluice/internal/wire"
@@ -14,15 +13,18 @@ import (
 // conn is one stream as the gateway knows it: from before its connect callback
 // until its end.
 type conn struct {
-	token    string
+	stream   stream.Stream
+	member   topic.Member
+	gateway  *Gateway
+	token    token
 	sequence uint64
-	openedAt time.Time
-	request  *wire.Request
-	resume   string // the client's last event id
-	stream   *stream.Stream
-	member   *topic.Member
+	openedAt int64 // unix nanoseconds
+	request  packed.Request
 	open     atomic.Bool // the callback has been accepted
 }
+
+// age is how long ago the client came.
+func (c *conn) age() time.Duration { return time.Since(time.Unix(0, c.openedAt)) }
 
 func (c *conn) info(h *topic.Hub) wire.StreamInfo {
 	state := "pending"
@@ -30,42 +32,14 @@ func (c *conn) info(h *topic.Hub) wire.StreamInfo {
 		state = "open"
 	}
 	return wire.StreamInfo{
-		Token:        c.token,
+		Token:        c.token.String(),
 		State:        state,
-		URL:          c.request.URL,
-		RemoteAddr:   c.request.RemoteAddr,
-		OpenedAt:     c.openedAt.UTC().Format(time.RFC3339Nano),
+		URL:          c.request.URL(),
+		RemoteAddr:   c.request.RemoteAddr(),
+		OpenedAt:     time.Unix(0, c.openedAt).UTC().Format(time.RFC3339Nano),
 		Sequence:     c.sequence,
-		Topics:       h.Topics(c.member),
+		Topics:       h.Topics(&c.member),
 		PendingBytes: c.stream.Pending(),
-		LastEventID:  c.resume,
+		LastEventID:  c.request.LastEventID(),
 	}
-}
-
-// requestOf is a request as callbacks tell it: the target byte for byte, header
-// names in lower case, each value one string.
-func requestOf(r *http.Request) *wire.Request {
-	headers := make(map[string]string, len(r.Header)+1)
-	for name, values := range r.Header {
-		separator := ", "
-		if name == "Cookie" {
-			separator = "; "
-		}
-		headers[strings.ToLower(name)] = strings.Join(values, separator)
-	}
-	headers["host"] = r.Host
-	return &wire.Request{URL: r.RequestURI, Headers: headers, Method: r.Method, RemoteAddr: r.RemoteAddr}
-}
-
-// lastEventID is where the client wants to go on. The header is what a browser
-// sends when it comes back; the query is for the first connect of a page, and
-// stays in its URL, so the header counts first.
-func lastEventID(r *http.Request) string {
-	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		return id
-	}
-	if !strings.Contains(r.URL.RawQuery, "lastEventId=") {
-		return ""
-	}
-	return r.URL.Query().Get("lastEventId")
 }

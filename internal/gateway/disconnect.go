@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"sluice/internal/wire"
 )
 
 const (
@@ -47,7 +45,7 @@ type disconnects struct {
 
 // delivery is one disconnect on its way.
 type delivery struct {
-	body     wire.Callback
+	body     callback
 	order    uint64
 	since    time.Time
 	after    time.Time // not before
@@ -64,7 +62,7 @@ func newDisconnects(o Options, c *caller, m *metrics) *disconnects {
 
 // add queues a disconnect. If the queue is full, the oldest one is given up:
 // the backend can find out from the listing of streams.
-func (d *disconnects) add(body wire.Callback) {
+func (d *disconnects) add(body callback) {
 	d.mu.Lock()
 	var given *delivery
 	if len(d.items) >= d.most {
@@ -81,9 +79,10 @@ func (d *disconnects) add(body wire.Callback) {
 }
 
 func (d *disconnects) drop(item *delivery, why string) {
+	d.call.requests.Release(item.body.request)
 	d.metrics.disconnectsDropped.WithLabelValues(why).Inc()
-	d.log.Warn("disconnect callback given up", "why", why, "token", fingerprint(item.body.Token),
-		"reason", item.body.Reason, "detail", item.body.Detail, "attempts", item.attempts, "age", time.Since(item.since))
+	d.log.Warn("disconnect callback given up", "why", why, "token", fingerprint(item.body.token.String()),
+		"reason", item.body.why.Reason, "detail", item.body.why.Detail, "attempts", item.attempts, "age", time.Since(item.since))
 }
 
 // notify wakes all that wait for a change. The caller holds the lock.
@@ -180,7 +179,7 @@ func (d *disconnects) deliver(ctx context.Context) {
 			continue
 		}
 		attempt, cancel := context.WithTimeoutCause(ctx, d.call.timeout+callbackPatience, errNoAnswer)
-		a, rest := d.call.call(attempt, item.body)
+		a, rest := d.call.call(attempt, &item.body)
 		d.settle(item, a)
 		rest()
 		cancel()
@@ -231,7 +230,10 @@ func (d *disconnects) settle(item *delivery, a answer) {
 	switch {
 	case expired:
 		d.drop(item, "too_old")
-	case !again && !a.accepted():
+	case again:
+	case a.accepted():
+		d.call.requests.Release(item.body.request)
+	default:
 		d.drop(item, "refused")
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"sluice/internal/stream"
 	"sluice/internal/wire"
-	"sluice/sse"
 )
 
 // waves is how many groups streams are ended in, over the time of a drain.
@@ -30,9 +30,7 @@ func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 	for len(conns) > 0 {
 		wave := conns[:min(size, len(conns))]
 		conns = conns[len(wave):]
-		for _, c := range wave {
-			endForDrain(c)
-		}
+		endForDrain(wave)
 		if len(conns) > 0 && !sleep(ctx, d/waves) {
 			break
 		}
@@ -42,21 +40,27 @@ func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 		if len(left) == 0 {
 			return
 		}
-		for _, c := range left {
-			endForDrain(c) // those that came in while the door was closing
-		}
+		endForDrain(left) // some may have come in while the door was closing
 		if !sleep(ctx, 20*time.Millisecond) {
+			b := stream.NewBatch()
 			for _, c := range left {
-				c.stream.Abort(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain})
+				c.stream.Abort(b, drained)
 			}
+			b.Flush()
 			g.opts.Log.Warn("cut streams that did not take their end in time", "count", len(left))
 			return
 		}
 	}
 }
 
-func endForDrain(c *conn) {
-	c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain}, sse.AppendRetry(nil, jitter(comeBack)))
+var drained = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain}
+
+func endForDrain(conns []*conn) {
+	b := stream.NewBatch()
+	for _, c := range conns {
+		c.stream.End(b, drained, retryFrame(comeBack))
+	}
+	b.Flush()
 }
 
 // sleep waits for d and reports whether ctx was still alive then.

@@ -1,10 +1,15 @@
 package gateway
 
+import (
+	"net/http"
+
+	"sluice/internal/stream"
+)
+
 // What tests from outside the package look at.
 var (
 	InternalRoutes = (*Gateway).internalRoutes
 	OpenAPI        = openapi
-	RequestOf      = requestOf
 )
 
 // Bounds that tests reach.
@@ -13,3 +18,25 @@ const (
 	MaxStreamBody = maxStreamBody
 	ComeBack      = comeBack
 )
+
+// Simulate has the gateway write to sockets in memory. It is called before Run.
+func (g *Gateway) Simulate(k *stream.Simulation) {
+	opts := g.engineOptions()
+	opts.Simulation = k
+	g.engine = stream.NewEngine(opts)
+}
+
+// OpenSimulated opens a stream as a client's request does whose callback is
+// accepted, subscribed to a topic, and gives its token.
+func (g *Gateway) OpenSimulated(k *stream.Simulation, r *http.Request, topics ...string) (string, error) {
+	g.door.enter()
+	g.table.reserve(g.opts.MaxConns)
+	c := g.register(r)
+	if _, err := g.opts.Topics.Attach(&c.member, topics, ""); err != nil {
+		return "", err
+	}
+	c.open.Store(true)
+	g.opts.Topics.Open(&c.member)
+	c.stream.ServeSimulated(k, g.firstFrame(), g.age())
+	return c.token.String(), nil
+}

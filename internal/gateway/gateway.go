@@ -10,8 +10,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -19,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sluice/internal/packed"
 	"sluice/internal/stream"
 	"sluice/internal/topic"
 )
@@ -41,6 +40,7 @@ type Options struct {
 	RetryableFail bool          // 5xx and 429 of the backend become an empty stream with a retry field
 	MaxPending    int64         // default 1 MiB of frames waiting for one stream
 	WriteTimeout  time.Duration // default 30s
+	NoParking     bool          // every stream keeps the goroutine of its request
 	MaxConns      int           // default 15000 streams
 	MaxAge        time.Duration // of a stream; 0: no bound
 	CORSOrigins   []string      // allowed origins, "*" for all
@@ -73,7 +73,8 @@ func (o Options) withDefaults() Options {
 type Gateway struct {
 	opts        Options // set once
 	id          string  // set once: of this process, in callbacks
-	streamOpts  stream.Options
+	engine      *stream.Engine
+	requests    *packed.Store // of streams, each until its disconnect has been told
 	callbacks   *caller
 	disconnects *disconnects
 	table       table
@@ -86,33 +87,44 @@ type Gateway struct {
 // New makes a gateway.
 func New(opts Options) *Gateway {
 	opts = opts.withDefaults()
-	g := &Gateway{opts: opts, id: newToken()[:8], metrics: newMetrics()}
-	g.streamOpts = stream.Options{WriteTimeout: opts.WriteTimeout, Heartbeat: opts.Heartbeat, Observer: g.metrics}
-	g.callbacks = newCaller(opts, g.metrics)
+	g := &Gateway{opts: opts, id: newToken().String()[:8], metrics: newMetrics()}
+	g.engine = stream.NewEngine(g.engineOptions())
+	g.requests = packed.New(packed.Options{})
+	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics)
-	g.table.init()
 	g.metrics.watch(g)
 	return g
 }
 
-// Run delivers disconnect callbacks and expires topics until ctx ends; then it
-// waits for streams and connect callbacks that are left, and delivers what
-// disconnects they bring, for a few seconds at most. Drain before ends streams.
+func (g *Gateway) engineOptions() stream.Options {
+	return stream.Options{
+		MaxPending:   g.opts.MaxPending,
+		WriteTimeout: g.opts.WriteTimeout,
+		Heartbeat:    g.opts.Heartbeat,
+		MaxAge:       g.opts.MaxAge,
+		NoParking:    g.opts.NoParking,
+		Observer:     g.metrics,
+		Log:          g.opts.Log,
+	}
+}
+
+// Run writes streams, delivers disconnect callbacks and expires topics until ctx
+// ends; then it cuts streams that are left, waits for connect callbacks, and
+// delivers what disconnects they bring, for a few seconds at most. Drain before
+// ends streams.
 func (g *Gateway) Run(ctx context.Context) error {
+	engineLife, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopEngine()
 	var run errgroup.Group
+	run.Go(func() error { return g.engine.Run(engineLife) })
 	run.Go(func() error { return g.opts.Topics.Run(ctx) })
 	run.Go(func() error {
+		defer stopEngine()
 		return g.disconnects.run(ctx, func() {
 			g.door.shut()
+			g.engine.CutAll()
 			g.door.inside.Wait()
 		})
 	})
 	return run.Wait()
-}
-
-// newToken makes 128 random bits, URL-safe.
-func newToken() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }

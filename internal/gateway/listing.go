@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"sluice/internal/stream"
 	"sluice/internal/topic"
 	"sluice/internal/wire"
 )
@@ -84,12 +85,15 @@ func (g *Gateway) streamsOf(name string, after uint64) ([]*conn, error) {
 	for _, m := range members {
 		at[m] = true
 	}
-	return g.table.all(func(c *conn) bool { return c.sequence > after && at[c.member] }), nil
+	return g.table.all(func(c *conn) bool { return c.sequence > after && at[&c.member] }), nil
 }
 
 // showStream is GET /internal/streams/{token}.
 func (g *Gateway) showStream(w http.ResponseWriter, r *http.Request) {
-	c := g.table.find(r.PathValue("token"))
+	var c *conn
+	if t, ok := parseToken(r.PathValue("token")); ok {
+		c = g.table.find(t)
+	}
 	if c == nil {
 		wire.WriteError(w, errNoToken)
 		return
@@ -105,8 +109,13 @@ func (g *Gateway) closeStream(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, wire.Errorf(http.StatusBadRequest, wire.CodeParameter, "Invalid detail: give closed or replaced"))
 		return
 	}
-	c := g.table.find(r.PathValue("token"))
-	if c == nil || !c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: detail}, nil) {
+	b := stream.NewBatch()
+	defer b.Flush()
+	c := g.living(r.PathValue("token"))
+	if c != nil {
+		g.opts.Topics.Settle(b, &c.member)
+	}
+	if c == nil || !c.stream.End(b, wire.Ending{Reason: wire.ServerClosed, Detail: detail}, nil) {
 		wire.WriteError(w, errNoToken)
 		return
 	}

@@ -23,6 +23,8 @@ type metrics struct {
 	callbackSeconds    *prometheus.HistogramVec
 	disconnectsDropped *prometheus.CounterVec
 	sends              *prometheus.CounterVec
+	sentToToken        prometheus.Counter // of sends, those that were taken
+	sentToTopic        prometheus.Counter
 	deliveries         prometheus.Counter
 	deliveredBytes     prometheus.Counter
 	heartbeats         prometheus.Counter
@@ -53,6 +55,8 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.streamsEnded, m.streamsRefused, m.callbacks, m.callbackSeconds, m.disconnectsDropped,
 		m.sends, m.deliveries, m.deliveredBytes, m.heartbeats,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	taken := strconv.Itoa(http.StatusOK)
+	m.sentToToken, m.sentToTopic = m.sends.WithLabelValues("token", taken), m.sends.WithLabelValues("topic", taken)
 	for _, e := range wire.Endings() {
 		m.streamsEnded.WithLabelValues(string(e.Reason), string(e.Detail))
 	}
@@ -68,10 +72,15 @@ func (m *metrics) watch(g *Gateway) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("sluice_streams", "Streams open or waiting for their callback.", func() float64 { return float64(g.table.count.Load()) })
+	gauge("sluice_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
 	gauge("sluice_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
 	gauge("sluice_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
 	gauge("sluice_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(len(g.callbacks.slots)) })
 	gauge("sluice_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
+	gauge("sluice_header_lines", "Header lines that streams have in common, held once.", func() float64 { return float64(g.requests.Stats().Lines) })
+	gauge("sluice_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_header_lines_refused_total",
+		Help: "Times that a line was not shared for want of room."}, func() float64 { return float64(g.requests.Stats().Refused) }))
 	m.registry.MustRegister(topicCollector{g.opts.Topics})
 }
 
@@ -91,11 +100,14 @@ func (m *metrics) callback(action wire.Action, a answer, took time.Duration) {
 }
 
 func (m *metrics) sent(target string, err error) {
-	code := strconv.Itoa(http.StatusOK)
-	if err != nil {
-		code = string(wire.ErrorOf(err).Code)
+	switch {
+	case err != nil:
+		m.sends.WithLabelValues(target, string(wire.ErrorOf(err).Code)).Inc()
+	case target == "topic":
+		m.sentToTopic.Inc()
+	default:
+		m.sentToToken.Inc()
 	}
-	m.sends.WithLabelValues(target, code).Inc()
 }
 
 // Wrote implements stream.Observer.
@@ -104,8 +116,8 @@ func (m *metrics) Wrote(events, bytes int) {
 	m.deliveredBytes.Add(float64(bytes))
 }
 
-// Heartbeat implements stream.Observer.
-func (m *metrics) Heartbeat() { m.heartbeats.Inc() }
+// Heartbeats implements stream.Observer.
+func (m *metrics) Heartbeats(n int) { m.heartbeats.Add(float64(n)) }
 
 // topicCollector reads the hub once for all its metrics.
 type topicCollector struct{ hub *topic.Hub }
@@ -115,6 +127,7 @@ var (
 	descEvents    = prometheus.NewDesc("sluice_history_events", "Events held in topics.", nil, nil)
 	descBytes     = prometheus.NewDesc("sluice_history_bytes", "Bytes of the events held in topics.", nil, nil)
 	descPublished = prometheus.NewDesc("sluice_published_total", "Events appended to topics.", nil, nil)
+	descSpreading = prometheus.NewDesc("sluice_spreading", "Events on their way to the streams of topics that have thousands.", nil, nil)
 	descResets    = prometheus.NewDesc("sluice_resets_total", "Times a stream was told that history is lost.", nil, nil)
 	descDropped   = prometheus.NewDesc("sluice_history_dropped_total", "Events that left their topic, by the bound that made them.", []string{"why"}, nil)
 	descKeys      = prometheus.NewDesc("sluice_idempotency_keys", "Idempotency keys remembered.", nil, nil)
@@ -134,6 +147,7 @@ func (c topicCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descTopics, float64(s.Topics))
 	gauge(descEvents, float64(s.Events))
 	gauge(descBytes, float64(s.Bytes))
+	gauge(descSpreading, float64(s.Spreading))
 	gauge(descKeys, float64(s.Keys))
 	count(descPublished, s.Published)
 	count(descResets, s.Resets)

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -13,7 +11,6 @@ import (
 	"time"
 
 	"sluice/internal/stream"
-	"sluice/internal/topic"
 	"sluice/internal/wire"
 	"sluice/sse"
 )
@@ -38,9 +35,9 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 		g.turnAway(w, errDraining)
 		return
 	}
-	defer g.door.leave()
 	if err := g.admit(w, r); err != nil {
 		g.turnAway(w, wire.ErrorOf(err))
+		g.door.leave()
 		return
 	}
 	g.open(w, r)
@@ -64,6 +61,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 			return wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
 				"The body of a request for a stream may have 64 KiB at most; it is not used")
 		} else if err != nil {
+			g.door.leave()
 			panic(http.ErrAbortHandler) // the client did not send what it announced
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
@@ -78,50 +76,63 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeDraining,
 	Message: "Shutting down: come again", RetryAfter: comeBack}
 
-// open registers the stream, asks the backend, and serves it.
+// open registers the stream, asks the backend, and serves it. A stream that may
+// be parked outlives the request.
 func (g *Gateway) open(w http.ResponseWriter, r *http.Request) {
 	c := g.register(r)
-	if g.door.isShut() { // a drain that began meanwhile may not have seen it
-		g.unregister(c)
-		g.turnAway(w, errDraining)
-		return
-	}
-	answer, waited := g.connect(r.Context(), c)
-	if !waited {
-		return
-	}
-	if !answer.accepted() {
-		g.refuse(w, c, answer)
-		return
-	}
-	c.open.Store(true)
-	if g.opts.Topics.Open(c.member) {
-		w.WriteHeader(http.StatusNoContent)
-		g.ended(c, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicFinished})
+	if !g.welcome(w, r, c) {
+		g.door.leave()
 		return
 	}
 	streamHeaders(w)
-	stop := g.limitAge(c)
-	why, clean := c.stream.Serve(w, g.firstBlock(), g.streamOpts)
-	stop()
-	g.ended(c, why)
-	if !clean {
+	if c.stream.Serve(w, r, g.firstFrame(), g.age()) {
 		panic(http.ErrAbortHandler) // the client must see a cut, not an end
 	}
 }
 
+// welcome asks the backend, and answers a client that gets no stream.
+func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
+	if g.door.isShut() { // a drain that began meanwhile may not have seen it
+		g.unregister(c)
+		g.requests.Release(c.request)
+		g.turnAway(w, errDraining)
+		return false
+	}
+	answer, waited := g.connect(r.Context(), c)
+	if !waited {
+		return false
+	}
+	if !answer.accepted() {
+		g.refuse(w, c, answer)
+		return false
+	}
+	c.open.Store(true)
+	if g.opts.Topics.Open(&c.member) {
+		w.WriteHeader(http.StatusNoContent)
+		g.ended(c, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicFinished})
+		return false
+	}
+	return true
+}
+
 func (g *Gateway) register(r *http.Request) *conn {
 	c := &conn{
+		gateway:  g,
 		token:    newToken(),
 		sequence: g.table.sequence.Add(1),
-		openedAt: time.Now(),
-		request:  requestOf(r),
-		resume:   lastEventID(r),
-		stream:   stream.New(r.Context(), g.opts.MaxPending),
+		openedAt: time.Now().UnixNano(),
+		request:  g.requests.Pack(r),
 	}
-	c.member = topic.NewMember(c.stream, c.resume)
+	c.stream.Init(g.engine, c)
+	c.member.Init(&c.stream, c.request.LastEventID())
 	g.table.add(c)
 	return c
+}
+
+// Ended implements stream.Owner.
+func (c *conn) Ended(why wire.Ending) {
+	c.gateway.ended(c, why)
+	c.gateway.door.leave()
 }
 
 // handshake joins the two that end a connect callback: its answer, and a client
@@ -151,21 +162,24 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 	var h handshake
 	answered := make(chan struct{})
 	g.door.inside.Go(func() {
-		body := wire.Callback{Action: wire.Connect, Token: c.token, Request: *c.request, Gateway: g.id}
-		a, rest := g.callbacks.connect(ctx, body)
+		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, request: c.request})
 		defer rest()
 		defer close(answered)
 		h.mu.Lock()
 		h.answer, h.done = a, true
 		abandoned := h.abandoned
 		h.mu.Unlock()
-		if abandoned != nil && (a.accepted() || a.maybe()) {
+		switch {
+		case abandoned == nil:
+		case a.accepted() || a.maybe():
 			g.tellDisconnect(c, *abandoned)
+		default:
+			g.requests.Release(c.request)
 		}
 	})
 	timeout := time.NewTimer(g.opts.CallbackTimeout)
 	defer timeout.Stop()
-	late := answer{err: errNoAnswer}
+	late := answer{err: errNoAnswer, abandoned: true}
 	select {
 	case <-answered:
 		return h.answer, true
@@ -188,12 +202,16 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 
 // refuse answers a client whose callback was not accepted.
 func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
-	if a.maybe() {
+	switch {
+	case a.abandoned: // whoever waits for the answer goes on with it
+	case a.maybe():
 		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackFailed})
+	default:
+		g.requests.Release(c.request)
 	}
 	g.unregister(c)
 	e := refusal(a)
-	g.opts.Log.Info("stream refused", "token", fingerprint(c.token), "status", e.Status, "code", e.Code,
+	g.opts.Log.Info("stream refused", "token", fingerprint(c.token.String()), "status", e.Status, "code", e.Code,
 		"cause", a.err, "undelivered", c.stream.Undelivered())
 	if a.retryAfter != "" && e.Status == a.status {
 		w.Header().Set("Retry-After", a.retryAfter)
@@ -225,8 +243,8 @@ func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 func (g *Gateway) ended(c *conn, why wire.Ending) {
 	g.unregister(c)
 	g.metrics.ended(why)
-	g.opts.Log.Debug("stream ended", "token", fingerprint(c.token), "reason", why.Reason, "detail", why.Detail,
-		"duration", time.Since(c.openedAt))
+	g.opts.Log.Debug("stream ended", "token", fingerprint(c.token.String()), "reason", why.Reason, "detail", why.Detail,
+		"duration", c.age())
 	g.tellDisconnect(c, why)
 }
 
@@ -234,42 +252,42 @@ func (g *Gateway) ended(c *conn, why wire.Ending) {
 // until the disconnect is told.
 func (g *Gateway) unregister(c *conn) {
 	if g.table.remove(c) {
-		g.opts.Topics.Leave(c.member)
-		c.stream.Abort(wire.Ending{Reason: wire.ClientClosed})
+		g.opts.Topics.Leave(&c.member)
+		c.stream.Abort(nil, wire.Ending{Reason: wire.ClientClosed}) // not served, or over
 	}
 }
 
+// tellDisconnect queues the disconnect, with which the stream's request ends too.
 func (g *Gateway) tellDisconnect(c *conn, why wire.Ending) {
-	g.disconnects.add(wire.Callback{
-		Action:      wire.Disconnect,
-		Reason:      why.Reason,
-		Token:       c.token,
-		Request:     *c.request,
-		Detail:      why.Detail,
-		DurationMS:  new(time.Since(c.openedAt).Milliseconds()),
-		Undelivered: c.stream.Undelivered(),
-		Gateway:     g.id,
+	g.disconnects.add(callback{
+		action:      wire.Disconnect,
+		why:         why,
+		token:       c.token,
+		request:     c.request,
+		durationMS:  c.age().Milliseconds(),
+		undelivered: c.stream.Undelivered(),
 	})
 }
 
-// limitAge ends the stream at --max-age, spread over a tenth of it.
-func (g *Gateway) limitAge(c *conn) (stop func()) {
+// age is how old a stream may get: --max-age, spread over a tenth of it.
+func (g *Gateway) age() time.Duration {
 	if g.opts.MaxAge <= 0 {
-		return func() {}
+		return 0
 	}
-	age := g.opts.MaxAge - rand.N(g.opts.MaxAge/10+1)
-	timer := time.AfterFunc(age, func() {
-		c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailMaxAge}, nil)
-	})
-	return func() { timer.Stop() }
+	return g.opts.MaxAge - rand.N(g.opts.MaxAge/10+1)
 }
 
-// firstBlock is what goes out behind the headers.
-func (g *Gateway) firstBlock() []byte {
+// firstFrame is what goes out behind the headers.
+func (g *Gateway) firstFrame() *stream.Frame {
 	if g.opts.Retry <= 0 {
 		return nil
 	}
-	return sse.AppendRetry(nil, jitter(g.opts.Retry))
+	return retryFrame(g.opts.Retry)
+}
+
+// retryFrame tells the client when to come back.
+func retryFrame(d time.Duration) *stream.Frame {
+	return stream.FrameOf(sse.AppendRetry(nil, jitter(d)), 0)
 }
 
 // streamHeaders are the headers of every stream. No proxy may hold it back,
@@ -287,9 +305,3 @@ const comeBack = 3 * time.Second
 // jitter spreads d by half of it either way, so that clients who were told
 // together do not come back together.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }
-
-// fingerprint stands for a token in logs.
-func fingerprint(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return hex.EncodeToString(sum[:4])
-}

@@ -229,8 +229,8 @@ func TestMaxAgeEndsStreams(t *testing.T) {
 			c, token := r.accepted("/x")
 			<-c.ended
 			age := time.Since(begin)
-			if age < 54*time.Second || age > time.Minute {
-				t.Errorf("stream ended at %s, want 54s to 60s", age)
+			if age < 53*time.Second || age > time.Minute {
+				t.Errorf("stream ended at %s, want 53s to 60s", age)
 			}
 			ages[age.Milliseconds()] = true
 			if _, clean := c.end(); !clean {

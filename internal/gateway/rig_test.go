@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/gateway"
 	"sluice/internal/pipenet"
+	"sluice/internal/stream"
 	"sluice/internal/topic"
 )
 
@@ -111,7 +112,7 @@ func (r *rig) start(on network) {
 
 // serve answers on l and gives a way to end it and wait for it.
 func serve(l net.Listener, h http.Handler) (stop func()) {
-	s := &http.Server{Handler: h}
+	s := &http.Server{Handler: h, ConnContext: stream.ConnContext}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = s.Serve(l) })
 	return func() {

@@ -17,39 +17,43 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 		g.sendBatch(w, r)
 		return
 	}
-	body, err := g.readBody(w, r)
+	in := inboxes.Get().(*inbox)
+	defer in.putBack()
+	body, err := g.readBody(w, r, in)
 	if err != nil {
 		g.metrics.sent("", err)
 		wire.WriteError(w, err)
 		return
 	}
-	answer, err := g.deliver(body)
+	b := stream.NewBatch()
+	answer, err := g.deliver(b, &in.parser, body)
+	b.Flush()
 	if err != nil {
 		wire.WriteError(w, err)
 		return
 	}
-	wire.WriteJSON(w, http.StatusOK, answer)
+	wire.WriteAnswer(w, answer)
 }
 
 // deliver takes one message as it came.
-func (g *Gateway) deliver(body []byte) (answer wire.SendAnswer, err error) {
-	m, err := wire.ParseMessage(body)
+func (g *Gateway) deliver(b *stream.Batch, parser *wire.Parser, body []byte) (answer wire.SendAnswer, err error) {
+	m, err := parser.Parse(body)
 	target := ""
 	switch {
 	case err != nil:
 	case m.Topic != "":
 		target = "topic"
-		answer, err = g.publish(m)
+		answer, err = g.publish(b, m)
 	default:
 		target = "token"
-		answer, err = g.direct(m)
+		answer, err = g.direct(b, m)
 	}
 	g.metrics.sent(target, err)
 	return answer, err
 }
 
-func (g *Gateway) publish(m wire.Message) (wire.SendAnswer, error) {
-	receipt, err := g.opts.Topics.Publish(topic.Publication{
+func (g *Gateway) publish(b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
+	receipt, err := g.opts.Topics.PublishIn(b, topic.Publication{
 		Topic: m.Topic, HasEvent: m.HasEvent, Name: m.Name, Data: m.Data, Close: m.Close, Key: m.IdempotencyKey,
 	})
 	if err != nil {
@@ -64,29 +68,47 @@ var (
 		Message: "Buffer full: too much is waiting for this stream", RetryAfter: time.Second}
 )
 
+// living finds a stream that has not ended and is not about to.
+func (g *Gateway) living(text string) *conn {
+	t, ok := parseToken(text)
+	if !ok {
+		return nil
+	}
+	c := g.table.find(t)
+	if c == nil {
+		return nil
+	}
+	if _, ending := c.stream.Ending(); ending {
+		return nil
+	}
+	return c
+}
+
 // direct sends to one stream: first the event, then its end.
-func (g *Gateway) direct(m wire.Message) (wire.SendAnswer, error) {
-	c := g.table.find(m.Token)
-	if c == nil || c.stream.Ending() != nil {
+func (g *Gateway) direct(b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
+	c := g.living(m.Token)
+	if c == nil {
 		return wire.SendAnswer{}, errNoToken
 	}
 	answer := wire.SendAnswer{Status: wire.StatusBuffered}
 	if c.open.Load() {
 		answer.Status = wire.StatusOK
 	}
+	g.opts.Topics.Settle(b, &c.member) // what was answered before goes first
 	if m.HasEvent {
-		block, err := sse.Append(nil, sse.Event{Name: m.Name, Data: m.Data})
+		block := make([]byte, stream.Room, stream.Room+len(m.Name)+len(m.Data)+32)
+		block, err := sse.Append(block, sse.Event{Name: m.Name, Data: m.Data})
 		if err != nil {
 			return wire.SendAnswer{}, err
 		}
-		switch err := c.stream.Push(stream.Frame{Bytes: block, Kind: stream.Direct}); {
+		switch err := c.stream.PushDirect(b, stream.NewFrame(block, stream.Room, 0)); {
 		case errors.Is(err, stream.ErrEnded):
 			return wire.SendAnswer{}, errNoToken
 		case err != nil:
 			return wire.SendAnswer{}, errFull
 		}
 	}
-	if m.Close && !c.stream.End(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailClosed}, nil) && !m.HasEvent {
+	if m.Close && !c.stream.End(b, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailClosed}, nil) && !m.HasEvent {
 		return wire.SendAnswer{}, errNoToken // another close was faster
 	}
 	return answer, nil

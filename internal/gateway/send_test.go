@@ -202,14 +202,14 @@ func TestBodiesOfSend(t *testing.T) {
 		{"JSON", "application/json", "", fits(100), 404, "TOKEN_NOT_FOUND"},
 		{"charset", "application/json; charset=utf-8", "", fits(100), 404, "TOKEN_NOT_FOUND"},
 		{"charset in capitals", "Application/JSON; Charset=UTF-8", "", fits(100), 404, "TOKEN_NOT_FOUND"},
-		{"gzip", "application/json", "gzip", packed(fits(100)), 404, "TOKEN_NOT_FOUND"},
+		{"gzip", "application/json", "gzip", gzipped(fits(100)), 404, "TOKEN_NOT_FOUND"},
 		{"identity", "application/json", "identity", fits(100), 404, "TOKEN_NOT_FOUND"},
 		{"largest", "application/json", "", fits(1000), 404, "TOKEN_NOT_FOUND"},
 		{"too large", "application/json", "", fits(1001), 413, "BODY_TOO_LARGE"},
-		{"too large unpacked", "application/json", "gzip", packed(fits(1001)), 413, "BODY_TOO_LARGE"},
-		{"bomb", "application/json", "gzip", packed(strings.Repeat(" ", 1<<20)), 413, "BODY_TOO_LARGE"},
+		{"too large unpacked", "application/json", "gzip", gzipped(fits(1001)), 413, "BODY_TOO_LARGE"},
+		{"bomb", "application/json", "gzip", gzipped(strings.Repeat(" ", 1<<20)), 413, "BODY_TOO_LARGE"},
 		{"not gzip", "application/json", "gzip", fits(100), 400, "INVALID_JSON"},
-		{"cut gzip", "application/json", "gzip", packed(fits(100))[:40], 400, "INVALID_JSON"},
+		{"cut gzip", "application/json", "gzip", gzipped(fits(100))[:40], 400, "INVALID_JSON"},
 		{"no type", "", "", fits(100), 415, "UNSUPPORTED_MEDIA_TYPE"},
 		{"text", "text/plain", "", fits(100), 415, "UNSUPPORTED_MEDIA_TYPE"},
 		{"form", "application/x-www-form-urlencoded", "", "token=x", 415, "UNSUPPORTED_MEDIA_TYPE"},
@@ -230,8 +230,8 @@ func TestBodiesOfSend(t *testing.T) {
 	}
 }
 
-// packed is text as gzip.
-func packed(text string) string {
+// gzipped is text as gzip.
+func gzipped(text string) string {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	_, _ = w.Write([]byte(text)) // into memory

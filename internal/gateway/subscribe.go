@@ -14,7 +14,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	topics, err := g.opts.Topics.Attach(c.member, request.Topics, request.From)
+	topics, err := g.opts.Topics.Attach(&c.member, request.Topics, request.From)
 	if err != nil {
 		wire.WriteError(w, err)
 		return
@@ -33,12 +33,14 @@ func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	g.opts.Topics.Detach(c.member, request.Topics)
+	g.opts.Topics.Detach(&c.member, request.Topics)
 	wire.WriteJSON(w, http.StatusOK, wire.SendAnswer{Status: wire.StatusOK})
 }
 
 func (g *Gateway) subscription(w http.ResponseWriter, r *http.Request) (wire.SubscribeRequest, *conn, error) {
-	body, err := g.readBody(w, r)
+	in := inboxes.Get().(*inbox)
+	defer in.putBack()
+	body, err := g.readBody(w, r, in)
 	if err != nil {
 		return wire.SubscribeRequest{}, nil, err
 	}
@@ -46,8 +48,8 @@ func (g *Gateway) subscription(w http.ResponseWriter, r *http.Request) (wire.Sub
 	if err != nil {
 		return wire.SubscribeRequest{}, nil, err
 	}
-	c := g.table.find(request.Token)
-	if c == nil || c.stream.Ending() != nil {
+	c := g.living(request.Token)
+	if c == nil {
 		return wire.SubscribeRequest{}, nil, errNoToken
 	}
 	return request, c, nil

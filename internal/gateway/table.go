@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"cmp"
-	"hash/maphash"
+	"encoding/binary"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,26 +11,9 @@ import (
 // table finds streams by token. It is sharded so that connects, sends and
 // leaves of different streams do not queue for one lock.
 type table struct {
-	seed     maphash.Seed
 	shards   [64]shard
 	sequence atomic.Uint64
 	count    atomic.Int64
-}
-
-type shard struct {
-	mu    sync.RWMutex
-	conns map[string]*conn
-}
-
-func (t *table) init() {
-	t.seed = maphash.MakeSeed()
-	for i := range t.shards {
-		t.shards[i].conns = make(map[string]*conn)
-	}
-}
-
-func (t *table) shard(token string) *shard {
-	return &t.shards[maphash.String(t.seed, token)%uint64(len(t.shards))]
 }
 
 // reserve counts a stream in, unless there are most already.
@@ -42,47 +25,125 @@ func (t *table) reserve(most int) bool {
 	return true
 }
 
+func (t *table) shard(of token) *shard { return &t.shards[of[0]%64] }
+
 // add enters a stream that was reserved for.
-func (t *table) add(c *conn) {
-	s := t.shard(c.token)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.conns[c.token] = c
-}
+func (t *table) add(c *conn) { t.shard(c.token).add(c) }
 
 // remove takes a stream out and reports whether it was this call that did.
 func (t *table) remove(c *conn) bool {
-	s := t.shard(c.token)
-	s.mu.Lock()
-	_, ok := s.conns[c.token]
-	delete(s.conns, c.token)
-	s.mu.Unlock()
-	if ok {
+	removed := t.shard(c.token).remove(c)
+	if removed {
 		t.count.Add(-1)
 	}
-	return ok
+	return removed
 }
 
-func (t *table) find(token string) *conn {
-	s := t.shard(token)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.conns[token]
-}
+func (t *table) find(of token) *conn { return t.shard(of).find(of) }
 
 // all gives the streams that keep says yes to, oldest first.
 func (t *table) all(keep func(*conn) bool) []*conn {
 	var found []*conn
 	for i := range t.shards {
-		s := &t.shards[i]
-		s.mu.RLock()
-		for _, c := range s.conns {
-			if keep(c) {
-				found = append(found, c)
-			}
-		}
-		s.mu.RUnlock()
+		found = t.shards[i].append(found, keep)
 	}
 	slices.SortFunc(found, func(a, b *conn) int { return cmp.Compare(a.sequence, b.sequence) })
+	return found
+}
+
+// shard is a hash table that holds pointers only: the keys are in what they
+// point to, and being random they are their own hash. It has open addressing
+// with linear probing, and unlike a map it also becomes smaller.
+type shard struct {
+	mu    sync.RWMutex
+	conns []*conn // guarded by mu; a power of two
+	count int
+}
+
+// leastPlaces is the size of a shard that is not empty.
+const leastPlaces = 8
+
+// home is where a token would like to be.
+func (s *shard) home(of token) int {
+	return int(binary.LittleEndian.Uint64(of[8:]) & uint64(len(s.conns)-1))
+}
+
+// place is where a token is, or the free place where it would be.
+func (s *shard) place(of token) int {
+	i := s.home(of)
+	for s.conns[i] != nil && s.conns[i].token != of {
+		i = (i + 1) & (len(s.conns) - 1)
+	}
+	return i
+}
+
+func (s *shard) find(of token) *conn {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.count == 0 {
+		return nil
+	}
+	return s.conns[s.place(of)]
+}
+
+func (s *shard) add(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if 4*(s.count+1) > 3*len(s.conns) {
+		s.resize(max(leastPlaces, 2*len(s.conns)))
+	}
+	s.conns[s.place(c.token)] = c
+	s.count++
+}
+
+func (s *shard) remove(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == 0 {
+		return false
+	}
+	i := s.place(c.token)
+	if s.conns[i] != c {
+		return false
+	}
+	s.count--
+	s.conns[i] = nil
+	s.close(i)
+	if 8*s.count < len(s.conns) && len(s.conns) > leastPlaces {
+		s.resize(len(s.conns) / 2)
+	}
+	return true
+}
+
+// close moves up those that had to go past the place that is free now.
+func (s *shard) close(free int) {
+	mask := len(s.conns) - 1
+	for i := (free + 1) & mask; s.conns[i] != nil; i = (i + 1) & mask {
+		// It may move unless its home lies between the free place and it.
+		if (i-s.home(s.conns[i].token))&mask >= (i-free)&mask {
+			s.conns[free], s.conns[i] = s.conns[i], nil
+			free = i
+		}
+	}
+}
+
+func (s *shard) resize(places int) {
+	old := s.conns
+	s.conns = make([]*conn, places)
+	for _, c := range old {
+		if c != nil {
+			s.conns[s.place(c.token)] = c
+		}
+	}
+}
+
+func (s *shard) append(found []*conn, keep func(*conn) bool) []*conn {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, c := range s.conns {
+		if c != nil && keep(c) {
+			found = append(found, c)
+		}
+	}
 	return found
 }

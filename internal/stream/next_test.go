@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 )
 
@@ -9,90 +10,142 @@ import (
 
 func TestTheQueueDoesNotGrowWhenItNeverEmpties(t *testing.T) {
 	t.Parallel()
-	s := New(t.Context(), 1<<40)
-	f := Frame{Bytes: make([]byte, joinBytes), Kind: Live} // one is one write
-	var last batch
+	var q queue
+	i := Item{FrameOf(make([]byte, joinBytes), 0), Live} // one is one write
 	most := 0
 	for range 100 {
-		_ = s.Push(f)
+		q.add(i)
 	}
 	for range 100_000 {
-		_ = s.Push(f)
-		if last, _ = s.next(nil, last); len(last.bytes) != len(f.Bytes) {
-			t.Fatalf("next gives %d bytes, want one frame", len(last.bytes))
+		q.add(i)
+		if b := q.next(nil, false); len(b.bytes) != i.Frame.Len() {
+			t.Fatalf("next gives %d bytes, want one frame", len(b.bytes))
 		}
-		most = max(most, cap(s.queue))
+		most = max(most, cap(q.list.items))
 	}
 	if most > 1000 {
 		t.Errorf("100 frames wait, and the array grew to %d", most)
 	}
-	if want := 101 * f.cost(); s.pending != want {
-		t.Errorf("%d bytes pending, want %d: those that wait and the one being written", s.pending, want)
-	}
+	q.clear()
 }
 
 func TestAnEmptyQueueHoldsNoFrames(t *testing.T) {
 	t.Parallel()
-	s := New(t.Context(), 1<<40)
+	var q queue
+	if !q.empty() || q.front().Frame != nil {
+		t.Error("a new queue is not empty")
+	}
 	for range 1000 {
-		_ = s.Push(Frame{Bytes: []byte("x"), Kind: Direct})
+		q.add(event("x", Direct))
 	}
-	b, over := s.next(make([]byte, 0, joinBytes), batch{})
-	if len(b.bytes) != 1000 || b.events != 1000 || b.direct != 1000 || over {
-		t.Errorf("next = %d bytes, %d events, %d direct, over %v", len(b.bytes), b.events, b.direct, over)
+	b := q.next(make([]byte, 0, joinBytes), false)
+	if len(b.bytes) != 1000 || b.events != 1000 || b.direct != 1000 || b.size != 1000 || b.cost != 1000*(1+frameCost) {
+		t.Errorf("next = %d bytes of %d, %d events, %d direct, cost %d", len(b.bytes), b.size, b.events, b.direct, b.cost)
 	}
-	if s.direct != 1000 || s.writing.IsZero() {
-		t.Errorf("%d direct, writing since %v; want them to count until they are written", s.direct, s.writing)
+	if !q.empty() || q.list != nil || q.one.Frame != nil {
+		t.Error("an empty queue holds a list")
 	}
-	b, over = s.next(nil, b)
-	if len(b.bytes) != 0 || over || s.direct != 0 || s.pending != 0 || !s.writing.IsZero() {
-		t.Errorf("after the write: %d direct, %d pending, writing since %v", s.direct, s.pending, s.writing)
-	}
-	if cap(s.queue) != len(s.inline) || s.inline[0].Bytes != nil {
-		t.Errorf("an empty queue holds an array of %d frames", cap(s.queue))
+	if b := q.next(nil, false); len(b.bytes) != 0 {
+		t.Errorf("next of an empty queue gives %d bytes", len(b.bytes))
 	}
 }
 
 func TestSmallFramesAreJoinedAndLargeOnesAreNotCopied(t *testing.T) {
 	t.Parallel()
-	small := Frame{Bytes: bytes.Repeat([]byte("s"), joinBytes/4), Kind: Live}
-	large := Frame{Bytes: bytes.Repeat([]byte("l"), joinBytes/2+1), Kind: Live}
-	s := New(t.Context(), 1<<40)
-	for _, f := range []Frame{small, small, large, small, small, small, small, small} {
-		_ = s.Push(f)
-	}
+	small := FrameOf(bytes.Repeat([]byte("s"), joinBytes/4), 0)
+	large := FrameOf(bytes.Repeat([]byte("l"), joinBytes/2+1), 0)
 	buf := make([]byte, 0, joinBytes)
-	var last batch
-	for i, want := range []int{2 * len(small.Bytes), len(large.Bytes), joinBytes, len(small.Bytes), 0} {
-		last, _ = s.next(buf, last)
-		if len(last.bytes) != want {
-			t.Errorf("write %d has %d bytes, want %d", i, len(last.bytes), want)
+	var q queue
+	for _, f := range []*Frame{small, small, large, small, small, small, small, small} {
+		q.add(Item{f, Live})
+	}
+	for i, want := range []int{2 * small.Len(), large.Len(), joinBytes, small.Len(), 0} {
+		b := q.next(buf, false)
+		if len(b.bytes) != want {
+			t.Errorf("write %d has %d bytes, want %d", i, len(b.bytes), want)
 		}
-		if i == 1 && &last.bytes[0] != &large.Bytes[0] {
+		if i == 1 && &b.bytes[0] != &large.Block()[0] {
 			t.Error("the large frame was copied")
 		}
-		for _, f := range s.queue[:s.head] {
-			if f.Bytes != nil {
+		for _, item := range q.list.items[:q.list.head] {
+			if item.Frame != nil {
 				t.Errorf("after write %d a frame that is out is still held", i)
 			}
 		}
-		if cap(last.bytes) > joinBytes && i != 1 {
-			t.Errorf("write %d grew the buffer to %d", i, cap(last.bytes))
+		if len(b.bytes) > 0 && cap(b.bytes) > joinBytes {
+			t.Errorf("write %d grew the buffer to %d", i, cap(b.bytes))
 		}
+	}
+	q.clear()
+}
+
+func TestAnItemGoesInFrontOfAllThatWait(t *testing.T) {
+	t.Parallel()
+	for waiting := range 4 {
+		var q queue
+		want := "first"
+		for i := range waiting {
+			q.add(event(fmt.Sprint(i), Live))
+			want += fmt.Sprint(i)
+		}
+		q.prepend(event("first", Control))
+		if b := q.next(make([]byte, 0, joinBytes), false); string(b.bytes) != want {
+			t.Errorf("got %q, want %q", b.bytes, want)
+		}
+		q.clear()
 	}
 }
 
-func TestAPushToAnIdleStreamAllocatesNothing(t *testing.T) {
-	s := New(t.Context(), 1<<20)
-	f := Frame{Bytes: []byte("data: x\n\n"), Kind: Live}
-	buf := make([]byte, 0, joinBytes)
-	var last batch
-	if n := testing.AllocsPerRun(100, func() {
-		_ = s.Push(f)
-		_ = s.Push(f)
-		last, _ = s.next(buf, last)
-		last, _ = s.next(buf, last)
-	}); n != 0 {
-		t.Errorf("%v allocations for two events", n)
+// TestAListIsGivenOnClean: nothing of one stream shows in another.
+func TestAListIsGivenOnClean(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		var q queue
+		for range 100 {
+			q.add(event("secret", Direct))
+		}
+		l := q.list
+		q.drop()
+		l.rest, l.sent = []byte("secret"), batch{cost: 5, direct: 7}
+		q.clear()
+		if q.list != nil || l.head != 0 || len(l.items) != 0 || l.rest != nil || l.sent.cost != 0 || l.sent.direct != 0 {
+			t.Fatalf("the list that is given on has %d items, %q and %+v", len(l.items), l.rest, l.sent)
+		}
+		for i, item := range l.items[:cap(l.items)] {
+			if item.Frame != nil {
+				t.Fatalf("item %d is still in it", i)
+			}
+		}
+		other := queue{one: event("mine", Live)}
+		other.add(event("too", Live))
+		if b := other.next(make([]byte, 0, 100), false); string(b.bytes) != "minetoo" || b.direct != 0 {
+			t.Fatalf("another stream writes %q", b.bytes)
+		}
+		other.clear()
+	}
+}
+
+// TestAFrameIsAChunk is RFC 9112, 7.1.
+func TestAFrameIsAChunk(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 9, 15, 16, 255, 256, 4095, 4096, 65_536, 1 << 20} {
+		block := bytes.Repeat([]byte("x"), n)
+		f := FrameOf(block, 7)
+		if want := fmt.Sprintf("%x\r\n%s\r\n", n, block); string(f.bytes(true)) != want || !bytes.Equal(f.bytes(false), block) {
+			t.Errorf("%d bytes begin with %q", n, f.chunk[:min(12, len(f.chunk))])
+		}
+		if f.Len() != n || f.Order() != 7 || !bytes.Equal(f.Block(), block) {
+			t.Errorf("Len = %d, Order = %d", f.Len(), f.Order())
+		}
+		head, rest := f.WithHead([]byte("id: 1\n"), n-1)
+		if got := string(head.bytes(true)) + string(rest.bytes(true)); got != "7\r\nid: 1\nx\r\n" {
+			t.Errorf("with a head instead of %d bytes: %q", n-1, got)
+		}
+		if got := string(head.bytes(false)) + string(rest.bytes(false)); got != "id: 1\nx" || head.Len()+rest.Len() != 7 {
+			t.Errorf("with a head, without framing: %q", got)
+		}
+		if want := fmt.Sprintf("%x\r\n", n); string(f.chunk[:len(want)]) != want {
+			t.Error("a head changed the frame that it was made of")
+		}
 	}
 }

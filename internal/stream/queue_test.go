@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +16,11 @@ import (
 	"sluice/internal/wire"
 )
 
+// idle makes a session of an engine that does not run, with room for little.
+func idle(t *testing.T) *session {
+	return newSession(t, stream.NewEngine(stream.Options{MaxPending: 1000, NoParking: true}))
+}
+
 // discard is a response to nobody.
 type discard struct{}
 
@@ -23,34 +29,39 @@ func (discard) WriteHeader(int)             {}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Flush()                      {}
 
+// serveTo serves a stream to a response and gives whether it is cut.
+func (s *session) serveTo(w http.ResponseWriter) (cut bool) {
+	return s.Serve(w, httptest.NewRequest("GET", "/", nil), nil, 0)
+}
+
 func TestBeforeServeDirectFramesAreRefusedBeyondMaxPending(t *testing.T) {
 	t.Parallel()
-	s := stream.New(t.Context(), 1000)
-	push(t, s, direct(strings.Repeat("x", 5000))) // one is always taken when none waits
-	if err := s.Push(direct("")); !errors.Is(err, stream.ErrFull) {
+	s := idle(t)
+	s.takes(direct(strings.Repeat("x", 5000))) // one is always taken when none waits
+	if err := s.push(direct("")); !errors.Is(err, stream.ErrFull) {
 		t.Errorf("Push beyond: %v, want ErrFull", err)
 	}
-	if s.Ending() != nil || s.Undelivered() != 1 {
-		t.Errorf("ending %v, %d undelivered; want the stream to go on with one", s.Ending(), s.Undelivered())
+	s.goesOn()
+	if s.Undelivered() != 1 {
+		t.Errorf("%d undelivered; want one", s.Undelivered())
 	}
 
-	s = stream.New(t.Context(), 1000)
+	s = idle(t)
 	taken := 0
-	for ; s.Push(direct("")) == nil; taken++ {
+	for ; s.push(direct("")) == nil; taken++ {
 	}
-	if cost := int64(len(direct("").Bytes) + 32); int64(taken) != 1000/cost || s.Pending() != int64(taken)*cost {
+	if cost := int64(len("data: \n\n") + 32); int64(taken) != 1000/cost || s.Pending() != int64(taken)*cost {
 		t.Errorf("%d tiny frames taken, %d bytes pending; want them bounded as well", taken, s.Pending())
 	}
 }
 
 func TestReplayDoesNotCountForMaxPending(t *testing.T) {
 	t.Parallel()
-	s := stream.New(t.Context(), 1000)
-	frames := []stream.Frame{frame(strings.Repeat("x", 50_000), stream.Replay), frame("id", stream.Control)}
-	if err := errors.Join(s.PushAll(frames), s.PushAll(frames), s.Push(frames[0])); err != nil {
-		t.Fatal(err)
+	s := idle(t)
+	for range 3 {
+		s.takes(frame(strings.Repeat("x", 50_000), stream.Replay), frame("id", stream.Control))
 	}
-	push(t, s, direct("fits"))
+	s.takes(direct("fits"))
 	if got := s.Undelivered(); got != 1 {
 		t.Errorf("%d undelivered, want the direct one alone", got)
 	}
@@ -58,20 +69,19 @@ func TestReplayDoesNotCountForMaxPending(t *testing.T) {
 
 func TestBeforeServeLiveFramesBeyondMaxPendingEndTheStream(t *testing.T) {
 	t.Parallel()
-	s := stream.New(t.Context(), 1000)
-	push(t, s, live(strings.Repeat("x", 500)))
-	if err := s.Push(live(strings.Repeat("x", 500))); !errors.Is(err, stream.ErrSlow) {
+	s := idle(t)
+	s.takes(live(strings.Repeat("x", 500)))
+	if err := s.push(live(strings.Repeat("x", 500))); !errors.Is(err, stream.ErrSlow) {
 		t.Errorf("Push beyond: %v, want ErrSlow", err)
 	}
-	if got := s.Ending(); got == nil || *got != slowConsumer {
+	if got, ok := s.Ending(); !ok || got != slowConsumer {
 		t.Errorf("Ending = %+v, want %+v", got, slowConsumer)
 	}
-	if err := s.Push(live("x")); !errors.Is(err, stream.ErrEnded) {
+	if err := s.push(live("x")); !errors.Is(err, stream.ErrEnded) {
 		t.Errorf("Push after that: %v, want ErrEnded", err)
 	}
-	why, clean := s.Serve(discard{}, nil, stream.Options{WriteTimeout: time.Second, Heartbeat: time.Second})
-	if why != slowConsumer || clean {
-		t.Errorf("Serve = %+v, clean %v; want %+v and a cut", why, clean, slowConsumer)
+	if cut := s.serveTo(discard{}); s.why != slowConsumer || !cut {
+		t.Errorf("Ended = %+v, cut %v; want %+v and a cut", s.why, cut, slowConsumer)
 	}
 }
 
@@ -80,19 +90,20 @@ func TestBeforeServeLiveFramesBeyondMaxPendingEndTheStream(t *testing.T) {
 func TestABurstIsNoStall(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		s, response := n.open()
-		stick(t, s) // for no time at all yet
+		s.stick() // for no time at all yet
 		for range 7 {
-			push(t, s, live(strings.Repeat("x", maxPending/2)))
+			s.takes(live(strings.Repeat("x", maxPending/2)))
 		}
-		if err := s.Push(direct("x")); !errors.Is(err, stream.ErrFull) {
+		if err := s.push(direct("x")); !errors.Is(err, stream.ErrFull) {
 			t.Errorf("a direct frame in a burst: %v, want ErrFull", err)
 		}
 		go func() { _, _ = io.Copy(io.Discard, response.Body) }() // ends with the stream
 		synctest.Wait()
-		if s.Ending() != nil || s.Pending() != 0 {
-			t.Errorf("ending %+v, %d pending; want all written", s.Ending(), s.Pending())
+		s.goesOn()
+		if s.Pending() != 0 {
+			t.Errorf("%d pending; want all written", s.Pending())
 		}
-		push(t, s, direct("x"))
+		s.takes(direct("x"))
 	})
 }
 
@@ -100,35 +111,35 @@ func TestABurstHasABound(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		s, _ := n.open()
 		start := time.Now()
-		stick(t, s)
+		s.stick()
 		var err error
 		taken := 0
 		for ; err == nil; taken++ {
-			err = s.Push(live(strings.Repeat("x", maxPending/4)))
+			err = s.push(live(strings.Repeat("x", maxPending/4)))
 		}
 		if !errors.Is(err, stream.ErrSlow) || taken != 16 {
 			t.Errorf("frame %d of a quarter of MaxPending: %v, want ErrSlow for the 16th", taken, err)
 		}
-		s.ended(t, start, 0, slowConsumer, false)
+		s.ended(start, 0, slowConsumer, true)
 	})
 }
 
 // TestASlowClientIsEndedWhenTooMuchWaits: its socket refuses, so MaxPending is
 // the bound, and it need not be waited for.
 func TestASlowClientIsEndedWhenTooMuchWaits(t *testing.T) {
-	for _, kind := range []stream.Kind{stream.Live, stream.Direct} {
-		t.Run([]string{"live", "replay", "direct"}[kind], func(t *testing.T) {
+	for name, kind := range map[string]stream.Kind{"live": stream.Live, "direct": stream.Direct} {
+		t.Run(name, func(t *testing.T) {
 			onEachProtocol(t, func(t *testing.T, n *network) {
 				s, _ := n.open()
-				stick(t, s)
-				push(t, s, frame(strings.Repeat("x", maxPending/2), kind))
-				time.Sleep(51 * time.Millisecond)
-				push(t, s, frame("little", kind)) // fits
+				s.stick()
+				s.takes(frame(strings.Repeat("x", maxPending/2), kind))
+				time.Sleep(60 * time.Millisecond)
+				s.takes(frame("little", kind)) // fits
 				start := time.Now()
-				if err := s.Push(frame(strings.Repeat("x", maxPending/2), kind)); !errors.Is(err, stream.ErrSlow) {
+				if err := s.push(frame(strings.Repeat("x", maxPending/2), kind)); !errors.Is(err, stream.ErrSlow) {
 					t.Errorf("Push beyond: %v, want ErrSlow", err)
 				}
-				s.ended(t, start, 0, slowConsumer, false)
+				s.ended(start, 0, slowConsumer, true)
 			})
 		})
 	}
@@ -140,47 +151,46 @@ func TestAStuckHeartbeatIsAStuckWrite(t *testing.T) {
 	onHTTP1(t, func(t *testing.T, n *network) {
 		s, _ := n.open()
 		time.Sleep(beat + time.Second)
-		push(t, s, direct(strings.Repeat("x", maxPending)))
-		if err := s.Push(direct("x")); !errors.Is(err, stream.ErrSlow) {
+		s.takes(direct(strings.Repeat("x", maxPending)))
+		if err := s.push(direct("x")); !errors.Is(err, stream.ErrSlow) {
 			t.Errorf("Push beyond: %v, want ErrSlow", err)
 		}
-		<-s.done
+		<-s.served
 	})
 }
 
 // counter is an observer.
-type counter struct{ writes, events, bytes, beats atomic.Int64 }
+type counter struct{ events, bytes, beats atomic.Int64 }
 
 func (c *counter) Wrote(events, bytes int) {
-	c.writes.Add(1)
 	c.events.Add(int64(events))
 	c.bytes.Add(int64(bytes))
 }
 
-func (c *counter) Heartbeat() { c.beats.Add(1) }
+func (c *counter) Heartbeats(n int) { c.beats.Add(int64(n)) }
 
 func TestWaitingFramesAreJoinedIntoOneWrite(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		var seen counter
 		n.opts.Observer = &seen
-		bytes := 0
-		n.prepare = func(s *stream.Stream) {
+		event, other := live("a small event"), frame("no event", stream.Control)
+		n.prepare = func(s *session) {
 			for range 1000 {
-				f := live("a small event")
-				bytes += len(f.Bytes)
-				push(t, s, f)
+				s.takes(event)
 			}
-			_ = s.PushAll([]stream.Frame{frame("no event", stream.Control)})
-			bytes += len(frame("no event", stream.Control).Bytes)
+			s.takes(other)
 		}
 		s, response := n.open()
-		s.End(closed, nil)
-		if got := all(t, response.Body); len(got) != bytes {
-			t.Errorf("%d bytes, want %d", len(got), bytes)
+		s.end(closed, nil)
+		if got, want := len(all(t, response.Body)), 1000*event.Frame.Len()+other.Frame.Len(); got != want {
+			t.Errorf("%d bytes, want %d", got, want)
 		}
-		<-s.done
-		if w, e, b := seen.writes.Load(), seen.events.Load(), seen.bytes.Load(); w != 1 || e != 1000 || b != int64(bytes) {
-			t.Errorf("%d writes of %d events and %d bytes; want 1, 1000, %d", w, e, b, bytes)
+		<-s.served
+		if got := s.writes.Load(); got != 1 {
+			t.Errorf("%d writes, want 1", got)
+		}
+		if e, b := seen.events.Load(), seen.bytes.Load(); e != 1000 || b != int64(1000*event.Frame.Len()) {
+			t.Errorf("%d events of %d bytes seen; want 1000 of %d each", e, b, event.Frame.Len())
 		}
 	})
 }
@@ -192,21 +202,19 @@ func TestHeartbeatsAreCountedApart(t *testing.T) {
 		s, response := n.open()
 		go func() { _, _ = io.Copy(io.Discard, response.Body) }() // ends with the stream
 		time.Sleep(10*beat + time.Second)
-		if got := seen.beats.Load(); got < 10 || got > 13 || seen.writes.Load() != 0 {
-			t.Errorf("%d heartbeats and %d writes in ten silences", got, seen.writes.Load())
+		if got := seen.beats.Load(); got < 10 || got > 13 || seen.events.Load() != 0 || seen.bytes.Load() != 0 {
+			t.Errorf("%d heartbeats, %d events and %d bytes in ten silences", got, seen.events.Load(), seen.bytes.Load())
 		}
-		s.End(closed, nil)
-		<-s.done
+		s.end(closed, nil)
+		<-s.served
 	})
 }
 
 func TestEventsAreWhatIsNotControl(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []stream.Kind{stream.Live, stream.Replay, stream.Direct, stream.Control} {
-		s := stream.New(t.Context(), 1000)
-		if err := s.PushAll([]stream.Frame{frame("x", kind)}); err != nil {
-			t.Fatal(err)
-		}
+		s := idle(t)
+		s.takes(frame("x", kind))
 		if got, want := s.HasEvents(), kind != stream.Control; got != want {
 			t.Errorf("HasEvents of kind %d = %v, want %v", kind, got, want)
 		}
@@ -225,13 +233,23 @@ func TestTheErrorOfAWriteSaysWhoEndedTheStream(t *testing.T) {
 	t.Parallel()
 	failed := wire.Ending{Reason: wire.Failed, Detail: wire.DetailWriteFailed}
 	for err, want := range map[error]wire.Ending{
-		syscall.EPIPE: clientClosed, syscall.ECONNRESET: clientClosed, errors.New("disk on fire"): failed,
+		syscall.EPIPE: clientClosed, syscall.ECONNRESET: clientClosed, io.ErrClosedPipe: clientClosed, errors.New("disk on fire"): failed,
 	} {
-		s := stream.New(t.Context(), maxPending)
-		push(t, s, direct("1"))
-		why, clean := s.Serve(broken{err: err}, nil, stream.Options{WriteTimeout: writeTimeout, Heartbeat: beat})
-		if why != want || clean || s.Undelivered() != 1 {
-			t.Errorf("%v: Serve = %+v, clean %v, %d undelivered; want %+v", err, why, clean, s.Undelivered(), want)
+		s := idle(t)
+		s.takes(direct("1"))
+		if cut := s.serveTo(broken{err: err}); s.why != want || !cut || s.Undelivered() != 1 {
+			t.Errorf("%v: Ended = %+v, cut %v, %d undelivered; want %+v", err, s.why, cut, s.Undelivered(), want)
 		}
 	}
+}
+
+// TestAReasonThatIsNotListedPanics: it could not be told to anybody.
+func TestAReasonThatIsNotListedPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("no panic")
+		}
+	}()
+	idle(t).end(wire.Ending{Reason: wire.Failed, Detail: wire.DetailDrain}, nil)
 }

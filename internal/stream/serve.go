@@ -2,207 +2,142 @@ package stream
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
+	"io"
+	"net"
 	"net/http"
 	"sync"
-	"syscall"
 	"time"
 
 	"sluice/internal/wire"
 )
 
-// Options are what all streams of a gateway share.
-type Options struct {
-	WriteTimeout time.Duration // a write that makes no headway for so long ends the stream
-	Heartbeat    time.Duration // of silence before a comment is sent
-	Observer     Observer      // may be nil
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
+// ConnContext is the [http.Server.ConnContext] of a server whose streams are to
+// be parked: it lets Serve see what the connection is before taking it over.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
 }
 
-// Observer is told of what was written. It is called from many goroutines.
-type Observer interface {
-	Wrote(events, bytes int)
-	Heartbeat()
-}
-
-// heartbeat is the comment that keeps idle connections alive through proxies.
-var heartbeat = []byte(": heartbeat\n\n")
-
-const (
-	// joinBytes is how much one write joins out of small frames: ten waiting
-	// events then cost little more than one.
-	joinBytes = 32 << 10
-	// sliceBytes is how much one write deadline covers, so that a large event
-	// to a slow but living client is not taken for a stall.
-	sliceBytes = 64 << 10
-)
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, joinBytes); return &b }}
-
-// Serve writes the stream to w until it ends, and returns why it did. Headers
-// must be set; Serve sends them at once, and first after them. clean tells
-// whether the client has everything: if not, the caller must cut the connection
-// (panic(http.ErrAbortHandler)), so that the client can tell.
+// Serve answers a request with the stream: headers, which must be set in w, and
+// first, unless that is nil, at once, then what is pushed. A stream that lives
+// longer than age, unless that is 0, ends with that reason.
 //
-// While Serve waits it holds a goroutine and a timer, no buffer.
-func (s *Stream) Serve(w http.ResponseWriter, first []byte, opts Options) (why wire.Ending, clean bool) {
-	out := &writer{w: w, rc: http.NewResponseController(w), timeout: opts.WriteTimeout}
-	defer out.release()
-	// A write that is stuck does not see the context end; a deadline in the
-	// past wakes it.
-	stop := context.AfterFunc(s.ctx, out.interrupt)
+// Serve returns when the request's goroutine is not needed any more. For a
+// stream that could be parked that is at once; w and r are not kept. For others
+// it is at the stream's end; cut then says that the client must see a cut instead
+// of an end: the caller has to panic with [http.ErrAbortHandler].
+func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, first *Frame, age time.Duration) (cut bool) {
+	h := &handler{w: w, rc: http.NewResponseController(w), wake: make(chan struct{}, 1), http2: r.ProtoMajor > 1}
+	if c := s.engine.parks(r); c != nil {
+		w.Header().Set("Connection", "close") // it will not be used again
+		_ = h.rc.SetWriteDeadline(time.Now().Add(s.engine.opts.WriteTimeout))
+		if h.writeHead() == nil && s.park(h.rc, c, first, age) {
+			return false
+		}
+		_ = h.rc.SetWriteDeadline(time.Time{})
+	}
+	return h.serve(r.Context(), s, first, age)
+}
+
+// begin is where the stream becomes what the engine watches: from here on it is
+// served, by the caller at first.
+func (s *Stream) begin(c *link, first *Frame, age time.Duration) {
+	s.mu.Lock()
+	s.slot = s.engine.slots.add(s)
+	s.conn = c
+	s.last = s.engine.now()
+	if age > 0 {
+		s.expires = max(1, s.last+tick(max(0, age-s.engine.opts.round()).Milliseconds())) // it is found late rather than early
+	}
+	if first != nil {
+		s.queue.prepend(Item{first, Control})
+	}
+	if s.engine.stopped.Load() { // it may have come too late for CutAll
+		s.cutLocked(nil, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain})
+	}
+	s.state |= served | writing
+}
+
+// handler is the connection of a stream that has the goroutine of its request.
+type handler struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	wake  chan struct{} // size 1: somebody has set writing for the goroutine
+	http2 bool
+	ended bool // owned by the goroutine, as is cut
+	cut   bool
+
+	mu   sync.Mutex
+	gone bool // guarded by mu: w must not be touched any more
+}
+
+// writeHead sends the headers.
+func (h *handler) writeHead() error {
+	h.w.WriteHeader(http.StatusOK)
+	return h.rc.Flush()
+}
+
+func (h *handler) serve(ctx context.Context, s *Stream, first *Frame, age time.Duration) (cut bool) {
+	// A client that leaves is seen by net/http, which ends the context.
+	stop := context.AfterFunc(ctx, func() {
+		b := NewBatch()
+		s.Abort(b, wire.Ending{Reason: wire.ClientClosed})
+		b.Flush()
+	})
 	defer stop()
-
-	s.mu.Lock()
-	s.serving = true
+	s.begin(&link{h}, first, age)
+	s.stuck = s.last
 	s.mu.Unlock()
-	w.WriteHeader(http.StatusOK)
-	if err := s.write(out, first); err != nil {
-		return s.failed(out, err), false
+	err := h.writeHead()
+	s.mu.Lock()
+	if s.stuck = 0; ctx.Err() != nil {
+		s.leaves()
+	} else if err != nil {
+		s.broken(err)
 	}
-	beat := time.NewTimer(nextBeat(opts.Heartbeat))
-	defer beat.Stop()
 	for {
-		wrote, done, err := s.drain(out, opts.Observer)
-		switch {
-		case err != nil:
-			return s.failed(out, err), false
-		case done:
-			return *s.Ending(), true
-		case wrote:
-			beat.Reset(nextBeat(opts.Heartbeat))
+		p := pens.Get().(*pen)
+		s.run(p)
+		s.engine.report(p)
+		pens.Put(p)
+		if h.ended {
+			return h.cut
 		}
-		select {
-		case <-s.wake:
-		case <-s.ctx.Done():
-			return s.failed(out, context.Cause(s.ctx)), false
-		case <-beat.C:
-			if err := s.write(out, heartbeat); err != nil {
-				return s.failed(out, err), false
-			}
-			if opts.Observer != nil {
-				opts.Observer.Heartbeat()
-			}
-			beat.Reset(nextBeat(opts.Heartbeat))
-		}
+		<-h.wake
+		s.mu.Lock()
 	}
 }
 
-// nextBeat spreads heartbeats, so that streams that were written to together do
-// not beat together; never later than asked for.
-func nextBeat(every time.Duration) time.Duration {
-	return every - rand.N(every/4+1)
+func (h *handler) start()        { h.wake <- struct{}{} } // never blocks: writing is set once
+func (h *handler) chunked() bool { return false }
+
+func (h *handler) write(p []byte) error {
+	_, err := h.w.Write(p)
+	if err == nil {
+		err = h.rc.Flush()
+	}
+	if err != nil && h.http2 {
+		// Its errors are not exported. They mean that the client has reset the
+		// stream, or left with all of them.
+		return io.ErrClosedPipe
+	}
+	return err
 }
 
-// write writes what is not in the queue.
-func (s *Stream) write(out *writer, p []byte) error {
-	s.setWriting(time.Now())
-	defer s.setWriting(time.Time{})
-	return out.write(p)
-}
-
-func (s *Stream) setWriting(since time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.writing = since
-}
-
-// drain writes all that waits. done says that the stream has ended and that
-// everything, the farewell too, is written.
-func (s *Stream) drain(out *writer, observer Observer) (wrote, done bool, err error) {
-	var written batch
-	for {
-		if s.ctx.Err() != nil {
-			return wrote, false, context.Cause(s.ctx)
-		}
-		buf := buffers.Get().(*[]byte)
-		b, over := s.next((*buf)[:0], written)
-		if len(b.bytes) > 0 {
-			err = out.write(b.bytes)
-		}
-		buffers.Put(buf)
-		switch {
-		case err != nil:
-			return wrote, false, err
-		case over:
-			return wrote, true, nil
-		case len(b.bytes) == 0:
-			return wrote, false, nil
-		}
-		if observer != nil {
-			observer.Wrote(b.events, len(b.bytes))
-		}
-		wrote, written = true, b
+// interrupt sets a deadline in the past. A response that has none, such as a
+// recorder in tests, does not block either.
+func (h *handler) interrupt() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.gone {
+		_ = h.rc.SetWriteDeadline(time.Unix(1, 0))
 	}
 }
 
-// batch is what one write takes out of the queue.
-type batch struct {
-	bytes  []byte
-	cost   int64
-	direct int
-	events int
-}
-
-// next settles the accounts of what was written last and takes what is to be
-// written now: many small frames joined in buf, or one large one as it is.
-// over says that there is nothing left and the stream ends.
-func (s *Stream) next(buf []byte, last batch) (b batch, over bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending -= last.cost
-	s.direct -= last.direct
-	s.writing = time.Time{}
-	b.bytes = buf
-	defer func() {
-		if len(b.bytes) > 0 {
-			s.writing = time.Now()
-		}
-	}()
-	for s.head < len(s.queue) {
-		f := s.queue[s.head]
-		if len(b.bytes) > 0 && len(b.bytes)+len(f.Bytes) > joinBytes {
-			return b, false
-		}
-		s.queue[s.head] = Frame{}
-		s.head++
-		b.cost += f.cost()
-		if f.Kind == Direct {
-			b.direct++
-		}
-		if f.Kind != Control {
-			b.events++
-		}
-		if len(b.bytes) == 0 && len(f.Bytes) > joinBytes/2 {
-			b.bytes = f.Bytes
-			return b, false
-		}
-		b.bytes = append(b.bytes, f.Bytes...)
-	}
-	clear(s.inline[:]) // a longer queue has moved away and left its first frames
-	s.queue, s.head = s.inline[:0], 0
-	if s.ending != nil && len(b.bytes) == 0 {
-		b.bytes, s.farewell = s.farewell, nil
-		over = len(b.bytes) == 0
-	}
-	return b, over
-}
-
-// failed settles why a stream broke off. A reason that was decided before
-// stays: a client that leaves because it was told to end did not close first.
-func (s *Stream) failed(out *writer, err error) wire.Ending {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ending == nil {
-		why := wire.Ending{Reason: wire.Failed, Detail: wire.DetailWriteFailed}
-		switch {
-		case out.stalled():
-			why.Detail = wire.DetailSlowConsumer
-		case s.ctx.Err() != nil, errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
-			why = wire.Ending{Reason: wire.ClientClosed}
-		}
-		s.ending = &why
-	}
-	s.head, s.queue = 0, nil
-	return *s.ending
+func (h *handler) close(clean bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gone, h.ended, h.cut = true, true, !clean
 }

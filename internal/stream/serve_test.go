@@ -21,9 +21,9 @@ func TestHeadersGoOutAtOnceWithTheFirstBlockBehind(t *testing.T) {
 		if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" || time.Since(start) != 0 {
 			t.Errorf("%d %q after %v", response.StatusCode, response.Header.Get("Content-Type"), time.Since(start))
 		}
-		n.first = []byte("retry: 5\n\n")
+		n.first = stream.FrameOf([]byte("retry: 5\n\n"), 0)
 		s, response := n.open()
-		push(t, s, live("1"))
+		s.takes(live("1"))
 		body := bufio.NewReader(response.Body)
 		if got := line(t, body) + ", " + line(t, body); got != "retry: 5, data: 1" || time.Since(start) != 0 {
 			t.Errorf("got %q after %v", got, time.Since(start))
@@ -33,16 +33,16 @@ func TestHeadersGoOutAtOnceWithTheFirstBlockBehind(t *testing.T) {
 
 func TestFramesComeInTheOrderOfPush(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
-		n.prepare = func(s *stream.Stream) {
-			push(t, s, direct("0"))
-			if err := s.PushAll([]stream.Frame{frame("1", stream.Replay), frame("2", stream.Control)}); err != nil {
+		n.prepare = func(s *session) {
+			s.takes(direct("0"))
+			if err := s.PushAll(nil, []stream.Item{frame("1", stream.Replay), frame("2", stream.Control)}); err != nil { // not served: nothing gets ready
 				t.Error(err)
 			}
 		}
 		s, response := n.open()
 		body := bufio.NewReader(response.Body)
 		for i := 3; i < 200; i++ {
-			push(t, s, live(fmt.Sprint(i)))
+			s.takes(live(fmt.Sprint(i)))
 			if i%7 == 0 {
 				synctest.Wait()
 			}
@@ -64,26 +64,26 @@ func TestEndFlushesAndThenSaysFarewell(t *testing.T) {
 		s, response := n.open()
 		start := time.Now()
 		for i := range 3 {
-			push(t, s, direct(fmt.Sprint(i)))
+			s.takes(direct(fmt.Sprint(i)))
 		}
-		push(t, s, live(strings.Repeat("x", 200_000)))
-		if !s.End(closed, []byte("retry: 7\n\n")) {
+		s.takes(live(strings.Repeat("x", 200_000)))
+		if !s.end(closed, stream.FrameOf([]byte("retry: 7\n\n"), 0)) {
 			t.Error("End = false for the first reason")
 		}
-		if s.End(slowConsumer, []byte("no")) {
+		if s.end(slowConsumer, stream.FrameOf([]byte("no"), 0)) {
 			t.Error("End = true for a second reason")
 		}
-		if err := s.Push(live("too late")); !errors.Is(err, stream.ErrEnded) {
+		if err := s.push(live("too late")); !errors.Is(err, stream.ErrEnded) {
 			t.Errorf("Push after End: %v, want ErrEnded", err)
 		}
-		if err := errors.Join(s.PushAll([]stream.Frame{live("too late")})); !errors.Is(err, stream.ErrEnded) {
+		if err := s.push(frame("too late", stream.Replay)); !errors.Is(err, stream.ErrEnded) {
 			t.Errorf("PushAll after End: %v, want ErrEnded", err)
 		}
 		got := all(t, response.Body)
 		if want := "data: 0\n\ndata: 1\n\ndata: 2\n\ndata: " + strings.Repeat("x", 200_000) + "\n\nretry: 7\n\n"; got != want {
 			t.Errorf("got %d bytes, want %d: %.60q … %q", len(got), len(want), got, got[max(0, len(got)-30):])
 		}
-		s.ended(t, start, 0, closed, true)
+		s.ended(start, 0, closed, false)
 		if n := s.Undelivered(); n != 0 {
 			t.Errorf("%d undelivered, want 0", n)
 		}
@@ -92,16 +92,16 @@ func TestEndFlushesAndThenSaysFarewell(t *testing.T) {
 
 func TestAStreamThatIsEndedBeforeItIsServedIsServedAllTheSame(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
-		n.prepare = func(s *stream.Stream) {
-			push(t, s, direct("1"))
-			s.End(closed, []byte(": bye\n\n"))
+		n.prepare = func(s *session) {
+			s.takes(direct("1"))
+			s.end(closed, stream.FrameOf([]byte(": bye\n\n"), 0))
 		}
 		start := time.Now()
 		s, response := n.open()
 		if got, want := all(t, response.Body), "data: 1\n\n: bye\n\n"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		s.ended(t, start, 0, closed, true)
+		s.ended(start, 0, closed, false)
 	})
 }
 
@@ -109,14 +109,14 @@ func TestAbortCuts(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		s, response := n.open()
 		start := time.Now()
-		push(t, s, direct("taken"))
+		s.takes(direct("taken"))
 		if got := line(t, bufio.NewReader(response.Body)); got != "data: taken" {
 			t.Errorf("got %q", got)
 		}
-		stick(t, s)
-		push(t, s, direct("waits"))
-		s.Abort(closed)
-		s.ended(t, start, 0, closed, false)
+		s.stick()
+		s.takes(direct("waits"))
+		s.abort(closed)
+		s.ended(start, 0, closed, true)
 		if _, err := io.Copy(io.Discard, response.Body); err == nil {
 			t.Error("the client saw an end, want a cut")
 		}
@@ -130,19 +130,19 @@ func TestAbortKeepsTheFirstReason(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		s, _ := n.open()
 		start := time.Now()
-		push(t, s, live(strings.Repeat("x", large)))
-		s.End(closed, nil)
+		s.takes(live(strings.Repeat("x", large)))
+		s.end(closed, nil)
 		synctest.Wait()
-		s.Abort(slowConsumer)
-		s.ended(t, start, 0, closed, false)
+		s.abort(slowConsumer)
+		s.ended(start, 0, closed, true)
 	})
 }
 
 func TestAbortBeforeServe(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
-		n.prepare = func(s *stream.Stream) {
-			push(t, s, direct("1"))
-			s.Abort(closed)
+		n.prepare = func(s *session) {
+			s.takes(direct("1"))
+			s.Abort(nil, closed)
 		}
 		start := time.Now()
 		response, err := n.client.Get("http://pipe/")
@@ -153,7 +153,7 @@ func TestAbortBeforeServe(t *testing.T) {
 			t.Error("the client saw an end, want a cut")
 		}
 		s := <-n.sessions
-		s.ended(t, start, 0, closed, false)
+		s.ended(start, 0, closed, true)
 		if n := s.Undelivered(); n != 1 {
 			t.Errorf("%d undelivered, want 1", n)
 		}
@@ -168,7 +168,7 @@ func TestAClientThatLeavesIsNoticedAtOnce(t *testing.T) {
 		}
 		start := time.Now()
 		_ = response.Body.Close()
-		s.ended(t, start, 0, clientClosed, false)
+		s.ended(start, 0, clientClosed, true)
 	})
 }
 
@@ -176,26 +176,16 @@ func TestAClientThatLeavesWhileAWriteIsStuckIsNoticedAtOnce(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		s, _ := n.open()
 		start := time.Now()
-		stick(t, s)
-		push(t, s, direct("1"))
-		push(t, s, direct("2"))
+		s.stick()
+		s.takes(direct("1"))
+		s.takes(direct("2"))
 		time.Sleep(time.Second)
 		s.leave() // as when the connection's reader sees its end; the write does not
-		s.ended(t, start, time.Second, clientClosed, false)
+		s.ended(start, time.Second, clientClosed, true)
 		if n := s.Undelivered(); n != 2 {
 			t.Errorf("%d undelivered, want both that waited", n)
 		}
 	})
-}
-
-// stick makes a stream write to a client that does not read. What is written
-// counts for nothing.
-func stick(t *testing.T, s *session) {
-	t.Helper()
-	if err := s.PushAll([]stream.Frame{frame(strings.Repeat("x", large), stream.Replay)}); err != nil {
-		t.Error(err)
-	}
-	synctest.Wait()
 }
 
 // TestAByteAtATime is a client that reads single bytes.
@@ -205,10 +195,10 @@ func TestAByteAtATime(t *testing.T) {
 		var want strings.Builder
 		for i := range 50 {
 			f := live(strings.Repeat(fmt.Sprint(i), 1000))
-			want.Write(f.Bytes)
-			push(t, s, f)
+			want.Write(f.Frame.Block())
+			s.takes(f)
 		}
-		s.End(closed, nil)
+		s.end(closed, nil)
 		if got := all(t, iotest.OneByteReader(response.Body)); got != want.String() {
 			t.Errorf("got %d bytes, want %d", len(got), want.Len())
 		}

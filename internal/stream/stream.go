@@ -1,13 +1,18 @@
-// Package stream is the write side of one open SSE response: a bounded queue of
-// encoded frames and the one goroutine that writes them.
+// Package stream is the write side of open SSE responses.
 //
-// Frames are encoded once and shared by all streams that they go to. Whoever
-// has something for a stream calls Push, which never blocks; the handler's
-// goroutine is in Serve and is the only one that touches the socket.
+// Whoever has something for a stream pushes a [Frame], which never blocks and
+// writes nothing; it only notes in a [Batch] that the stream is ready. When the
+// batch is flushed, outside all locks, the streams write what waits for them.
+//
+// How a stream writes depends on its connection. Where it can be, it is parked:
+// its descriptor is in the engine's own epoll set, writes are direct and do not
+// block, and while it is idle it has neither goroutine nor buffer nor timer. A
+// connection in TLS is kept, and has a goroutine only while something is
+// written. All others, such as streams of HTTP/2, have the goroutine of their
+// request.
 package stream
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -15,46 +20,7 @@ import (
 	"sluice/internal/wire"
 )
 
-// Kind says where a frame comes from, which decides what it counts for.
-type Kind uint8
-
-// The kinds of frames.
-const (
-	Live    Kind = iota // an event of a topic: waits within MaxPending
-	Replay              // read back from a topic's log: bounded by the log, does not count
-	Direct              // sent to the token: waits within MaxPending, undelivered ones are reported
-	Control             // no event in it: an id-only block or a retry field
-)
-
-const (
-	// stuckAfter is how long one write may take before its client counts as
-	// not reading.
-	stuckAfter = 50 * time.Millisecond
-	// burstFactor times maxPending is the most that waits for a client that
-	// reads, while a burst of live events is being written.
-	burstFactor = 4
-)
-
-// Frame is one block of a stream, or a part of one that the next frame goes on
-// with. Bytes is shared with other streams and must not be changed after Push.
-type Frame struct {
-	Bytes []byte
-	Kind  Kind
-	Order uint64 // place among the frames of all topics, for Merge; 0: none
-}
-
-// frameCost is what a waiting frame counts beside its bytes, so that a flood of
-// tiny events is bounded as well.
-const frameCost = 32
-
-func (f Frame) cost() int64 {
-	if f.Kind == Live || f.Kind == Direct {
-		return int64(len(f.Bytes)) + frameCost
-	}
-	return 0
-}
-
-// What Push returns.
+// What pushes return.
 var (
 	// ErrEnded says that the stream has ended or is about to.
 	ErrEnded = errors.New("stream: has ended")
@@ -66,179 +32,211 @@ var (
 	ErrSlow = errors.New("stream: client is too slow")
 )
 
-// Stream is one stream's queue and state. Make it with New. All methods may be
-// called concurrently; Serve once.
+const (
+	// stuckAfter is how long a socket may refuse before its client counts as
+	// not reading.
+	stuckAfter = 50 * time.Millisecond
+	// burstFactor times MaxPending is the most that waits for a client that
+	// reads, while a burst of live events is being written.
+	burstFactor = 4
+)
+
+// Owner is who a stream belongs to.
+type Owner interface {
+	// Ended is called once for a stream that was served, after its last write.
+	// It may be called from any goroutine that pushes or flushes, but under no
+	// lock of theirs, and must not wait.
+	Ended(why wire.Ending)
+}
+
+// state is a set of facts about a stream.
+type state uint16
+
+const (
+	served   state = 1 << iota // its response has begun
+	ready                      // it is in a batch, or its goroutine has been woken
+	writing                    // somebody writes: only they may touch the socket, or close it
+	blocked                    // the socket takes no more: it will be heard of
+	cut                        // to end at once: what waits is dropped
+	closed                     // it has ended, the socket is gone
+	eventful                   // an event was queued, ever
+	ended                      // the end of the response has been written, or is being written
+)
+
+// Stream is one stream's queue and state. Init makes one; it must not be copied
+// then. All methods may be called concurrently; Serve once.
 type Stream struct {
-	maxPending int64 // set once
-	wake       chan struct{}
-	abort      context.CancelCauseFunc // set once; ends Serve at once, also inside a write
-	ctx        context.Context         // the stream's lifetime
+	engine *Engine // set once
+	owner  Owner   // set once
+	conn   *link   // set once, by Serve, before served; nil for a parked stream
 
-	mu       sync.Mutex
-	queue    []Frame // guarded by mu, from head on
-	head     int
-	pending  int64 // bytes waiting, those being written too
-	serving  bool
-	writing  time.Time    // since when the write in progress is; zero while there is none
-	events   int          // frames ever queued that hold an event
-	direct   int          // Direct frames waiting
-	ending   *wire.Ending // why it ends, once that is known
-	farewell []byte       // what Serve writes last
-	inline   [2]Frame     // the queue's first array: most streams never have more waiting
+	mu      sync.Mutex
+	queue   queue // guarded by mu, like all below
+	pending int64 // bytes waiting, those being written too
+	direct  int32 // Direct frames waiting, those being written too
+	fd      int32 // of a parked stream
+	slot    slot  // where the engine finds it
+	stuck   tick  // since when the socket refuses; 0: it does not
+	last    tick  // when something was written
+	expires tick  // when it is to end for its age; 0: never
+	heard   uint16
+	ending  ending
+	state   state
 }
 
-// New makes a stream whose life ends with ctx at the latest. At most maxPending
-// bytes wait for it; one frame is always taken when none waits.
-func New(ctx context.Context, maxPending int64) *Stream {
-	s := &Stream{maxPending: maxPending, wake: make(chan struct{}, 1)}
-	s.ctx, s.abort = context.WithCancelCause(ctx)
-	s.queue = s.inline[:0]
-	return s
+// Init makes s a stream of the engine.
+func (s *Stream) Init(e *Engine, owner Owner) {
+	s.engine, s.owner, s.fd = e, owner, -1
 }
 
-// Push queues a frame. It returns ErrEnded; or, where the frame does not fit,
-// ErrFull, or ErrSlow after it has ended the stream.
-func (s *Stream) Push(f Frame) error {
+// Push queues a live frame. It returns ErrEnded; or, where the frame does not
+// fit, ErrFull, or ErrSlow after it has ended the stream.
+func (s *Stream) Push(b *Batch, f *Frame) error { return s.push(b, Item{f, Live}) }
+
+// PushDirect is Push for a frame that was sent to the stream's token.
+func (s *Stream) PushDirect(b *Batch, f *Frame) error { return s.push(b, Item{f, Direct}) }
+
+func (s *Stream) push(b *Batch, i Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending != nil {
+	if s.ending != 0 {
 		return ErrEnded
 	}
-	cost := f.cost()
-	if cost > 0 && s.pending > 0 && s.pending+cost > s.maxPending {
-		if err := s.overflow(f.Kind, s.pending+cost); err != nil {
+	cost := i.cost()
+	if s.pending > 0 && s.pending+cost > s.engine.opts.MaxPending {
+		if err := s.overflow(b, i.Kind, s.pending+cost); err != nil {
 			return err
 		}
 	}
 	s.pending += cost
-	if f.Kind == Direct {
+	if i.Kind == Direct {
 		s.direct++
 	}
-	s.enqueue(f)
+	s.enqueue(i)
+	s.readyLocked(b)
 	return nil
 }
 
-// PushAll queues frames that do not count against maxPending: Replay and
+// PushAll queues items that do not count against MaxPending: Replay and
 // Control. It returns ErrEnded.
-func (s *Stream) PushAll(frames []Frame) error {
+func (s *Stream) PushAll(b *Batch, items []Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending != nil {
+	if s.ending != 0 {
 		return ErrEnded
 	}
-	for _, f := range frames {
-		s.enqueue(f)
+	for _, i := range items {
+		s.enqueue(i)
 	}
+	s.readyLocked(b)
 	return nil
 }
 
-// Merge queues frames like PushAll, but each in front of those that wait and have
-// a higher Order. It is for a stream that is not served yet; frames must be in
+// Merge queues items like PushAll, but each in front of those that wait and have
+// a higher order. It is for a stream that is not served yet; items must be in
 // order. It returns ErrEnded.
-func (s *Stream) Merge(frames []Frame) error {
+func (s *Stream) Merge(items []Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending != nil {
+	if s.ending != 0 {
 		return ErrEnded
 	}
-	waiting := s.queue[s.head:]
-	s.queue, s.head = make([]Frame, 0, len(waiting)+len(frames)), 0
-	for _, w := range waiting {
-		for len(frames) > 0 && frames[0].Order < w.Order {
-			s.enqueue(frames[0])
-			frames = frames[1:]
-		}
-		s.queue = append(s.queue, w)
+	for _, i := range items {
+		s.note(i)
 	}
-	for _, f := range frames {
-		s.enqueue(f)
-	}
+	s.queue.merge(items)
 	return nil
 }
 
-func (s *Stream) enqueue(f Frame) {
-	if f.Kind != Control {
-		s.events++
-	}
-	if s.head > 64 && s.head > len(s.queue)/2 {
-		// Never empty, never done: move down, or the array would only grow.
-		n := copy(s.queue, s.queue[s.head:])
-		clear(s.queue[n:])
-		s.queue, s.head = s.queue[:n], 0
-	}
-	s.queue = append(s.queue, f)
-	s.signal()
+func (s *Stream) enqueue(i Item) {
+	s.note(i)
+	s.queue.add(i)
 }
 
-// overflow decides what happens when more than maxPending would wait. A client
-// is slow when its socket refuses, not when its goroutine has not had its turn
-// in a burst: as long as no write is stuck, direct frames are refused and live
+func (s *Stream) note(i Item) {
+	if i.Kind != Control {
+		s.state |= eventful
+	}
+}
+
+// readyLocked notes that somebody must write, unless somebody is about to. A
+// stream that is written to sees by itself what has come, and one whose socket
+// refuses is woken by the socket; but to be cut it need not wait for that.
+func (s *Stream) readyLocked(b *Batch) {
+	switch {
+	case s.state&served == 0, s.state&(ready|closed) != 0:
+	case s.state&cut == 0 && s.state&(writing|blocked) != 0:
+	default:
+		s.state |= ready
+		b.add(s)
+	}
+}
+
+// overflow decides what happens when more than MaxPending would wait. A client
+// is slow when its socket refuses, not when its stream has not had its turn in
+// a burst: as long as no write is stuck, direct frames are refused and live
 // ones, which their topic holds anyway, may pile up a little higher.
-func (s *Stream) overflow(kind Kind, pending int64) error {
-	stuck := s.serving && !s.writing.IsZero() && time.Since(s.writing) > stuckAfter
+func (s *Stream) overflow(b *Batch, kind Kind, pending int64) error {
+	stuck := s.stuck != 0 && s.engine.since(s.stuck) > stuckAfter
 	switch {
 	case kind == Direct && !stuck:
 		return ErrFull
-	case s.serving && !stuck && pending <= burstFactor*s.maxPending:
+	case s.state&served != 0 && !stuck && pending <= burstFactor*s.engine.opts.MaxPending:
 		return nil
 	}
-	s.endLocked(wire.Ending{Reason: wire.Failed, Detail: wire.DetailSlowConsumer})
-	s.abort(ErrSlow)
+	s.cutLocked(b, wire.Ending{Reason: wire.Failed, Detail: wire.DetailSlowConsumer})
 	return ErrSlow
 }
 
-// End ends the stream after what is queued has been written, and farewell
-// after it. It reports whether it was this call that decided: the first reason
-// stays.
-func (s *Stream) End(why wire.Ending, farewell []byte) bool {
+// End ends the stream after what is queued has been written, and farewell after
+// it, unless that is nil. It reports whether it was this call that decided: the
+// first reason stays.
+func (s *Stream) End(b *Batch, why wire.Ending, farewell *Frame) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending != nil {
+	if s.ending != 0 {
 		return false
 	}
-	s.endLocked(why)
-	s.farewell = farewell
+	s.ending = endingOf(why)
+	if farewell != nil {
+		s.queue.add(Item{farewell, Control})
+	}
+	s.readyLocked(b)
 	return true
 }
 
 // Abort ends the stream at once: what is queued is dropped, and the client sees
-// a cut instead of an end.
-func (s *Stream) Abort(why wire.Ending) {
-	s.mu.Lock()
-	if s.ending == nil {
-		s.endLocked(why)
-	}
-	s.mu.Unlock()
-	s.abort(ErrEnded)
-}
-
-func (s *Stream) endLocked(why wire.Ending) {
-	s.ending = &why
-	s.signal()
-}
-
-func (s *Stream) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Ending tells why the stream ends; nil while it does not.
-func (s *Stream) Ending() *wire.Ending {
+// a cut instead of an end. The batch may be nil for a stream that is not served,
+// or not any more.
+func (s *Stream) Abort(b *Batch, why wire.Ending) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ending
+	s.cutLocked(b, why)
+}
+
+func (s *Stream) cutLocked(b *Batch, why wire.Ending) {
+	if s.ending == 0 {
+		s.ending = endingOf(why)
+	}
+	s.state |= cut
+	s.readyLocked(b)
+}
+
+// Ending tells why the stream ends; ok is false while it does not.
+func (s *Stream) Ending() (why wire.Ending, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending.wire(), s.ending != 0
 }
 
 // HasEvents reports whether any event was ever queued.
 func (s *Stream) HasEvents() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.events > 0
+	return s.state&eventful != 0
 }
 
-// Pending is the number of bytes that wait, frames being written included.
+// Pending is the number of bytes that wait, those being written included.
 func (s *Stream) Pending() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,9 +244,9 @@ func (s *Stream) Pending() int64 {
 }
 
 // Undelivered is the number of Direct frames that were taken and not written.
-// It is final once Serve has returned.
+// It is final once the stream has ended.
 func (s *Stream) Undelivered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.direct
+	return int(s.direct)
 }

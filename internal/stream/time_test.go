@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,7 +17,7 @@ import (
 )
 
 // beats reads lines until n heartbeats have come, and gives when they did.
-func beats(t *testing.T, body *bufio.Reader, n int) (at []time.Time) {
+func beats(t testing.TB, body *bufio.Reader, n int) (at []time.Time) {
 	t.Helper()
 	for len(at) < n {
 		if got := line(t, body); got != ": heartbeat" {
@@ -40,7 +42,7 @@ func TestF19AnIdleStreamGetsItsHeartbeats(t *testing.T) {
 			}
 			last = at
 		}
-		push(t, s, live("still here"))
+		s.takes(live("still here"))
 		if got := line(t, body); got != "data: still here" {
 			t.Errorf("got %q", got)
 		}
@@ -53,7 +55,7 @@ func TestHeartbeatsComeAfterSilenceOnly(t *testing.T) {
 		body := bufio.NewReader(response.Body)
 		for range 100 {
 			time.Sleep(beat/2 + time.Second)
-			push(t, s, live("x"))
+			s.takes(live("x"))
 			if got := line(t, body); got != "data: x" {
 				t.Fatalf("got %q between events", got)
 			}
@@ -65,35 +67,14 @@ func TestHeartbeatsComeAfterSilenceOnly(t *testing.T) {
 	})
 }
 
-func TestStreamsThatAreWrittenToTogetherDoNotBeatTogether(t *testing.T) {
-	onHTTP1(t, func(t *testing.T, n *network) {
-		at := make(map[time.Time]bool)
-		var bodies []*bufio.Reader
-		for range 20 {
-			_, response := n.open()
-			bodies = append(bodies, bufio.NewReader(response.Body))
-		}
-		got := make(chan time.Time)
-		for _, body := range bodies {
-			go func() { got <- beats(t, body, 1)[0] }() // each is received below
-		}
-		for range bodies {
-			at[<-got] = true
-		}
-		if len(at) < 15 {
-			t.Errorf("20 streams beat at %d different times", len(at))
-		}
-	})
-}
-
 func TestAClientThatReadsNothingIsEndedAtTheWriteTimeout(t *testing.T) {
 	onEachProtocol(t, func(t *testing.T, n *network) {
 		s, response := n.open()
 		time.Sleep(time.Second)
 		start := time.Now()
-		stick(t, s)
-		push(t, s, direct("1"))
-		s.ended(t, start, writeTimeout, slowConsumer, false)
+		s.stick()
+		s.takes(direct("1"))
+		s.ended(start, writeTimeout, slowConsumer, true)
 		if n := s.Undelivered(); n != 1 {
 			t.Errorf("%d undelivered, want 1", n)
 		}
@@ -112,18 +93,18 @@ func TestAClientThatDoesNotReadTheHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := <-n.sessions
-		s.ended(t, start, writeTimeout, slowConsumer, false)
+		s.ended(start, writeTimeout, slowConsumer, true)
 
 		if _, err := io.WriteString(dial(t, n), request); err != nil {
 			t.Fatal(err)
 		}
 		s = <-n.sessions
 		time.Sleep(time.Second)
-		push(t, s, direct(strings.Repeat("x", maxPending)))
-		if err := s.Push(direct("x")); !errors.Is(err, stream.ErrSlow) {
+		s.takes(direct(strings.Repeat("x", maxPending)))
+		if err := s.push(direct("x")); !errors.Is(err, stream.ErrSlow) {
 			t.Errorf("Push beyond what may wait for it: %v, want ErrSlow", err)
 		}
-		<-s.done
+		s.ended(time.Now(), 0, slowConsumer, true)
 	})
 }
 
@@ -143,8 +124,8 @@ func TestAClientThatReadsNoHeartbeatIsEnded(t *testing.T) {
 	onHTTP1(t, func(t *testing.T, n *network) {
 		start := time.Now()
 		s, _ := n.open()
-		<-s.done
-		if got := time.Since(start); got < beat*3/4+writeTimeout || got > beat+writeTimeout || s.why != slowConsumer {
+		<-s.served
+		if got := time.Since(start); got < beat*3/4+writeTimeout || got > beat+writeTimeout+late || s.why != slowConsumer {
 			t.Errorf("ended after %v with %+v, want one heartbeat and the write timeout", got, s.why)
 		}
 	})
@@ -155,7 +136,7 @@ func TestAClientThatReadsNoHeartbeatIsEnded(t *testing.T) {
 func TestALargeEventToASlowClientIsNoStall(t *testing.T) {
 	onHTTP1(t, func(t *testing.T, n *network) {
 		s, response := n.open()
-		push(t, s, live(strings.Repeat("x", 1<<20)))
+		s.takes(live(strings.Repeat("x", 1<<20)))
 		start := time.Now()
 		want := len("data: \n\n") + 1<<20
 		for got := 0; got < want; {
@@ -170,7 +151,7 @@ func TestALargeEventToASlowClientIsNoStall(t *testing.T) {
 			t.Errorf("it took %v, want far more than %v for this to be a test", took, writeTimeout)
 		}
 		synctest.Wait() // until the writer has seen that it is through
-		push(t, s, live("next"))
+		s.takes(live("next"))
 		if got := line(t, bufio.NewReader(response.Body)); got != "data: next" {
 			t.Errorf("got %q", got)
 		}
@@ -183,7 +164,7 @@ func TestAStreamEndsWithItsContext(t *testing.T) {
 		time.Sleep(time.Second)
 		start := time.Now()
 		s.leave()
-		s.ended(t, start, 0, clientClosed, false)
+		s.ended(start, 0, clientClosed, true)
 	})
 }
 
@@ -193,28 +174,53 @@ func TestManyStreamsStartAndEnd(t *testing.T) {
 			s, response := n.open()
 			switch i % 3 {
 			case 0:
-				s.End(closed, nil)
+				s.end(closed, nil)
 				all(t, response.Body)
 			case 1:
-				s.Abort(closed)
+				s.abort(closed)
 			case 2:
 				_ = response.Body.Close()
 			}
-			<-s.done
+			<-s.served
 		}
 	})
 }
 
 func TestAContextThatEndedBeforeIsNoticed(t *testing.T) {
 	t.Parallel()
+	s := idle(t)
+	s.takes(direct("1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	cut := s.Serve(discard{}, httptest.NewRequestWithContext(ctx, "GET", "/", nil), nil, 0)
+	if s.why != clientClosed || !cut || s.Undelivered() != 1 {
+		t.Errorf("Ended = %+v, cut %v with %d undelivered", s.why, cut, s.Undelivered())
+	}
+}
+
+// TestAStuckStreamDoesNotHoldUpOthersOfItsConnection is about two streams that
+// share one connection by HTTP/2.
+func TestAStuckStreamDoesNotHoldUpOthersOfItsConnection(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		s := stream.New(ctx, maxPending)
-		push(t, s, direct("1"))
-		why, clean := s.Serve(discard{}, nil, stream.Options{WriteTimeout: writeTimeout, Heartbeat: beat})
-		if why != clientClosed || clean || s.Undelivered() != 1 {
-			t.Errorf("Serve = %+v, %v with %d undelivered", why, clean, s.Undelivered())
+		var protocols http.Protocols
+		protocols.SetUnencryptedHTTP2(true)
+		n := newNetwork(t, &protocols)
+		stuck, _ := n.open()
+		other, response := n.open()
+		start := time.Now()
+		stuck.stick()
+		other.takes(live("at once"))
+		body := bufio.NewReader(response.Body)
+		if got := line(t, body); got != "data: at once" || time.Since(start) != 0 {
+			t.Errorf("got %q after %v", got, time.Since(start))
+		}
+		beats(t, body, 1)
+		stuck.ended(start, writeTimeout, slowConsumer, true)
+		beats(t, body, 5)
+		other.takes(live("still"))
+		if got := line(t, body); got != "data: still" {
+			t.Errorf("got %q", got)
 		}
 	})
 }

@@ -1,8 +1,7 @@
 package topic
 
 import (
-	"slices"
-
+	"sluice/internal/stream"
 	"sluice/internal/wire"
 )
 
@@ -29,12 +28,15 @@ const (
 // the ids that were queued before say nothing of it, so a client that is cut
 // before the first one that does comes back behind the topic's past.
 func (h *Hub) Attach(m *Member, topics []string, from string) (map[string]wire.TopicInfo, error) {
+	b := stream.NewBatch()
+	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m.gone {
 		return nil, ErrGone
 	}
-	have, _ := h.place(m.resume)
+	h.settle(b, m)
+	have, _ := h.place(m.resume())
 	ask, err := h.ask(m, from)
 	if err != nil {
 		return nil, err
@@ -45,7 +47,7 @@ func (h *Hub) Attach(m *Member, topics []string, from string) (map[string]wire.T
 	}
 	m.cursor = max(m.cursor, have.seq)
 	if len(logs) > 0 {
-		h.replay(m, have, h.plan(ask, logs))
+		h.replay(b, m, have, h.plan(ask, logs))
 	}
 	for _, l := range logs {
 		if l.closed {
@@ -56,7 +58,7 @@ func (h *Hub) Attach(m *Member, topics []string, from string) (map[string]wire.T
 		m.subs = append(m.subs, s)
 		l.add(s)
 	}
-	m.endIfDone()
+	m.endIfDone(b)
 	return infos, nil
 }
 
@@ -73,7 +75,7 @@ func (h *Hub) ask(m *Member, from string) (ask, error) {
 	case FromEarliest, FromLatest:
 		return ask{from: from}, nil
 	case FromDefault:
-		if id = m.resume; id == "" {
+		if id = m.resume(); id == "" {
 			return ask{}, nil
 		}
 	}
@@ -104,7 +106,7 @@ func (h *Hub) join(m *Member, topics []string) ([]*log, map[string]wire.TopicInf
 			continue
 		}
 		l, err := h.open(name)
-		if err == nil && !m.follows(l) && !slices.Contains(m.over, l) {
+		if err == nil && !m.follows(l) && !m.had(l) {
 			logs = append(logs, l)
 			if len(m.subs)+len(logs) > MaxTopicsPerStream {
 				err = ErrTooManyForStream

@@ -123,7 +123,7 @@ func TestADirectEventIsNotLostToAFinishedTopic(t *testing.T) {
 	last := publish(t, h, "a", "1")[0]
 	closeTopic(t, h, "a")
 	s, m := connect(t, h, h.ID(2), topic.FromDefault, "a")
-	if err := s.Push(stream.Frame{Bytes: []byte("data: for you\n\n"), Kind: stream.Direct}); err != nil {
+	if err := s.PushAll(nil, []stream.Item{{Frame: stream.FrameOf([]byte("data: for you\n\n"), 0), Kind: stream.Direct}}); err != nil {
 		t.Fatalf("Push: %v", err)
 	}
 	if h.Open(m) || s.got(t) != "for you" || s.ending == nil {

@@ -1,5 +1,7 @@
 package topic
 
+import "sluice/internal/stream"
+
 // What the tests outside of the package need to see of its inside.
 const (
 	MaxTombstones = maxTombstones
@@ -18,6 +20,26 @@ func (h *Hub) Place(id, topic string) (seq uint64, ok bool) {
 
 // Tombstones is how many removed topics are remembered one by one.
 func (h *Hub) Tombstones() int { return h.tombs.order.Len() }
+
+// SpreadOver has events spread already to so many streams, in steps of one, and
+// lets at most most be on their way.
+func (h *Hub) SpreadOver(wide, most int) {
+	h.onTheWay.wide, h.onTheWay.step, h.onTheWay.most = wide, 1, most
+}
+
+// Advance takes the oldest event on its way to one stream more.
+func (h *Hub) Advance() {
+	b := stream.NewBatch()
+	defer b.Flush()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.onTheWay.events) > 0 {
+		h.advance(b)
+	}
+}
+
+// Spreading is how many events are on their way.
+func (h *Hub) Spreading() int { return int(h.unsettled.Load()) }
 
 // ID is the plain id of a position.
 func (h *Hub) ID(seq uint64) string { return h.id(seq) }

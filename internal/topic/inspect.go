@@ -18,7 +18,7 @@ func (h *Hub) info(l *log) wire.TopicInfo {
 		Events:   l.held(),
 		Bytes:    l.bytes,
 		Appended: l.appended,
-		Streams:  len(l.subs),
+		Streams:  l.streams(),
 		Closed:   l.closed,
 	}
 	if l.held() > 0 {
@@ -94,10 +94,11 @@ func (h *Hub) Events(topic, after string, limit int) (page []wire.EventInfo, mor
 	page = make([]wire.EventInfo, 0, len(events))
 	for _, e := range events {
 		info := wire.EventInfo{ID: h.id(e.seq), At: rfc3339(e.at), Final: closed && e.seq == last}
-		whole := sse.DecoderOptions{MaxLine: len(e.frame), MaxEvent: len(e.frame)}
-		for ev := range sse.NewDecoder(bytes.NewReader(e.frame), whole).Events() {
+		block := e.frame.Block()
+		whole := sse.DecoderOptions{MaxLine: len(block), MaxEvent: len(block)}
+		for ev := range sse.NewDecoder(bytes.NewReader(block), whole).Events() {
 			info.Data = ev.Data
-			if bytes.Contains(e.frame, []byte("\nevent: ")) { // otherwise the name is a default
+			if bytes.Contains(block, []byte("\nevent: ")) { // otherwise the name is a default
 				info.Name = ev.Name
 			}
 		}
@@ -132,9 +133,11 @@ func (h *Hub) Members(topic string) ([]*Member, error) {
 	if !ok {
 		return nil, ErrNotFound
 	}
-	members := make([]*Member, len(l.subs))
-	for i, s := range l.subs {
-		members[i] = s.member
+	members := make([]*Member, 0, l.streams())
+	for _, s := range l.subs {
+		if s != nil {
+			members = append(members, s.member)
+		}
 	}
 	return members, nil
 }
@@ -145,6 +148,7 @@ type Stats struct {
 	Bytes          int64
 	Published      uint64
 	Resets         uint64
+	Spreading      int // events on their way to the streams of wide topics
 	Keys           int
 	KeysEarly      uint64 // idempotency keys forgotten before their time
 	Dropped        map[DropReason]uint64
@@ -156,7 +160,7 @@ func (h *Hub) Stats() Stats {
 	defer h.mu.Unlock()
 	return Stats{
 		Topics: len(h.topics), Events: h.events, Bytes: h.bytes,
-		Published: h.published, Resets: h.resets,
+		Published: h.published, Resets: h.resets, Spreading: len(h.onTheWay.events),
 		Keys: len(h.keys.records), KeysEarly: h.keys.early,
 		Dropped: maps.Clone(h.dropped),
 	}

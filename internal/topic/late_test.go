@@ -75,10 +75,10 @@ func TestALateReplaySharesTheFramesOfTheLog(t *testing.T) {
 	publish(t, h, "task", strings.Repeat("x", 10_000))
 	s, _ := late(t, h, "", "task")
 	again, _ := connect(t, h, "", topic.FromDefault, "task")
-	shared := again.frames[0].Bytes
+	shared := again.frames[0].Frame.Block()
 	for _, f := range s.frames {
-		if len(f.Bytes) > 5000 && &f.Bytes[len(f.Bytes)-1] != &shared[len(shared)-1] {
-			t.Errorf("a late replay copied an event of %d bytes", len(f.Bytes))
+		if b := f.Frame.Block(); len(b) > 5000 && &b[len(b)-1] != &shared[len(shared)-1] {
+			t.Errorf("a late replay copied an event of %d bytes", f.Frame.Len())
 		}
 	}
 }

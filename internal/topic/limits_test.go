@@ -110,7 +110,7 @@ func TestReceiversAreThoseThatTookTheEvent(t *testing.T) {
 	b, _ := connect(t, h, "", topic.FromDefault, "x")
 	connect(t, h, "", topic.FromDefault, "x")
 	a.full = true // is ended by the event
-	b.End(topicClosed, nil)
+	b.End(nil, topicClosed, nil)
 	r, err := h.Publish(topic.Publication{Topic: "x", HasEvent: true, Data: "1"})
 	if err != nil || r.Receivers != 1 {
 		t.Errorf("Publish = %+v, %v; want one receiver of three", r, err)
@@ -124,7 +124,7 @@ func TestAStreamThatHasEndedIsLeftAlone(t *testing.T) {
 	closeTopic(t, h, "a")
 	s, m := connect(t, h, "", "")
 	h.Open(m)
-	s.End(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain}, nil)
+	s.End(nil, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain}, nil)
 	attach(t, h, m, topic.FromDefault, "a", "b")
 	if s.got(t) != "" || s.ending.Detail != wire.DetailDrain {
 		t.Errorf("got %q, ending %+v; want nothing, and the first reason", s.got(t), s.ending)
@@ -155,7 +155,7 @@ func TestFramesAreSharedByAllStreams(t *testing.T) {
 	b, _ := connect(t, h, "", topic.FromDefault, "x")
 	publish(t, h, "x", "1")
 	c, _ := connect(t, h, "", topic.FromDefault, "x")
-	frame := func(s *sink) *byte { return &s.frames[len(s.frames)-1].Bytes[0] }
+	frame := func(s *sink) *byte { return &s.frames[len(s.frames)-1].Frame.Block()[0] }
 	if frame(a) != frame(b) || frame(a) != frame(c) {
 		t.Error("a frame was copied for a stream")
 	}

@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"slices"
 	"time"
 
 	"sluice/internal/stream"
@@ -11,16 +12,11 @@ import (
 type event struct {
 	seq   uint64
 	at    int64 // unix nanoseconds
-	frame []byte
+	frame *stream.Frame
 	rest  int // where the block goes on after its id line
 }
 
-func (e event) live() stream.Frame   { return e.as(stream.Live) }
-func (e event) replay() stream.Frame { return e.as(stream.Replay) }
-
-func (e event) as(kind stream.Kind) stream.Frame {
-	return stream.Frame{Bytes: e.frame, Kind: kind, Order: e.order()}
-}
+func (e event) replay() stream.Item { return stream.Item{Frame: e.frame, Kind: stream.Replay} }
 
 // order is the event's place among frames. The next one is that of the block
 // that says no more than that everything up to the event has been sent.
@@ -45,7 +41,9 @@ type log struct {
 
 	forgotten uint64 // up to it idempotency keys do not count, see Hub.forgotten
 
-	subs []*subscription
+	subs    []*subscription // with gaps while an event is spread
+	gaps    int
+	spreads int // events on their way to subs
 
 	heapAt     int   // place in the hub's expiry heap, -1: not there
 	expires    int64 // key in that heap
@@ -86,7 +84,7 @@ func (l *log) lostAfter(seq uint64) bool { return l.lost > seq || seq < l.floor 
 // push appends an event that is kept.
 func (l *log) push(e event) {
 	l.events = append(l.events, e)
-	l.bytes += int64(len(e.frame))
+	l.bytes += int64(e.frame.Len())
 }
 
 // pop drops the oldest event.
@@ -94,7 +92,7 @@ func (l *log) pop() event {
 	e := l.events[l.head]
 	l.events[l.head] = event{}
 	l.head++
-	l.bytes -= int64(len(e.frame))
+	l.bytes -= int64(e.frame.Len())
 	l.lost = e.seq
 	switch {
 	case l.head == len(l.events):
@@ -136,7 +134,17 @@ func (l *log) add(s *subscription) {
 	l.subs = append(l.subs, s)
 }
 
+// streams is how many are at the topic.
+func (l *log) streams() int { return len(l.subs) - l.gaps }
+
+// remove takes s out. While an event is on its way through the list nobody may
+// move in it.
 func (l *log) remove(s *subscription) {
+	if l.spreads > 0 {
+		l.subs[s.at] = nil
+		l.gaps++
+		return
+	}
 	end := len(l.subs) - 1
 	l.subs[s.at] = l.subs[end]
 	l.subs[s.at].at = s.at
@@ -144,5 +152,17 @@ func (l *log) remove(s *subscription) {
 	l.subs = l.subs[:end]
 	if end == 0 {
 		l.subs = nil
+	}
+}
+
+// compact closes the gaps.
+func (l *log) compact() {
+	if l.gaps == 0 {
+		return
+	}
+	l.gaps = 0
+	l.subs = slices.DeleteFunc(l.subs, func(s *subscription) bool { return s == nil })
+	for i, s := range l.subs {
+		s.at = i
 	}
 }

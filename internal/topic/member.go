@@ -2,32 +2,62 @@ package topic
 
 import (
 	"slices"
+
+	"sluice/internal/stream"
 )
 
-// Member is a stream's place in the hub: its topics and its cursor. Everything
-// in it but the set-once fields is guarded by the hub's lock.
+// Member is a stream's place in the hub: its topics and its cursor. Init makes
+// one; it must not be copied then. Everything in it but the set-once fields is
+// guarded by the hub's lock. There is one for each stream, so what most streams
+// do not need is behind a pointer.
 type Member struct {
-	sink   Sink   // set once
-	resume string // set once: the client's last event id, "" if it sent none
+	sink Sink // set once
 
 	subs   []*subscription
 	cursor uint64 // the highest position whose id was queued for the stream
+	past   *past  // nil for a client that came without an id and has no closed topic
 	opened bool   // its callback has been accepted
 	gone   bool
 
-	finished bool   // some topic of it is closed
-	over     []*log // the latest of those: it has had them
+	finished bool // some topic of it is closed
 }
 
-// NewMember makes the place of one stream. lastEventID is what the client sent.
-func NewMember(sink Sink, lastEventID string) *Member {
-	return &Member{sink: sink, resume: lastEventID}
+// past is what a stream has behind it.
+type past struct {
+	resume string // set once: the client's last event id, "" if it sent none
+	over   []*log // the latest of its topics that were closed: it has had them
 }
+
+// Init makes the place of one stream. lastEventID is what the client sent.
+func (m *Member) Init(sink Sink, lastEventID string) {
+	m.sink = sink
+	if lastEventID != "" {
+		m.past = &past{resume: lastEventID}
+	}
+}
+
+// NewMember is Init for a member by itself.
+func NewMember(sink Sink, lastEventID string) *Member {
+	m := new(Member)
+	m.Init(sink, lastEventID)
+	return m
+}
+
+// resume is the last event id that the client sent.
+func (m *Member) resume() string {
+	if m.past == nil {
+		return ""
+	}
+	return m.past.resume
+}
+
+// had tells whether the stream was at l when that was closed.
+func (m *Member) had(l *log) bool { return m.past != nil && slices.Contains(m.past.over, l) }
 
 // push queues a live event and reports whether it was taken. A stream that has
 // ended, or that is ended here for being slow, leaves the hub by itself.
-func (m *Member) push(e event) bool {
-	if m.sink.Push(e.live()) != nil {
+func (m *Member) push(b *stream.Batch, e event) bool {
+	if m.sink.Push(b, e.frame) != nil {
 		return false
 	}
 	m.cursor = e.seq // the newest position there is
@@ -40,10 +70,13 @@ const maxOver = 256
 // finish notes that a topic of the stream is closed.
 func (m *Member) finish(l *log) {
 	m.finished = true
-	if len(m.over) == maxOver {
-		m.over = slices.Delete(m.over, 0, 1)
+	if m.past == nil {
+		m.past = new(past)
 	}
-	m.over = append(m.over, l)
+	if len(m.past.over) == maxOver {
+		m.past.over = slices.Delete(m.past.over, 0, 1)
+	}
+	m.past.over = append(m.past.over, l)
 }
 
 // left takes s out of the member's list; the log's list is the caller's.
@@ -61,7 +94,7 @@ func (m *Member) left(s *subscription) {
 func (m *Member) follows(l *log) bool {
 	if len(l.subs) < len(m.subs) {
 		for _, s := range l.subs {
-			if s.member == m {
+			if s != nil && s.member == m {
 				return true
 			}
 		}
@@ -79,9 +112,9 @@ func (m *Member) follows(l *log) bool {
 func (m *Member) done() bool { return m.finished && len(m.subs) == 0 }
 
 // endIfDone ends an open stream that has come to the end of its topics.
-func (m *Member) endIfDone() {
+func (m *Member) endIfDone(b *stream.Batch) {
 	if m.opened && m.done() {
-		m.sink.End(ended, nil)
+		m.sink.End(b, ended, nil)
 	}
 }
 
@@ -90,13 +123,16 @@ func (m *Member) endIfDone() {
 // with the last id of topics that are all closed: there is nothing for it, now
 // or ever, and it should be told not to return.
 func (h *Hub) Open(m *Member) (finished bool) {
+	b := stream.NewBatch()
+	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(b, m)
 	m.opened = true
-	if _, ok := h.place(m.resume); ok && m.done() && !m.sink.HasEvents() {
+	if _, ok := h.place(m.resume()); ok && m.done() && !m.sink.HasEvents() {
 		return true
 	}
-	m.endIfDone()
+	m.endIfDone(b)
 	return false
 }
 
@@ -106,7 +142,7 @@ func (h *Hub) Leave(m *Member) {
 	defer h.mu.Unlock()
 	m.gone = true
 	subs := m.subs
-	m.subs, m.over = nil, nil
+	m.subs, m.past = nil, nil
 	for _, s := range subs {
 		s.log.remove(s)
 		h.release(s.log)
@@ -115,14 +151,19 @@ func (h *Hub) Leave(m *Member) {
 
 // Detach takes a stream out of some topics. Topics it is not at are ignored.
 func (h *Hub) Detach(m *Member, topics []string) {
+	b := stream.NewBatch()
+	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.settle(b, m)
 	for _, name := range topics {
 		l, ok := h.topics[name]
 		if !ok {
 			continue
 		}
-		m.over = slices.DeleteFunc(m.over, func(o *log) bool { return o == l })
+		if m.past != nil {
+			m.past.over = slices.DeleteFunc(m.past.over, func(o *log) bool { return o == l })
+		}
 		for _, s := range m.subs {
 			if s.log == l {
 				m.left(s)

@@ -85,6 +85,7 @@ func (c *client) connect() {
 func (c *client) attach(names []string, from string) {
 	w, conn := c.w, c.conn
 	w.t.Helper()
+	w.settle(c)
 	before := len(conn.sink.bytes())
 	ended := conn.sink.ending != nil
 	w.t.Logf("client %d, %q: attach %q from %q, open: %v", c.number, c.lastID, names, from, conn.open)

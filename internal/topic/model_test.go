@@ -21,6 +21,10 @@ func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := newWorld(t, uint64(seed))
+			if seed%2 == 1 {
+				w.wide = true
+				w.hub.SpreadOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
+			}
 			for range 4 {
 				w.clients = append(w.clients, w.newClient())
 			}
@@ -55,8 +59,14 @@ func (w *world) step() {
 		}
 	}
 	w.check(w.pick())
+	if w.chance(60) {
+		w.hub.Advance()
+	}
 	for _, c := range w.clients {
-		w.checkEnd(c)
+		if w.chance(40) {
+			w.settle(c)
+			w.checkEnd(c)
+		}
 	}
 }
 
@@ -67,12 +77,14 @@ func (w *world) act(c *client) (over bool) {
 		c.connect()
 		w.attachFirst(c)
 	case !c.conn.open && w.chance(5):
+		w.settle(c)
 		c.cut(0)
 	case !c.conn.open && w.chance(70):
 		return w.open(c)
 	case !c.conn.open:
 		w.attachMore(c)
 	case c.conn.ended, w.chance(20):
+		w.settle(c)
 		c.cut(w.anyByte(c.conn))
 	case w.chance(5):
 		w.slow(c)
@@ -174,8 +186,10 @@ func (w *world) open(c *client) (over bool) {
 // slow publishes an event that a stream is too slow for.
 func (w *world) slow(c *client) {
 	if names := c.conn.topicsAt(); len(names) > 0 {
+		w.settle(c)
 		c.conn.sink.full, c.conn.ended = true, true
 		w.publish(w.topics[names[0]], true, false)
+		w.settle(c)
 	}
 }
 
@@ -218,5 +232,6 @@ func (w *world) comeHome(c *client) {
 	if !c.conn.open && w.open(c) {
 		return
 	}
+	w.settle(c)
 	c.cut(len(c.conn.sink.bytes()))
 }

@@ -196,23 +196,29 @@ func comeAndGo(t *testing.T, h *topic.Hub, seed uint64, topics int, stop <-chan 
 
 var _ topic.Sink = (*stream.Stream)(nil)
 
+// endings is an owner who does not mind.
+type endings struct{}
+
+func (endings) Ended(wire.Ending) {}
+
 // TestTheStreamIsASink attaches a real stream: what is queued before it is
 // served comes out in order behind what was sent to it directly.
 func TestTheStreamIsASink(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
-	s := stream.New(t.Context(), 1<<20)
+	s := new(stream.Stream)
+	s.Init(stream.NewEngine(stream.Options{NoParking: true}), endings{})
 	m := topic.NewMember(s, "")
 	publish(t, h, "b", "1")
 	publish(t, h, "a", "2")
-	if err := s.Push(stream.Frame{Bytes: []byte("data: direct\n\n"), Kind: stream.Direct}); err != nil {
+	if err := s.PushDirect(nil, stream.FrameOf([]byte("data: direct\n\n"), 0)); err != nil {
 		t.Fatal(err)
 	}
 	attach(t, h, m, topic.FromDefault, "a")
 	publish(t, h, "a", "3")
 	attach(t, h, m, topic.FromDefault, "b")
 	h.Open(m)
-	s.End(wire.Ending{Reason: wire.ServerClosed}, nil)
+	s.End(nil, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailClosed}, nil)
 	if got, want := served(t, s), "direct 1 2 3"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

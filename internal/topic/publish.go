@@ -21,17 +21,26 @@ type Publication struct {
 // Receipt answers a publication.
 type Receipt struct {
 	ID        string // of the event; "" if nothing was appended
-	Receivers int    // streams it was queued for
+	Receivers int    // streams at the topic, which get it
 }
 
 // headroom is where the id line of a frame goes: the frame is encoded before
 // the event has a position, so that no encoding happens under the lock.
-const headroom = len("id: ") + generationBytes + len("-") + 13 + len("\n")
+const headroom = stream.Room + len("id: ") + generationBytes + len("-") + 13 + len("\n")
 
-// Publish appends an event to a topic and queues it for the topic's streams.
-// When it returns, the event is in the log; no stream is waited for. It returns
+// Publish appends an event to a topic and queues it for the topic's streams. When
+// it returns, the event is in the log; no stream is waited for, and of a topic
+// that has thousands of them, they are still getting it into their queues. It returns
 // ErrClosed, ErrTooManyTopics, or an error of the event's name.
 func (h *Hub) Publish(p Publication) (Receipt, error) {
+	b := stream.NewBatch()
+	defer b.Flush()
+	return h.PublishIn(b, p)
+}
+
+// PublishIn is Publish for a caller that flushes the batch, after more than one
+// publication.
+func (h *Hub) PublishIn(b *stream.Batch, p Publication) (Receipt, error) {
 	block, err := encode(p)
 	if err != nil {
 		return Receipt{}, err
@@ -53,14 +62,14 @@ func (h *Hub) Publish(p Publication) (Receipt, error) {
 	}
 	defer h.release(l) // nobody may be there, and nothing be kept
 	if !p.HasEvent && !p.Close {
-		return Receipt{Receivers: len(l.subs)}, nil
+		return Receipt{Receivers: l.streams()}, nil
 	}
-	r := h.append(l, block, now)
+	r := h.append(b, l, block, now)
 	if p.Key != "" {
 		h.keys.add(p.Topic, p.Key, record{seq: l.last, receivers: r.Receivers}, now)
 	}
 	if p.Close {
-		h.finish(l)
+		h.finish(b, l)
 	}
 	return r, nil
 }
@@ -86,7 +95,7 @@ func encode(p Publication) ([]byte, error) {
 }
 
 // append gives the event its position, keeps it, and queues it for the streams.
-func (h *Hub) append(l *log, block []byte, now time.Time) Receipt {
+func (h *Hub) append(b *stream.Batch, l *log, block []byte, now time.Time) Receipt {
 	h.seq++
 	h.published++
 	e := h.stamp(block, h.seq, now)
@@ -94,7 +103,7 @@ func (h *Hub) append(l *log, block []byte, now time.Time) Receipt {
 	l.last, l.lastAt = e.seq, e.at
 	if l.keep.Events > 0 {
 		l.push(e)
-		h.bytes += int64(len(e.frame))
+		h.bytes += int64(e.frame.Len())
 		h.events++
 		h.recent.touch(l)
 		h.trim(l, now)
@@ -103,8 +112,14 @@ func (h *Hub) append(l *log, block []byte, now time.Time) Receipt {
 		l.lost = e.seq
 	}
 	r := Receipt{ID: h.id(e.seq)}
+	if l.spreads > 0 || len(l.subs) >= h.onTheWay.wide {
+		r.Receivers = l.streams()
+		h.spread(b, l, e)
+		return r
+	}
 	for _, s := range l.subs {
-		if s.member.push(e) {
+		h.settle(b, s.member)
+		if s.member.push(b, e) {
 			r.Receivers++
 		}
 	}
@@ -117,22 +132,24 @@ func (h *Hub) stamp(block []byte, seq uint64, now time.Time) event {
 	id := append(appendID(append(line[:0], "id: "...), h.generation, seq), '\n')
 	start := headroom - len(id)
 	copy(block[start:], id)
-	frame := block[start:len(block):len(block)]
-	return event{seq: seq, at: now.UnixNano(), frame: frame, rest: len(id)}
+	e := event{seq: seq, at: now.UnixNano(), rest: len(id)}
+	e.frame = stream.NewFrame(block, start, e.order())
+	return e
 }
 
 func (h *Hub) id(seq uint64) string { return string(appendID(nil, h.generation, seq)) }
 
 // finish closes a log. Its streams leave it, and those that have no other topic
 // end once they have had their last event.
-func (h *Hub) finish(l *log) {
+func (h *Hub) finish(b *stream.Batch, l *log) {
+	h.arrive(b, l)
 	l.closed = true
 	subs := l.subs
 	l.subs = nil
 	for _, s := range subs {
 		s.member.left(s)
 		s.member.finish(l)
-		s.member.endIfDone()
+		s.member.endIfDone(b)
 	}
 	h.release(l) // a topic that keeps nothing is not kept
 }
@@ -141,6 +158,8 @@ func (h *Hub) finish(l *log) {
 // been closed. Published to again, the topic begins anew: who has seen nothing
 // of it before is not told of a loss. It returns ErrNotFound if there is no such topic.
 func (h *Hub) Delete(topic string) error {
+	b := stream.NewBatch()
+	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l, ok := h.topics[topic]
@@ -149,7 +168,7 @@ func (h *Hub) Delete(topic string) error {
 	}
 	h.empty(l, DropDeleted)
 	l.born, l.forgotten = l.last, l.last
-	h.finish(l)
+	h.finish(b, l)
 	return nil
 }
 
@@ -158,7 +177,7 @@ var ended = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicClose
 
 // idBlock is a block with an id and no event: a client that drops before its
 // first event resumes from there.
-func (h *Hub) idBlock(seq uint64) stream.Frame {
+func (h *Hub) idBlock(seq uint64) stream.Item {
 	block, _ := sse.AppendID(nil, h.id(seq)) // our own id has no CR, LF or NUL
-	return stream.Frame{Bytes: block, Kind: stream.Control, Order: event{seq: seq}.order() + 1}
+	return stream.Item{Frame: stream.FrameOf(block, event{seq: seq}.order()+1), Kind: stream.Control}
 }

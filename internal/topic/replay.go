@@ -66,35 +66,35 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	}
 }
 
-var resetBlock, _ = sse.Append(nil, sse.Event{Name: "reset", Data: `{"reason":"history_lost"}`})
+var resetFrame = func() *stream.Frame {
+	block, _ := sse.Append(nil, sse.Event{Name: "reset", Data: `{"reason":"history_lost"}`})
+	return stream.FrameOf(block, 0)
+}()
 
 // replay queues the plan and moves the cursor. have is what the client has
 // already, by the id that it came with. Events that are older than an id that it
 // has, or will have by then — of topics that an open stream joins late — carry
 // an id that says so, so that the client's last event id never goes back.
-func (h *Hub) replay(m *Member, have position, p plan) {
-	queue := m.sink.PushAll
+func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	if m.opened {
 		have = position{seq: m.cursor}
-	} else {
-		queue = m.sink.Merge // nothing is sent yet: earlier attaches and this one become one
 	}
-	var frames []stream.Frame
+	items := make([]stream.Item, 0, len(p.events)+2)
 	if p.reset {
 		h.resets++
-		frames = append(frames, stream.Frame{Bytes: resetBlock, Kind: stream.Replay})
+		items = append(items, stream.Item{Frame: resetFrame, Kind: stream.Replay})
 	}
 	late, floor := p.late(have)
 	for _, e := range p.events {
 		if e.seq > have.seq {
-			frames = append(frames, e.replay())
+			items = append(items, e.replay())
 			continue
 		}
 		at := position{seq: have.seq, behind: e.seq}
 		if e.seq >= floor {
 			at.late = late
 		}
-		frames = append(frames, h.restamp(e.event, at)...)
+		items = append(items, h.restamp(e.event, at)...)
 	}
 	behind := len(p.events) > 0 && p.events[0].seq <= have.seq
 	if n := len(p.events); n > 0 {
@@ -102,9 +102,13 @@ func (h *Hub) replay(m *Member, have position, p plan) {
 	}
 	if len(p.events) == 0 || p.skipped > m.cursor || behind {
 		m.cursor = max(m.cursor, p.seq)
-		frames = append(frames, h.idBlock(m.cursor))
+		items = append(items, h.idBlock(m.cursor))
 	}
-	_ = queue(frames) // a stream that has ended needs nothing
+	if m.opened {
+		_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing
+	} else {
+		_ = m.sink.Merge(items) // nothing is sent yet: earlier attaches and this one become one
+	}
 }
 
 // late lists the topics that stand behind have.seq while the plan is replayed:
@@ -140,10 +144,7 @@ func (p plan) late(have position) (late []uint32, floor uint64) {
 
 // restamp gives an event's frame another id: a line of its own, and the rest of
 // the block, which stays shared.
-func (h *Hub) restamp(e event, at position) []stream.Frame {
-	line := append(appendLateID([]byte("id: "), h.generation, at), '\n')
-	return []stream.Frame{
-		{Bytes: line, Kind: stream.Control, Order: e.order()},
-		{Bytes: e.frame[e.rest:], Kind: stream.Replay, Order: e.order()},
-	}
+func (h *Hub) restamp(e event, at position) []stream.Item {
+	line, rest := e.frame.WithHead(append(appendLateID([]byte("id: "), h.generation, at), '\n'), e.rest)
+	return []stream.Item{{Frame: line, Kind: stream.Control}, {Frame: rest, Kind: stream.Replay}}
 }

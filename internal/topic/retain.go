@@ -3,6 +3,7 @@ package topic
 import (
 	"container/heap"
 	"context"
+	"sync"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func (h *Hub) trim(l *log, now time.Time) {
 		// The log that was appended to last gives last.
 		oldest := h.recent.front()
 		h.drop(oldest, DropMemory)
-		if oldest.held() == 0 && len(oldest.subs) == 0 {
+		if oldest.held() == 0 && oldest.streams() == 0 {
 			oldest.forgotten = oldest.last
 		}
 		h.release(oldest)
@@ -42,7 +43,7 @@ func (h *Hub) trim(l *log, now time.Time) {
 // drop lets go of the oldest event of l.
 func (h *Hub) drop(l *log, why DropReason) {
 	e := l.pop()
-	h.bytes -= int64(len(e.frame))
+	h.bytes -= int64(e.frame.Len())
 	h.events--
 	h.dropped[why]++
 	if l.held() == 0 {
@@ -60,8 +61,17 @@ func (h *Hub) empty(l *log, why DropReason) {
 // maxPause bounds how long an event may outlive its age when its log is quiet.
 const maxPause = time.Second
 
-// Run drops events as they reach their age, until ctx ends.
+// Run spreads events to the streams of wide topics, and drops events as they
+// reach their age, until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
+	var spreader sync.WaitGroup
+	spreader.Go(func() { h.spreadAll(func() bool { return ctx.Err() != nil }) })
+	defer spreader.Wait()
+	defer func() {
+		h.mu.Lock() // or the spreader may look before, and wait after
+		defer h.mu.Unlock()
+		h.onTheWay.some.Broadcast()
+	}()
 	tick := time.NewTicker(maxPause)
 	defer tick.Stop()
 	for {

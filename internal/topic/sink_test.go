@@ -14,20 +14,20 @@ import (
 // sink is a stream that keeps all that is queued for it: a test reads it as a
 // client would, from the start up to any byte.
 type sink struct {
-	frames []stream.Frame
+	frames []stream.Item
 	ending *wire.Ending
 	full   bool // the next Push ends the stream, as of a client that does not read
 }
 
-func (s *sink) Push(f stream.Frame) error {
+func (s *sink) Push(b *stream.Batch, f *stream.Frame) error {
 	if s.full && s.ending == nil {
 		s.ending = &wire.Ending{Reason: wire.Failed, Detail: wire.DetailSlowConsumer}
 		return stream.ErrSlow
 	}
-	return s.PushAll([]stream.Frame{f})
+	return s.PushAll(b, []stream.Item{{Frame: f, Kind: stream.Live}})
 }
 
-func (s *sink) PushAll(frames []stream.Frame) error {
+func (s *sink) PushAll(_ *stream.Batch, frames []stream.Item) error {
 	if s.ending != nil {
 		return stream.ErrEnded
 	}
@@ -35,13 +35,13 @@ func (s *sink) PushAll(frames []stream.Frame) error {
 	return nil
 }
 
-func (s *sink) Merge(frames []stream.Frame) error {
+func (s *sink) Merge(frames []stream.Item) error {
 	if s.ending != nil {
 		return stream.ErrEnded
 	}
-	var merged []stream.Frame
+	var merged []stream.Item
 	for _, w := range s.frames {
-		for len(frames) > 0 && frames[0].Order < w.Order {
+		for len(frames) > 0 && frames[0].Frame.Order() < w.Frame.Order() {
 			merged, frames = append(merged, frames[0]), frames[1:]
 		}
 		merged = append(merged, w)
@@ -50,7 +50,7 @@ func (s *sink) Merge(frames []stream.Frame) error {
 	return nil
 }
 
-func (s *sink) End(why wire.Ending, _ []byte) bool {
+func (s *sink) End(_ *stream.Batch, why wire.Ending, _ *stream.Frame) bool {
 	if s.ending != nil {
 		return false
 	}
@@ -71,7 +71,7 @@ func (s *sink) HasEvents() bool {
 func (s *sink) bytes() []byte {
 	var all []byte
 	for _, f := range s.frames {
-		all = append(all, f.Bytes...)
+		all = append(all, f.Frame.Block()...)
 	}
 	return all
 }

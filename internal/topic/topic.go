@@ -14,7 +14,9 @@ package topic
 import (
 	"cmp"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/stream"
@@ -50,12 +52,13 @@ type Options struct {
 }
 
 // Sink is a stream as the hub sees it. The methods are called under the hub's
-// lock and must not block or call back.
+// lock and must not block or call back. What has become ready to be written is
+// noted in the batch, which the hub flushes when it has let go of its lock.
 type Sink interface {
-	Push(f stream.Frame) error
-	PushAll(frames []stream.Frame) error
-	Merge(frames []stream.Frame) error // only before Open
-	End(why wire.Ending, farewell []byte) bool
+	Push(b *stream.Batch, f *stream.Frame) error
+	PushAll(b *stream.Batch, items []stream.Item) error
+	Merge(items []stream.Item) error // only before Open
+	End(b *stream.Batch, why wire.Ending, farewell *stream.Frame) bool
 	HasEvents() bool
 }
 
@@ -84,10 +87,12 @@ var (
 // Hub holds all topics of a process. Make it with New; all methods may be
 // called concurrently.
 type Hub struct {
-	opts       Options // set once
-	generation string  // set once
+	opts       Options      // set once
+	generation string       // set once
+	unsettled  atomic.Int64 // events on their way
 
 	mu        sync.Mutex
+	onTheWay  spreading
 	seq       uint64          // guarded by mu, like all below: position of the newest event
 	topics    map[string]*log // all that have events or streams
 	recent    recency         // topics that hold events, least recently appended first
@@ -112,6 +117,7 @@ func New(opts Options) *Hub {
 		topics:     make(map[string]*log),
 		dropped:    make(map[DropReason]uint64),
 	}
+	h.onTheWay.init(&h.mu)
 	h.recent.init()
 	h.keys.init(opts.MaxKeys)
 	h.tombs.init()
@@ -133,6 +139,7 @@ func (h *Hub) open(topic string) (*log, error) {
 	if len(h.topics) >= h.opts.MaxTopics {
 		return nil, ErrTooManyTopics
 	}
+	topic = strings.Clone(topic) // it may be a part of a request's body
 	l := &log{name: topic, keep: h.retention(topic), heapAt: -1}
 	stone, floor := h.tombs.recall(topic)
 	l.last, l.lost, l.born, l.floor = stone.last, stone.last, stone.born, floor
@@ -145,7 +152,7 @@ func (h *Hub) open(topic string) (*log, error) {
 // was in it is remembered as gone, so that a client that comes back from before
 // is told so.
 func (h *Hub) release(l *log) {
-	if l.held() > 0 || len(l.subs) > 0 || h.topics[l.name] != l {
+	if l.held() > 0 || l.streams() > 0 || h.topics[l.name] != l {
 		return
 	}
 	delete(h.topics, l.name)

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	// headroom is how much may be allocated between two collections of garbage,
+	// whatever is in use: Go's own measure, as much again as is in use, collects
+	// all the time while streams are few, and keeps far too much when they are
+	// many. leastGrowth, in percent of what is in use, is where collecting a
+	// large heap so often would cost too much.
+	headroom    = 32 << 20
+	leastGrowth = 25
+
+	// calmEvery is how often the program looks whether it is calm, calmBytes how
+	// little it has allocated since if it is, and worthBytes how much it must
+	// have allocated for memory to be worth giving back.
+	calmEvery  = 5 * time.Second
+	calmBytes  = 4 << 20
+	worthBytes = 16 << 20
+)
+
+// tendMemory keeps the memory of the program close to what is in use, until ctx
+// ends. The environment variable GOGC, if set, decides about collections
+// instead.
+func tendMemory(ctx context.Context) {
+	if os.Getenv("GOGC") == "" {
+		defer debug.SetGCPercent(debug.SetGCPercent(100))
+		afterEachCollection(ctx, func() { debug.SetGCPercent(growth(read("/gc/heap/live:bytes"))) })
+	}
+	giveBack(ctx)
+}
+
+// growth is the heap growth in percent that amounts to the headroom.
+func growth(live uint64) int {
+	return int(max(leastGrowth, min(1000, 100*headroom/max(1, live))))
+}
+
+// afterEachCollection calls do after each garbage collection until ctx ends.
+func afterEachCollection(ctx context.Context, do func()) {
+	type sentinel struct{ _ *int } // what nobody refers to is collected each time
+	runtime.SetFinalizer(new(sentinel), func(*sentinel) {
+		if ctx.Err() == nil {
+			do()
+			afterEachCollection(ctx, do)
+		}
+	})
+}
+
+// giveBack returns memory to the system after a burst of work. Left to itself
+// the runtime does so only minutes later, after the next collection, and a
+// program that just holds streams has none.
+func giveBack(ctx context.Context) {
+	ticker := time.NewTicker(calmEvery)
+	defer ticker.Stop()
+	var last, given uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := read("/gc/heap/allocs:bytes")
+		if now-last < calmBytes && now-given > worthBytes {
+			runtime.GC() // pools give up what they hold at the second collection
+			debug.FreeOSMemory()
+			given = now
+		}
+		last = now
+	}
+}
+
+func read(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}

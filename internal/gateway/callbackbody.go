@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"strconv"
+
+	"sluice/internal/packed"
+	"sluice/internal/wire"
+)
+
+// callback is what is told to the backend of one stream: a [wire.Callback] that
+// takes little memory while it waits.
+type callback struct {
+	action      wire.Action
+	why         wire.Ending // of a disconnect, like all below
+	token       token
+	request     packed.Request
+	durationMS  int64
+	undelivered int
+}
+
+// appendJSON renders a callback as encoding/json does a [wire.Callback], except
+// that it leaves &, < and > as they are, so that a URL reads as it came. What is
+// put between quotes as it is holds nothing that JSON escapes.
+func (c *callback) appendJSON(dst []byte, store *packed.Store, gateway string) []byte {
+	dst = append(dst, `{"action":"`...)
+	dst = append(dst, c.action...)
+	if c.why.Reason != "" {
+		dst = append(dst, `","reason":"`...)
+		dst = append(dst, c.why.Reason...)
+	}
+	dst = append(dst, `","token":"`...)
+	dst = c.token.append(dst)
+	dst = append(dst, `","request":`...)
+	dst = store.AppendJSON(dst, c.request)
+	if c.why.Detail != "" {
+		dst = append(dst, `,"detail":"`...)
+		dst = append(dst, c.why.Detail...)
+		dst = append(dst, '"')
+	}
+	if c.action == wire.Disconnect {
+		dst = append(dst, `,"duration_ms":`...)
+		dst = strconv.AppendInt(dst, c.durationMS, 10)
+	}
+	if c.undelivered > 0 {
+		dst = append(dst, `,"undelivered":`...)
+		dst = strconv.AppendInt(dst, int64(c.undelivered), 10)
+	}
+	dst = append(dst, `,"gateway":"`...)
+	dst = append(dst, gateway...)
+	return append(dst, `"}`...)
+}

@@ -1,0 +1,41 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+)
+
+// token names a stream: 128 random bits. It is told in base64url, 22 characters.
+type token [16]byte
+
+// newToken draws a token.
+func newToken() (t token) {
+	_, _ = rand.Read(t[:]) // never fails
+	return t
+}
+
+func (t token) String() string { return base64.RawURLEncoding.EncodeToString(t[:]) }
+
+func (t token) append(dst []byte) []byte { return base64.RawURLEncoding.AppendEncode(dst, t[:]) }
+
+// strict refuses a last character with bits that belong to no byte: there would
+// be more than one text for one token.
+var strict = base64.RawURLEncoding.Strict()
+
+// parseToken reads a token as String wrote it.
+func parseToken(text string) (t token, ok bool) {
+	if len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
+		return t, false
+	}
+	var buf [24]byte
+	n, err := strict.Decode(t[:], append(buf[:0], text...))
+	return t, err == nil && n == len(t)
+}
+
+// fingerprint stands for a token in logs.
+func fingerprint(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:4])
+}

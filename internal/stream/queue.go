@@ -1,0 +1,193 @@
+package stream
+
+import "sync"
+
+// queue is what waits for one stream: mostly nothing, or one frame on its way
+// to a socket that takes it at once. Only where more waits does it own memory.
+type queue struct {
+	one  Item  // the only item; its Frame is nil if list is not, or nothing waits
+	list *list // several
+}
+
+// list is the memory of a queue that more than one item waits in, or of a
+// stream whose socket took a part of a write. Lists are used again.
+type list struct {
+	items []Item // from head on
+	head  int
+	rest  []byte // what the socket has yet to take of the last write
+	sent  batch  // the accounts of that write
+}
+
+var lists = sync.Pool{New: func() any { return new(list) }}
+
+// keptItems and keptBytes are how large a list may be to be kept for others.
+const (
+	keptItems = 256
+	keptBytes = 4 << 10
+)
+
+// spill gives the queue a list, with what waits.
+func (q *queue) spill() *list {
+	if q.list == nil {
+		q.list = lists.Get().(*list)
+		if q.one.Frame != nil {
+			q.list.items = append(q.list.items, q.one)
+			q.one = Item{}
+		}
+	}
+	return q.list
+}
+
+func (q *queue) add(i Item) {
+	if q.list == nil && q.one.Frame == nil {
+		q.one = i
+		return
+	}
+	l := q.spill()
+	if l.head > 64 && l.head > len(l.items)/2 {
+		// Never empty, never done: move down, or the array would only grow.
+		n := copy(l.items, l.items[l.head:])
+		clear(l.items[n:])
+		l.items, l.head = l.items[:n], 0
+	}
+	l.items = append(l.items, i)
+}
+
+// prepend puts an item in front of all others.
+func (q *queue) prepend(i Item) {
+	if q.list == nil && q.one.Frame == nil {
+		q.one = i
+		return
+	}
+	l := q.spill()
+	l.items = append([]Item{i}, l.items[l.head:]...)
+	l.head = 0
+}
+
+// merge puts each of items in front of those that wait and have a higher order.
+// items must be in order.
+func (q *queue) merge(items []Item) {
+	if q.front().Frame == nil {
+		for _, i := range items {
+			q.add(i)
+		}
+		return
+	}
+	l := q.spill()
+	waiting := l.items[l.head:]
+	merged := make([]Item, 0, len(waiting)+len(items))
+	for _, w := range waiting {
+		for len(items) > 0 && items[0].Frame.order < w.Frame.order {
+			merged = append(merged, items[0])
+			items = items[1:]
+		}
+		merged = append(merged, w)
+	}
+	l.items, l.head = append(merged, items...), 0
+}
+
+// front is the next item; its Frame is nil if there is none.
+func (q *queue) front() Item {
+	if l := q.list; l != nil {
+		if l.head < len(l.items) {
+			return l.items[l.head]
+		}
+		return Item{}
+	}
+	return q.one
+}
+
+// drop takes the front item out.
+func (q *queue) drop() {
+	if l := q.list; l != nil {
+		l.items[l.head] = Item{}
+		l.head++
+		return
+	}
+	q.one = Item{}
+}
+
+// empty says that nothing waits. A list that is not needed any more is given back.
+func (q *queue) empty() bool {
+	l := q.list
+	if l == nil {
+		return q.one.Frame == nil
+	}
+	if l.head < len(l.items) {
+		return false
+	}
+	if len(l.rest) == 0 {
+		q.clear()
+	}
+	return true
+}
+
+// clear drops all.
+func (q *queue) clear() {
+	q.one = Item{}
+	l := q.list
+	if l == nil {
+		return
+	}
+	q.list = nil
+	if cap(l.items) > keptItems || cap(l.rest) > keptBytes {
+		return
+	}
+	clear(l.items)
+	*l = list{items: l.items[:0]}
+	lists.Put(l)
+}
+
+const (
+	// joinBytes is how much one write joins out of small frames: ten waiting
+	// events then cost little more than one.
+	joinBytes = 32 << 10
+	// largeFrame is from where on a frame is written by itself, without a copy.
+	largeFrame = joinBytes / 2
+)
+
+// batch is what one write takes out of a queue.
+type batch struct {
+	bytes  []byte
+	cost   int64
+	size   int // of the events' blocks, without framing
+	direct int
+	events int
+	beats  int // heartbeats
+}
+
+func (b *batch) take(i Item) {
+	b.cost += i.cost()
+	if i.Kind == Direct {
+		b.direct++
+	}
+	if i.Kind != Control {
+		b.events++
+		b.size += i.Frame.Len()
+	}
+	if i.Frame == heartbeat {
+		b.beats++
+	}
+}
+
+// next takes out what the next write is to have: one frame as it is, or many
+// joined in buf, which must be empty and have room for joinBytes.
+func (q *queue) next(buf []byte, chunked bool) batch {
+	var b batch
+	for i := q.front(); i.Frame != nil; i = q.front() {
+		p := i.Frame.bytes(chunked)
+		if len(b.bytes) > 0 && len(b.bytes)+len(p) > joinBytes {
+			break
+		}
+		q.drop()
+		b.take(i)
+		last := q.front().Frame == nil
+		if len(b.bytes) == 0 && (last || len(p) > largeFrame) {
+			b.bytes = p
+			break
+		}
+		buf = append(buf, p...)
+		b.bytes = buf
+	}
+	return b
+}

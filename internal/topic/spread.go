@@ -1,0 +1,132 @@
+package topic
+
+import (
+	"slices"
+	"sync"
+
+	"sluice/internal/stream"
+)
+
+// A topic with very many streams would keep the lock, and the publisher, until
+// an event is in the queue of each. So an event of a wide topic is spread: it is
+// in its log, and answered, at once, and gets into the queues in steps, between
+// which others have their turn.
+//
+// What makes this safe is that nothing overtakes. Before anything newer is
+// queued for a stream, and before anything is decided about it, the stream is
+// settled: it gets what is still on its way to it. A member's cursor then tells
+// whether it has an event, because all that is older was queued before.
+
+const (
+	// wideTopic is from how many streams on an event is spread.
+	wideTopic = 2048
+	// spreadStep is how many streams get it under one hold of the lock.
+	spreadStep = 512
+	// maxOnTheWay is how many events may be on their way; who publishes more
+	// helps with the oldest first.
+	maxOnTheWay = 256
+)
+
+// spread is an event on its way into queues.
+type spread struct {
+	log   *log
+	event event
+	next  int // index in log.subs
+}
+
+// spreading is the events on their way, oldest first. Only the first moves.
+type spreading struct {
+	events []*spread
+	wide   int // these are as above, except in tests
+	step   int
+	most   int
+	some   *sync.Cond // on the hub's lock
+}
+
+func (s *spreading) init(lock sync.Locker) {
+	s.wide, s.step, s.most, s.some = wideTopic, spreadStep, maxOnTheWay, sync.NewCond(lock)
+}
+
+func (h *Hub) spread(b *stream.Batch, l *log, e event) {
+	for len(h.onTheWay.events) >= h.onTheWay.most {
+		h.advance(b)
+	}
+	l.spreads++
+	h.onTheWay.events = append(h.onTheWay.events, &spread{log: l, event: e})
+	h.unsettled.Add(1)
+	if !b.Held() {
+		h.onTheWay.some.Signal()
+	}
+}
+
+// Spread has events begin their way whose publisher held its batch.
+func (h *Hub) Spread() {
+	if h.unsettled.Load() > 0 {
+		h.onTheWay.some.Signal()
+	}
+}
+
+// settle queues for m what is on its way to it.
+func (h *Hub) settle(b *stream.Batch, m *Member) {
+	for _, s := range h.onTheWay.events {
+		if m.cursor < s.event.seq && m.follows(s.log) {
+			m.push(b, s.event)
+		}
+	}
+}
+
+// Settle queues for a stream what was published before to its topics: nothing
+// that is sent to it then comes in front of that.
+func (h *Hub) Settle(b *stream.Batch, m *Member) {
+	if h.unsettled.Load() == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.settle(b, m)
+}
+
+// advance takes the oldest event on its way a step further. The streams of the
+// step get the younger ones at once, so that they leave in one write.
+func (h *Hub) advance(b *stream.Batch) {
+	s := h.onTheWay.events[0]
+	end := min(s.next+h.onTheWay.step, len(s.log.subs))
+	for _, sub := range s.log.subs[s.next:end] {
+		if sub != nil && sub.member.cursor < s.event.seq {
+			h.settle(b, sub.member)
+		}
+	}
+	if s.next = end; end < len(s.log.subs) {
+		return
+	}
+	h.onTheWay.events = slices.Delete(h.onTheWay.events, 0, 1)
+	h.unsettled.Add(-1)
+	if s.log.spreads--; s.log.spreads == 0 {
+		s.log.compact()
+	}
+}
+
+// arrive takes all events on their way to a log's streams to their end.
+func (h *Hub) arrive(b *stream.Batch, l *log) {
+	for l.spreads > 0 {
+		h.advance(b)
+	}
+}
+
+// spreadAll advances until nothing is on its way and done says so.
+func (h *Hub) spreadAll(done func() bool) {
+	for {
+		h.mu.Lock()
+		for len(h.onTheWay.events) == 0 && !done() {
+			h.onTheWay.some.Wait()
+		}
+		if len(h.onTheWay.events) == 0 {
+			h.mu.Unlock()
+			return
+		}
+		b := stream.NewBatch()
+		h.advance(b)
+		h.mu.Unlock()
+		b.Flush()
+	}
+}
