@@ -43,6 +43,7 @@ func commands() []command {
 		{"backend", "only the backend: callback endpoint, tasks, versions", server("backend")},
 		{"listen", "print the events of a stream as they come", listen},
 		{"send", "send an event to a stream or a topic", send},
+		{"bench", "measure a gateway: memory, fan-out, sends, latency, slow clients", measure},
 		{"config", "check or print the configuration", configure},
 		{"version", "print the version", version},
 	}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// framer makes what is written to streams: an event block in the framing of a
+// chunked body. The zero value is ready; not for concurrent use.
+type framer struct {
+	block []byte // made first, since its size stands in front of it
+}
+
+// append appends the event of m as one chunk (RFC 9112, 7.1).
+func (f *framer) append(b []byte, m message) []byte {
+	f.block = appendBlock(f.block[:0], m.name, m.data)
+	b = strconv.AppendInt(b, int64(len(f.block)), 16)
+	b = append(b, "\r\n"...)
+	b = append(b, f.block...)
+	return append(b, "\r\n"...)
+}
+
+// appendBlock appends an event as it stands in an event stream (WHATWG HTML,
+// 9.2.5), without an id.
+func appendBlock(b, name, data []byte) []byte {
+	if len(name) > 0 {
+		b = append(b, "event: "...)
+		b = append(b, name...)
+		b = append(b, '\n')
+	}
+	for {
+		end := bytes.IndexAny(data, "\r\n")
+		if end < 0 {
+			break
+		}
+		b = appendDataLine(b, data[:end])
+		if bytes.HasPrefix(data[end:], lineEnd) {
+			end++
+		}
+		data = data[end+1:]
+	}
+	return append(appendDataLine(b, data), '\n')
+}
+
+func appendDataLine(b, line []byte) []byte {
+	b = append(b, "data: "...)
+	b = append(b, line...)
+	return append(b, '\n')
+}

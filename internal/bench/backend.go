@@ -1,0 +1,257 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// backend answers the gateway's callbacks: it lets every client in, subscribes
+// its token to the topic that the request names, and remembers the token. It
+// also counts: each connect must be followed by exactly one disconnect. Nothing
+// is kept of a stream that has left.
+type backend struct {
+	listener net.Listener  // set once
+	news     chan struct{} // size 1: a disconnect has come
+
+	mu     sync.Mutex
+	tokens map[int]string // guarded by mu, as all below; of each stream that is open, by id
+	ids    map[string]int // the other way round
+	left   int            // disconnects
+	leftAt time.Time      // of the newest
+	slow   int            // disconnects of slow consumers
+	faults []string       // some of what was wrong
+}
+
+// listenBackend binds the address. Callbacks wait until run.
+func listenBackend(ctx context.Context, address string) (*backend, error) {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--callback-listen: %w", err)
+	}
+	return &backend{
+		listener: listener,
+		news:     make(chan struct{}, 1),
+		tokens:   make(map[int]string),
+		ids:      make(map[string]int),
+	}, nil
+}
+
+// callbackURL is what the gateway must be told.
+func (b *backend) callbackURL() string { return "http://" + b.listener.Addr().String() + "/callback" }
+
+const (
+	// subscribers is how many connections for subscribing are kept.
+	subscribers = 128
+	maxCallback = 1 << 20
+	// closePatience is what callbacks in progress get at the end.
+	closePatience = time.Second
+)
+
+// run answers callbacks until ctx ends. It returns an error if the listener fails
+// before.
+func (b *backend) run(ctx context.Context, a api) error {
+	pool := newSenders(a, subscribers)
+	server := &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.callback(ctx, pool, w, r) }),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		// The answer to the last callback may not be out yet.
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), closePatience)
+		defer cancel()
+		if server.Shutdown(patience) != nil {
+			_ = server.Close()
+		}
+	})
+	err := server.Serve(b.listener)
+	if !stop() {
+		<-closed
+	}
+	pool.close()
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("answer callbacks: %w", err)
+}
+
+// callback is what is read of a callback's body.
+type callback struct {
+	Action  string `json:"action"`
+	Reason  string `json:"reason"`
+	Detail  string `json:"detail"`
+	Token   string `json:"token"`
+	Request struct {
+		URL string `json:"url"`
+	} `json:"request"`
+}
+
+func (b *backend) callback(ctx context.Context, pool *senders, w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
+	var told callback
+	if err == nil {
+		err = json.Unmarshal(body, &told)
+	}
+	if err == nil {
+		err = b.take(ctx, pool, told)
+	}
+	if err != nil {
+		b.fault(fmt.Sprintf("callback: %v", err))
+		http.Error(w, "{}", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", typeJSON)
+	_, _ = io.WriteString(w, "{}")
+}
+
+func (b *backend) take(ctx context.Context, pool *senders, told callback) error {
+	if told.Action == "disconnect" {
+		b.leave(told)
+		return nil
+	}
+	target, err := url.Parse(told.Request.URL)
+	if err != nil {
+		return err
+	}
+	query := target.Query()
+	id, err := strconv.Atoi(query.Get("id"))
+	if err != nil {
+		return fmt.Errorf("%q is not a request of bench", told.Request.URL)
+	}
+	b.enter(id, told.Token)
+	topic := query.Get("topic")
+	if topic == "" {
+		return nil
+	}
+	request, err := json.Marshal(map[string]any{"token": told.Token, "topics": []string{topic}})
+	if err != nil {
+		return err
+	}
+	return pool.post(ctx, subscribePath, request)
+}
+
+func (b *backend) enter(id int, token string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, known := b.ids[token]; known {
+		b.faultLocked("a token was announced twice")
+	}
+	b.tokens[id] = token
+	b.ids[token] = id
+}
+
+// ended because its client was too slow, as a gateway says it.
+const reasonFailed, detailSlow = "error", "slow_consumer"
+
+func (b *backend) leave(told callback) {
+	b.mu.Lock()
+	if id, known := b.ids[told.Token]; known {
+		delete(b.ids, told.Token)
+		if b.tokens[id] == told.Token {
+			delete(b.tokens, id)
+		}
+		b.left++
+		b.leftAt = time.Now()
+		if told.Reason == reasonFailed && told.Detail == detailSlow {
+			b.slow++
+		}
+	} else {
+		b.faultLocked("a disconnect came twice, or without its connect")
+	}
+	b.mu.Unlock()
+	select {
+	case b.news <- struct{}{}:
+	default:
+	}
+}
+
+// maxFaults is how many faults are kept, to be shown.
+const maxFaults = 10
+
+func (b *backend) fault(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faultLocked(what)
+}
+
+func (b *backend) faultLocked(what string) {
+	if len(b.faults) < maxFaults {
+		b.faults = append(b.faults, what)
+	}
+}
+
+// waitLeft waits until all who came have left, and returns when the last
+// disconnect came. When none has come for the time of patience, those that are
+// missing are a fault.
+func (b *backend) waitLeft(ctx context.Context, patience time.Duration) time.Time {
+	all := b.wait(ctx, patience, func() bool { return len(b.ids) == 0 })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !all && ctx.Err() == nil {
+		b.faultLocked(fmt.Sprintf("%d clients left, and no disconnect callback came", len(b.ids)))
+	}
+	return b.leftAt
+}
+
+// waitSlow waits until so many streams were ended as slow consumers, and
+// returns how many streams have been ended, for that and for other reasons.
+func (b *backend) waitSlow(ctx context.Context, count int, patience time.Duration) (slow, others int) {
+	b.wait(ctx, patience, func() bool { return b.slow >= count })
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.slow, b.left - b.slow
+}
+
+// wait waits until done, which is called with mu locked, or until no disconnect
+// has come for the time of patience.
+func (b *backend) wait(ctx context.Context, patience time.Duration, done func() bool) bool {
+	quiet := time.NewTimer(patience)
+	defer quiet.Stop()
+	for {
+		b.mu.Lock()
+		is := done()
+		b.mu.Unlock()
+		if is {
+			return true
+		}
+		select {
+		case <-b.news:
+			quiet.Reset(patience)
+		case <-quiet.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// tokensOf gives the tokens of the streams 0 to count-1.
+func (b *backend) tokensOf(count int) ([]string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := make([]string, count)
+	for id := range list {
+		if list[id] = b.tokens[id]; list[id] == "" {
+			return nil, fmt.Errorf("stream %d is open, but no callback told of it; is --callback-listen what the gateway calls?", id)
+		}
+	}
+	return list, nil
+}
+
+// wrong lists what was wrong with callbacks.
+func (b *backend) wrong() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.faults...)
+}

@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// linger is how long is waited for events that should not come, before streams
+// are checked.
+const linger = 200 * time.Millisecond
+
+// measurement does one run of one mode on a bed that nobody used before.
+type measurement func(ctx context.Context, b *bed) error
+
+// bed is what one run needs: gateway, backend, clients.
+type bed struct {
+	opts    *Options
+	subject subject
+	mode    string
+	report  *report
+	gateway *gateway
+	backend *backend
+	clients *clients
+	api     api
+	door    door // with the topic that streams are subscribed to
+
+	sent sent  // what must have arrived at the end
+	used usage // by all that was timed
+}
+
+// runMode does one run of one mode: everything is built, used once, checked
+// and taken down in the opposite order.
+func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode, log io.Writer) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, opts.Timeout,
+		fmt.Errorf("took longer than --timeout %v; ask for less, or for more time", opts.Timeout))
+	defer cancel()
+	defer func() {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx) // what broke, broke for this
+		}
+	}()
+	b := &bed{opts: opts, subject: s, mode: m.name, report: rep}
+	if b.backend, err = listenBackend(ctx, opts.CallbackListen); err != nil {
+		return err
+	}
+	defer b.backend.listener.Close()
+	if err = b.findGateway(ctx, log); err != nil {
+		return err
+	}
+	// The gateway tells the backend until its end, and so ends before it.
+	life, end := context.WithCancel(ctx)
+	var backend sync.WaitGroup
+	backend.Go(func() {
+		if err := b.backend.run(life, b.api); err != nil {
+			b.backend.fault(err.Error())
+		}
+	})
+	defer backend.Wait()
+	defer end()
+	defer func() { err = errors.Join(err, b.gateway.stop()) }()
+	if b.clients, err = startClients(ctx, opts, log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.clients.stop()) }()
+	return b.use(ctx, m)
+}
+
+// findGateway starts a gateway, or takes the one that runs.
+func (b *bed) findGateway(ctx context.Context, log io.Writer) (err error) {
+	if b.subject.command == nil {
+		b.gateway = &gateway{public: b.opts.Public, internal: b.opts.Internal, pids: b.opts.PIDs}
+	} else if b.gateway, err = startGateway(ctx, b.subject, b.backend.callbackURL(), log); err != nil {
+		return err
+	}
+	b.gateway.secret = b.opts.InternalSecret
+	if err := b.findAddresses(); err != nil {
+		return errors.Join(err, b.gateway.stop())
+	}
+	return nil
+}
+
+func (b *bed) findAddresses() (err error) {
+	topic := ""
+	if !b.tokensOnly() {
+		topic = fmt.Sprintf("bench:%08x", rand.Uint32()) // no history of runs before
+	}
+	if b.door, err = doorAt(b.gateway.public, topic); err != nil {
+		return err
+	}
+	b.api, err = apiAt(b.gateway.internal, b.opts.InternalSecret)
+	return err
+}
+
+// tokensOnly says that there are no topics.
+func (b *bed) tokensOnly() bool { return b.subject.limit || b.opts.bare() }
+
+// use measures, and then checks what was received and that all are reported to
+// have left.
+func (b *bed) use(ctx context.Context, m mode) error {
+	load, err := readProc("/proc/loadavg", parseLoad)
+	if err != nil {
+		return err
+	}
+	if err = m.measure(ctx, b); err != nil && !errors.Is(err, errUndelivered) {
+		return err
+	}
+	got, err := b.checked(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.clients.leave(); err != nil {
+		return err
+	}
+	b.backend.waitLeft(ctx, b.opts.Patience)
+	if got.Faults != (faults{}) {
+		b.fault(got.Faults.String())
+	}
+	for _, s := range slices.Concat(got.Samples, b.backend.wrong()) {
+		b.fault(s)
+	}
+	if len(b.gateway.pids) > 0 { // else it counts as one of them
+		b.figure(othersFigure, "% of the machine", 100*b.used.foreignShare())
+	}
+	b.figure(loadFigure, "", load)
+	return nil
+}
+
+// checked compares what was received with what was sent. Before it does, what
+// should not come gets time to come.
+func (b *bed) checked(ctx context.Context) (reply, error) {
+	if err := pause(ctx, linger); err != nil {
+		return reply{}, err
+	}
+	return b.clients.report(b.sent)
+}
+
+func (b *bed) fault(what string) {
+	b.report.Faults = append(b.report.Faults, b.subject.name+": "+b.mode+": "+what)
+}
+
+func (b *bed) figure(name, unit string, value float64) {
+	b.report.add(b.subject.beside, b.mode, name, unit, value)
+}
+
+// cpuFigures notes the CPU of what was done n times. Without a process id
+// there is nothing to note of the gateway.
+func (b *bed) cpuFigures(per string, u usage, n int64) {
+	if len(b.gateway.pids) > 0 {
+		b.figure("CPU per "+per, "µs", micros(u.gateway)/float64(n))
+	}
+	b.figure("CPU of bench per "+per, "µs", micros(u.bench)/float64(n))
+}
+
+// open opens streams and returns how long it took.
+func (b *bed) open(count int) (time.Duration, error) {
+	return b.clients.open(b.door, count, b.opts.Window)
+}
+
+// timed tells what was used while do ran.
+func (b *bed) timed(do func() error) (usage, error) {
+	bench := append(b.clients.pids(), os.Getpid())
+	begin, err := takeSample(b.gateway.pids, bench)
+	if err != nil {
+		return usage{}, err
+	}
+	doErr := do()
+	end, err := takeSample(b.gateway.pids, bench)
+	if err := errors.Join(doErr, err); err != nil {
+		return usage{}, err
+	}
+	u := begin.until(end)
+	b.used.elapsed += u.elapsed
+	b.used.foreign += u.foreign
+	return u, nil
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

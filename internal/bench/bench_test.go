@@ -1,0 +1,234 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+// optionsOf parses a command line. Modes may stand anywhere in it.
+func optionsOf(t *testing.T, args ...string) Options {
+	t.Helper()
+	var o Options
+	fs := pflag.NewFlagSet("bench", pflag.ContinueOnError)
+	o.AddFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	o.Modes = fs.Args()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Self = self
+	return o
+}
+
+// bench runs everything in this process but clients and gateways.
+func bench(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	o := optionsOf(t, args...)
+	if err := o.Check(); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	err = Run(t.Context(), o, &out, &errs)
+	return out.String(), errs.String(), err
+}
+
+// small are the options for runs that take no time.
+var small = []string{
+	"--runs", "1", "--streams", "50", "--settle", "10ms", "--events", "5", "--gap", "1ms", "--burst", "20",
+	"--duration", "100ms", "--senders", "8", "--batch", "10", "--messages", "20", "--pace", "1ms", "--leaves", "100",
+	"--pressure", "1024", "--json",
+}
+
+// figuresOf reads a report.
+func figuresOf(t *testing.T, stdout string) *report {
+	t.Helper()
+	var got report
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+		t.Fatalf("read the report: %v\n%s", err, stdout)
+	}
+	return &got
+}
+
+// wanted are figures that must be above 0.
+var wanted = []struct{ mode, figure string }{
+	{"idle", "memory of the process"},
+	{"idle", "goroutines"},
+	{"idle", "connects"},
+	{"heartbeat", "heartbeats"},
+	{"fanout", "last stream has it, worst"},
+	{"fanout", "burst: deliveries"},
+	{"fanout", "burst: times the spaced deliveries"},
+	{"unicast", "sends"},
+	{"unicast", "delivery p99"},
+	{"unicast", "batches: times the single sends"},
+	{"topics", "sends by topic"},
+	{"topics", "sends by token"},
+	{"latency", "POST begun to event read, p50"},
+	{"churn", "clients come and gone"},
+	{"churn", "memory after"},
+	{"slow", "p50, times that when all read"},
+	{"slow", "memory, peak"},
+}
+
+func checkWanted(t *testing.T, got *report) {
+	t.Helper()
+	for _, want := range wanted {
+		if f := got.find(want.mode, want.figure); f == nil {
+			t.Errorf("%s: no figure %q", want.mode, want.figure)
+		} else if f.Median <= 0 || len(f.Runs) != 1 {
+			t.Errorf("%s: %s = %+v, want one run above 0", want.mode, want.figure, *f)
+		}
+	}
+	for _, m := range Modes() {
+		if got.find(m.Name, othersFigure) == nil {
+			t.Errorf("%s does not say what others used", m.Name)
+		}
+	}
+}
+
+func TestMeasuresTheRealGateway(t *testing.T) {
+	t.Parallel()
+	binary := filepath.Join(t.TempDir(), "sluice")
+	args := []string{"build", "-o", binary, "sluice/cmd/sluice"}
+	// Built like this test, so that what the others compiled serves again.
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		args = slices.Insert(args, 1, "-race")
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("build a gateway: %v\n%s", err, out)
+	}
+	stdout, stderr, err := bench(t, append([]string{"--binary", binary, "--gateway-args", "--heartbeat 1s --max-pending 64KiB --write-timeout 1s"},
+		append(small, "--duration", "1500ms", "--timeout", "1m")...)...)
+	if err != nil {
+		t.Fatalf("%v; standard error:\n%s", err, stderr)
+	}
+	got := figuresOf(t, stdout)
+	checkWanted(t, got)
+	if slow := got.find("slow", "ended as slow consumers"); slow.Median != 5 {
+		t.Errorf("%v of 5 streams that did not read were ended", slow.Median)
+	}
+}
+
+func TestMeasuresAGatewayBesideTheLimit(t *testing.T) {
+	t.Parallel()
+	o := optionsOf(t)
+	chart := filepath.Join(t.TempDir(), "chart.svg")
+	stdout, stderr, err := bench(t, append([]string{"--limit", o.Self, "--threads", "1", "--svg", chart, "--gateway-args", "--heartbeat 10ms"}, small...)...)
+	if err != nil {
+		t.Fatalf("%v; standard error:\n%s", err, stderr)
+	}
+	got := figuresOf(t, stdout)
+	checkWanted(t, got)
+	for _, want := range []struct {
+		mode, figure string
+		ratio        bool
+	}{
+		{"fanout", "burst: deliveries", true},
+		{"unicast", "sends", true},
+		{"unicast", loadFigure, false},
+		{"topics", "sends by topic", false},
+	} {
+		if f := got.find(want.mode, want.figure); f == nil || (f.Ratio != nil) != want.ratio || want.ratio && len(f.Beside.Runs) != 1 {
+			t.Errorf("%s: %s = %+v, want a ratio: %v", want.mode, want.figure, f, want.ratio)
+		}
+	}
+	if slow := got.find("slow", "ended as slow consumers"); slow.Median != 5 {
+		t.Errorf("%v of 5 streams that did not read were ended", slow.Median)
+	}
+	if text, err := os.ReadFile(chart); err != nil || !strings.Contains(string(text), "</svg>") {
+		t.Errorf("chart %.100q, error %v", text, err)
+	}
+}
+
+func TestMeasuresOtherProtocols(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--protocol", "tls"},
+		{"--protocol", "h2"},
+		{"--protocol", "h2c"},
+		{"--protocol", "h2", "--streams-per-connection", "20"},
+		{"--protocol", "h2c", "--streams-per-connection", "20", "--subscribe=false"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, err := bench(t, append(small, args...)...)
+			if err != nil {
+				t.Fatalf("%v; standard error:\n%s", err, stderr)
+			}
+			got := figuresOf(t, stdout)
+			for _, want := range []struct{ mode, figure string }{
+				{"idle", "connects"}, {"fanout", "burst: deliveries"}, {"latency", "POST begun to event read, p50"},
+			} {
+				if f := got.find(want.mode, want.figure); f == nil || f.Median <= 0 {
+					t.Errorf("%s: %s = %+v", want.mode, want.figure, f)
+				}
+			}
+		})
+	}
+}
+
+// The lies of a gateway are seen, and are an error. The honest one shows that it
+// is the lie that is seen.
+func TestLiesOfAGatewayAreSeen(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		lie, args string
+		want      string // on standard error; "" for no fault
+	}{
+		{"none", "fanout --tokens-only", ""},
+		{"none", "idle --subscribe=false", ""},
+		{"lose", "fanout --tokens-only", "4 lost, 0 repeated, 0 out of order, 0 for another stream, 0 not sent by bench, 0 streams cut"},
+		{"lose", "fanout", "4 lost"},
+		{"lose", "fanout --protocol h2c", "4 lost"},
+		{"lose", "unicast", " lost, 0 repeated"},
+		{"lose", "topics", " lost, 0 repeated"},
+		{"lose", "latency", " lost, 0 repeated"},
+		{"lose", "slow --streams 20", " lost, 0 repeated"},
+		{"repeat", "fanout", "0 lost, 4 repeated, 0 out of order"},
+		{"swap", "fanout", "0 lost, 0 repeated, 4 out of order"},
+		{"reset", "fanout", "0 out of order, 0 for another stream, 4 not sent by bench"},
+		{"cut", "fanout", " 4 streams cut"},
+		{"cut", "fanout --protocol h2", " 4 streams cut"},
+		{"disconnect_twice", "churn", "a disconnect came twice"},
+	} {
+		t.Run(tt.lie+" "+tt.args, func(t *testing.T) {
+			t.Parallel()
+			args := slices.Concat(small, []string{"--streams", "4", "--messages", "60", "--gateway-args", "--lie=" + tt.lie}, strings.Fields(tt.args))
+			if tt.lie == "lose" || tt.lie == "cut" {
+				args = append(args, "--patience", "1s") // it will run out
+			}
+			_, stderr, err := bench(t, args...)
+			if wrong := tt.want != ""; errors.Is(err, ErrFaults) != wrong || !wrong && err != nil || !strings.Contains(stderr, tt.want) {
+				t.Errorf("error %v, want faults: %v, and %q on standard error, which is:\n%s", err, wrong, tt.want, stderr)
+			}
+		})
+	}
+}
+
+func TestAGatewayThatDoesNotStartIsAnError(t *testing.T) {
+	t.Parallel()
+	_, stderr, err := bench(t, append([]string{"idle", "--gateway-args", "--no-such-flag"}, small...)...)
+	if err == nil || !strings.Contains(err.Error(), "did not start") || !strings.Contains(stderr, "no-such-flag") {
+		t.Errorf("error %v, want the gateway's complaint; standard error:\n%s", err, stderr)
+	}
+}
+
+func TestTimeoutEndsARun(t *testing.T) {
+	t.Parallel()
+	_, _, err := bench(t, slices.Concat([]string{"idle"}, small, []string{"--settle", "1h", "--timeout", "1s"})...)
+	if err == nil || !strings.Contains(err.Error(), "--timeout") {
+		t.Errorf("error %v, want a word about --timeout", err)
+	}
+}

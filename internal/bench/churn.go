@@ -1,0 +1,79 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// measureChurn has clients open a stream and leave as soon as they have the
+// headers. It is over when the backend was told of the last that left, and what
+// the gateway keeps of them then is counted.
+func measureChurn(ctx context.Context, b *bed) error {
+	// The first ones make the gateway grow to what it needs for as many at once.
+	warm := min(4*b.opts.Window, b.opts.Leaves)
+	if _, err := b.clients.churn(b.door, 0, warm, b.opts.Window); err != nil {
+		return err
+	}
+	b.backend.waitLeft(ctx, b.opts.Patience)
+	before, err := b.holdings(ctx)
+	if err != nil {
+		return err
+	}
+	var begin, gone, told time.Time
+	used, err := b.timed(func() error {
+		begin = time.Now()
+		if _, err := b.clients.churn(b.door, warm, b.opts.Leaves, b.opts.Window); err != nil {
+			return err
+		}
+		gone = time.Now()
+		told = b.backend.waitLeft(ctx, b.opts.Patience)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	after, err := b.holdings(ctx)
+	if err != nil {
+		return err
+	}
+	b.figure("clients come and gone", "/s", float64(b.opts.Leaves)/told.Sub(begin).Seconds())
+	b.cpuFigures("client, both callbacks included", used, int64(b.opts.Leaves))
+	b.figure("last disconnect callback after the last client left", "ms", max(0, millis(told.Sub(gone))))
+	b.kept(before, after)
+	return nil
+}
+
+// holdings are what a gateway has while nobody is there.
+type holdings struct {
+	memory     int64 // bytes
+	files      int
+	goroutines float64 // -1: not known
+}
+
+// holdings waits until the gateway has come to rest.
+func (b *bed) holdings(ctx context.Context) (h holdings, err error) {
+	if err := pause(ctx, b.opts.Settle); err != nil {
+		return h, err
+	}
+	m, err := memoryOf(b.gateway.pids)
+	if err != nil {
+		return h, err
+	}
+	h.memory = m.rss
+	if h.files, err = filesOf(b.gateway.pids); err != nil {
+		return h, err
+	}
+	h.goroutines = b.gateway.goroutines(ctx)
+	return h, nil
+}
+
+func (b *bed) kept(before, after holdings) {
+	if len(b.gateway.pids) > 0 {
+		b.figure("memory before", "MiB", mebi(before.memory))
+		b.figure("memory after", "MiB", mebi(after.memory))
+		b.figure("descriptors more than before", "", float64(after.files-before.files))
+	}
+	if before.goroutines >= 0 && after.goroutines >= 0 {
+		b.figure("goroutines more than before", "", after.goroutines-before.goroutines)
+	}
+}

@@ -1,0 +1,58 @@
+package bench
+
+import (
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// AddFlags defines a flag for each option but Modes and Self, and sets the
+// defaults.
+func (o *Options) AddFlags(fs *pflag.FlagSet) {
+	fs.IntVar(&o.Runs, "runs", 3, "runs of each mode; figures are their median")
+	fs.BoolVar(&o.JSON, "json", false, "print JSON instead of a table")
+	fs.StringVar(&o.SVG, "svg", "", "write a chart to this `FILE` as well")
+	fs.DurationVar(&o.Patience, "patience", 10*time.Second, "what has not come, when nothing came for so long, is lost")
+	fs.DurationVar(&o.Timeout, "timeout", 3*time.Minute, "most that one run of one mode may take")
+	o.addGatewayFlags(fs)
+	o.addStreamFlags(fs)
+	o.addLoadFlags(fs)
+}
+
+func (o *Options) addGatewayFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Binary, "binary", "", "measure this build of sluice, a `FILE`; without it the program measures itself")
+	fs.StringVar(&o.GatewayArgs, "gateway-args", "", "further `FLAGS` for the gateway that is started, separated by blanks")
+	fs.StringVar(&o.Public, "public", "", "base `URL` of the streams of a gateway that runs already")
+	fs.StringVar(&o.Internal, "internal", "", "base `URL` of its internal API")
+	fs.StringVar(&o.InternalSecret, "internal-secret", "", "bearer token of the internal API; a gateway that is started is given it")
+	fs.StringVar(&o.CallbackListen, "callback-listen", "127.0.0.1:0", "`ADDRESS` of the backend: its callback URL is http://ADDRESS/callback")
+	fs.IntSliceVar(&o.PIDs, "pid", nil, "process `ID` of a gateway that runs already, several separated by commas; without it there is no CPU and no memory")
+	fs.BoolVar(&o.TokensOnly, "tokens-only", false, "the gateway has no topics: fan out with one send to each token")
+	fs.StringVar(&o.Limit, "limit", "", "measure this program beside it, a `FILE`: a bare gateway that shows what the machine can do (bench/limit)")
+	fs.IntVar(&o.Threads, "threads", 0, "threads of the program of --limit; 0 leaves it to that")
+	fs.StringVar(&o.Compare, "compare", "", "measure another build of sluice beside it, a `FILE`")
+}
+
+func (o *Options) addStreamFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Protocol, "protocol", protocolHTTP1, "`http1|tls|h2|h2c` of the streams: plain, TLS, HTTP/2 over TLS or over TCP; other than http1 for idle, fanout and latency")
+	fs.IntVar(&o.ConnStreams, "streams-per-connection", 1, "h2, h2c: streams that share a connection")
+	fs.IntVar(&o.Streams, "streams", 0, "streams that are open; 0 for 10000, or 1000 with another --protocol than http1")
+	fs.BoolVar(&o.Subscribe, "subscribe", true, "subscribe the streams to a topic; without it a connect costs the callback alone, and events to all go to each token")
+	fs.IntVar(&o.Size, "size", 128, "bytes of an event's data")
+	fs.IntVar(&o.Window, "window", 256, "connects under way at once")
+	fs.IntVar(&o.First, "first", 0, "idle: streams that are open when counting begins; 0 for a quarter of --streams")
+	fs.DurationVar(&o.Settle, "settle", 5*time.Second, "idle, churn: pause before memory is read")
+}
+
+func (o *Options) addLoadFlags(fs *pflag.FlagSet) {
+	fs.IntVar(&o.Events, "events", 20, "fanout: spaced events")
+	fs.DurationVar(&o.Gap, "gap", 100*time.Millisecond, "fanout: pause after each, when all streams have it")
+	fs.IntVar(&o.Burst, "burst", 20, "fanout: events in one request")
+	fs.IntVar(&o.Senders, "senders", 64, "unicast, topics: keep-alive connections that send")
+	fs.IntVar(&o.Batch, "batch", 100, "unicast: messages of one request in the second half")
+	fs.DurationVar(&o.Duration, "duration", 0, "how long the senders send or, in heartbeat, the streams are idle; 0 for 5s and 60s")
+	fs.IntVar(&o.Messages, "messages", 1000, "latency: events")
+	fs.DurationVar(&o.Pace, "pace", 5*time.Millisecond, "latency: one event each")
+	fs.IntVar(&o.Leaves, "leaves", 10_000, "churn: clients that come and leave")
+	fs.IntVar(&o.Pressure, "pressure", 2048, "slow: `KiB` that each stream is sent while a tenth does not read")
+}
