@@ -30,6 +30,14 @@ func appendCallback(b []byte, action string, t token, id int) []byte {
 // runCallbacks does the callbacks of o.count clients that come and leave, and
 // prints what one took.
 func runCallbacks(ctx context.Context, o options, w io.Writer) error {
+	if o.callbackURL == "" {
+		url, stop, err := startBackend(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop() }()
+		o.callbackURL = url
+	}
 	begin, err := cpuTime()
 	if err != nil {
 		return err

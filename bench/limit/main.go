@@ -22,10 +22,11 @@
 // headers and waits, a goroutine for each stream. It shows what that costs in
 // memory and CPU; nothing can be sent.
 //
-//	limit callbacks --callback-url URL [--count N] [--concurrency N]
+//	limit callbacks [--callback-url URL] [--count N] [--concurrency N]
 //
 // does N connect and N disconnect callbacks and nothing else, and prints what one
-// call took of the CPU: what a gateway cannot save. Linux only.
+// call took of the CPU: what a gateway cannot save. Without a URL they go to a
+// process of its own (limit backend), which is not counted. Linux only.
 //
 // The servers write {"msg":"ready","public":"http://…","internal":"http://…"} to
 // stderr when they can be used. They end with SIGTERM or SIGINT, without
@@ -71,6 +72,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch o.mode {
 	case modeNetHTTP:
 		err = runNetHTTP(ctx, o, ready)
+	case modeBackend:
+		err = runBackend(ctx, o, ready)
 	case modeCallbacks:
 		err = runCallbacks(ctx, o, stdout)
 	default:

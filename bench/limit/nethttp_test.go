@@ -115,7 +115,6 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		"fanout --callback-url 127.0.0.1:80",
 		"fanout extra",
 		"--unknown",
-		"callbacks",
 		"callbacks --callback-url http://127.0.0.1:1 --count 0",
 	} {
 		var stderr bytes.Buffer

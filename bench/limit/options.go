@@ -16,6 +16,7 @@ const (
 	modeFanout    = "fanout"
 	modeNetHTTP   = "nethttp"
 	modeCallbacks = "callbacks"
+	modeBackend   = "backend"
 )
 
 // options are what the command line says.
@@ -45,14 +46,14 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs := flag.NewFlagSet("limit", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors are returned
 	fs.Usage = func() {
-		fmt.Fprintf(w, "Usage: limit [%s|%s|%s] [flags]\n\nFlags:\n", modeFanout, modeNetHTTP, modeCallbacks)
+		fmt.Fprintf(w, "Usage: limit [%s|%s|%s|%s] [flags]\n\nFlags:\n", modeFanout, modeNetHTTP, modeCallbacks, modeBackend)
 		fs.SetOutput(w)
 		fs.PrintDefaults()
 		fs.SetOutput(io.Discard)
 	}
 	fs.StringVar(&o.public, "public", "127.0.0.1:0", "`address` of the streams")
 	fs.StringVar(&o.internal, "internal", "127.0.0.1:0", "`address` of POST /internal/send")
-	fs.StringVar(&o.callbackURL, "callback-url", "", "`URL` that is told of clients that come and leave; by default none is")
+	fs.StringVar(&o.callbackURL, "callback-url", "", "`URL` that is told of clients that come and leave; by default none is, and callbacks starts a backend of its own")
 	fs.BoolVar(&o.callbacks, "callbacks", true, "nethttp: false leaves them out, whatever --callback-url says")
 	fs.IntVar(&o.threads, "threads", min(runtime.GOMAXPROCS(0), maxThreads), "fanout: `number` of threads that write to all streams, and as many that take requests")
 	fs.IntVar(&o.count, "count", 10_000, "callbacks: `number` of clients that come and leave")
@@ -68,14 +69,11 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 
 func (o options) check() error {
 	var errs []error
-	if !slices.Contains([]string{modeFanout, modeNetHTTP, modeCallbacks}, o.mode) {
-		errs = append(errs, fmt.Errorf("unknown mode %q; there are %s, %s and %s", o.mode, modeFanout, modeNetHTTP, modeCallbacks))
+	if !slices.Contains([]string{modeFanout, modeNetHTTP, modeCallbacks, modeBackend}, o.mode) {
+		errs = append(errs, fmt.Errorf("unknown mode %q; there are %s, %s, %s and %s", o.mode, modeFanout, modeNetHTTP, modeCallbacks, modeBackend))
 	}
 	if u, err := url.Parse(o.callbackURL); err != nil || o.callbackURL != "" && (u.Scheme != "http" || u.Host == "") {
 		errs = append(errs, fmt.Errorf("--callback-url %q: must be like http://127.0.0.1:9099/callback", o.callbackURL))
-	}
-	if o.mode == modeCallbacks && o.callbackURL == "" {
-		errs = append(errs, errors.New("--callback-url is needed: there is nobody to call"))
 	}
 	return errors.Join(append(errs,
 		inRange("threads", o.threads, maxThreads),
