@@ -71,9 +71,12 @@ func (p *program) build(command string) error {
 		}
 	}
 	if internal != nil {
-		p.internal, err = newServer("internal", p.cfg.InternalListen, internal, p.log)
+		if p.internal, err = newServer("internal", p.cfg.InternalListen, internal, p.log); err != nil {
+			return err
+		}
+		p.internal.express(p.gateway, p.cfg.MaxBody)
 	}
-	return err
+	return nil
 }
 
 // handlers makes the parts of a command and gives what answers on the public

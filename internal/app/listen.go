@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/internal/express"
+	"sluice/internal/gateway"
 	"sluice/internal/stream"
 )
 
@@ -55,6 +57,16 @@ func newServer(name, address string, handler http.Handler, log *slog.Logger) (*s
 	}}
 	s.http.RegisterOnShutdown(idle.close)
 	return s, nil
+}
+
+// express takes the shortcut for messages that a gateway is sent.
+func (s *server) express(g *gateway.Gateway, maxBody int64) {
+	if tcp, ok := s.listener.(*net.TCPListener); ok {
+		s.listener = express.Listen(tcp, express.Options{
+			Target: "/internal/send", MaxBody: maxBody, Serve: g.Express,
+			IdleTimeout: idleTimeout, HeaderTimeout: headerTimeout,
+		})
+	}
 }
 
 // bindError says which setting to change.

@@ -15,7 +15,7 @@ const (
 	// all the time while streams are few, and keeps far too much when they are
 	// many. leastGrowth, in percent of what is in use, is where collecting a
 	// large heap so often would cost too much.
-	headroom    = 32 << 20
+	headroom    = 16 << 20
 	leastGrowth = 25
 
 	// calmEvery is how often the program looks whether it is calm, calmBytes how

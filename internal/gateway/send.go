@@ -25,6 +25,23 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
+	g.answer(w, in, body)
+}
+
+// Express is [Gateway.send] for a listener that has read a plain request by
+// itself. The body may be used again when it returns.
+func (g *Gateway) Express(w http.ResponseWriter, authorization, body []byte) {
+	if !g.allows(string(authorization)) {
+		unauthorized(w)
+		return
+	}
+	in := inboxes.Get().(*inbox)
+	defer in.putBack()
+	g.answer(w, in, body)
+}
+
+// answer takes one message and answers it.
+func (g *Gateway) answer(w http.ResponseWriter, in *inbox, body []byte) {
 	b := stream.NewBatch()
 	answer, err := g.deliver(b, &in.parser, body)
 	b.Flush()
