@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// deliverers is how many disconnects are told at once.
-	deliverers = 16
+	// probes is how many are told at once while the backend is away.
+	probes = 4
 	// stopPatience is how long a stopping gateway goes on telling.
 	stopPatience = 10 * time.Second
 
@@ -31,7 +31,9 @@ type disconnects struct {
 	log       *slog.Logger
 	metrics   *metrics
 	most      int
+	atOnce    int // told at the same time
 	retention time.Duration
+	wake      chan struct{} // size 1: there may be something to tell
 
 	mu      sync.Mutex
 	items   deliveries // guarded by mu, like all below
@@ -40,7 +42,9 @@ type disconnects struct {
 	paused  time.Time     // the backend is away: nothing goes out before this
 	misses  int           // pauses in a row
 	longest time.Duration // of a pause
-	changed chan struct{}
+	first   *delivery     // the oldest item, told or not; the others follow by age
+	last    *delivery
+	done    chan struct{} // closed when nothing is left; nil while nobody waits for it
 }
 
 // delivery is one disconnect on its way.
@@ -50,13 +54,15 @@ type delivery struct {
 	since    time.Time
 	after    time.Time // not before
 	attempts int
-	at       int
+	at       int // index in items; -1 while it is being told
+	previous *delivery
+	next     *delivery
 }
 
 func newDisconnects(o Options, c *caller, m *metrics) *disconnects {
 	return &disconnects{
-		call: c, log: o.Log, metrics: m, most: o.CallbackQueue, retention: o.CallbackRetention,
-		longest: maxPause, changed: make(chan struct{}),
+		call: c, log: o.Log, metrics: m, most: o.CallbackQueue, atOnce: o.CallbackConcurrency, retention: o.CallbackRetention,
+		wake: make(chan struct{}, 1), longest: maxPause,
 	}
 }
 
@@ -66,13 +72,19 @@ func (d *disconnects) add(body callback) {
 	d.mu.Lock()
 	var given *delivery
 	if len(d.items) >= d.most {
-		given = d.items.oldest()
+		given = d.first
+		for given.at < 0 { // it is being told: there are few of these
+			given = given.next
+		}
 		heap.Remove(&d.items, given.at)
+		d.unlink(given)
 	}
 	d.order++
-	heap.Push(&d.items, &delivery{body: body, order: d.order, since: time.Now()})
-	d.notify()
+	item := &delivery{body: body, order: d.order, since: time.Now()}
+	heap.Push(&d.items, item)
+	d.link(item)
 	d.mu.Unlock()
+	d.notify()
 	if given != nil {
 		d.drop(given, "queue_full")
 	}
@@ -85,10 +97,37 @@ func (d *disconnects) drop(item *delivery, why string) {
 		"reason", item.body.why.Reason, "detail", item.body.why.Detail, "attempts", item.attempts, "age", time.Since(item.since))
 }
 
-// notify wakes all that wait for a change. The caller holds the lock.
+// notify has dispatch look again.
 func (d *disconnects) notify() {
-	close(d.changed)
-	d.changed = make(chan struct{})
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// link makes an item the youngest.
+func (d *disconnects) link(item *delivery) {
+	if item.previous = d.last; d.last == nil {
+		d.first = item
+	} else {
+		d.last.next = item
+	}
+	d.last = item
+}
+
+// unlink takes an item out of the order of age.
+func (d *disconnects) unlink(item *delivery) {
+	if item.previous == nil {
+		d.first = item.next
+	} else {
+		item.previous.next = item.next
+	}
+	if item.next == nil {
+		d.last = item.previous
+	} else {
+		item.next.previous = item.previous
+	}
+	item.previous, item.next = nil, nil
 }
 
 func (d *disconnects) depth() int {
@@ -103,8 +142,14 @@ func (d *disconnects) run(ctx context.Context, settled func()) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var deliver sync.WaitGroup
-	for range deliverers {
-		deliver.Go(func() { d.deliver(work) })
+	due := make(chan *delivery)
+	deliver.Go(func() { d.dispatch(work, due) })
+	for range d.atOnce {
+		deliver.Go(func() {
+			for item := range due {
+				d.tell(work, item)
+			}
+		})
 	}
 	<-ctx.Done()
 	d.hurry()
@@ -142,69 +187,82 @@ func (d *disconnects) hurry() {
 	if d.paused.After(latest) {
 		d.paused = latest
 	}
-	d.notify()
+	defer d.notify()
 }
 
 // empty waits until nothing is queued or being delivered.
 func (d *disconnects) empty(ctx context.Context) {
+	d.mu.Lock()
+	d.done = make(chan struct{})
+	done := d.done
+	d.checkDone()
+	d.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func (d *disconnects) checkDone() {
+	if d.done != nil && len(d.items)+d.out == 0 {
+		close(d.done)
+		d.done = nil
+	}
+}
+
+// dispatch hands out what is due, until ctx ends.
+func (d *disconnects) dispatch(ctx context.Context, due chan<- *delivery) {
+	defer close(due)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
 	for {
-		d.mu.Lock()
-		left, changed := len(d.items)+d.out, d.changed
-		d.mu.Unlock()
-		if left == 0 {
-			return
+		item, wait := d.next()
+		if item != nil {
+			select {
+			case due <- item:
+				continue
+			case <-ctx.Done(): // it counts as undelivered
+				return
+			}
 		}
+		timer.Reset(wait)
 		select {
-		case <-changed:
+		case <-d.wake:
+		case <-timer.C:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// deliver is one deliverer.
-func (d *disconnects) deliver(ctx context.Context) {
-	for {
-		item, wait, changed := d.next()
-		if item == nil {
-			timer := time.NewTimer(wait)
-			select {
-			case <-changed:
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return
-			}
-			timer.Stop()
-			continue
-		}
-		attempt, cancel := context.WithTimeoutCause(ctx, d.call.timeout+callbackPatience, errNoAnswer)
-		a, rest := d.call.call(attempt, &item.body)
-		d.settle(item, a)
-		rest()
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-	}
+// tell does one callback.
+func (d *disconnects) tell(ctx context.Context, item *delivery) {
+	attempt, cancel := context.WithTimeoutCause(ctx, d.call.timeout+callbackPatience, errNoAnswer)
+	defer cancel()
+	a, rest := d.call.call(attempt, &item.body)
+	d.settle(item, a)
+	rest()
 }
 
 // next takes what is due, or says how long nothing will be.
-func (d *disconnects) next() (item *delivery, wait time.Duration, changed chan struct{}) {
+func (d *disconnects) next() (item *delivery, wait time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.items) == 0 {
-		return nil, time.Hour, d.changed
+		return nil, time.Hour
+	}
+	if d.misses > 0 && d.out >= probes {
+		return nil, time.Hour // until one of those that are out comes back
 	}
 	now, due := time.Now(), d.items[0].after
 	if d.paused.After(due) {
 		due = d.paused
 	}
 	if due.After(now) {
-		return nil, due.Sub(now), d.changed
+		return nil, due.Sub(now)
 	}
 	d.out++
-	return heap.Pop(&d.items).(*delivery), 0, nil
+	return heap.Pop(&d.items).(*delivery), 0
 }
 
 // settle ends a delivery or queues it again.
@@ -224,9 +282,12 @@ func (d *disconnects) settle(item *delivery, a answer) {
 	if again && !expired {
 		item.after = time.Now().Add(pause(item.attempts, d.longest))
 		heap.Push(&d.items, item)
+	} else {
+		d.unlink(item)
 	}
-	d.notify()
+	d.checkDone()
 	d.mu.Unlock()
+	d.notify()
 	switch {
 	case expired:
 		d.drop(item, "too_old")
@@ -283,17 +344,6 @@ func (d *deliveries) Pop() any {
 	item := old[len(old)-1]
 	old[len(old)-1] = nil
 	*d = old[:len(old)-1]
+	item.at = -1
 	return item
-}
-
-// oldest finds the item that waits longest. It looks at all: it is needed only
-// when the queue is full.
-func (d deliveries) oldest() *delivery {
-	oldest := d[0]
-	for _, item := range d {
-		if item.order < oldest.order {
-			oldest = item
-		}
-	}
-	return oldest
 }
