@@ -90,6 +90,28 @@ func (b *Batch) Flush() {
 	}
 }
 
+// flushHere is Flush for a held batch; the caller writes to at most most streams
+// by itself.
+func (b *Batch) flushHere(most int) {
+	if len(b.full)*chunkStreams >= most || b.chunk == nil && len(b.full) == 0 {
+		b.Flush()
+		return
+	}
+	c, full := b.chunk, b.full
+	*b = Batch{}
+	batches.Put(b)
+	if c != nil {
+		full = append(full, c)
+	}
+	e := full[0].streams[0].engine
+	p := pens.Get().(*pen)
+	for _, c := range full {
+		c.write(p)
+	}
+	e.report(p)
+	pens.Put(p)
+}
+
 // write writes to all streams of the chunk and gives it back.
 func (c *chunk) write(p *pen) {
 	for i, s := range c.streams[:c.n] {

@@ -133,8 +133,10 @@ func TestWorkIsGivenOutInOrderUntilItIsDone(t *testing.T) {
 			t.Fatalf("chunk %d is another, after stop", i)
 		}
 	}
-	if w.take() != nil || w.take() != nil {
-		t.Error("there is more work than was put in")
+	for range 2 {
+		if w.take() != nil {
+			t.Error("there is more work than was put in")
+		}
 	}
 	if cap(w.chunks) != 0 || w.head != 0 {
 		t.Errorf("it keeps room for %d chunks", cap(w.chunks))

@@ -24,11 +24,15 @@ func (e *Engine) since(t tick) time.Duration {
 // heartbeat is the comment that keeps idle connections alive through proxies.
 var heartbeat = FrameOf([]byte(": heartbeat\n\n"), 0)
 
+// clockStreams is up to how many streams the clock writes to by itself in one
+// step: waking a worker for a few heartbeats would cost more than they do.
+const clockStreams = 4 * chunkStreams
+
 // Bounds of how often each stream is looked at, and of the steps in between.
 const (
 	maxRound = 2 * time.Second
 	minRound = 10 * time.Millisecond
-	step     = 25 * time.Millisecond
+	step     = 100 * time.Millisecond
 )
 
 // round is how often the clock comes by at each stream: often enough that no
@@ -61,11 +65,11 @@ func (e *Engine) watch(ctx context.Context) {
 		n := e.slots.size()
 		for at, end := n*i/steps, n*(i+1)/steps; at < end; at += pageStreams {
 			some = e.slots.some(some[:0], at, min(end, at+pageStreams))
-			b := NewBatch()
+			b := NewBatch().Hold()
 			for _, s := range some {
 				s.look(b, silence)
 			}
-			b.Flush()
+			b.flushHere(clockStreams)
 			clear(some)
 		}
 	}

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -83,14 +84,15 @@ func TestAnItemGoesInFrontOfAllThatWait(t *testing.T) {
 	t.Parallel()
 	for waiting := range 4 {
 		var q queue
-		want := "first"
+		var want strings.Builder
+		want.WriteString("first")
 		for i := range waiting {
 			q.add(event(fmt.Sprint(i), Live))
-			want += fmt.Sprint(i)
+			want.WriteString(fmt.Sprint(i))
 		}
 		q.prepend(event("first", Control))
-		if b := q.next(make([]byte, 0, joinBytes), false); string(b.bytes) != want {
-			t.Errorf("got %q, want %q", b.bytes, want)
+		if b := q.next(make([]byte, 0, joinBytes), false); string(b.bytes) != want.String() {
+			t.Errorf("got %q, want %q", b.bytes, want.String())
 		}
 		q.clear()
 	}

@@ -113,6 +113,34 @@ func TestAnEndDuringAWrite(t *testing.T) {
 	})
 }
 
+// TestWhoWritesIsNotDisturbed: a report that comes during a write is left, and
+// comes again. Only who writes may close the socket.
+func TestWhoWritesIsNotDisturbed(t *testing.T) {
+	t.Parallel()
+	onFake(t, Options{}, func(t *testing.T, r *rig) {
+		one, two := event("data: 1\n\n", Direct), event("data: 2\n\n", Direct)
+		p := r.park(plenty)
+		p.set(func(c *socket) {
+			c.during = func() {
+				r.k.invent(report{key: p.slot.key(), readable: true, writable: true, gone: true})
+				settle() // it is heard before the write goes on
+				p.takesAll(two)
+			}
+		})
+		p.takesAll(one)
+		p.open(chunked(one, two))
+		p.set(func(c *socket) {
+			c.during = func() {
+				r.k.invent(report{key: p.slot.key(), gone: true})
+				settle()
+				c.leaves() // now it is so
+			}
+		})
+		p.takesAll(one)
+		p.over(endLeft, chunked(one, two, one))
+	})
+}
+
 // TestAnAbortNeedNotWaitForTheSocket: one that refuses is closed at once.
 func TestAnAbortNeedNotWaitForTheSocket(t *testing.T) {
 	t.Parallel()

@@ -66,16 +66,22 @@ type handler struct {
 	rc    *http.ResponseController
 	wake  chan struct{} // size 1: somebody has set writing for the goroutine
 	http2 bool
-	ended bool // owned by the goroutine, as is cut
-	cut   bool
+
+	// Owned by the goroutine.
+	headed bool // the headers have been sent, or at least tried
+	ended  bool
+	cut    bool
 
 	mu   sync.Mutex
 	gone bool // guarded by mu: w must not be touched any more
 }
 
-// writeHead sends the headers.
+// writeHead sends the headers, unless they have been tried before.
 func (h *handler) writeHead() error {
-	h.w.WriteHeader(http.StatusOK)
+	if !h.headed {
+		h.headed = true
+		h.w.WriteHeader(http.StatusOK)
+	}
 	return h.rc.Flush()
 }
 
