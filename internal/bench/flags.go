@@ -41,7 +41,7 @@ func (o *Options) addStreamFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.Size, "size", 128, "bytes of an event's data")
 	fs.IntVar(&o.Window, "window", 256, "connects under way at once")
 	fs.IntVar(&o.First, "first", 0, "idle: streams that are open when counting begins; 0 for a quarter of --streams")
-	fs.DurationVar(&o.Settle, "settle", 5*time.Second, "idle, churn: pause before memory is read")
+	fs.DurationVar(&o.Settle, "settle", 15*time.Second, "idle, churn: pause before memory is read: a gateway takes some time to give it back")
 }
 
 func (o *Options) addLoadFlags(fs *pflag.FlagSet) {
