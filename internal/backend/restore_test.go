@@ -71,11 +71,7 @@ func TestALostVersionIsPublishedAgainAlthoughTheGatewayIsAwayAtFirst(t *testing.
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, nil)
-		b.run(t)
-		publish(t, b, "", "1")
-		b.gateway.lose()
 		var away atomic.Bool
-		away.Store(true)
 		b.gateway.before = func(w http.ResponseWriter, r *http.Request) bool {
 			if away.Load() && r.URL.Path == "/internal/send" {
 				w.WriteHeader(http.StatusBadGateway)
@@ -83,6 +79,10 @@ func TestALostVersionIsPublishedAgainAlthoughTheGatewayIsAwayAtFirst(t *testing.
 			}
 			return false
 		}
+		b.run(t)
+		publish(t, b, "", "1")
+		b.gateway.lose()
+		away.Store(true)
 		wantOK(t, b.connect("t1", versionURL))
 		time.Sleep(5 * time.Second)
 		away.Store(false)
