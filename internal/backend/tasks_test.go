@@ -111,15 +111,15 @@ func TestALostLogIsWrittenAgainAlthoughTheGatewayIsAwayAtFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, nil)
+		var away atomic.Bool
+		b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
+			return away.Load() && r.URL.Path == "/internal/send"
+		}
 		b.run(t)
 		id := b.start(t, "demo_task")
 		time.Sleep(time.Second)
 		b.gateway.lose()
-		var away atomic.Bool
 		away.Store(true)
-		b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
-			return away.Load() && r.URL.Path == "/internal/send"
-		}
 		wantOK(t, b.connect("t1", "/api/sse/tasks?task_id="+id))
 		time.Sleep(15 * time.Second)
 		away.Store(false)
