@@ -23,6 +23,9 @@ var errManyLines = wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTo
 // lines, a broken connection — has the last answer line to itself; the messages
 // before it have been taken.
 func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
+	held := holding{most: min(maxHeld, g.opts.MaxPending/2), topics: g.opts.Topics}
+	defer held.flush()
+	r.Body = &flushing{r.Body, &held}
 	body, err := openBody(w, r, g.opts.MaxBatch)
 	if err != nil {
 		g.metrics.sent("", err)
@@ -33,8 +36,6 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 	defer in.putBack()
 	answers := in.body.AvailableBuffer()
 	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody)}
-	held := holding{most: min(maxHeld, g.opts.MaxPending/2), topics: g.opts.Topics}
-	defer held.flush()
 	for n := 0; ; n++ {
 		line, err := lines.next()
 		if err == nil && n == maxBatchLines {
@@ -61,7 +62,8 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 }
 
 // holding keeps back what the messages of one request have for their streams, up
-// to a bound, so that it leaves in few writes.
+// to a bound, so that it leaves in few writes. A stream that something is held
+// for gets nothing from anybody else meanwhile.
 type holding struct {
 	topics *topic.Hub
 	most   int64
@@ -90,6 +92,18 @@ func (h *holding) flush() {
 		h.topics.Spread()
 	}
 	h.b = nil
+}
+
+// flushing is the body of a request as it comes from the network. Whoever sends
+// it may pause: while it is waited for, nothing is held.
+type flushing struct {
+	io.ReadCloser
+	held *holding
+}
+
+func (f *flushing) Read(p []byte) (int, error) {
+	f.held.flush()
+	return f.ReadCloser.Read(p)
 }
 
 func batchAnswer(answer wire.SendAnswer, err error) wire.SendAnswer {

@@ -187,7 +187,7 @@ func (d *disconnects) hurry() {
 	if d.paused.After(latest) {
 		d.paused = latest
 	}
-	defer d.notify()
+	d.notify()
 }
 
 // empty waits until nothing is queued or being delivered.

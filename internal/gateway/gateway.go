@@ -10,6 +10,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -71,8 +72,9 @@ func (o Options) withDefaults() Options {
 // Gateway holds the streams of one process. Make it with New, mount Public and
 // Internal, and call Run; all methods may be called concurrently.
 type Gateway struct {
-	opts        Options // set once
-	id          string  // set once: of this process, in callbacks
+	opts        Options           // set once
+	id          string            // set once: of this process, in callbacks
+	secret      [sha256.Size]byte // set once: hash of opts.InternalSecret
 	engine      *stream.Engine
 	requests    *packed.Store // of streams, each until its disconnect has been told
 	callbacks   *caller
@@ -87,7 +89,9 @@ type Gateway struct {
 // New makes a gateway.
 func New(opts Options) *Gateway {
 	opts = opts.withDefaults()
-	g := &Gateway{opts: opts, id: newToken().String()[:8], metrics: newMetrics()}
+	g := &Gateway{
+		opts: opts, id: newToken().String()[:8], secret: sha256.Sum256([]byte(opts.InternalSecret)), metrics: newMetrics(),
+	}
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = packed.New(packed.Options{})
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)

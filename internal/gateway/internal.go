@@ -112,8 +112,8 @@ func (g *Gateway) allows(authorization string) bool {
 		return true
 	}
 	given, bearer := strings.CutPrefix(authorization, "Bearer ")
-	want, got := sha256.Sum256([]byte(g.opts.InternalSecret)), sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && bearer
+	got := sha256.Sum256([]byte(given))
+	return subtle.ConstantTimeCompare(g.secret[:], got[:]) == 1 && bearer
 }
 
 func unauthorized(w http.ResponseWriter) {

@@ -1,14 +1,17 @@
 package gateway_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"sluice/internal/gateway"
+	"sluice/internal/topic"
 	"sluice/internal/wire"
 )
 
@@ -253,5 +256,28 @@ func TestInternalSecret(t *testing.T) {
 		if got := r.get(path); got.Status != 200 {
 			t.Errorf("%s without the secret: %d, want 200", path, got.Status)
 		}
+	}
+}
+
+// TestTheSecretIsHashedOnce, not with each request: however long it is, a check
+// takes no longer.
+func TestTheSecretIsHashedOnce(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("s3cret", 1<<20)
+	g := gateway.New(gateway.Options{Topics: topic.New(topic.Options{}), InternalSecret: secret})
+	begin := time.Now()
+	for range 10 {
+		sha256.Sum256([]byte(secret))
+	}
+	hashing := time.Since(begin)
+	begin = time.Now()
+	for range 100 {
+		w := httptest.NewRecorder()
+		if g.Express(w, []byte("Bearer wrong"), []byte("{}")); w.Code != http.StatusUnauthorized {
+			t.Fatalf("wrong secret: %d, want 401", w.Code)
+		}
+	}
+	if took := time.Since(begin); took > hashing {
+		t.Errorf("100 checks took %v, ten hashes of the secret take %v", took, hashing)
 	}
 }

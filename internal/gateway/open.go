@@ -15,8 +15,8 @@ import (
 	"sluice/sse"
 )
 
-// Streams handles requests that open a stream, from the client's request to the
-// stream's end.
+// Streams handles requests that open a stream. One that can be parked outlives
+// its request.
 func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 	g.allowOrigin(w, r)
 	switch r.Method {
@@ -35,12 +35,25 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 		g.turnAway(w, errDraining)
 		return
 	}
+	served := false
+	defer func() {
+		if !served { // else it leaves with its end, see [conn.Ended]
+			g.door.leave()
+		}
+	}()
 	if err := g.admit(w, r); err != nil {
 		g.turnAway(w, wire.ErrorOf(err))
-		g.door.leave()
 		return
 	}
-	g.open(w, r)
+	c := g.register(r)
+	if !g.welcome(w, r, c) {
+		return
+	}
+	streamHeaders(w)
+	served = true
+	if c.stream.Serve(w, r, g.firstFrame(), g.age()) {
+		panic(http.ErrAbortHandler) // the client must see a cut, not an end
+	}
 }
 
 const streamMethods = "GET, POST, OPTIONS"
@@ -61,7 +74,6 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 			return wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
 				"The body of a request for a stream may have 64 KiB at most; it is not used")
 		} else if err != nil {
-			g.door.leave()
 			panic(http.ErrAbortHandler) // the client did not send what it announced
 		}
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
@@ -75,20 +87,6 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 
 var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeDraining,
 	Message: "Shutting down: come again", RetryAfter: comeBack}
-
-// open registers the stream, asks the backend, and serves it. A stream that may
-// be parked outlives the request.
-func (g *Gateway) open(w http.ResponseWriter, r *http.Request) {
-	c := g.register(r)
-	if !g.welcome(w, r, c) {
-		g.door.leave()
-		return
-	}
-	streamHeaders(w)
-	if c.stream.Serve(w, r, g.firstFrame(), g.age()) {
-		panic(http.ErrAbortHandler) // the client must see a cut, not an end
-	}
-}
 
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {

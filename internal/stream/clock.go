@@ -8,14 +8,40 @@ import (
 )
 
 // tick is a moment: milliseconds since the engine began, never 0. Only the
-// distance of two moments less than three weeks apart means something.
+// distance of two moments less than three weeks apart means something, so what
+// is measured with it is maxSpan at most.
 type tick uint32
 
-// now reads the time.
-func (e *Engine) now() tick { return max(1, tick(time.Since(e.begun).Milliseconds())) }
+func tickOf(ms int64) tick { return max(1, tick(ms)) }
+
+// maxSpan bounds the heartbeat and the write timeout.
+const maxSpan = 2 * 7 * 24 * time.Hour
+
+// expiry is a moment that may be far ahead: it counts in expiryUnits since the
+// engine began, and is never 0. Two that are less than 397 days apart can be
+// compared, however long the engine has been running.
+type expiry uint32
+
+const (
+	expiryUnit = 16 // milliseconds
+	// maxAge bounds how far ahead an expiry is.
+	maxAge = 390 * 24 * time.Hour
+)
+
+// expiryAt is the first expiry that is not before ms.
+func expiryAt(ms int64) expiry { return max(1, expiry((ms+expiryUnit-1)/expiryUnit)) }
+
+// over says whether it has been reached at ms.
+func (x expiry) over(ms int64) bool { return int32(expiry(ms/expiryUnit)-x) >= 0 }
+
+// elapsed reads the time: milliseconds since the engine began.
+func (e *Engine) elapsed() int64 { return time.Since(e.begun).Milliseconds() }
+
+// now is elapsed as a tick.
+func (e *Engine) now() tick { return tickOf(e.elapsed()) }
 
 // lately is what the time was when the clock last looked; it costs nothing.
-func (e *Engine) lately() tick { return tick(e.coarse.Load()) }
+func (e *Engine) lately() tick { return tickOf(e.coarse.Load()) }
 
 func (e *Engine) since(t tick) time.Duration {
 	return time.Duration(int32(e.now()-t)) * time.Millisecond
@@ -61,7 +87,7 @@ func (e *Engine) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		e.coarse.Store(uint32(e.now()))
+		e.coarse.Store(e.elapsed())
 		n := e.slots.size()
 		for at, end := n*i/steps, n*(i+1)/steps; at < end; at += pageStreams {
 			some = e.slots.some(some[:0], at, min(end, at+pageStreams))
@@ -86,7 +112,7 @@ func (s *Stream) look(b *Batch, silence time.Duration) {
 	case s.stuck != 0 && ago(s.stuck) >= e.opts.WriteTimeout:
 		s.cutLocked(b, wire.Ending{Reason: wire.Failed, Detail: wire.DetailSlowConsumer})
 	case s.ending != 0:
-	case s.expires != 0 && ago(s.expires) >= 0:
+	case s.expires != 0 && s.expires.over(e.coarse.Load()):
 		s.ending = endingOf(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailMaxAge})
 		s.readyLocked(b)
 	case s.state&(ready|writing|blocked) == 0 && ago(s.last) >= silence:

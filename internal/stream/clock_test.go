@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -157,6 +159,60 @@ func TestTheClockGoesRound(t *testing.T) {
 	e.begun = time.Now().Add(-(1 << 32) * time.Millisecond)
 	if e.now() == 0 {
 		t.Error("now is 0, which means never")
+	}
+}
+
+// TestAnAgeMayBeAYear, which is more than milliseconds in 32 bits can tell, and
+// whatever the engine's own age is. A short one keeps its precision.
+func TestAnAgeMayBeAYear(t *testing.T) {
+	t.Parallel()
+	const unit = expiryUnit * time.Millisecond
+	for _, running := range []time.Duration{0, 20 * day, 49*day + 17*time.Hour, 700 * day, 5000 * day} {
+		for _, tt := range []struct{ age, counts time.Duration }{
+			{time.Second, time.Second},
+			{3 * time.Second, 3 * time.Second},
+			{24 * day, 24 * day},
+			{25 * day, 25 * day},
+			{300 * day, 300 * day},
+			{365 * day, 365 * day},
+			{9999 * day, maxAge},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				e := NewEngine(Options{MaxAge: tt.age, NoParking: true})
+				e.begun = time.Now().Add(-running)
+				var s Stream
+				s.Init(e, nil)
+				s.begin(nil, nil, tt.age)
+				s.state &^= writing
+				s.mu.Unlock()
+				ends := tt.counts - e.opts.round()
+				for _, at := range []time.Duration{0, ends / 4, ends / 2, ends * 3 / 4, ends - time.Millisecond} {
+					if s.endsWhenLookedAt(at) {
+						t.Fatalf("after %v a stream that may be %v old ends at %v", running, tt.age, at)
+					}
+				}
+				if !s.endsWhenLookedAt(ends + unit) {
+					t.Errorf("after %v a stream that may be %v old goes on at %v", running, tt.age, ends+unit)
+				}
+			})
+		}
+	}
+}
+
+// endsWhenLookedAt has the clock come by at an age.
+func (s *Stream) endsWhenLookedAt(age time.Duration) bool {
+	s.engine.coarse.Store(s.engine.elapsed() + age.Milliseconds())
+	s.look(NewBatch().Hold(), math.MaxInt64)
+	_, ends := s.Ending()
+	return ends
+}
+
+// TestWhatTicksMeasureIsBounded: longer than three weeks would be taken for over.
+func TestWhatTicksMeasureIsBounded(t *testing.T) {
+	t.Parallel()
+	o := NewEngine(Options{Heartbeat: 30 * day, WriteTimeout: 30 * day, NoParking: true}).opts
+	if o.Heartbeat != maxSpan || o.WriteTimeout != maxSpan {
+		t.Errorf("heartbeat %v, write timeout %v, want %v at most", o.Heartbeat, o.WriteTimeout, maxSpan)
 	}
 }
 

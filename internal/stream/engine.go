@@ -14,8 +14,8 @@ import (
 // stands for its default.
 type Options struct {
 	MaxPending   int64         // default 1 MiB: bytes that wait for one stream; one frame is always taken
-	WriteTimeout time.Duration // default 30s: a socket that takes nothing for so long ends its stream
-	Heartbeat    time.Duration // default 15s: the most silence on a stream
+	WriteTimeout time.Duration // default 30s, two weeks at most: a socket that takes nothing for so long ends its stream
+	Heartbeat    time.Duration // default 15s, two weeks at most: the most silence on a stream
 	MaxAge       time.Duration // the shortest age that Serve will be given; 0: none
 	SendBuffer   int           // default 64 KiB: of a parked socket, in the kernel
 	NoParking    bool          // leave every stream to the goroutine of its request
@@ -36,7 +36,7 @@ type Engine struct {
 	opts    Options // set once
 	kernel  kernel  // set once; nil where nothing can be parked
 	begun   time.Time
-	coarse  atomic.Uint32 // the last tick of the clock
+	coarse  atomic.Int64 // elapsed, when the clock last looked
 	stopped atomic.Bool
 	slots   slots
 	work    work
@@ -49,8 +49,8 @@ type Engine struct {
 // one, it parks nothing and says so in the log.
 func NewEngine(opts Options) *Engine {
 	opts.MaxPending = cmp.Or(opts.MaxPending, 1<<20)
-	opts.WriteTimeout = cmp.Or(opts.WriteTimeout, 30*time.Second)
-	opts.Heartbeat = cmp.Or(opts.Heartbeat, 15*time.Second)
+	opts.WriteTimeout = min(cmp.Or(opts.WriteTimeout, 30*time.Second), maxSpan)
+	opts.Heartbeat = min(cmp.Or(opts.Heartbeat, 15*time.Second), maxSpan)
 	opts.SendBuffer = cmp.Or(opts.SendBuffer, 64<<10)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	e := newEngine(opts)
@@ -73,7 +73,6 @@ func NewEngine(opts Options) *Engine {
 func newEngine(opts Options) *Engine {
 	e := &Engine{opts: opts, begun: time.Now()}
 	e.work.init()
-	e.coarse.Store(1)
 	return e
 }
 

@@ -22,7 +22,8 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 
 // Serve answers a request with the stream: headers, which must be set in w, and
 // first, unless that is nil, at once, then what is pushed. A stream that lives
-// longer than age, unless that is 0, ends with that reason.
+// longer than age, unless that is 0, ends with that reason; an age of more than
+// 390 days counts as so many.
 //
 // Serve returns when the request's goroutine is not needed any more. For a
 // stream that could be parked that is at once; w and r are not kept. For others
@@ -47,9 +48,11 @@ func (s *Stream) begin(c *link, first *Frame, age time.Duration) {
 	s.mu.Lock()
 	s.slot = s.engine.slots.add(s)
 	s.conn = c
-	s.last = s.engine.now()
+	now := s.engine.elapsed()
+	s.last = tickOf(now)
 	if age > 0 {
-		s.expires = max(1, s.last+tick(max(0, age-s.engine.opts.round()).Milliseconds())) // it is found late rather than early
+		left := max(0, min(age, maxAge)-s.engine.opts.round()) // the clock finds it up to a round late
+		s.expires = expiryAt(now + left.Milliseconds())
 	}
 	if first != nil {
 		s.queue.prepend(Item{first, Control})

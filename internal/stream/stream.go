@@ -71,14 +71,14 @@ type Stream struct {
 	conn   *link   // set once, by Serve, before served; nil for a parked stream
 
 	mu      sync.Mutex
-	queue   queue // guarded by mu, like all below
-	pending int64 // bytes waiting, those being written too
-	direct  int32 // Direct frames waiting, those being written too
-	fd      int32 // of a parked stream
-	slot    slot  // where the engine finds it
-	stuck   tick  // since when the socket refuses; 0: it does not
-	last    tick  // when something was written
-	expires tick  // when it is to end for its age; 0: never
+	queue   queue  // guarded by mu, like all below
+	pending int64  // bytes waiting, those being written too
+	direct  int32  // Direct frames waiting, those being written too
+	fd      int32  // of a parked stream
+	slot    slot   // where the engine finds it
+	stuck   tick   // since when the socket refuses; 0: it does not
+	last    tick   // when something was written
+	expires expiry // when it is to end for its age; 0: never
 	heard   uint16
 	ending  ending
 	state   state
