@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sluice/internal/leftover"
 	"sluice/task"
 )
 
@@ -283,7 +284,7 @@ func pumps(t *testing.T) (n int) {
 	if bubble == "" {
 		t.Fatalf("not in a bubble: %s", own)
 	}
-	for _, stack := range leftovers() {
+	for _, stack := range leftover.Goroutines() {
 		if strings.Contains(stack, bubble) && strings.Contains(stack, "(*Service).pump(") {
 			n++
 		}

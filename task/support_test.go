@@ -4,40 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
-	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"sluice/task"
 )
-
-// TestMain fails when goroutines of this package outlive the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for range 100 {
-		if len(leftovers()) == 0 {
-			os.Exit(code)
-		}
-		<-time.After(20 * time.Millisecond) // those that are about to end
-	}
-	fmt.Fprintf(os.Stderr, "goroutines left over:\n%s\n", strings.Join(leftovers(), "\n\n"))
-	os.Exit(1)
-}
-
-func leftovers() []string {
-	buf := make([]byte, 8<<20)
-	buf = buf[:runtime.Stack(buf, true)]
-	return slices.DeleteFunc(strings.Split(string(buf), "\n\n"), func(stack string) bool {
-		return !strings.Contains(stack, "sluice/task") || strings.Contains(stack, "TestMain")
-	})
-}
 
 // logs is a Publisher that keeps what it is given, each Key once.
 type logs struct {

@@ -1,21 +1,15 @@
 package app_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"sluice/internal/selfsigned"
 	"sluice/sse"
 )
 
@@ -85,47 +79,29 @@ func TestFailedStartGivesItsListenersBack(t *testing.T) {
 	}
 }
 
-// certificate writes a self-signed one for 127.0.0.1.
-func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
+// trust is what a client knows that trusts the certificate.
+func trust(t *testing.T, certFile string) *x509.CertPool {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	text, err := os.ReadFile(certFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		t.Fatalf("no certificate in %s", text)
 	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyBytes, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, der []byte) string {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	certFile, keyFile = write("cert.pem", "CERTIFICATE", cert), write("key.pem", "PRIVATE KEY", keyBytes)
-	parsed, err := x509.ParseCertificate(cert)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool = x509.NewCertPool()
-	pool.AddCert(parsed)
-	return certFile, keyFile, pool
+	return pool
 }
 
 // Each protocol carries the same events, live and replayed, and a stop reaches
 // the client as an end that says when to come back.
 func TestEveryProtocolCarriesStreams(t *testing.T) {
 	t.Parallel()
-	certFile, keyFile, pool := certificate(t)
+	files, err := selfsigned.Write(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := trust(t, files.Cert)
 	for name, c := range map[string]struct {
 		tls, h1, h2, h2c bool
 		proto            int
@@ -139,7 +115,7 @@ func TestEveryProtocolCarriesStreams(t *testing.T) {
 			t.Parallel()
 			var args []string
 			if c.tls {
-				args = []string{"--tls-cert", certFile, "--tls-key", keyFile}
+				args = []string{"--tls-cert", files.Cert, "--tls-key", files.Key}
 			}
 			p := start(t, "serve", args...)
 			if want := map[bool]string{false: "http://", true: "https://"}[c.tls]; !strings.HasPrefix(p.Public, want) {

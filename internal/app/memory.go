@@ -34,7 +34,7 @@ func tendMemory(ctx context.Context) {
 		defer debug.SetGCPercent(debug.SetGCPercent(100))
 		afterEachCollection(ctx, func() { debug.SetGCPercent(growth(read("/gc/heap/live:bytes"))) })
 	}
-	giveBack(ctx)
+	whenCalm(ctx, allocated, giveBack)
 }
 
 // growth is the heap growth in percent that amounts to the headroom.
@@ -53,10 +53,9 @@ func afterEachCollection(ctx context.Context, do func()) {
 	})
 }
 
-// giveBack returns memory to the system after a burst of work. Left to itself
-// the runtime does so only minutes later, after the next collection, and a
-// program that just holds streams has none.
-func giveBack(ctx context.Context) {
+// whenCalm calls do whenever a burst of allocations is over, until ctx ends.
+// allocated tells how many bytes have been allocated since the start.
+func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
 	ticker := time.NewTicker(calmEvery)
 	defer ticker.Stop()
 	var last, given uint64
@@ -66,15 +65,24 @@ func giveBack(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		now := read("/gc/heap/allocs:bytes")
+		now := allocated()
 		if now-last < calmBytes && now-given > worthBytes {
-			runtime.GC() // pools give up what they hold at the second collection
-			debug.FreeOSMemory()
+			do()
 			given = now
 		}
 		last = now
 	}
 }
+
+// giveBack returns memory that is not in use to the system. Left to itself the
+// runtime does so only minutes later, after the next collection, and a program
+// that just holds streams has none.
+func giveBack() {
+	runtime.GC() // pools give up what they hold at the second collection
+	debug.FreeOSMemory()
+}
+
+func allocated() uint64 { return read("/gc/heap/allocs:bytes") }
 
 func read(name string) uint64 {
 	sample := []metrics.Sample{{Name: name}}

@@ -18,6 +18,8 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"sluice/internal/selfsigned"
 )
 
 // ErrFaults is returned by [Run] when a gateway did not deliver what it was
@@ -77,18 +79,18 @@ func measure(ctx context.Context, opts *Options, rep *report, progress io.Writer
 
 // certificate makes the files that gateways with TLS are started with, and tells
 // how to remove them.
-func (o *Options) certificate() (files certFiles, remove func(), err error) {
+func (o *Options) certificate() (files selfsigned.Files, remove func(), err error) {
 	if !o.encrypted() || o.external() {
-		return certFiles{}, func() {}, nil
+		return selfsigned.Files{}, func() {}, nil
 	}
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
-		return certFiles{}, nil, fmt.Errorf("make a directory for a certificate: %w", err)
+		return selfsigned.Files{}, nil, fmt.Errorf("make a directory for a certificate: %w", err)
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
-	if files, err = makeCertificate(dir); err != nil {
+	if files, err = selfsigned.Write(dir); err != nil {
 		remove()
-		return certFiles{}, nil, err
+		return selfsigned.Files{}, nil, err
 	}
 	return files, remove, nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/internal/selfsigned"
 )
 
 func TestModesAndTheirOrder(t *testing.T) {
@@ -56,7 +58,7 @@ func TestOptionsOfARunningGateway(t *testing.T) {
 	if err := o.Check(); err != nil {
 		t.Fatal(err)
 	}
-	if s := o.subjects(certFiles{}); len(s) != 1 || s[0].command != nil || !cmp.Equal(o.PIDs, []int{12, 13}) || o.lasting(0) != time.Second {
+	if s := o.subjects(selfsigned.Files{}); len(s) != 1 || s[0].command != nil || !cmp.Equal(o.PIDs, []int{12, 13}) || o.lasting(0) != time.Second {
 		t.Errorf("subjects %+v, pids %v", s, o.PIDs)
 	}
 }
@@ -100,7 +102,7 @@ func TestMistakesInOptions(t *testing.T) {
 func TestCommandsOfGateways(t *testing.T) {
 	t.Setenv("SLUICE_HEARTBEAT", "1s")
 	o := optionsOf(t, "--gateway-args", "--heartbeat 9s", "--internal-secret", "hush", "--limit", "/x/limit", "--threads", "3")
-	s := o.subjects(certFiles{"c.pem", "k.pem"})
+	s := o.subjects(selfsigned.Files{Cert: "c.pem", Key: "k.pem"})
 	got := strings.Join(s[0].command[1:], " ")
 	want := "gateway --listen 127.0.0.1:0 --internal-listen 127.0.0.1:0 --log-format json --drain-time 0 --tls-cert c.pem --tls-key k.pem --heartbeat 9s"
 	if got != want || s[0].command[0] != o.Self {

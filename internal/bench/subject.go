@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sluice/internal/selfsigned"
 )
 
 // subject is a gateway that is measured, before it runs.
@@ -24,7 +26,7 @@ type subject struct {
 const everyToken = "*"
 
 // subjects are the gateway and the one that it is compared with, if any.
-func (o *Options) subjects(files certFiles) []subject {
+func (o *Options) subjects(files selfsigned.Files) []subject {
 	first := subject{name: o.gatewayName()}
 	if !o.external() {
 		first.command = o.gatewayCommand(o.binary(), files)
@@ -61,11 +63,11 @@ func (o *Options) binary() string {
 	return cmp.Or(o.Binary, o.Self)
 }
 
-func (o *Options) gatewayCommand(binary string, files certFiles) []string {
+func (o *Options) gatewayCommand(binary string, files selfsigned.Files) []string {
 	command := []string{binary, "gateway", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
 		"--log-format", "json", "--drain-time", "0"}
-	if files.cert != "" {
-		command = append(command, "--tls-cert", files.cert, "--tls-key", files.key)
+	if files.Cert != "" {
+		command = append(command, "--tls-cert", files.Cert, "--tls-key", files.Key)
 	}
 	return append(command, strings.Fields(o.GatewayArgs)...)
 }

@@ -2,51 +2,17 @@ package e2e
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"sluice/internal/selfsigned"
 	"sluice/sse"
 )
-
-// certificate writes a key pair for 127.0.0.1.
-func certificate(t *testing.T) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name, kind string, bytes []byte) string {
-		file := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	return write("cert.pem", "CERTIFICATE", cert), write("key.pem", "PRIVATE KEY", der)
-}
 
 // protocol is one way to reach the public listener.
 type protocol struct {
@@ -77,8 +43,11 @@ func (p protocol) transport(t *testing.T) *http.Transport {
 func (p protocol) gateway(t *testing.T, h *hooks, args ...string) *program {
 	t.Helper()
 	if p.tls {
-		cert, key := certificate(t)
-		args = append(args, "--tls-cert", cert, "--tls-key", key)
+		files, err := selfsigned.Write(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--tls-cert", files.Cert, "--tls-key", files.Key)
 	}
 	return h.gateway(args...)
 }

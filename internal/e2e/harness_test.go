@@ -2,20 +2,20 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 	"time"
+
+	"sluice/internal/leftover"
 )
 
 // binary is the program under test, built once by TestMain.
 var binary string
 
-// TestMain builds the program, and fails if the tests leave a goroutine behind.
+// TestMain builds the program.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "sluice-e2e-")
 	if err != nil {
@@ -28,29 +28,9 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		os.Exit(1)
 	}
-	before := runtime.NumGoroutine()
-	code := m.Run()
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	if code == 0 && !settled(before) {
-		stacks := make([]byte, 1<<20)
-		fmt.Fprintf(os.Stderr, "goroutines are left:\n%s\n", stacks[:runtime.Stack(stacks, true)])
-		code = 1
-	}
+	code := leftover.Run(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-// settled waits for goroutines that were told to end to have ended.
-func settled(before int) bool {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for range 500 {
-		if runtime.NumGoroutine() <= before {
-			return true
-		}
-		<-tick.C
-	}
-	return false
 }
 
 // patience is how long a test waits for what should come at once.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -92,44 +91,4 @@ func hex4(s []byte) rune {
 		r = r<<4 | rune(c)
 	}
 	return r
-}
-
-// appendQuoted appends s as a JSON string, in the bytes that encoding/json gives
-// it: what means something in HTML or ends a line of JavaScript is escaped too.
-func appendQuoted(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0 // of what is not in dst yet
-	for i, r := range s {
-		size := 1
-		switch {
-		case r == '\u2028' || r == '\u2029':
-			size = len("\u2028")
-		case r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"): // a byte that is no UTF-8
-		case r >= ' ' && r != '"' && r != '\\' && r != '<' && r != '>' && r != '&':
-			continue
-		}
-		dst = appendEscaped(append(dst, s[from:i]...), r)
-		from = i + size
-	}
-	return append(append(dst, s[from:]...), '"')
-}
-
-// appendEscaped appends r, of the first 65,536, as an escape.
-func appendEscaped(dst []byte, r rune) []byte {
-	const hex = "0123456789abcdef"
-	switch r {
-	case '"', '\\':
-		return append(dst, '\\', byte(r))
-	case '\b':
-		return append(dst, `\b`...)
-	case '\f':
-		return append(dst, `\f`...)
-	case '\n':
-		return append(dst, `\n`...)
-	case '\r':
-		return append(dst, `\r`...)
-	case '\t':
-		return append(dst, `\t`...)
-	}
-	return append(dst, '\\', 'u', hex[r>>12&0xf], hex[r>>8&0xf], hex[r>>4&0xf], hex[r&0xf])
 }

@@ -1,0 +1,4 @@
+package wire
+
+// AppendQuoted writes the strings of answers.
+var AppendQuoted = appendQuoted
