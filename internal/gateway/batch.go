@@ -3,6 +3,7 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -34,31 +35,52 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 	}
 	in := inboxes.Get().(*inbox)
 	defer in.putBack()
-	answers := in.body.AvailableBuffer()
 	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody)}
-	for n := 0; ; n++ {
-		line, err := lines.next()
-		if err == nil && n == maxBatchLines {
-			err = errManyLines
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		var answer wire.SendAnswer
-		if err == nil {
-			answer, err = g.deliver(held.batch(len(line)), &in.parser, line)
-		} else {
-			g.metrics.sent("", err)
-		}
-		answers = append(batchAnswer(answer, err).AppendJSON(answers), '\n')
-		if err != nil && lines.over || errors.Is(err, errManyLines) {
-			break
-		}
-	}
-	held.flush()
+	answers := g.takeLines(r.Context(), in, &lines, &held)
 	w.Header().Set("Content-Type", typeNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(answers)
+}
+
+// takeLines takes all messages of a batch and gives their answers.
+func (g *Gateway) takeLines(ctx context.Context, in *inbox, lines *lineReader, held *holding) []byte {
+	answers := in.body.AvailableBuffer()
+	take := func(line []byte) {
+		answer, err := g.deliver(ctx, held.batch(len(line)), &in.parser, line)
+		answers = append(batchAnswer(answer, err).AppendJSON(answers), '\n')
+	}
+	refuse := func(err error) {
+		g.metrics.sent("", err)
+		answers = append(batchAnswer(wire.SendAnswer{}, err).AppendJSON(answers), '\n')
+	}
+	finish := func() { held.flush() }
+	if g.opts.Topics.Durable() {
+		p := newPipeline(ctx, g, held)
+		take = func(line []byte) { p.take(&in.parser, line) }
+		refuse = func(err error) {
+			g.metrics.sent("", err)
+			p.put(wire.SendAnswer{}, err)
+		}
+		finish = func() { answers = p.answers(answers) }
+	}
+	for n := 0; ; n++ {
+		line, err := lines.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && n == maxBatchLines {
+			err = errManyLines
+		}
+		if err == nil {
+			take(line)
+			continue
+		}
+		if refuse(err); lines.over || errors.Is(err, errManyLines) {
+			break
+		}
+	}
+	finish()
+	return answers
 }
 
 // holding keeps back what the messages of one request have for their streams, up

@@ -13,9 +13,25 @@ type callback struct {
 	action      wire.Action
 	why         wire.Ending // of a disconnect, like all below
 	token       token
+	node        *identity // see conn
 	request     packed.Request
 	durationMS  int64
 	undelivered int
+	heir        *heir // of a stream of another node; nil for those of this one
+}
+
+// name is the token as it is told.
+func (c *callback) name() string {
+	if c.heir != nil {
+		return c.heir.token
+	}
+	return c.token.String() + c.node.name
+}
+
+// heir is what is told of a stream whose node cannot do it any more.
+type heir struct {
+	token   string
+	request []byte // JSON
 }
 
 // appendJSON renders a callback as encoding/json does a [wire.Callback], except
@@ -29,15 +45,22 @@ func (c *callback) appendJSON(dst []byte, store *packed.Store, gateway string) [
 		dst = append(dst, c.why.Reason...)
 	}
 	dst = append(dst, `","token":"`...)
-	dst = c.token.append(dst)
-	dst = append(dst, `","request":`...)
-	dst = store.AppendJSON(dst, c.request)
+	if c.heir == nil {
+		dst = append(c.token.append(dst), c.node.name...)
+		dst = append(dst, `","request":`...)
+		dst = store.AppendJSON(dst, c.request)
+	} else {
+		dst = append(dst, c.heir.token...)
+		dst = append(dst, `","request":`...)
+		dst = append(dst, c.heir.request...)
+		dst = append(dst, `,"redelivered":true`...)
+	}
 	if c.why.Detail != "" {
 		dst = append(dst, `,"detail":"`...)
 		dst = append(dst, c.why.Detail...)
 		dst = append(dst, '"')
 	}
-	if c.action == wire.Disconnect {
+	if c.action == wire.Disconnect && c.heir == nil {
 		dst = append(dst, `,"duration_ms":`...)
 		dst = strconv.AppendInt(dst, c.durationMS, 10)
 	}

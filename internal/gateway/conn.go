@@ -17,6 +17,7 @@ type conn struct {
 	member   topic.Member
 	gateway  *Gateway
 	token    token
+	node     *identity // of this node when the client came
 	sequence uint64
 	openedAt int64 // unix nanoseconds
 	request  packed.Request
@@ -26,13 +27,16 @@ type conn struct {
 // age is how long ago the client came.
 func (c *conn) age() time.Duration { return time.Since(time.Unix(0, c.openedAt)) }
 
+// name is the token as it is told.
+func (c *conn) name() string { return c.token.String() + c.node.name }
+
 func (c *conn) info(h *topic.Hub) wire.StreamInfo {
 	state := "pending"
 	if c.open.Load() {
 		state = "open"
 	}
 	return wire.StreamInfo{
-		Token:        c.token.String(),
+		Token:        c.name(),
 		State:        state,
 		URL:          c.request.URL(),
 		RemoteAddr:   c.request.RemoteAddr(),

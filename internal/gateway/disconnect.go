@@ -20,6 +20,8 @@ const (
 	maxPause   = 10 * time.Second
 	// stopPause is the longest pause of a stopping gateway.
 	stopPause = 500 * time.Millisecond
+	// unsteadyPause is between two looks whether disconnects may be told again.
+	unsteadyPause = 100 * time.Millisecond
 )
 
 // disconnects delivers disconnect callbacks: oldest first, retried while the
@@ -30,6 +32,8 @@ type disconnects struct {
 	call      *caller
 	log       *slog.Logger
 	metrics   *metrics
+	over      func(*callback) // called once for each that was told, or given up
+	steady    func() bool     // false while none may be told, see Ledger
 	most      int
 	atOnce    int // told at the same time
 	retention time.Duration
@@ -59,8 +63,13 @@ type delivery struct {
 	next     *delivery
 }
 
-func newDisconnects(o Options, c *caller, m *metrics) *disconnects {
+func newDisconnects(o Options, c *caller, m *metrics, over func(*callback)) *disconnects {
+	steady := func() bool { return true }
+	if o.Ledger != nil {
+		steady = o.Ledger.Steady
+	}
 	return &disconnects{
+		over: over, steady: steady,
 		call: c, log: o.Log, metrics: m, most: o.CallbackQueue, atOnce: o.CallbackConcurrency, retention: o.CallbackRetention,
 		wake: make(chan struct{}, 1), longest: maxPause,
 	}
@@ -70,6 +79,11 @@ func newDisconnects(o Options, c *caller, m *metrics) *disconnects {
 // the backend can find out from the listing of streams.
 func (d *disconnects) add(body callback) {
 	d.mu.Lock()
+	if body.node.disowned {
+		d.mu.Unlock()
+		d.call.requests.Release(body.request)
+		return
+	}
 	var given *delivery
 	if len(d.items) >= d.most {
 		given = d.first
@@ -91,9 +105,9 @@ func (d *disconnects) add(body callback) {
 }
 
 func (d *disconnects) drop(item *delivery, why string) {
-	d.call.requests.Release(item.body.request)
+	d.over(&item.body)
 	d.metrics.disconnectsDropped.WithLabelValues(why).Inc()
-	d.log.Warn("disconnect callback given up", "why", why, "token", fingerprint(item.body.token.String()),
+	d.log.Warn("disconnect callback given up", "why", why, "token", fingerprint(item.body.name()),
 		"reason", item.body.why.Reason, "detail", item.body.why.Detail, "attempts", item.attempts, "age", time.Since(item.since))
 }
 
@@ -113,6 +127,24 @@ func (d *disconnects) link(item *delivery) {
 		d.last.next = item
 	}
 	d.last = item
+}
+
+// disown takes out what is still to be told of streams of a node, for others to
+// tell.
+func (d *disconnects) disown(node *identity) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	node.disowned = true
+	for item := d.first; item != nil; {
+		next := item.next
+		if item.body.node == node && item.at >= 0 {
+			heap.Remove(&d.items, item.at)
+			d.unlink(item)
+			d.call.requests.Release(item.body.request)
+		}
+		item = next
+	}
+	d.checkDone()
 }
 
 // unlink takes an item out of the order of age.
@@ -254,6 +286,9 @@ func (d *disconnects) next() (item *delivery, wait time.Duration) {
 	if d.misses > 0 && d.out >= probes {
 		return nil, time.Hour // until one of those that are out comes back
 	}
+	if !d.steady() {
+		return nil, unsteadyPause
+	}
 	now, due := time.Now(), d.items[0].after
 	if d.paused.After(due) {
 		due = d.paused
@@ -293,7 +328,7 @@ func (d *disconnects) settle(item *delivery, a answer) {
 		d.drop(item, "too_old")
 	case again:
 	case a.accepted():
-		d.call.requests.Release(item.body.request)
+		d.over(&item.body)
 	default:
 		d.drop(item, "refused")
 	}

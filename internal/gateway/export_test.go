@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"net/http"
 
 	"sluice/internal/stream"
@@ -32,7 +33,7 @@ func (g *Gateway) OpenSimulated(k *stream.Simulation, r *http.Request, topics ..
 	g.door.enter()
 	g.table.reserve(g.opts.MaxConns)
 	c := g.register(r)
-	if _, err := g.opts.Topics.Attach(&c.member, topics, ""); err != nil {
+	if _, err := g.opts.Topics.Attach(context.Background(), &c.member, topics, ""); err != nil {
 		return "", err
 	}
 	c.open.Store(true)

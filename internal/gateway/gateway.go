@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,11 @@ import (
 
 // Options configure a Gateway. The zero value of a field stands for its default.
 type Options struct {
-	Topics *topic.Hub   // required
-	Log    *slog.Logger // default: none
+	Topics *topic.Hub      // required
+	Peers  Peers           // the other gateways; nil: there are none
+	Ledger Ledger          // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
+	Health func() []string // more reasons why new streams are not welcome; may be nil
+	Log    *slog.Logger    // default: none
 
 	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
 	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections
@@ -84,6 +88,9 @@ type Gateway struct {
 
 	door     door
 	notReady atomic.Bool
+	node     atomic.Pointer[identity]
+
+	internalMux func() *http.ServeMux // the internal routes; set once
 }
 
 // New makes a gateway.
@@ -95,7 +102,9 @@ func New(opts Options) *Gateway {
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = packed.New(packed.Options{})
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
-	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics)
+	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
+	g.node.Store(new(identity))
+	g.internalMux = sync.OnceValue(g.newInternalMux)
 	g.metrics.watch(g)
 	return g
 }

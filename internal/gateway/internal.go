@@ -20,6 +20,10 @@ var openapi []byte
 // Internal is the listener for the backend and for operators. It must not be
 // reachable for browsers, and never says that another origin may read it.
 func (g *Gateway) Internal() http.Handler {
+	return g.authorized(g.internalMux())
+}
+
+func (g *Gateway) newInternalMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, handler := range g.internalRoutes() {
 		mux.HandleFunc(pattern, handler)
@@ -35,7 +39,7 @@ func (g *Gateway) Internal() http.Handler {
 		w.Header().Set("Allow", methods)
 		wire.WriteError(w, wire.Errorf(http.StatusMethodNotAllowed, wire.CodeMethodNotAllowed, "Use "+methods))
 	})
-	return g.authorized(mux)
+	return mux
 }
 
 func (g *Gateway) internalRoutes() map[string]http.HandlerFunc {

@@ -41,27 +41,32 @@ func answerOr(w http.ResponseWriter, err error, found any) {
 
 // listStreams is GET /internal/streams?topic=&limit=&after=, oldest first.
 func (g *Gateway) listStreams(w http.ResponseWriter, r *http.Request) {
-	found, err := g.pageOfStreams(r)
+	found, limit, err := g.pageOfStreams(r)
+	if err == nil {
+		others, missing := everywhere[wire.StreamPage](g, r)
+		found = joinStreams(found, others, limit)
+		found.Missing = missing
+	}
 	answerOr(w, err, found)
 }
 
-func (g *Gateway) pageOfStreams(r *http.Request) (wire.StreamPage, error) {
-	limit, err := page(r)
+func (g *Gateway) pageOfStreams(r *http.Request) (found wire.StreamPage, limit int, err error) {
+	limit, err = page(r)
 	if err != nil {
-		return wire.StreamPage{}, err
+		return found, limit, err
 	}
 	var after uint64
 	if text := r.URL.Query().Get("after"); text != "" {
 		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return wire.StreamPage{}, wire.Errorf(http.StatusBadRequest, wire.CodeParameter,
+			return found, limit, wire.Errorf(http.StatusBadRequest, wire.CodeParameter,
 				"Invalid after: give the next of the page before")
 		}
 	}
 	conns, err := g.streamsOf(r.URL.Query().Get("topic"), after)
 	if err != nil {
-		return wire.StreamPage{}, err
+		return found, limit, err
 	}
-	found := wire.StreamPage{Streams: []wire.StreamInfo{}}
+	found.Streams = []wire.StreamInfo{}
 	if len(conns) > limit {
 		conns = conns[:limit]
 		found.Next = strconv.FormatUint(conns[limit-1].sequence, 10)
@@ -69,7 +74,7 @@ func (g *Gateway) pageOfStreams(r *http.Request) (wire.StreamPage, error) {
 	for _, c := range conns {
 		found.Streams = append(found.Streams, c.info(g.opts.Topics))
 	}
-	return found, nil
+	return found, limit, nil
 }
 
 // streamsOf gives the streams of a topic, or all, whose sequence is above after.
@@ -90,8 +95,12 @@ func (g *Gateway) streamsOf(name string, after uint64) ([]*conn, error) {
 
 // showStream is GET /internal/streams/{token}.
 func (g *Gateway) showStream(w http.ResponseWriter, r *http.Request) {
+	if node := g.holder(r.Context(), r.PathValue("token")); node != "" {
+		g.relay(w, r, node, nil)
+		return
+	}
 	var c *conn
-	if t, ok := parseToken(r.PathValue("token")); ok {
+	if t, _, ok := parseToken(r.PathValue("token")); ok {
 		c = g.table.find(t)
 	}
 	if c == nil {
@@ -107,6 +116,10 @@ func (g *Gateway) closeStream(w http.ResponseWriter, r *http.Request) {
 	detail := wire.Detail(cmp.Or(r.URL.Query().Get("detail"), string(wire.DetailClosed)))
 	if !slices.Contains([]wire.Detail{wire.DetailClosed, wire.DetailReplaced}, detail) {
 		wire.WriteError(w, wire.Errorf(http.StatusBadRequest, wire.CodeParameter, "Invalid detail: give closed or replaced"))
+		return
+	}
+	if node := g.holder(r.Context(), r.PathValue("token")); node != "" {
+		g.relay(w, r, node, nil)
 		return
 	}
 	b := stream.NewBatch()
@@ -137,19 +150,30 @@ func (g *Gateway) listTopics(w http.ResponseWriter, r *http.Request) {
 	if more {
 		found.Next = infos[len(infos)-1].Topic
 	}
+	others, missing := everywhere[wire.TopicPage](g, r)
+	found = joinTopics(found, others, limit)
+	found.Missing = missing
 	wire.WriteJSON(w, http.StatusOK, found)
 }
 
 // showTopic is GET /internal/topics/{topic}.
 func (g *Gateway) showTopic(w http.ResponseWriter, r *http.Request) {
-	info, err := g.opts.Topics.Info(r.PathValue("topic"))
+	info, err := g.opts.Topics.Info(r.Context(), r.PathValue("topic"))
+	others, _ := everywhere[wire.TopicInfo](g, r)
+	for _, o := range others {
+		if err == topic.ErrNotFound { // streams may be at it there
+			info, err = o, nil
+			continue
+		}
+		info = joinTopic(info, o)
+	}
 	answerOr(w, err, info)
 }
 
 // deleteTopic is DELETE /internal/topics/{topic}: it forgets a topic's events
 // and its end, so that the name can be used again.
 func (g *Gateway) deleteTopic(w http.ResponseWriter, r *http.Request) {
-	err := g.opts.Topics.Delete(r.PathValue("topic"))
+	err := g.opts.Topics.Delete(r.Context(), r.PathValue("topic"))
 	answerOr(w, err, wire.SendAnswer{Status: wire.StatusOK})
 }
 
@@ -160,7 +184,7 @@ func (g *Gateway) listEvents(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	events, more, err := g.opts.Topics.Events(r.PathValue("topic"), r.URL.Query().Get("after"), limit)
+	events, more, err := g.opts.Topics.Events(r.Context(), r.PathValue("topic"), r.URL.Query().Get("after"), limit)
 	found := wire.EventPage{Events: events}
 	if more {
 		found.Next = events[len(events)-1].ID

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/internal/stream"
+	"sluice/internal/topic"
 	"sluice/internal/wire"
 	"sluice/sse"
 )
@@ -96,6 +97,7 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 		g.turnAway(w, errDraining)
 		return false
 	}
+	g.record(r.Context(), c)
 	answer, waited := g.connect(r.Context(), c)
 	if !waited {
 		return false
@@ -104,7 +106,11 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 		g.refuse(w, c, answer)
 		return false
 	}
-	c.open.Store(true)
+	if c.open.Store(true); c.node != g.identity() {
+		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost}) // cut off meanwhile
+		g.turnAway(w, topic.ErrUnavailable)
+		return false
+	}
 	if g.opts.Topics.Open(&c.member) {
 		w.WriteHeader(http.StatusNoContent)
 		g.ended(c, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicFinished})
@@ -117,7 +123,8 @@ func (g *Gateway) register(r *http.Request) *conn {
 	c := &conn{
 		gateway:  g,
 		token:    newToken(),
-		sequence: g.table.sequence.Add(1),
+		node:     g.identity(),
+		sequence: g.table.next(g.opts.Peers != nil),
 		openedAt: time.Now().UnixNano(),
 		request:  g.requests.Pack(r),
 	}
@@ -160,7 +167,7 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 	var h handshake
 	answered := make(chan struct{})
 	g.door.inside.Go(func() {
-		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, request: c.request})
+		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request})
 		defer rest()
 		defer close(answered)
 		h.mu.Lock()
@@ -172,7 +179,7 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 		case a.accepted() || a.maybe():
 			g.tellDisconnect(c, *abandoned)
 		default:
-			g.requests.Release(c.request)
+			g.release(c)
 		}
 	})
 	timeout := time.NewTimer(g.opts.CallbackTimeout)
@@ -205,11 +212,11 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 	case a.maybe():
 		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackFailed})
 	default:
-		g.requests.Release(c.request)
+		g.release(c)
 	}
 	g.unregister(c)
 	e := refusal(a)
-	g.opts.Log.Info("stream refused", "token", fingerprint(c.token.String()), "status", e.Status, "code", e.Code,
+	g.opts.Log.Info("stream refused", "token", fingerprint(c.name()), "status", e.Status, "code", e.Code,
 		"cause", a.err, "undelivered", c.stream.Undelivered())
 	if a.retryAfter != "" && e.Status == a.status {
 		w.Header().Set("Retry-After", a.retryAfter)
@@ -241,7 +248,7 @@ func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 func (g *Gateway) ended(c *conn, why wire.Ending) {
 	g.unregister(c)
 	g.metrics.ended(why)
-	g.opts.Log.Debug("stream ended", "token", fingerprint(c.token.String()), "reason", why.Reason, "detail", why.Detail,
+	g.opts.Log.Debug("stream ended", "token", fingerprint(c.name()), "reason", why.Reason, "detail", why.Detail,
 		"duration", c.age())
 	g.tellDisconnect(c, why)
 }
@@ -261,6 +268,7 @@ func (g *Gateway) tellDisconnect(c *conn, why wire.Ending) {
 		action:      wire.Disconnect,
 		why:         why,
 		token:       c.token,
+		node:        c.node,
 		request:     c.request,
 		durationMS:  c.age().Milliseconds(),
 		undelivered: c.stream.Undelivered(),

@@ -71,6 +71,9 @@ func (g *Gateway) NotReady() []string {
 	if g.notReady.Load() {
 		reasons = append(reasons, "draining")
 	}
+	if g.opts.Health != nil {
+		reasons = append(reasons, g.opts.Health()...)
+	}
 	return reasons
 }
 

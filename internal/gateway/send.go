@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -25,7 +26,7 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	g.answer(w, in, body)
+	g.answer(r.Context(), w, in, body)
 }
 
 // Express is [Gateway.send] for a listener that has read a plain request by
@@ -37,13 +38,13 @@ func (g *Gateway) Express(w http.ResponseWriter, authorization, body []byte) {
 	}
 	in := inboxes.Get().(*inbox)
 	defer in.putBack()
-	g.answer(w, in, body)
+	g.answer(context.Background(), w, in, body) // what it waits for is bounded
 }
 
 // answer takes one message and answers it.
-func (g *Gateway) answer(w http.ResponseWriter, in *inbox, body []byte) {
+func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *inbox, body []byte) {
 	b := stream.NewBatch()
-	answer, err := g.deliver(b, &in.parser, body)
+	answer, err := g.deliver(ctx, b, &in.parser, body)
 	b.Flush()
 	if err != nil {
 		wire.WriteError(w, err)
@@ -53,24 +54,28 @@ func (g *Gateway) answer(w http.ResponseWriter, in *inbox, body []byte) {
 }
 
 // deliver takes one message as it came.
-func (g *Gateway) deliver(b *stream.Batch, parser *wire.Parser, body []byte) (answer wire.SendAnswer, err error) {
+func (g *Gateway) deliver(ctx context.Context, b *stream.Batch, parser *wire.Parser, body []byte) (answer wire.SendAnswer, err error) {
 	m, err := parser.Parse(body)
 	target := ""
 	switch {
 	case err != nil:
 	case m.Topic != "":
 		target = "topic"
-		answer, err = g.publish(b, m)
+		answer, err = g.publish(ctx, b, m)
 	default:
 		target = "token"
+		if node := g.holder(ctx, m.Token); node != "" {
+			answer, err = g.sendElsewhere(ctx, node, body)
+			break
+		}
 		answer, err = g.direct(b, m)
 	}
 	g.metrics.sent(target, err)
 	return answer, err
 }
 
-func (g *Gateway) publish(b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
-	receipt, err := g.opts.Topics.PublishIn(b, topic.Publication{
+func (g *Gateway) publish(ctx context.Context, b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
+	receipt, err := g.opts.Topics.PublishIn(ctx, b, topic.Publication{
 		Topic: m.Topic, HasEvent: m.HasEvent, Name: m.Name, Data: m.Data, Close: m.Close, Key: m.IdempotencyKey,
 	})
 	if err != nil {
@@ -87,7 +92,7 @@ var (
 
 // living finds a stream that has not ended and is not about to.
 func (g *Gateway) living(text string) *conn {
-	t, ok := parseToken(text)
+	t, _, ok := parseToken(text)
 	if !ok {
 		return nil
 	}

@@ -9,12 +9,11 @@ import (
 // subscribe is POST /internal/subscribe: it attaches a stream to topics, also
 // while its callback is pending.
 func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) {
-	request, c, err := g.subscription(w, r)
-	if err != nil {
-		wire.WriteError(w, err)
+	request, c, ok := g.subscription(w, r)
+	if !ok {
 		return
 	}
-	topics, err := g.opts.Topics.Attach(&c.member, request.Topics, request.From)
+	topics, err := g.opts.Topics.Attach(r.Context(), &c.member, request.Topics, request.From)
 	if err != nil {
 		wire.WriteError(w, err)
 		return
@@ -28,29 +27,33 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) {
 
 // unsubscribe is POST /internal/unsubscribe.
 func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) {
-	request, c, err := g.subscription(w, r)
-	if err != nil {
-		wire.WriteError(w, err)
+	request, c, ok := g.subscription(w, r)
+	if !ok {
 		return
 	}
 	g.opts.Topics.Detach(&c.member, request.Topics)
 	wire.WriteJSON(w, http.StatusOK, wire.SendAnswer{Status: wire.StatusOK})
 }
 
-func (g *Gateway) subscription(w http.ResponseWriter, r *http.Request) (wire.SubscribeRequest, *conn, error) {
+// subscription reads the request and finds the stream; if it is not here, it
+// answers.
+func (g *Gateway) subscription(w http.ResponseWriter, r *http.Request) (request wire.SubscribeRequest, c *conn, ok bool) {
 	in := inboxes.Get().(*inbox)
 	defer in.putBack()
 	body, err := g.readBody(w, r, in)
+	if err == nil {
+		request, err = wire.ParseSubscribe(body)
+	}
 	if err != nil {
-		return wire.SubscribeRequest{}, nil, err
+		wire.WriteError(w, err)
+		return request, nil, false
 	}
-	request, err := wire.ParseSubscribe(body)
-	if err != nil {
-		return wire.SubscribeRequest{}, nil, err
+	if node := g.holder(r.Context(), request.Token); node != "" {
+		g.relay(w, r, node, body)
+		return request, nil, false
 	}
-	c := g.living(request.Token)
-	if c == nil {
-		return wire.SubscribeRequest{}, nil, errNoToken
+	if c = g.living(request.Token); c == nil {
+		wire.WriteError(w, errNoToken)
 	}
-	return request, c, nil
+	return request, c, c != nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // table finds streams by token. It is sharded so that connects, sends and
@@ -14,6 +15,21 @@ type table struct {
 	shards   [64]shard
 	sequence atomic.Uint64
 	count    atomic.Int64
+}
+
+// next gives a number that is higher than those before. That of a shared one is
+// about that of the microsecond, so that streams of several nodes can be put in
+// order.
+func (t *table) next(shared bool) uint64 {
+	if !shared {
+		return t.sequence.Add(1)
+	}
+	for {
+		last := t.sequence.Load()
+		if next := max(last+1, uint64(time.Now().UnixMicro())); t.sequence.CompareAndSwap(last, next) {
+			return next
+		}
+	}
 }
 
 // reserve counts a stream in, unless there are most already.

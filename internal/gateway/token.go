@@ -7,7 +7,8 @@ import (
 	"encoding/hex"
 )
 
-// token names a stream: 128 random bits. It is told in base64url, 22 characters.
+// token names a stream: 128 random bits. It is told in base64url, 22 characters,
+// and behind them the name of its node if the gateway has peers.
 type token [16]byte
 
 // newToken draws a token.
@@ -24,14 +25,21 @@ func (t token) append(dst []byte) []byte { return base64.RawURLEncoding.AppendEn
 // be more than one text for one token.
 var strict = base64.RawURLEncoding.Strict()
 
-// parseToken reads a token as String wrote it.
-func parseToken(text string) (t token, ok bool) {
-	if len(text) != base64.RawURLEncoding.EncodedLen(len(t)) {
-		return t, false
+// tokenChars and nodeChars are the lengths of the two parts of a token's text.
+const (
+	tokenChars = 22
+	nodeChars  = 8
+)
+
+// parseToken reads a token as it was told: with the name of its node, or without.
+func parseToken(text string) (t token, node string, ok bool) {
+	if len(text) != tokenChars && len(text) != tokenChars+nodeChars {
+		return t, "", false
 	}
-	var buf [24]byte
+	text, node = text[:tokenChars], text[tokenChars:]
+	var buf [tokenChars]byte
 	n, err := strict.Decode(t[:], append(buf[:0], text...))
-	return t, err == nil && n == len(t)
+	return t, node, err == nil && n == len(t)
 }
 
 // fingerprint stands for a token in logs.

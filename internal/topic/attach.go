@@ -1,6 +1,8 @@
 package topic
 
 import (
+	"context"
+
 	"sluice/internal/stream"
 	"sluice/internal/wire"
 )
@@ -19,31 +21,57 @@ const (
 // a block with an id and no event, from which it can resume.
 //
 // Attach answers with the topics as the stream finds them. It returns ErrFrom,
-// ErrGone, ErrTooManyTopics or ErrTooManyForStream, and then has attached nothing.
-// Topics that the stream is at already, or was at when they were closed, are left
-// as they are: a repeat does nothing.
+// ErrGone, ErrTooManyTopics, ErrTooManyForStream or ErrUnavailable, and then has
+// attached nothing. Topics that the stream is at already, or was at when they were
+// closed, are left as they are: a repeat does nothing.
 //
 // Topics that are attached before Open come as one replay in one order, be it in
 // one call or, with FromDefault, in many. To an open stream a topic comes late:
 // the ids that were queued before say nothing of it, so a client that is cut
 // before the first one that does comes back behind the topic's past.
-func (h *Hub) Attach(m *Member, topics []string, from string) (map[string]wire.TopicInfo, error) {
+//
+// With a store, what is not held any more is read back first. That is waited
+// for, a few seconds at most; nothing else is.
+func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from string) (map[string]wire.TopicInfo, error) {
+	at, err := h.resolveAll(ctx, m, from)
+	if err != nil {
+		return nil, err
+	}
+	for range maxColdTries {
+		infos, missing, err := h.attach(m, topics, from, at)
+		if err != nil || len(missing) == 0 {
+			return infos, err
+		}
+		for topic, n := range missing {
+			if err := h.fetch(ctx, topic, n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, ErrUnavailable
+}
+
+// attach does it, or says what has to be read back before.
+func (h *Hub) attach(m *Member, topics []string, from string, at places) (map[string]wire.TopicInfo, map[string]need, error) {
 	b := stream.NewBatch()
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m.gone {
-		return nil, ErrGone
+		return nil, nil, ErrGone
 	}
 	h.settle(b, m)
-	have, _ := h.place(m.resume())
-	ask, err := h.ask(m, from)
+	have, _ := h.place(m.resume(), at)
+	ask, err := h.ask(m, from, at)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	logs, infos, err := h.join(m, topics)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if missing := h.missing(ask, logs); len(missing) > 0 {
+		return nil, missing, nil
 	}
 	m.cursor = max(m.cursor, have.seq)
 	if len(logs) > 0 {
@@ -58,8 +86,29 @@ func (h *Hub) Attach(m *Member, topics []string, from string) (map[string]wire.T
 		m.subs = append(m.subs, s)
 		l.add(s)
 	}
+	h.makeRoom() // for what was read back
 	m.endIfDone(b)
-	return infos, nil
+	return infos, nil, nil
+}
+
+// missing is what has to be read back before an ask can be answered. The logs
+// are let go again if there is any.
+func (h *Hub) missing(a ask, logs []*log) map[string]need {
+	var missing map[string]need
+	for _, l := range logs {
+		if n := a.missing(l); n != needNothing {
+			if missing == nil {
+				missing = make(map[string]need)
+			}
+			missing[l.name] = n
+		}
+	}
+	if missing != nil {
+		for _, l := range logs {
+			h.release(l)
+		}
+	}
+	return missing
 }
 
 // ask is what an attach was asked for, once the words are read.
@@ -69,7 +118,7 @@ type ask struct {
 	unknown bool // an id was given that is not of this hub
 }
 
-func (h *Hub) ask(m *Member, from string) (ask, error) {
+func (h *Hub) ask(m *Member, from string, at places) (ask, error) {
 	id := from
 	switch from {
 	case FromEarliest, FromLatest:
@@ -79,22 +128,13 @@ func (h *Hub) ask(m *Member, from string) (ask, error) {
 			return ask{}, nil
 		}
 	}
-	if p, ok := h.place(id); ok {
+	if p, ok := h.place(id, at); ok {
 		return ask{at: &p}, nil
 	}
 	if from != FromDefault && !plausible(from) {
 		return ask{}, ErrFrom
 	}
 	return ask{unknown: true}, nil
-}
-
-// place reads an id of this hub.
-func (h *Hub) place(id string) (position, bool) {
-	p, ok := parseID(id, h.generation)
-	if !ok || p.seq > h.seq {
-		return position{}, false
-	}
-	return p, true
 }
 
 // join opens the logs that the member is not at yet, all or none.

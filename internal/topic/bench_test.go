@@ -60,7 +60,7 @@ func BenchmarkPublishTo10000(b *testing.B) {
 	p := topic.Publication{Topic: "a", HasEvent: true, Name: "progress", Data: strings.Repeat("x", 100)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, err := h.Publish(p); err != nil || r.Receivers != 10_000 {
+		if r, err := h.Publish(ctx, p); err != nil || r.Receivers != 10_000 {
 			b.Fatal(r, err)
 		}
 	}
@@ -82,7 +82,7 @@ func BenchmarkF6OneTopicPerUser(b *testing.B) {
 			i := 0
 			for b.Loop() {
 				i = (i + 7919) % users
-				if r, err := h.Publish(topic.Publication{Topic: topics[i], HasEvent: true, Data: "x"}); err != nil || r.Receivers != 1 {
+				if r, err := h.Publish(ctx, topic.Publication{Topic: topics[i], HasEvent: true, Data: "x"}); err != nil || r.Receivers != 1 {
 					b.Fatal(r, err)
 				}
 			}

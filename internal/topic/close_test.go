@@ -17,19 +17,19 @@ var topicClosed = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopi
 func TestAClosedTopicTakesNoMoreEvents(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
-	r, err := h.Publish(topic.Publication{Topic: "a", HasEvent: true, Data: "last", Close: true})
+	r, err := h.Publish(ctx, topic.Publication{Topic: "a", HasEvent: true, Data: "last", Close: true})
 	if err != nil || r.ID == "" {
 		t.Fatalf("close with an event: %+v, %v", r, err)
 	}
 	for _, p := range []topic.Publication{{Topic: "a", HasEvent: true, Data: "more"}, {Topic: "a", Close: true}, {Topic: "a"}} {
-		if _, err := h.Publish(p); !errors.Is(err, topic.ErrClosed) {
+		if _, err := h.Publish(ctx, p); !errors.Is(err, topic.ErrClosed) {
 			t.Errorf("Publish(%+v): %v, want ErrClosed", p, err)
 		}
 	}
 	if e := wire.ErrorOf(topic.ErrClosed); e.Status != http.StatusConflict || e.Code != wire.CodeTopicClosed {
 		t.Errorf("ErrClosed answers %d %s", e.Status, e.Code)
 	}
-	if info, _ := h.Info("a"); !info.Closed || info.Events != 1 {
+	if info, _ := h.Info(ctx, "a"); !info.Closed || info.Events != 1 {
 		t.Errorf("Info = %+v, want it closed with one event", info)
 	}
 }
@@ -43,7 +43,7 @@ func TestTheLastTopicEndsAnOpenStreamAfterItsLastEvent(t *testing.T) {
 	if s.ending != nil {
 		t.Fatalf("ended with %+v while a topic is left", *s.ending)
 	}
-	r, err := h.Publish(topic.Publication{Topic: "b", HasEvent: true, Data: "last", Close: true})
+	r, err := h.Publish(ctx, topic.Publication{Topic: "b", HasEvent: true, Data: "last", Close: true})
 	if err != nil || r.Receivers != 1 {
 		t.Fatalf("close b: %+v, %v; want one receiver", r, err)
 	}
@@ -102,7 +102,7 @@ func TestWhoComesBackWithTheLastIDOfAClosedTopicIsFinished(t *testing.T) {
 		{"a later id of another topic", publish(t, h, "other", "x")[0], []string{"a"}, true, ""},
 		{"before the close without event", first, []string{"a"}, false, ""},
 		{"no id", "", []string{"a"}, false, "1"},
-		{"an id of another process", topic.New(topic.Options{}).ID(99), []string{"a"}, false, "reset 1"},
+		{"an id of another process", topic.New(topic.Options{}).ID(99, 0), []string{"a"}, false, "reset 1"},
 		{"with a topic that is open", last, []string{"a", "open"}, false, ""},
 		{"with no topic", last, nil, false, ""},
 	} {
@@ -122,7 +122,7 @@ func TestADirectEventIsNotLostToAFinishedTopic(t *testing.T) {
 	h := newHub(keepAll)
 	last := publish(t, h, "a", "1")[0]
 	closeTopic(t, h, "a")
-	s, m := connect(t, h, h.ID(2), topic.FromDefault, "a")
+	s, m := connect(t, h, h.ID(2, 0), topic.FromDefault, "a")
 	if err := s.PushAll(nil, []stream.Item{{Frame: stream.FrameOf([]byte("data: for you\n\n"), 0), Kind: stream.Direct}}); err != nil {
 		t.Fatalf("Push: %v", err)
 	}
@@ -135,7 +135,7 @@ func TestADirectEventIsNotLostToAFinishedTopic(t *testing.T) {
 func TestLeavingATopicIsNotItsEnd(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
-	s, m := connect(t, h, h.ID(0), topic.FromDefault, "a")
+	s, m := connect(t, h, h.ID(0, 0), topic.FromDefault, "a")
 	h.Detach(m, []string{"a"})
 	if h.Open(m) || s.ending != nil {
 		t.Errorf("a stream that left its topic before it was opened: ending %v", s.ending)
@@ -192,13 +192,13 @@ func TestDeleteForgetsAndEnds(t *testing.T) {
 	publish(t, h, "a", "missed")
 	s, m := connect(t, h, "", topic.FromDefault, "a")
 	h.Open(m)
-	if err := h.Delete("a"); err != nil {
+	if err := h.Delete(ctx, "a"); err != nil {
 		t.Fatalf("Delete: %v", err)
 	}
 	if s.ending == nil || *s.ending != topicClosed {
 		t.Errorf("ending %v, want %+v", s.ending, topicClosed)
 	}
-	if err := h.Delete("a"); !errors.Is(err, topic.ErrNotFound) {
+	if err := h.Delete(ctx, "a"); !errors.Is(err, topic.ErrNotFound) {
 		t.Errorf("second Delete: %v, want ErrNotFound", err)
 	}
 	if st := h.Stats(); st.Topics != 0 || st.Bytes != 0 || st.Dropped[topic.DropDeleted] != 2 {
@@ -221,7 +221,7 @@ func TestDeleteOfAClosedTopicOpensItsNameAgain(t *testing.T) {
 	h := newHub(keepAll)
 	publish(t, h, "a", "1")
 	closeTopic(t, h, "a")
-	if err := h.Delete("a"); err != nil {
+	if err := h.Delete(ctx, "a"); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, h, "a", "2")

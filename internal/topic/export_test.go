@@ -14,7 +14,7 @@ const (
 func (h *Hub) Place(id, topic string) (seq uint64, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p, ok := h.place(id)
+	p, ok, _ := h.judge(id)
 	return p.of(topic), ok
 }
 
@@ -41,5 +41,15 @@ func (h *Hub) Advance() {
 // Spreading is how many events are on their way.
 func (h *Hub) Spreading() int { return int(h.unsettled.Load()) }
 
-// ID is the plain id of a position.
-func (h *Hub) ID(seq uint64) string { return h.id(seq) }
+// ID is the plain id of a position; at is when a store has stored it, or 0.
+func (h *Hub) ID(seq uint64, at int64) string { return h.id(seq, at) }
+
+// Cold is how many logs are not held as a whole.
+func (h *Hub) Cold() (n int) {
+	for _, l := range h.topics {
+		if l.cold > 0 {
+			n++
+		}
+	}
+	return n
+}

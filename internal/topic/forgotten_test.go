@@ -15,7 +15,7 @@ func TestKeysOfADeletedTopicDoNotCount(t *testing.T) {
 	if again := mustPublish(t, h, p); again.ID != first.ID {
 		t.Fatalf("a repeat got id %s, want that of the first, %s", again.ID, first.ID)
 	}
-	if err := h.Delete("t"); err != nil {
+	if err := h.Delete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
 	anew := mustPublish(t, h, p)
@@ -33,7 +33,7 @@ func TestKeysOfATopicThatGaveWayDoNotCount(t *testing.T) {
 	p := Publication{Topic: "t", HasEvent: true, Data: "x", Close: true, Key: "k"}
 	first := mustPublish(t, h, p)
 	mustPublish(t, h, Publication{Topic: "large", HasEvent: true, Data: strings.Repeat("x", 2000)})
-	if _, err := h.Info("t"); err == nil {
+	if _, err := h.Info(t.Context(), "t"); err == nil {
 		t.Fatal("the topic is still there: the test is of no use")
 	}
 	if anew := mustPublish(t, h, p); anew.ID == first.ID {
@@ -43,7 +43,7 @@ func TestKeysOfATopicThatGaveWayDoNotCount(t *testing.T) {
 
 func mustPublish(t *testing.T, h *Hub, p Publication) Receipt {
 	t.Helper()
-	r, err := h.Publish(p)
+	r, err := h.Publish(t.Context(), p)
 	if err != nil {
 		t.Fatalf("publish to %s: %v", p.Topic, err)
 	}
@@ -58,7 +58,7 @@ func TestKeysThatAreMadeAnewAreBounded(t *testing.T) {
 	mustPublish(t, h, Publication{Topic: "other", HasEvent: true, Key: "k"})
 	for range 5000 {
 		mustPublish(t, h, Publication{Topic: "t", HasEvent: true, Key: "k"})
-		if err := h.Delete("t"); err != nil {
+		if err := h.Delete(t.Context(), "t"); err != nil {
 			t.Fatal(err)
 		}
 	}

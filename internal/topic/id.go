@@ -11,14 +11,17 @@ import (
 // A position is where a client stands in the one order of all events, as its
 // last event id says it.
 //
-// The id is opaque outside. Inside it is GENERATION-SEQ, both in base 36: the
-// generation is drawn when a hub is made, so that an id of another process is
-// recognised instead of being taken for a number of this one. While a stream
-// is given the past of topics that it joined late, the id is
-// GENERATION-SEQ.BEHIND.HASH[.HASH…]: everything up to SEQ, but of the topics
-// with these hashes only up to BEHIND.
+// The id is opaque outside. Inside it is GENERATION-SEQ, the number in base 36:
+// the generation is drawn when the logs are made, so that an id of others is
+// recognised instead of being taken for a number of these. Logs that outlive
+// the process have ids GENERATION-SEQ-TIME, with the time at which the event
+// was stored: should the store ever go back and give a number anew, the time
+// tells the two events apart. While a stream is given the past of topics that it
+// joined late, .BEHIND.HASH[.HASH…] follows: everything up to SEQ, but of the
+// topics with these hashes only up to BEHIND.
 type position struct {
 	seq    uint64
+	at     int64 // unix nanoseconds; 0 without a store
 	behind uint64
 	late   []uint32 // hashes of the topics that stand at behind; nil for most ids
 }
@@ -26,11 +29,12 @@ type position struct {
 // maxLate bounds the hashes in one id; maxIDBytes follows from it.
 const (
 	maxLate    = 64
-	maxIDBytes = generationBytes + len("-") + 13 + len(".") + 13 + maxLate*8
+	maxIDBytes = plainIDBytes + len(".") + 13 + maxLate*8
 )
 
 const (
 	generationBytes = 8
+	plainIDBytes    = generationBytes + len("-") + 13 + len("-") + 13
 	nowhere         = "~" // instead of a position: one that no hub can place
 )
 
@@ -51,16 +55,20 @@ func hash32(topic string) uint32 {
 	return h.Sum32()
 }
 
-// newGeneration draws 40 random bits.
-func newGeneration() string {
+// NewGeneration draws 40 random bits.
+func NewGeneration() string {
 	return strings.ToLower(rand.Text()[:generationBytes])
 }
 
-// appendID renders the plain id of seq.
-func appendID(dst []byte, generation string, seq uint64) []byte {
+// appendID renders the plain id of an event.
+func appendID(dst []byte, generation string, seq uint64, at int64) []byte {
 	dst = append(dst, generation...)
 	dst = append(dst, '-')
-	return strconv.AppendUint(dst, seq, 36)
+	dst = strconv.AppendUint(dst, seq, 36)
+	if at == 0 {
+		return dst
+	}
+	return strconv.AppendInt(append(dst, '-'), at, 36)
 }
 
 // appendLateID renders an id for a replay that runs behind the stream's cursor.
@@ -69,7 +77,7 @@ func appendLateID(dst []byte, generation string, p position) []byte {
 	if len(p.late) == 0 {
 		return append(append(dst, generation...), "-"+nowhere...)
 	}
-	dst = appendID(dst, generation, p.seq)
+	dst = appendID(dst, generation, p.seq, p.at)
 	dst = append(dst, '.')
 	dst = strconv.AppendUint(dst, p.behind, 36)
 	for _, h := range p.late {
@@ -90,7 +98,7 @@ func parseID(id, generation string) (p position, ok bool) {
 		return p, false
 	}
 	head, late, composite := strings.Cut(rest, ".")
-	if p.seq, ok = parseNumber(head, 64); !ok || !composite {
+	if p.seq, p.at, ok = parsePlain(head); !ok || !composite {
 		return p, ok
 	}
 	behind, hashes, found := strings.Cut(late, ".")
@@ -105,6 +113,19 @@ func parseID(id, generation string) (p position, ok bool) {
 		p.late = append(p.late, uint32(n))
 	}
 	return p, true
+}
+
+// parsePlain reads SEQ or SEQ-TIME.
+func parsePlain(s string) (seq uint64, at int64, ok bool) {
+	head, tail, timed := strings.Cut(s, "-")
+	if seq, ok = parseNumber(head, 64); !ok || !timed {
+		return seq, 0, ok
+	}
+	n, ok := parseNumber(tail, 63)
+	if !ok || n == 0 {
+		return 0, 0, false
+	}
+	return seq, int64(n), true
 }
 
 // parseNumber takes base 36 as appendID writes it and nothing else: no sign, no
@@ -124,6 +145,6 @@ func parseNumber(s string, bits int) (uint64, bool) {
 func plausible(id string) bool {
 	generation, rest, ok := strings.Cut(id, "-")
 	rest, _, _ = strings.Cut(rest, ".")
-	_, isNumber := parseNumber(rest, 64)
+	_, _, isNumber := parsePlain(rest)
 	return ok && len(generation) == generationBytes && (isNumber || rest == nowhere)
 }

@@ -9,7 +9,7 @@ import (
 const testGeneration = "abcdefgh"
 
 func (p position) equal(q position) bool {
-	return p.seq == q.seq && p.behind == q.behind && slices.Equal(p.late, q.late)
+	return p.seq == q.seq && p.at == q.at && p.behind == q.behind && slices.Equal(p.late, q.late)
 }
 
 func TestParseIDReadsWhatWasWritten(t *testing.T) {
@@ -18,11 +18,14 @@ func TestParseIDReadsWhatWasWritten(t *testing.T) {
 		{},
 		{seq: 1},
 		{seq: 1<<64 - 1},
+		{seq: 7, at: 1},
+		{seq: 1<<64 - 1, at: 1<<63 - 1},
+		{seq: 36, at: 1700000000000000000, behind: 36, late: []uint32{5}},
 		{seq: 35, behind: 0, late: []uint32{0}},
 		{seq: 36, behind: 36, late: []uint32{1<<32 - 1}},
 		{seq: 1<<64 - 1, behind: 1<<64 - 1, late: slices.Repeat([]uint32{1<<32 - 1}, maxLate)},
 	} {
-		id := string(appendID(nil, testGeneration, want.seq))
+		id := string(appendID(nil, testGeneration, want.seq, want.at))
 		if want.late != nil {
 			id = string(appendLateID(nil, testGeneration, want))
 		}
@@ -36,7 +39,8 @@ func TestParseIDRefuses(t *testing.T) {
 	t.Parallel()
 	for _, id := range []string{
 		"", "-", "abcdefgh", "abcdefgh-", "-1", "abcdefgi-1", "ABCDEFGH-1", "abcdefg-1", "abcdefghi-1",
-		"abcdefgh-01", "abcdefgh-+1", "abcdefgh--1", "abcdefgh-A", "abcdefgh-1 ", " abcdefgh-1", "abcdefgh-1_0", "abcdefgh-ſ",
+		"abcdefgh-01", "abcdefgh-+1", "abcdefgh--1", "abcdefgh-1-", "abcdefgh-1-0", "abcdefgh-1-01", "abcdefgh-1-1-1", "abcdefgh-1-1y2p0ij32e8e8", // 2^63
+		"abcdefgh-1--1", "abcdefgh-A", "abcdefgh-1 ", " abcdefgh-1", "abcdefgh-1_0", "abcdefgh-ſ",
 		"abcdefgh-3w5e11264sgsg", // 2^64
 		"abcdefgh-~",
 		"abcdefgh-5.", "abcdefgh-5.1", "abcdefgh-5.1.", "abcdefgh-5..1", "abcdefgh-5.6.1", // behind is not behind
@@ -77,7 +81,7 @@ func TestIDsOfOtherProcessesArePlausibleAndWordsAreNot(t *testing.T) {
 func FuzzParseID(f *testing.F) {
 	for _, id := range []string{
 		"abcdefgh-1", "abcdefgh-2s.1e.1z141z3", "abcdefgh-2s.0.0.0", "abcdefgh-~", "abcdefgh-0", "abcdefgh-3w5e11264sgsf",
-		"zzzzzzzz-1", "abcdefgh-1.2.3", "abcdefgh-7000000000000", "abcdefgh-5.1" + strings.Repeat(".1", maxLate), "latest", "",
+		"zzzzzzzz-1", "abcdefgh-1.2.3", "abcdefgh-7000000000000", "abcdefgh-5.1" + strings.Repeat(".1", maxLate), "latest", "", "abcdefgh-1-1y2p0ij32e8e7", "abcdefgh-2s-5.1e.1z141z3",
 	} {
 		f.Add(id)
 	}
@@ -89,7 +93,7 @@ func FuzzParseID(f *testing.F) {
 			}
 			return
 		}
-		again := appendID(nil, testGeneration, p.seq)
+		again := appendID(nil, testGeneration, p.seq, p.at)
 		if p.late != nil {
 			again = appendLateID(nil, testGeneration, p)
 		}

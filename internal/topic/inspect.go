@@ -2,6 +2,7 @@ package topic
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -22,10 +23,10 @@ func (h *Hub) info(l *log) wire.TopicInfo {
 		Closed:   l.closed,
 	}
 	if l.held() > 0 {
-		info.FirstID = h.id(l.events[l.head].seq)
+		info.FirstID = h.idOf(l.events[l.head].seq, l.events[l.head].at)
 	}
 	if l.last > 0 {
-		info.LastID = h.id(l.last)
+		info.LastID = h.idOf(l.last, l.lastAt)
 	}
 	if l.lastAt > 0 {
 		info.LastAt = rfc3339(l.lastAt)
@@ -37,15 +38,37 @@ func rfc3339(nanos int64) string {
 	return time.Unix(0, nanos).UTC().Format(time.RFC3339Nano)
 }
 
-// Info describes one topic, or returns ErrNotFound.
-func (h *Hub) Info(topic string) (wire.TopicInfo, error) {
+// Info describes one topic, or returns ErrNotFound or ErrUnavailable.
+func (h *Hub) Info(ctx context.Context, topic string) (wire.TopicInfo, error) {
+	for range maxColdTries {
+		info, known, err := h.infoNow(topic)
+		if known {
+			return info, err
+		}
+		if err := h.fetch(ctx, topic, needState); err != nil {
+			return wire.TopicInfo{}, err
+		}
+	}
+	return wire.TopicInfo{}, ErrUnavailable
+}
+
+// infoNow is Info of what is held; known is false if the store has to be asked.
+func (h *Hub) infoNow(topic string) (info wire.TopicInfo, known bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l, ok := h.topics[topic]
-	if !ok {
-		return wire.TopicInfo{}, ErrNotFound
+	if !ok && h.opts.Store != nil {
+		l = h.enter(topic)
+		defer h.release(l)
+		ok = l.cold > 0 && l.last > 0
 	}
-	return h.info(l), nil
+	switch {
+	case l != nil && !l.known():
+		return info, false, nil
+	case !ok:
+		return info, true, ErrNotFound
+	}
+	return h.info(l), true, nil
 }
 
 // Filter selects topics for List.
@@ -73,7 +96,7 @@ func (h *Hub) List(f Filter) (infos []wire.TopicInfo, more bool) {
 	}
 	infos = make([]wire.TopicInfo, 0, len(names))
 	for _, name := range names {
-		if info, err := h.Info(name); err == nil {
+		if info, known, err := h.infoNow(name); known && err == nil {
 			infos = append(infos, info)
 		}
 	}
@@ -81,10 +104,10 @@ func (h *Hub) List(f Filter) (infos []wire.TopicInfo, more bool) {
 }
 
 // Events gives a page of what a topic holds after an event id, oldest first,
-// and whether there is more. It returns ErrNotFound, or ErrFrom for an id that
-// is none of this process.
-func (h *Hub) Events(topic, after string, limit int) (page []wire.EventInfo, more bool, err error) {
-	events, closed, last, err := h.window(topic, after)
+// and whether there is more. It returns ErrNotFound, ErrUnavailable, or ErrFrom
+// for an id that is none of these logs.
+func (h *Hub) Events(ctx context.Context, topic, after string, limit int) (page []wire.EventInfo, more bool, err error) {
+	events, closed, last, err := h.window(ctx, topic, after)
 	if err != nil {
 		return nil, false, err
 	}
@@ -93,7 +116,7 @@ func (h *Hub) Events(topic, after string, limit int) (page []wire.EventInfo, mor
 	}
 	page = make([]wire.EventInfo, 0, len(events))
 	for _, e := range events {
-		info := wire.EventInfo{ID: h.id(e.seq), At: rfc3339(e.at), Final: closed && e.seq == last}
+		info := wire.EventInfo{ID: h.idOf(e.seq, e.at), At: rfc3339(e.at), Final: closed && e.seq == last}
 		block := e.frame.Block()
 		whole := sse.DecoderOptions{MaxLine: len(block), MaxEvent: len(block)}
 		for ev := range sse.NewDecoder(bytes.NewReader(block), whole).Events() {
@@ -107,22 +130,44 @@ func (h *Hub) Events(topic, after string, limit int) (page []wire.EventInfo, mor
 	return page, more, nil
 }
 
-func (h *Hub) window(topic, after string) (events []event, closed bool, last uint64, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var seq uint64
+func (h *Hub) window(ctx context.Context, topic, after string) (events []event, closed bool, last uint64, err error) {
+	var at placed
 	if after != "" {
-		p, ok := parseID(after, h.generation)
-		if !ok {
+		if at, err = h.resolve(ctx, after); err != nil {
+			return nil, false, 0, err
+		}
+		if !at.ok {
 			return nil, false, 0, ErrFrom
 		}
-		seq = p.of(topic)
 	}
+	for range maxColdTries {
+		events, closed, last, cold, err := h.windowNow(topic, at.of(topic))
+		if !cold {
+			return events, closed, last, err
+		}
+		if err := h.fetch(ctx, topic, needEvents); err != nil {
+			return nil, false, 0, err
+		}
+	}
+	return nil, false, 0, ErrUnavailable
+}
+
+func (h *Hub) windowNow(topic string, seq uint64) (events []event, closed bool, last uint64, cold bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer h.makeRoom()
 	l, ok := h.topics[topic]
-	if !ok {
-		return nil, false, 0, ErrNotFound
+	if !ok && h.opts.Store != nil {
+		l = h.enter(topic)
+		defer h.release(l)
 	}
-	return slices.Clone(l.after(seq)), l.closed, l.last, nil
+	switch {
+	case l != nil && l.cold > seq+1:
+		return nil, false, 0, true, nil
+	case !ok:
+		return nil, false, 0, false, ErrNotFound
+	}
+	return slices.Clone(l.after(seq)), l.closed, l.last, false, nil
 }
 
 // Members gives the streams of a topic, or ErrNotFound.

@@ -23,7 +23,7 @@ func TestInfoDescribesATopic(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		ids = append(ids, publish(t, h, "a", "4")...)
 		_, m := connect(t, h, "", "")
-		infos, err := h.Attach(m, []string{"a", "new"}, topic.FromLatest)
+		infos, err := h.Attach(ctx, m, []string{"a", "new"}, topic.FromLatest)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,14 +37,14 @@ func TestInfoDescribesATopic(t *testing.T) {
 			t.Errorf("Attach answers (-want +got):\n%s", diff)
 		}
 		closeTopic(t, h, "a")
-		info, err := h.Info("a")
+		info, err := h.Info(ctx, "a")
 		if err != nil || !info.Closed || info.Streams != 0 || info.Appended != 5 {
 			t.Errorf("Info = %+v, %v; want it closed, without streams, 5 ever", info, err)
 		}
-		if info, err = h.Info("new"); err != nil || info.Streams != 1 {
+		if info, err = h.Info(ctx, "new"); err != nil || info.Streams != 1 {
 			t.Errorf("Info of new = %+v, %v; want one stream", info, err)
 		}
-		if _, err := h.Info("unknown"); !errors.Is(err, topic.ErrNotFound) {
+		if _, err := h.Info(ctx, "unknown"); !errors.Is(err, topic.ErrNotFound) {
 			t.Errorf("Info of an unknown topic: %v, want ErrNotFound", err)
 		}
 	})
@@ -87,7 +87,7 @@ func TestEventsGivesPagesOfALog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(topic.Retention{Events: 4})
 		ids := publish(t, h, "a", "dropped", "one", "two\nlines", "")
-		if _, err := h.Publish(topic.Publication{Topic: "a", HasEvent: true, Name: "message", Data: "event: x", Close: true}); err != nil {
+		if _, err := h.Publish(ctx, topic.Publication{Topic: "a", HasEvent: true, Name: "message", Data: "event: x", Close: true}); err != nil {
 			t.Fatal(err)
 		}
 		const at = "2000-01-01T00:00:00Z"
@@ -95,20 +95,20 @@ func TestEventsGivesPagesOfALog(t *testing.T) {
 			{ID: ids[1], Data: "one", At: at},
 			{ID: ids[2], Data: "two\nlines", At: at},
 			{ID: ids[3], Data: "", At: at},
-			{ID: h.ID(5), Name: "message", Data: "event: x", At: at, Final: true},
+			{ID: h.ID(5, 0), Name: "message", Data: "event: x", At: at, Final: true},
 		}
-		got, more, err := h.Events("a", "", 4)
+		got, more, err := h.Events(ctx, "a", "", 4)
 		if diff := cmp.Diff(want, got); diff != "" || more || err != nil {
 			t.Errorf("Events: more %v, %v (-want +got):\n%s", more, err, diff)
 		}
-		got, more, err = h.Events("a", ids[1], 2)
+		got, more, err = h.Events(ctx, "a", ids[1], 2)
 		if diff := cmp.Diff(want[1:3], got); diff != "" || !more || err != nil {
 			t.Errorf("Events after the first: more %v, %v (-want +got):\n%s", more, err, diff)
 		}
-		if _, _, err = h.Events("a", "no id", 2); !errors.Is(err, topic.ErrFrom) {
+		if _, _, err = h.Events(ctx, "a", "no id", 2); !errors.Is(err, topic.ErrFrom) {
 			t.Errorf("after a word: %v, want ErrFrom", err)
 		}
-		if _, _, err = h.Events("b", "", 2); !errors.Is(err, topic.ErrNotFound) {
+		if _, _, err = h.Events(ctx, "b", "", 2); !errors.Is(err, topic.ErrNotFound) {
 			t.Errorf("of an unknown topic: %v, want ErrNotFound", err)
 		}
 	})
@@ -118,7 +118,7 @@ func TestEventsShowsAClosingWithoutEvent(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
 	closeTopic(t, h, "a")
-	got, _, err := h.Events("a", "", 10)
+	got, _, err := h.Events(ctx, "a", "", 10)
 	if err != nil || len(got) != 1 || !got[0].Final || got[0].Data != "" || got[0].Name != "" {
 		t.Errorf("Events = %+v, %v; want one final event without name or data", got, err)
 	}
@@ -129,7 +129,7 @@ func TestEventsOfMaximalSizeAreShownWhole(t *testing.T) {
 	h := newHub(keepAll)
 	data := strings.Repeat("x", 8<<20)
 	publish(t, h, "a", data)
-	if got, _, err := h.Events("a", "", 1); err != nil || len(got) != 1 || got[0].Data != data {
+	if got, _, err := h.Events(ctx, "a", "", 1); err != nil || len(got) != 1 || got[0].Data != data {
 		t.Errorf("%d events, %v; want the data of %d bytes whole", len(got), err, len(data))
 	}
 }

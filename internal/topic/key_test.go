@@ -14,13 +14,13 @@ func TestARepeatedKeyGetsTheFirstAnswer(t *testing.T) {
 	h := newHub(keepAll)
 	s, _ := connect(t, h, "", topic.FromDefault, "a")
 	p := topic.Publication{Topic: "a", HasEvent: true, Data: "1", Key: "k"}
-	first, err := h.Publish(p)
+	first, err := h.Publish(ctx, p)
 	if err != nil || first.Receivers != 1 {
 		t.Fatalf("first: %+v, %v", first, err)
 	}
 	connect(t, h, "", topic.FromDefault, "a")
 	p.Data = "2" // whatever it says now
-	again, err := h.Publish(p)
+	again, err := h.Publish(ctx, p)
 	if err != nil || again != first {
 		t.Errorf("repeat: %+v, %v; want %+v", again, err, first)
 	}
@@ -28,11 +28,11 @@ func TestARepeatedKeyGetsTheFirstAnswer(t *testing.T) {
 		t.Errorf("got %q, want the event once", got)
 	}
 	p.Topic = "b"
-	if other, _ := h.Publish(p); other.ID == first.ID {
+	if other, _ := h.Publish(ctx, p); other.ID == first.ID {
 		t.Error("the same key with another topic is another key")
 	}
 	p.Topic, p.Key = "a", "K"
-	if other, _ := h.Publish(p); other.ID == first.ID {
+	if other, _ := h.Publish(ctx, p); other.ID == first.ID {
 		t.Error("another key got the first answer")
 	}
 	if st := h.Stats(); st.Keys != 3 {
@@ -43,8 +43,8 @@ func TestARepeatedKeyGetsTheFirstAnswer(t *testing.T) {
 func TestTopicAndKeyDoNotRunIntoEachOther(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
-	one, _ := h.Publish(topic.Publication{Topic: "ab", HasEvent: true, Key: "c"})
-	two, _ := h.Publish(topic.Publication{Topic: "a", HasEvent: true, Key: "bc"})
+	one, _ := h.Publish(ctx, topic.Publication{Topic: "ab", HasEvent: true, Key: "c"})
+	two, _ := h.Publish(ctx, topic.Publication{Topic: "a", HasEvent: true, Key: "bc"})
 	if one.ID == two.ID {
 		t.Error("(ab, c) and (a, bc) are taken for one key")
 	}
@@ -54,11 +54,11 @@ func TestARepeatedCloseGetsTheFirstAnswer(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
 	p := topic.Publication{Topic: "a", HasEvent: true, Data: "last", Close: true, Key: "end"}
-	first, err := h.Publish(p)
+	first, err := h.Publish(ctx, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := h.Publish(p); err != nil || again != first {
+	if again, err := h.Publish(ctx, p); err != nil || again != first {
 		t.Errorf("repeat: %+v, %v; want %+v and no ErrClosed", again, err, first)
 	}
 }
@@ -69,18 +69,18 @@ func TestKeysAreForgottenAfterKeyLife(t *testing.T) {
 		h := newHub(keepAll)
 		run(t, h)
 		p := topic.Publication{Topic: "a", HasEvent: true, Key: "k"}
-		first, _ := h.Publish(p)
+		first, _ := h.Publish(ctx, p)
 		time.Sleep(topic.KeyLife - time.Nanosecond)
-		if again, _ := h.Publish(p); again != first {
+		if again, _ := h.Publish(ctx, p); again != first {
 			t.Error("forgotten before its time")
 		}
 		time.Sleep(time.Nanosecond)
-		second, _ := h.Publish(p)
+		second, _ := h.Publish(ctx, p)
 		if second == first {
 			t.Error("remembered beyond its time")
 		}
 		time.Sleep(topic.KeyLife - time.Nanosecond)
-		if again, _ := h.Publish(p); again != second {
+		if again, _ := h.Publish(ctx, p); again != second {
 			t.Error("the new answer was forgotten before its time")
 		}
 		time.Sleep(2 * time.Second)
@@ -94,7 +94,7 @@ func TestKeysAreBoundedAndTheOldestGive(t *testing.T) {
 	t.Parallel()
 	h := topic.New(topic.Options{Default: keepAll, MaxKeys: 1000})
 	publishKey := func(i int) string {
-		r, err := h.Publish(topic.Publication{Topic: "a", HasEvent: true, Key: fmt.Sprint(i)})
+		r, err := h.Publish(ctx, topic.Publication{Topic: "a", HasEvent: true, Key: fmt.Sprint(i)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,11 +121,11 @@ func TestAMessageWithoutEventAppendsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
 	connect(t, h, "", topic.FromDefault, "a")
-	r, err := h.Publish(topic.Publication{Topic: "a", Key: "k"})
+	r, err := h.Publish(ctx, topic.Publication{Topic: "a", Key: "k"})
 	if err != nil || r.ID != "" || r.Receivers != 1 {
 		t.Errorf("no event, no close: %+v, %v; want no id and one receiver", r, err)
 	}
-	if _, err := h.Publish(topic.Publication{Topic: "nobody"}); err != nil {
+	if _, err := h.Publish(ctx, topic.Publication{Topic: "nobody"}); err != nil {
 		t.Error(err)
 	}
 	if st := h.Stats(); st.Topics != 1 || st.Published != 0 || st.Keys != 0 {

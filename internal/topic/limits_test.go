@@ -26,7 +26,7 @@ func TestTopicsOfOneStreamAreBounded(t *testing.T) {
 	h := newHub(keepAll)
 	all := names("t:", topic.MaxTopicsPerStream)
 	_, m := connect(t, h, "", topic.FromDefault, all[:9999]...)
-	if _, err := h.Attach(m, []string{"x", "y"}, ""); !errors.Is(err, topic.ErrTooManyForStream) {
+	if _, err := h.Attach(ctx, m, []string{"x", "y"}, ""); !errors.Is(err, topic.ErrTooManyForStream) {
 		t.Errorf("two beyond one place: %v, want ErrTooManyForStream", err)
 	}
 	if st := h.Stats(); st.Topics != 9999 {
@@ -36,7 +36,7 @@ func TestTopicsOfOneStreamAreBounded(t *testing.T) {
 	if n := len(h.Topics(m)); n != topic.MaxTopicsPerStream {
 		t.Errorf("at %d topics, want %d", n, topic.MaxTopicsPerStream)
 	}
-	if _, err := h.Attach(m, []string{"x"}, ""); !errors.Is(err, topic.ErrTooManyForStream) {
+	if _, err := h.Attach(ctx, m, []string{"x"}, ""); !errors.Is(err, topic.ErrTooManyForStream) {
 		t.Errorf("one too many: %v, want ErrTooManyForStream", err)
 	}
 	h.Detach(m, []string{"t:5"})
@@ -52,11 +52,11 @@ func TestTopicsAreBounded(t *testing.T) {
 	h := topic.New(topic.Options{Default: keepAll, MaxTopics: 3})
 	publish(t, h, "a", "1")
 	s, m := connect(t, h, "", topic.FromDefault, "b")
-	if _, err := h.Attach(m, []string{"c", "d"}, ""); !errors.Is(err, topic.ErrTooManyTopics) {
+	if _, err := h.Attach(ctx, m, []string{"c", "d"}, ""); !errors.Is(err, topic.ErrTooManyTopics) {
 		t.Errorf("Attach beyond the bound: %v, want ErrTooManyTopics", err)
 	}
 	publish(t, h, "c", "1") // the refused attach has left its place free
-	if _, err := h.Publish(topic.Publication{Topic: "d", HasEvent: true}); !errors.Is(err, topic.ErrTooManyTopics) {
+	if _, err := h.Publish(ctx, topic.Publication{Topic: "d", HasEvent: true}); !errors.Is(err, topic.ErrTooManyTopics) {
 		t.Errorf("Publish beyond the bound: %v, want ErrTooManyTopics", err)
 	}
 	publish(t, h, "b", "those that are there go on")
@@ -73,7 +73,7 @@ func TestAStreamThatHasLeftIsGone(t *testing.T) {
 	h := newHub(keepAll)
 	s, m := connect(t, h, "", topic.FromDefault, "a")
 	h.Leave(m)
-	if _, err := h.Attach(m, []string{"a"}, ""); !errors.Is(err, topic.ErrGone) {
+	if _, err := h.Attach(ctx, m, []string{"a"}, ""); !errors.Is(err, topic.ErrGone) {
 		t.Errorf("Attach after Leave: %v, want ErrGone", err)
 	}
 	h.Detach(m, []string{"a"})
@@ -111,7 +111,7 @@ func TestReceiversAreThoseThatTookTheEvent(t *testing.T) {
 	connect(t, h, "", topic.FromDefault, "x")
 	a.full = true // is ended by the event
 	b.End(nil, topicClosed, nil)
-	r, err := h.Publish(topic.Publication{Topic: "x", HasEvent: true, Data: "1"})
+	r, err := h.Publish(ctx, topic.Publication{Topic: "x", HasEvent: true, Data: "1"})
 	if err != nil || r.Receivers != 1 {
 		t.Errorf("Publish = %+v, %v; want one receiver of three", r, err)
 	}
@@ -139,7 +139,7 @@ func TestAnEventNameThatDoesNotFitIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
 	for _, name := range []string{"a\nb", "a\rb", "a\x00b"} {
-		if _, err := h.Publish(topic.Publication{Topic: "a", HasEvent: true, Name: name}); !errors.Is(err, sse.ErrField) {
+		if _, err := h.Publish(ctx, topic.Publication{Topic: "a", HasEvent: true, Name: name}); !errors.Is(err, sse.ErrField) {
 			t.Errorf("name %q: %v, want ErrField", name, err)
 		}
 	}

@@ -31,15 +31,10 @@ type log struct {
 	head   int
 	bytes  int64 // of the frames held
 
-	appended uint64 // events ever
-	last     uint64 // position of the newest event ever, 0: none known
-	lastAt   int64
-	lost     uint64 // position of the newest event that is no longer held, 0: none
-	floor    uint64 // below it, it is not known whether there were events
-	born     uint64 // up to it the topic was deleted: nothing that a newcomer has lost
-	closed   bool
+	traces
 
-	forgotten uint64 // up to it idempotency keys do not count, see Hub.forgotten
+	pins      int // of those who read it back from the store
+	untrimmed int // events appended here since the store was asked to trim the topic
 
 	subs    []*subscription // with gaps while an event is spread
 	gaps    int
@@ -49,6 +44,26 @@ type log struct {
 	expires    int64 // key in that heap
 	prev, next *log  // in the hub's list of logs that hold events
 }
+
+// traces are what is known of a log beside its events. They stay for a while when
+// the log itself is gone.
+type traces struct {
+	appended uint64 // events ever; in a store shared with others, at least so many
+	last     uint64 // position of the newest event ever, 0: none known
+	lastAt   int64
+	lost     uint64 // position of the newest event that is nowhere any more, 0: none
+	cold     uint64 // events below it may be in the store that are not held here, 0: there are none
+	born     uint64 // up to it the topic was deleted: nothing that a newcomer has lost
+	closed   bool
+
+	floor  uint64 // below it, it is not known whether there were events
+	unsure bool   // nor is it of events that have had time to expire
+
+	forgotten uint64 // up to it idempotency keys do not count, see Hub.forgotten
+}
+
+// known says whether the newest event is known, or that there is none.
+func (t *traces) known() bool { return t.cold == 0 || t.last > 0 }
 
 // subscription is one stream at one topic.
 type subscription struct {
@@ -81,19 +96,27 @@ func (l *log) after(seq uint64) []event {
 // longer held.
 func (l *log) lostAfter(seq uint64) bool { return l.lost > seq || seq < l.floor }
 
+// expiredAfter reports whether such events may have expired before anything was
+// known of the log. at is where somebody stands who asks for what comes after.
+func (l *log) expiredAfter(at *position, now time.Time) bool {
+	if !l.unsure || l.keep.Age <= 0 {
+		return false
+	}
+	return at.of(l.name) != at.seq || at.at+int64(l.keep.Age) <= now.UnixNano()
+}
+
 // push appends an event that is kept.
 func (l *log) push(e event) {
 	l.events = append(l.events, e)
 	l.bytes += int64(e.frame.Len())
 }
 
-// pop drops the oldest event.
+// pop takes out the oldest event.
 func (l *log) pop() event {
 	e := l.events[l.head]
 	l.events[l.head] = event{}
 	l.head++
 	l.bytes -= int64(e.frame.Len())
-	l.lost = e.seq
 	switch {
 	case l.head == len(l.events):
 		l.events, l.head = nil, 0
@@ -103,6 +126,14 @@ func (l *log) pop() event {
 		l.events, l.head = l.events[:n], 0
 	}
 	return e
+}
+
+// lose notes that an event, and all before it, are nowhere any more.
+func (l *log) lose(seq uint64) {
+	l.lost = max(l.lost, seq)
+	if l.cold <= seq+1 {
+		l.cold = 0
+	}
 }
 
 // due is when the oldest event expires; ok is false if it never does.

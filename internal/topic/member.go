@@ -24,8 +24,9 @@ type Member struct {
 
 // past is what a stream has behind it.
 type past struct {
-	resume string // set once: the client's last event id, "" if it sent none
-	over   []*log // the latest of its topics that were closed: it has had them
+	resume string  // set once: the client's last event id, "" if it sent none
+	at     *placed // what the store knows of it; nil before it was asked, or without one
+	over   []*log  // the latest of its topics that were closed: it has had them
 }
 
 // Init makes the place of one stream. lastEventID is what the client sent.
@@ -51,8 +52,13 @@ func (m *Member) resume() string {
 	return m.past.resume
 }
 
-// had tells whether the stream was at l when that was closed.
-func (m *Member) had(l *log) bool { return m.past != nil && slices.Contains(m.past.over, l) }
+// had tells whether the stream was at l when that was closed. The log may have
+// been dropped and read back since.
+func (m *Member) had(l *log) bool {
+	return m.past != nil && slices.ContainsFunc(m.past.over, func(o *log) bool {
+		return o == l || l.closed && o.name == l.name && o.last == l.last
+	})
+}
 
 // push queues a live event and reports whether it was taken. A stream that has
 // ended, or that is ended here for being slow, leaves the hub by itself.
@@ -129,11 +135,20 @@ func (h *Hub) Open(m *Member) (finished bool) {
 	defer h.mu.Unlock()
 	h.settle(b, m)
 	m.opened = true
-	if _, ok := h.place(m.resume()); ok && m.done() && !m.sink.HasEvents() {
+	if h.resumes(m) && m.done() && !m.sink.HasEvents() {
 		return true
 	}
 	m.endIfDone(b)
 	return false
+}
+
+// resumes tells whether the client came with an id of this hub.
+func (h *Hub) resumes(m *Member) bool {
+	if h.opts.Store == nil {
+		_, ok := h.place(m.resume(), nil)
+		return ok
+	}
+	return m.past != nil && m.past.at != nil && m.past.at.ok
 }
 
 // Leave takes a stream out of all its topics. It may be called more than once.
@@ -157,12 +172,12 @@ func (h *Hub) Detach(m *Member, topics []string) {
 	defer h.mu.Unlock()
 	h.settle(b, m)
 	for _, name := range topics {
+		if m.past != nil {
+			m.past.over = slices.DeleteFunc(m.past.over, func(o *log) bool { return o.name == name })
+		}
 		l, ok := h.topics[name]
 		if !ok {
 			continue
-		}
-		if m.past != nil {
-			m.past.over = slices.DeleteFunc(m.past.over, func(o *log) bool { return o == l })
 		}
 		for _, s := range m.subs {
 			if s.log == l {

@@ -89,7 +89,7 @@ func (c *client) attach(names []string, from string) {
 	before := len(conn.sink.bytes())
 	ended := conn.sink.ending != nil
 	w.t.Logf("client %d, %q: attach %q from %q, open: %v", c.number, c.lastID, names, from, conn.open)
-	if _, err := w.hub.Attach(conn.member, names, from); err != nil {
+	if _, err := w.hub.Attach(ctx, conn.member, names, from); err != nil {
 		w.t.Fatalf("attach to %q from %q: %v", names, from, err)
 	}
 	reset := false
@@ -242,7 +242,7 @@ func (c *conn) received(bytes int) (got map[string]int, lastID string) {
 		if at, ok := w.hub.Place(ev.ID, name); ok && at != seq {
 			w.t.Fatalf("event %d of %s has the id %q, which says %d", seq, name, ev.ID, at)
 		}
-		if ev.ID == w.hub.ID(seq) {
+		if ev.ID == w.id(seq) {
 			if seq <= newest {
 				w.t.Fatalf("the plain id of event %d comes after that of %d", seq, newest)
 			}

@@ -11,7 +11,8 @@ import (
 // TestEveryClientSeesEveryEventOnceInOrder compares a hub with the reference over
 // many random histories: publish, close, delete, connect, attach in one call and
 // in many, early and late, detach, streams that end for being slow, and cuts at
-// any byte with a return by the last id that was read.
+// any byte with a return by the last id that was read. Half of the hubs have a
+// store: most of their logs are in it only, and they are started anew now and then.
 func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 	t.Parallel()
 	seeds, steps := 200, 300
@@ -20,7 +21,11 @@ func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := newWorld(t, uint64(seed))
+			var store *fakeStore
+			if seed%4 >= 2 {
+				store = newFakeStore()
+			}
+			w := newWorld(t, uint64(seed), store)
 			if seed%2 == 1 {
 				w.wide = true
 				w.hub.SpreadOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
@@ -57,6 +62,9 @@ func (w *world) step() {
 		if over := w.act(w.clients[i]); over {
 			w.clients[i] = w.newClient()
 		}
+	}
+	if w.store != nil && w.chance(2) {
+		w.restart()
 	}
 	w.check(w.pick())
 	if w.chance(60) {
@@ -162,7 +170,7 @@ func (w *world) anyFrom() string {
 	if id := w.clients[w.rng.IntN(len(w.clients))].lastID; id != "" {
 		return id
 	}
-	return w.hub.ID(w.rng.Uint64N(w.seq + 1))
+	return w.id(w.rng.Uint64N(w.seq + 1))
 }
 
 // open says that the callback was accepted.

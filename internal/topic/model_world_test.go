@@ -25,6 +25,9 @@ type world struct {
 	clients []*client
 	born    int  // clients ever
 	wide    bool // events are spread
+
+	store *fakeStore // nil: the logs end with the hub
+	opts  topic.Options
 }
 
 // ref is all that ever was in a topic.
@@ -41,17 +44,24 @@ type entry struct {
 	visible bool // a close without an event is not
 }
 
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t *testing.T, seed uint64, store *fakeStore) *world {
 	spaces := map[string]topic.Retention{
 		"all":   {Events: 1000, Replay: topic.ReplayAll},
 		"short": {Events: 4, Replay: topic.ReplayAll},
 		"last":  {Events: 1, Replay: topic.ReplayLast},
 		"live":  {Replay: topic.ReplayNone},
 	}
+	if store != nil {
+		delete(spaces, "live") // what keeps nothing cannot be read back
+	}
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 0)),
-		hub:    topic.New(topic.Options{Namespaces: spaces, Default: topic.Retention{Events: 5, Replay: topic.ReplayNone}}),
+		t: t, rng: rand.New(rand.NewPCG(seed, 0)), store: store,
+		opts:   topic.Options{Namespaces: spaces, Default: topic.Retention{Events: 5, Replay: topic.ReplayNone}},
 		topics: make(map[string]*ref), bySeq: make(map[uint64]string),
+	}
+	if w.start(); w.chance(50) {
+		w.opts.MaxBytes = 500 // hardly anything stays in memory
+		w.start()
 	}
 	for _, space := range []string{"all", "all", "all", "short", "short", "last", "other", "other", "live"} {
 		name := space + ":" + strconv.Itoa(len(w.names))
@@ -63,6 +73,42 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.topics[name] = &ref{name: name, keep: keep}
 	}
 	return w
+}
+
+// start makes the hub, which has of a store as much as it likes.
+func (w *world) start() {
+	if w.store == nil {
+		w.opts.MaxBytes = 0
+		w.hub = topic.New(w.opts)
+		return
+	}
+	w.hub = w.store.start(w.opts, 1+w.rng.IntN(40))
+}
+
+// restart ends the hub, and all streams with it, and makes another.
+func (w *world) restart() {
+	w.t.Log("restart")
+	for _, c := range w.clients {
+		switch w.settle(c); {
+		case c.conn == nil:
+		case c.conn.open:
+			c.cut(w.anyByte(c.conn))
+		default:
+			c.cut(0)
+		}
+	}
+	w.start()
+	if w.wide {
+		w.hub.SpreadOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
+	}
+}
+
+// id is the plain id of an event.
+func (w *world) id(seq uint64) string {
+	if w.store == nil || seq == 0 {
+		return w.hub.ID(seq, 0)
+	}
+	return w.hub.ID(seq, timeAt(seq))
 }
 
 // settle has a stream get what is on its way to it, so that it can be looked at.
@@ -111,7 +157,7 @@ func (w *world) publish(r *ref, hasEvent, end bool) {
 	w.t.Helper()
 	takers := w.takers(r)
 	w.t.Logf("publish %d to %s for %d, event: %v, close: %v", w.seq+1, r.name, len(takers), hasEvent, end)
-	got, err := w.hub.Publish(topic.Publication{
+	got, err := w.hub.Publish(ctx, topic.Publication{
 		Topic: r.name, HasEvent: hasEvent, Data: strconv.FormatUint(w.seq+1, 10), Close: end,
 	})
 	if r.closed {
@@ -126,7 +172,7 @@ func (w *world) publish(r *ref, hasEvent, end bool) {
 	w.seq++
 	r.events = append(r.events, entry{w.seq, hasEvent})
 	w.bySeq[w.seq] = r.name
-	if want := w.hub.ID(w.seq); got.ID != want {
+	if want := w.id(w.seq); got.ID != want {
 		w.t.Fatalf("publish to %s: id %q, want %q", r.name, got.ID, want)
 	}
 	for _, c := range takers {
@@ -150,8 +196,13 @@ func (w *world) remove(r *ref) {
 	w.t.Helper()
 	exists := r.held() > 0 || w.streams(r) > 0
 	w.t.Logf("delete %s", r.name)
-	if err := w.hub.Delete(r.name); (err == nil) != exists {
+	if err := w.hub.Delete(ctx, r.name); (err == nil) != exists {
 		w.t.Fatalf("delete %s: %v; it exists: %v", r.name, err, exists)
+	}
+	if exists && w.store != nil { // which has an event for it
+		w.seq++
+		r.events = append(r.events, entry{seq: w.seq})
+		w.bySeq[w.seq] = r.name
 	}
 	if exists {
 		r.born, r.closed = len(r.events), false
@@ -204,17 +255,20 @@ func (w *world) finish(r *ref) {
 // check compares what the hub says of a topic.
 func (w *world) check(r *ref) {
 	w.t.Helper()
-	info, err := w.hub.Info(r.name)
+	info, err := w.hub.Info(ctx, r.name)
 	if exists := r.held() > 0 || w.streams(r) > 0; !exists {
 		if !errors.Is(err, topic.ErrNotFound) {
 			w.t.Fatalf("%s: %+v, %v; want ErrNotFound: nothing is held and nobody is there", r.name, info, err)
 		}
 		return
 	}
+	if w.store != nil {
+		info.Events = r.held() // some may be in the store only
+	}
 	got := fmt.Sprint(info.Events, info.Streams, info.Closed, info.LastID)
 	last := ""
 	if len(r.events) > 0 {
-		last = w.hub.ID(r.events[len(r.events)-1].seq)
+		last = w.id(r.events[len(r.events)-1].seq)
 	}
 	if want := fmt.Sprint(r.held(), w.streams(r), r.closed, last); got != want {
 		w.t.Fatalf("%s: events, streams, closed, last id: %s, want %s", r.name, got, want)

@@ -48,7 +48,7 @@ func TestF4ConcurrentPublishesReachAllInOneOrder(t *testing.T) {
 		wg.Go(func() {
 			for i := range each {
 				name := []string{"a", "b"}[(p+i)%2]
-				if _, err := h.Publish(topic.Publication{Topic: name, HasEvent: true, Data: fmt.Sprint(p, ".", i)}); err != nil {
+				if _, err := h.Publish(ctx, topic.Publication{Topic: name, HasEvent: true, Data: fmt.Sprint(p, ".", i)}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -143,13 +143,13 @@ func TestConcurrentUseOfEverything(t *testing.T) {
 			default:
 			}
 			name := fmt.Sprint("other:", i%3)
-			_, _ = h.Publish(topic.Publication{Topic: name, HasEvent: true, Close: i%5 == 0, Key: fmt.Sprint(i % 50)})
-			_, _ = h.Info(name)
+			_, _ = h.Publish(ctx, topic.Publication{Topic: name, HasEvent: true, Close: i%5 == 0, Key: fmt.Sprint(i % 50)})
+			_, _ = h.Info(ctx, name)
 			_, _ = h.List(topic.Filter{Limit: 5})
-			_, _, _ = h.Events(name, "", 5)
+			_, _, _ = h.Events(ctx, name, "", 5)
 			_, _ = h.Members(name)
 			_ = h.Stats()
-			_ = h.Delete(name)
+			_ = h.Delete(ctx, name)
 		}
 	})
 	publishing.Wait()

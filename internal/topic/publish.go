@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"context"
 	"time"
 
 	"sluice/internal/stream"
@@ -26,21 +27,28 @@ type Receipt struct {
 
 // headroom is where the id line of a frame goes: the frame is encoded before
 // the event has a position, so that no encoding happens under the lock.
-const headroom = stream.Room + len("id: ") + generationBytes + len("-") + 13 + len("\n")
+const headroom = stream.Room + len("id: ") + plainIDBytes + len("\n")
 
 // Publish appends an event to a topic and queues it for the topic's streams. When
 // it returns, the event is in the log; no stream is waited for, and of a topic
 // that has thousands of them, they are still getting it into their queues. It returns
-// ErrClosed, ErrTooManyTopics, or an error of the event's name.
-func (h *Hub) Publish(p Publication) (Receipt, error) {
+// ErrClosed, ErrTooManyTopics, ErrUnavailable, or an error of the event's name.
+//
+// With a store, the event is as durable as the store makes it, and its streams
+// on other nodes are counted too. After ErrUnavailable it is not known whether it
+// was taken: a repeat with the same key finds out.
+func (h *Hub) Publish(ctx context.Context, p Publication) (Receipt, error) {
 	b := stream.NewBatch()
 	defer b.Flush()
-	return h.PublishIn(b, p)
+	return h.PublishIn(ctx, b, p)
 }
 
 // PublishIn is Publish for a caller that flushes the batch, after more than one
 // publication.
-func (h *Hub) PublishIn(b *stream.Batch, p Publication) (Receipt, error) {
+func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Receipt, error) {
+	if h.opts.Store != nil {
+		return h.store(ctx, p)
+	}
 	block, err := encode(p)
 	if err != nil {
 		return Receipt{}, err
@@ -48,10 +56,8 @@ func (h *Hub) PublishIn(b *stream.Batch, p Publication) (Receipt, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	if p.Key != "" {
-		if r, ok := h.keys.find(p.Topic, p.Key, now); ok && r.seq > h.forgotten(p.Topic) {
-			return Receipt{ID: h.id(r.seq), Receivers: r.receivers}, nil
-		}
+	if r, ok := h.answered(p, now); ok {
+		return r, nil
 	}
 	l, err := h.open(p.Topic)
 	if err != nil {
@@ -64,7 +70,10 @@ func (h *Hub) PublishIn(b *stream.Batch, p Publication) (Receipt, error) {
 	if !p.HasEvent && !p.Close {
 		return Receipt{Receivers: l.streams()}, nil
 	}
-	r := h.append(b, l, block, now)
+	h.seq++
+	l.appended++
+	e := h.stamp(block, h.seq, 0, now.UnixNano())
+	r := Receipt{ID: h.id(h.seq, 0), Receivers: h.append(b, l, e, now)}
 	if p.Key != "" {
 		h.keys.add(p.Topic, p.Key, record{seq: l.last, receivers: r.Receivers}, now)
 	}
@@ -74,13 +83,25 @@ func (h *Hub) PublishIn(b *stream.Batch, p Publication) (Receipt, error) {
 	return r, nil
 }
 
+// answered gives what a publication with the same key was answered.
+func (h *Hub) answered(p Publication, now time.Time) (Receipt, bool) {
+	if p.Key == "" {
+		return Receipt{}, false
+	}
+	r, ok := h.keys.find(p.Topic, p.Key, now)
+	if !ok || r.seq <= h.forgotten(p.Topic) {
+		return Receipt{}, false
+	}
+	return Receipt{ID: h.id(r.seq, r.at), Receivers: r.receivers}, true
+}
+
 // forgotten is the position up to which a topic's events, and so their keys,
 // count as never published: it was deleted, or gave way to others as a whole.
 func (h *Hub) forgotten(topic string) uint64 {
 	if l, ok := h.topics[topic]; ok {
 		return l.forgotten
 	}
-	stone, _ := h.tombs.recall(topic)
+	stone, _, _ := h.tombs.recall(topic)
 	return stone.forgotten
 }
 
@@ -94,12 +115,10 @@ func encode(p Publication) ([]byte, error) {
 	return sse.Append(block, sse.Event{Name: p.Name, Data: p.Data})
 }
 
-// append gives the event its position, keeps it, and queues it for the streams.
-func (h *Hub) append(b *stream.Batch, l *log, block []byte, now time.Time) Receipt {
-	h.seq++
+// append keeps an event that has its position, and queues it for the streams. It
+// tells how many they are.
+func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers int) {
 	h.published++
-	e := h.stamp(block, h.seq, now)
-	l.appended++
 	l.last, l.lastAt = e.seq, e.at
 	if l.keep.Events > 0 {
 		l.push(e)
@@ -109,35 +128,56 @@ func (h *Hub) append(b *stream.Batch, l *log, block []byte, now time.Time) Recei
 		h.trim(l, now)
 		h.expiry.update(l)
 	} else {
-		l.lost = e.seq
+		l.lose(e.seq)
 	}
-	r := Receipt{ID: h.id(e.seq)}
 	if l.spreads > 0 || len(l.subs) >= h.onTheWay.wide {
-		r.Receivers = l.streams()
+		receivers = l.streams()
 		h.spread(b, l, e)
-		return r
+		return receivers
 	}
 	for _, s := range l.subs {
 		h.settle(b, s.member)
 		if s.member.push(b, e) {
-			r.Receivers++
+			receivers++
 		}
 	}
-	return r
+	return receivers
 }
 
-// stamp writes the id line in front of the block, into its headroom.
-func (h *Hub) stamp(block []byte, seq uint64, now time.Time) event {
+// stamp writes the id line in front of the block, into its headroom. at is when
+// the event came; stored is the same if a store keeps it, else 0.
+func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	var line [headroom]byte
-	id := append(appendID(append(line[:0], "id: "...), h.generation, seq), '\n')
+	id := append(appendID(append(line[:0], "id: "...), h.generation, seq, stored), '\n')
 	start := headroom - len(id)
 	copy(block[start:], id)
-	e := event{seq: seq, at: now.UnixNano(), rest: len(id)}
+	e := event{seq: seq, at: at, rest: len(id)}
 	e.frame = stream.NewFrame(block, start, e.order())
 	return e
 }
 
-func (h *Hub) id(seq uint64) string { return string(appendID(nil, h.generation, seq)) }
+// id is the id of an event; at is when a store has stored it, 0 without one.
+func (h *Hub) id(seq uint64, at int64) string {
+	return string(appendID(nil, h.generation, seq, at))
+}
+
+// idOf is the id of an event that came at at.
+func (h *Hub) idOf(seq uint64, at int64) string {
+	if h.opts.Store == nil {
+		at = 0
+	}
+	return h.id(seq, at)
+}
+
+// timeOf is when the event at a position was stored; 0 if that is not known, or
+// there is no store.
+func (h *Hub) timeOf(seq uint64) int64 {
+	if seq == h.seq {
+		return h.past.at
+	}
+	at, _ := h.past.marks.find(seq)
+	return at
+}
 
 // finish closes a log. Its streams leave it, and those that have no other topic
 // end once they have had their last event.
@@ -156,8 +196,12 @@ func (h *Hub) finish(b *stream.Batch, l *log) {
 
 // Delete forgets a topic and its events. Streams at it are treated as if it had
 // been closed. Published to again, the topic begins anew: who has seen nothing
-// of it before is not told of a loss. It returns ErrNotFound if there is no such topic.
-func (h *Hub) Delete(topic string) error {
+// of it before is not told of a loss. It returns ErrNotFound if there is no such
+// topic, or ErrUnavailable.
+func (h *Hub) Delete(ctx context.Context, topic string) error {
+	if h.opts.Store != nil {
+		return h.storeDelete(ctx, topic)
+	}
 	b := stream.NewBatch()
 	defer b.Flush()
 	h.mu.Lock()
@@ -166,10 +210,15 @@ func (h *Hub) Delete(topic string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	h.empty(l, DropDeleted)
-	l.born, l.forgotten = l.last, l.last
-	h.finish(b, l)
+	h.forget(b, l, l.last, l.lastAt)
 	return nil
+}
+
+// forget has a topic begin anew behind a position.
+func (h *Hub) forget(b *stream.Batch, l *log, seq uint64, at int64) {
+	h.empty(l, DropDeleted)
+	l.reborn(seq, at)
+	h.finish(b, l)
 }
 
 // ended is why a stream ends whose last topic is closed.
@@ -178,6 +227,6 @@ var ended = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicClose
 // idBlock is a block with an id and no event: a client that drops before its
 // first event resumes from there.
 func (h *Hub) idBlock(seq uint64) stream.Item {
-	block, _ := sse.AppendID(nil, h.id(seq)) // our own id has no CR, LF or NUL
+	block, _ := sse.AppendID(nil, h.id(seq, h.timeOf(seq))) // our own id has no CR, LF or NUL
 	return stream.Item{Frame: stream.FrameOf(block, event{seq: seq}.order()+1), Kind: stream.Control}
 }

@@ -12,8 +12,9 @@ const KeyLife = 2 * time.Minute
 // record is the answer that a repeat gets.
 type record struct {
 	seq       uint64
+	at        int64 // when the event was stored; 0 without a store
 	receivers int
-	at        int64 // when it was made
+	made      int64
 }
 
 // keyring remembers idempotency keys. It holds a 64-bit hash of topic and key,
@@ -53,7 +54,7 @@ func (k *keyring) find(topic, key string, now time.Time) (record, bool) {
 
 func (k *keyring) add(topic, key string, r record, now time.Time) {
 	h := k.hash(topic, key)
-	r.at = now.UnixNano()
+	r.made = now.UnixNano()
 	k.records[h] = r
 	k.order = append(k.order, keyAt{h, now.UnixNano()})
 	if len(k.order)-k.head > k.most {
@@ -70,7 +71,7 @@ func (k *keyring) expire(now time.Time) {
 }
 
 func (k *keyring) forget() {
-	if oldest := k.order[k.head]; k.records[oldest.hash].at == oldest.at {
+	if oldest := k.order[k.head]; k.records[oldest.hash].made == oldest.at {
 		delete(k.records, oldest.hash) // else it was made anew since
 	}
 	k.head++
@@ -90,16 +91,13 @@ type tombstones struct {
 }
 
 type tombstone struct {
-	topic                 string
-	last, born, forgotten uint64 // as in log
+	topic string
+	traces
 }
 
 func (t *tombstones) init() { t.byTopic, t.order = make(map[string]*list.Element), list.New() }
 
 func (t *tombstones) bury(stone tombstone) {
-	if stone.last == 0 {
-		return
-	}
 	if at, ok := t.byTopic[stone.topic]; ok {
 		at.Value = stone
 		t.order.MoveToBack(at)
@@ -113,11 +111,11 @@ func (t *tombstones) bury(stone tombstone) {
 	}
 }
 
-// recall gives what is remembered of a removed topic, and the position below
-// which nothing is known of it.
-func (t *tombstones) recall(topic string) (stone tombstone, floor uint64) {
+// recall gives what is remembered of a removed topic; if that is nothing, the
+// position below which nothing is known of any.
+func (t *tombstones) recall(topic string) (stone tombstone, found bool, floor uint64) {
 	if at, ok := t.byTopic[topic]; ok {
-		return at.Value.(tombstone), 0
+		return at.Value.(tombstone), true, 0
 	}
-	return tombstone{}, t.merged
+	return tombstone{}, false, t.merged
 }

@@ -3,6 +3,7 @@ package topic
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"sluice/internal/stream"
 	"sluice/sse"
@@ -54,7 +55,8 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	case a.at != nil:
 		seq := a.at.of(l.name)
 		// Of a value only the newest counts: what it superseded is not lost.
-		return l.after(seq), l.lostAfter(seq) && l.keep.Replay != ReplayLast
+		lost = l.lostAfter(seq) || l.expiredAfter(a.at, time.Now())
+		return l.after(seq), lost && l.keep.Replay != ReplayLast
 	}
 	switch l.keep.Replay {
 	case ReplayAll:
@@ -77,7 +79,7 @@ var resetFrame = func() *stream.Frame {
 // an id that says so, so that the client's last event id never goes back.
 func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	if m.opened {
-		have = position{seq: m.cursor}
+		have = h.standing(m)
 	}
 	items := make([]stream.Item, 0, len(p.events)+2)
 	if p.reset {
@@ -90,7 +92,7 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 			items = append(items, e.replay())
 			continue
 		}
-		at := position{seq: have.seq, behind: e.seq}
+		at := position{seq: have.seq, at: have.at, behind: e.seq}
 		if e.seq >= floor {
 			at.late = late
 		}
@@ -109,6 +111,17 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	} else {
 		_ = m.sink.Merge(items) // nothing is sent yet: earlier attaches and this one become one
 	}
+}
+
+// standing is the position of an open stream as an id can say it. It has been
+// queued everything up to the head, so it may stand there as well, if it is not
+// remembered any more when the event of its cursor was stored.
+func (h *Hub) standing(m *Member) position {
+	p := position{seq: m.cursor, at: h.timeOf(m.cursor)}
+	if h.opts.Store != nil && p.at == 0 && p.seq > 0 {
+		p.seq, p.at = h.seq, h.past.at
+	}
+	return p
 }
 
 // late lists the topics that stand behind have.seq while the plan is replayed:

@@ -20,7 +20,7 @@ func spaces() map[string]topic.Retention {
 
 func TestResetRules(t *testing.T) {
 	t.Parallel()
-	other := topic.New(topic.Options{}).ID(1)
+	other := topic.New(topic.Options{}).ID(1, 0)
 	for _, tt := range []struct {
 		name   string
 		space  string
@@ -64,9 +64,9 @@ func TestResetRules(t *testing.T) {
 			id := tt.lastID
 			switch {
 			case tt.at > 0:
-				id = h.ID(uint64(tt.at))
+				id = h.ID(uint64(tt.at), 0)
 			case id == "future":
-				id = h.ID(1000)
+				id = h.ID(1000, 0)
 			}
 			s, m := connect(t, h, id, tt.from, name)
 			publish(t, h, name, "live")
@@ -92,7 +92,7 @@ func TestAnExplicitIDIsWhereAnAttachBegins(t *testing.T) {
 	if got, want := s.lastID(t), ids[2]; got != want {
 		t.Errorf("last id %q, want %q: it never goes back", got, want)
 	}
-	s, _ = connect(t, h, "", topic.New(topic.Options{}).ID(7), "all:x")
+	s, _ = connect(t, h, "", topic.New(topic.Options{}).ID(7, 0), "all:x")
 	if got := s.got(t); got != "reset 1 2 3" {
 		t.Errorf("from an id of another process: got %q", got)
 	}
@@ -102,7 +102,7 @@ func TestAWordThatIsNoIDIsRefused(t *testing.T) {
 	t.Parallel()
 	h := topic.New(topic.Options{Namespaces: spaces()})
 	_, m := connect(t, h, "", "")
-	if _, err := h.Attach(m, []string{"all:x"}, "newest"); !errors.Is(err, topic.ErrFrom) {
+	if _, err := h.Attach(ctx, m, []string{"all:x"}, "newest"); !errors.Is(err, topic.ErrFrom) {
 		t.Errorf("Attach from \"newest\": %v, want ErrFrom", err)
 	}
 	if st := h.Stats(); st.Topics != 0 || len(h.Topics(m)) != 0 {
@@ -115,7 +115,7 @@ func TestNothingToReplaySendsAnID(t *testing.T) {
 	h := topic.New(topic.Options{Namespaces: spaces()})
 	publish(t, h, "all:other", "1", "2")
 	s, m := connect(t, h, "", topic.FromDefault, "all:x", "none:x")
-	if got, want := string(s.bytes()), "id: "+h.ID(2)+"\n\n"; got != want {
+	if got, want := string(s.bytes()), "id: "+h.ID(2, 0)+"\n\n"; got != want {
 		t.Errorf("sent %q, want the block %q", got, want)
 	}
 	h.Leave(m)

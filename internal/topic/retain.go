@@ -29,20 +29,31 @@ func (h *Hub) trim(l *log, now time.Time) {
 	for why := l.over(now); why != ""; why = l.over(now) {
 		h.drop(l, why)
 	}
+	h.makeRoom()
+}
+
+// makeRoom applies the bound over all topics.
+func (h *Hub) makeRoom() {
 	for h.bytes > h.opts.MaxBytes && h.events > 1 {
 		// The log that was appended to last gives last.
 		oldest := h.recent.front()
 		h.drop(oldest, DropMemory)
-		if oldest.held() == 0 && oldest.streams() == 0 {
+		if oldest.held() == 0 && oldest.streams() == 0 && h.opts.Store == nil {
 			oldest.forgotten = oldest.last
 		}
 		h.release(oldest)
 	}
 }
 
-// drop lets go of the oldest event of l.
+// drop lets go of the oldest event of l. What goes for want of memory only is
+// still in the store, if there is one.
 func (h *Hub) drop(l *log, why DropReason) {
 	e := l.pop()
+	if why == DropMemory && h.opts.Store != nil {
+		l.cold = e.seq + 1
+	} else {
+		l.lose(e.seq)
+	}
 	h.bytes -= int64(e.frame.Len())
 	h.events--
 	h.dropped[why]++

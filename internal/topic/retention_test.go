@@ -48,12 +48,12 @@ func TestRetentionByBytesKeepsAtLeastOne(t *testing.T) {
 	for range 10 {
 		publish(t, h, "a", strings.Repeat("x", 300))
 	}
-	info, err := h.Info("a")
+	info, err := h.Info(ctx, "a")
 	if err != nil || info.Events != 3 || info.Bytes > 1000 {
 		t.Errorf("Info = %+v, %v; want 3 events within 1000 bytes", info, err)
 	}
 	publish(t, h, "a", strings.Repeat("x", 5000))
-	if info, _ = h.Info("a"); info.Events != 1 {
+	if info, _ = h.Info(ctx, "a"); info.Events != 1 {
 		t.Errorf("after a large event: %d events held, want it alone", info.Events)
 	}
 	if st := h.Stats(); st.Bytes != info.Bytes || st.Dropped[topic.DropBytes] != 10 {
@@ -100,7 +100,7 @@ func TestRetentionByAgeFollowsLaterEvents(t *testing.T) {
 			t.Errorf("held %q, want the newest two", got)
 		}
 		time.Sleep(10 * time.Second)
-		if _, err := h.Info("busy"); !errors.Is(err, topic.ErrNotFound) {
+		if _, err := h.Info(ctx, "busy"); !errors.Is(err, topic.ErrNotFound) {
 			t.Errorf("10 s later: %v, want ErrNotFound", err)
 		}
 	})
@@ -144,7 +144,7 @@ func TestMemoryOfAllTopicsIsBoundedAndTheLeastRecentlyUsedGives(t *testing.T) {
 	publish(t, h, "new", strings.Repeat("n", 3000))
 	publish(t, h, "new", strings.Repeat("n", 3000))
 	for name, want := range map[string]int{"old": 2, "older but used again": 2, "new": 2} {
-		if info, err := h.Info(name); err != nil || info.Events != want {
+		if info, err := h.Info(ctx, name); err != nil || info.Events != want {
 			t.Errorf("%s: %d events, %v; want %d", name, info.Events, err, want)
 		}
 	}

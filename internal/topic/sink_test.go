@@ -117,7 +117,7 @@ func (s *sink) lastID(t testing.TB) string {
 func publish(t testing.TB, h *topic.Hub, name string, data ...string) (ids []string) {
 	t.Helper()
 	for _, d := range data {
-		r, err := h.Publish(topic.Publication{Topic: name, HasEvent: true, Data: d})
+		r, err := h.Publish(ctx, topic.Publication{Topic: name, HasEvent: true, Data: d})
 		if err != nil {
 			t.Errorf("Publish(%q, %q): %v", name, d, err)
 		}
@@ -129,7 +129,7 @@ func publish(t testing.TB, h *topic.Hub, name string, data ...string) (ids []str
 // closeTopic closes a topic without an event.
 func closeTopic(t testing.TB, h *topic.Hub, name string) {
 	t.Helper()
-	if _, err := h.Publish(topic.Publication{Topic: name, Close: true}); err != nil {
+	if _, err := h.Publish(ctx, topic.Publication{Topic: name, Close: true}); err != nil {
 		t.Errorf("close %q: %v", name, err)
 	}
 }
@@ -148,7 +148,7 @@ func connect(t testing.TB, h *topic.Hub, lastID, from string, topics ...string) 
 
 func attach(t testing.TB, h *topic.Hub, m *topic.Member, from string, topics ...string) {
 	t.Helper()
-	if _, err := h.Attach(m, topics, from); err != nil {
+	if _, err := h.Attach(ctx, m, topics, from); err != nil {
 		t.Errorf("Attach(%q, %q): %v", topics, from, err)
 	}
 }

@@ -35,11 +35,11 @@ func wantGot(t *testing.T, what string, s *sink, want string) {
 func TestAnEventOfAWideTopicIsAnsweredBeforeItIsQueued(t *testing.T) {
 	t.Parallel()
 	h, s, _ := wide(t, 100)
-	r, err := h.Publish(topic.Publication{Topic: "wide", HasEvent: true, Data: "1"})
-	if err != nil || r.Receivers != 3 || r.ID != h.ID(1) {
+	r, err := h.Publish(ctx, topic.Publication{Topic: "wide", HasEvent: true, Data: "1"})
+	if err != nil || r.Receivers != 3 || r.ID != h.ID(1, 0) {
 		t.Errorf("Publish = %+v, %v; want three receivers", r, err)
 	}
-	if info, err := h.Info("wide"); err != nil || info.Events != 1 {
+	if info, err := h.Info(ctx, "wide"); err != nil || info.Events != 1 {
 		t.Errorf("the log holds %d events, %v; want the one that was answered", info.Events, err)
 	}
 	wantGot(t, "before a step", s[0], "")
@@ -113,7 +113,7 @@ func TestWhoComesWhileAnEventIsOnItsWayHasItOnce(t *testing.T) {
 	for i := range s {
 		wantGot(t, "who was there", s[i], "1")
 	}
-	if info, _ := h.Info("wide"); info.Streams != 3 {
+	if info, _ := h.Info(ctx, "wide"); info.Streams != 3 {
 		t.Errorf("%d streams at the topic, want 3", info.Streams)
 	}
 }

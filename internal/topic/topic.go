@@ -9,6 +9,11 @@
 // its log and the queues of its streams in one step, and so does an attach with
 // all that it replays. No I/O happens there: a queue takes a pointer to a frame
 // that was encoded before, and each stream writes by itself.
+//
+// A hub with a [Store] shares its logs with other nodes and outlives its process:
+// what is published goes to the store, and comes from it to the hubs of all
+// nodes, in one order. What a hub holds then is the newer part of the logs, from
+// which nearly all is served; the rest is read back when somebody asks for it.
 package topic
 
 import (
@@ -49,6 +54,9 @@ type Options struct {
 	MaxTopics  int                  // default 1,000,000: more are refused
 	MaxBytes   int64                // of all logs together, default 256 MiB: the least recently used log gives
 	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
+
+	Store      Store  // keeps the logs; nil: they end with the process
+	Generation string // of the Store's logs, the first part of every id; required with a Store
 }
 
 // Sink is a stream as the hub sees it. The methods are called under the hub's
@@ -82,28 +90,31 @@ var (
 	ErrGone = wire.Errorf(http.StatusNotFound, wire.CodeTokenNotFound, "Token not found")
 	ErrFrom = wire.Errorf(http.StatusBadRequest, wire.CodeFrom,
 		"Invalid request: from must be \"earliest\", \"latest\" or an event id")
+	ErrUnavailable = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineUnavailable,
+		Message: "Storage is not available: try again", RetryAfter: time.Second}
 )
 
 // Hub holds all topics of a process. Make it with New; all methods may be
 // called concurrently.
 type Hub struct {
-	opts       Options      // set once
-	generation string       // set once
-	unsettled  atomic.Int64 // events on their way
+	opts      Options      // set once
+	unsettled atomic.Int64 // events on their way
 
-	mu        sync.Mutex
-	onTheWay  spreading
-	seq       uint64          // guarded by mu, like all below: position of the newest event
-	topics    map[string]*log // all that have events or streams
-	recent    recency         // topics that hold events, least recently appended first
-	expiry    expiryHeap      // topics by when their oldest event expires
-	bytes     int64           // of all logs
-	events    int             // held in all logs
-	keys      keyring
-	tombs     tombstones
-	dropped   map[DropReason]uint64
-	published uint64
-	resets    uint64
+	mu         sync.Mutex
+	generation string // guarded by mu, like all below
+	onTheWay   spreading
+	seq        uint64          // position of the newest event
+	past       stored          // what of the logs is in the store only
+	topics     map[string]*log // all that have events or streams
+	recent     recency         // topics that hold events, least recently appended first
+	expiry     expiryHeap      // topics by when their oldest event expires
+	bytes      int64           // of all logs
+	events     int             // held in all logs
+	keys       keyring
+	tombs      tombstones
+	dropped    map[DropReason]uint64
+	published  uint64
+	resets     uint64
 }
 
 // New makes an empty hub.
@@ -113,16 +124,20 @@ func New(opts Options) *Hub {
 	opts.MaxKeys = cmp.Or(opts.MaxKeys, 1_000_000)
 	h := &Hub{
 		opts:       opts,
-		generation: newGeneration(),
+		generation: cmp.Or(opts.Generation, NewGeneration()),
 		topics:     make(map[string]*log),
 		dropped:    make(map[DropReason]uint64),
 	}
 	h.onTheWay.init(&h.mu)
+	h.past.loads = make(map[string]*load)
 	h.recent.init()
 	h.keys.init(opts.MaxKeys)
 	h.tombs.init()
 	return h
 }
+
+// Durable says that the hub has a store: publishing waits for it.
+func (h *Hub) Durable() bool { return h.opts.Store != nil }
 
 func (h *Hub) retention(topic string) Retention {
 	if r, ok := h.opts.Namespaces[wire.Namespace(topic)]; ok {
@@ -139,23 +154,52 @@ func (h *Hub) open(topic string) (*log, error) {
 	if len(h.topics) >= h.opts.MaxTopics {
 		return nil, ErrTooManyTopics
 	}
+	return h.enter(topic), nil
+}
+
+// enter makes the log of a topic that has none.
+func (h *Hub) enter(topic string) *log {
 	topic = strings.Clone(topic) // it may be a part of a request's body
 	l := &log{name: topic, keep: h.retention(topic), heapAt: -1}
-	stone, floor := h.tombs.recall(topic)
-	l.last, l.lost, l.born, l.floor = stone.last, stone.last, stone.born, floor
-	l.forgotten = stone.forgotten
+	stone, found, floor := h.tombs.recall(topic)
+	switch {
+	case found:
+		l.traces = stone.traces
+	case h.opts.Store == nil:
+		l.floor = floor
+	default:
+		l.cold = h.coldFrom(floor)
+	}
 	h.topics[topic] = l
-	return l, nil
+	return l
+}
+
+// coldFrom is below which position there may be events, of a topic of which
+// nothing is known, that only the store has. 0 is none.
+func (h *Hub) coldFrom(forgotten uint64) uint64 {
+	if from := max(h.past.floor, forgotten+1); from > 1 {
+		return from
+	}
+	return 0
 }
 
 // release forgets a log that nobody needs any more: no events, no streams. What
 // was in it is remembered as gone, so that a client that comes back from before
 // is told so.
 func (h *Hub) release(l *log) {
-	if l.held() > 0 || l.streams() > 0 || h.topics[l.name] != l {
+	if l.held() > 0 || l.streams() > 0 || l.pins > 0 || h.topics[l.name] != l {
 		return
 	}
 	delete(h.topics, l.name)
 	h.expiry.remove(l)
-	h.tombs.bury(tombstone{topic: l.name, last: l.last, born: l.born, forgotten: l.forgotten})
+	stone := tombstone{topic: l.name, traces: l.traces}
+	if l.cold == 0 {
+		stone.appended, stone.closed = 0, false // nothing is left of it: it may begin anew
+		if h.opts.Store == nil {
+			stone.lastAt = 0
+		}
+	}
+	if l.last > 0 || l.cold == 0 && h.coldFrom(h.tombs.merged) > 0 {
+		h.tombs.bury(stone)
+	}
 }

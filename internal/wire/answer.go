@@ -99,12 +99,14 @@ type EventInfo struct {
 type StreamPage struct {
 	Streams []StreamInfo `json:"streams"`
 	Next    string       `json:"next,omitempty"`
+	Missing []string     `json:"missing_nodes,omitempty"` // that did not answer
 }
 
 // TopicPage is a page of GET /internal/topics.
 type TopicPage struct {
-	Topics []TopicInfo `json:"topics"`
-	Next   string      `json:"next,omitempty"`
+	Topics  []TopicInfo `json:"topics"`
+	Next    string      `json:"next,omitempty"`
+	Missing []string    `json:"missing_nodes,omitempty"` // that did not answer
 }
 
 // EventPage is a page of GET /internal/topics/{topic}/events.

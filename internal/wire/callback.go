@@ -22,7 +22,11 @@ type Callback struct {
 	DurationMS *int64 `json:"duration_ms,omitempty"` // disconnect only: since the connect began
 	// Undelivered counts the events that were accepted for this token and
 	// never handed to its socket. Disconnect only; absent when 0.
-	Undelivered int    `json:"undelivered,omitempty"`
+	Undelivered int `json:"undelivered,omitempty"`
+	// Redelivered says that the disconnect may have been told before, by a gateway
+	// that is gone: a receiver that must not count twice looks the token up.
+	// Disconnect only.
+	Redelivered bool   `json:"redelivered,omitempty"`
 	Gateway     string `json:"gateway,omitempty"` // id of the gateway process
 }
 

@@ -42,6 +42,8 @@ const (
 	CodeBackendError       Code = "BACKEND_ERROR"              // the backend's own, or 502
 	CodeBackendUnavailable Code = "BACKEND_UNAVAILABLE"        // 503
 	CodeGatewayTimeout     Code = "GATEWAY_TIMEOUT"            // 504
+	CodeEngineUnavailable  Code = "ENGINE_UNAVAILABLE"         // 503: storage is away
+	CodeEngineFull         Code = "ENGINE_FULL"                // 503: storage is full
 	CodeInternal           Code = "INTERNAL"                   // 500
 )
 

@@ -28,6 +28,7 @@ const (
 	DetailCallbackFailed  Detail = "callback_failed"  // error: the connection broke, the backend may have accepted
 	DetailSlowConsumer    Detail = "slow_consumer"    // error: --max-pending or --write-timeout
 	DetailWriteFailed     Detail = "write_failed"     // error: the socket refused
+	DetailNodeLost        Detail = "node_lost"        // error: the gateway that held it died, or was cut off
 	DetailClientSends     Detail = "client_sends"     // error: a client sent data on an open stream, more than a little
 )
 
@@ -53,5 +54,6 @@ func Endings() []Ending {
 		{Failed, DetailSlowConsumer},
 		{Failed, DetailWriteFailed},
 		{Failed, DetailClientSends},
+		{Failed, DetailNodeLost},
 	}
 }

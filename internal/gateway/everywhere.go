@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+
+	"sluice/internal/wire"
+)
+
+// A listing covers all nodes: each is asked for the same page of its own, and
+// the pages are made one.
+
+// everywhere asks all other nodes what this one was asked. It gives what they
+// answered, and the names of those that did not.
+func everywhere[T any](g *Gateway, r *http.Request) (answers []T, missing []string) {
+	if g.opts.Peers == nil || isFromPeer(r.Context()) {
+		return nil, nil
+	}
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	for _, node := range g.opts.Peers.Others() {
+		asked.Go(func() {
+			var answer T
+			body, err := g.ask(r.Context(), node, wire.PeerRequest{Method: r.Method, Target: r.URL.RequestURI()})
+			e := wire.ErrorOf(err)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil && json.Unmarshal(body, &answer) == nil:
+				answers = append(answers, answer)
+			case err != nil && e.Status == http.StatusNotFound && e != errNoToken: // it has nothing to add
+			default:
+				missing = append(missing, node)
+			}
+		})
+	}
+	asked.Wait()
+	slices.Sort(missing)
+	return answers, missing
+}
+
+// joinStreams makes one page of those of all nodes.
+func joinStreams(page wire.StreamPage, others []wire.StreamPage, limit int) wire.StreamPage {
+	more := page.Next != ""
+	for _, o := range others {
+		page.Streams = append(page.Streams, o.Streams...)
+		more = more || o.Next != ""
+	}
+	slices.SortFunc(page.Streams, func(a, b wire.StreamInfo) int {
+		return cmp.Or(cmp.Compare(a.Sequence, b.Sequence), cmp.Compare(a.Token, b.Token))
+	})
+	if n := limit; len(page.Streams) > n {
+		for n < len(page.Streams) && page.Streams[n].Sequence == page.Streams[n-1].Sequence {
+			n++ // the next page begins above it
+		}
+		more = more || n < len(page.Streams)
+		page.Streams = page.Streams[:n]
+	}
+	page.Next = ""
+	if more && len(page.Streams) > 0 {
+		page.Next = strconv.FormatUint(page.Streams[len(page.Streams)-1].Sequence, 10)
+	}
+	return page
+}
+
+// joinTopics makes one page of those of all nodes. They have the same logs, each
+// as much of them as it was asked for, and streams of their own.
+func joinTopics(page wire.TopicPage, others []wire.TopicPage, limit int) wire.TopicPage {
+	at := make(map[string]int, len(page.Topics))
+	for i, t := range page.Topics {
+		at[t.Topic] = i
+	}
+	more := page.Next != ""
+	for _, o := range others {
+		more = more || o.Next != ""
+		for _, t := range o.Topics {
+			if i, ok := at[t.Topic]; ok {
+				page.Topics[i] = joinTopic(page.Topics[i], t)
+				continue
+			}
+			at[t.Topic] = len(page.Topics)
+			page.Topics = append(page.Topics, t)
+		}
+	}
+	slices.SortFunc(page.Topics, func(a, b wire.TopicInfo) int { return cmp.Compare(a.Topic, b.Topic) })
+	if len(page.Topics) > limit {
+		page.Topics, more = page.Topics[:limit], true
+	}
+	page.Next = ""
+	if more && len(page.Topics) > 0 {
+		page.Next = page.Topics[len(page.Topics)-1].Topic
+	}
+	return page
+}
+
+// joinTopic adds what another node knows of a topic.
+func joinTopic(a, b wire.TopicInfo) wire.TopicInfo {
+	streams := a.Streams + b.Streams
+	if b.Events > a.Events {
+		a = b
+	}
+	a.Streams = streams
+	return a
+}

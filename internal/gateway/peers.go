@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+// Peers are the other gateways of a cluster. Its methods may be called
+// concurrently.
+type Peers interface {
+	// Node names this node: 8 letters and digits, drawn anew at each start, and
+	// when it was cut off. It is part of every token, so that whoever is given a
+	// token knows where its stream is.
+	Node() string
+	// Others lists the other nodes that are alive, sorted.
+	Others() []string
+	// Ask has another node answer a request of the internal API. It returns
+	// wire.ErrNoNode if there is no such node.
+	Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.PeerAnswer, error)
+}
+
+// Ledger keeps a record of streams outside of the process, so that another one
+// can tell the backend of their ends if this one cannot. Its methods may be
+// called concurrently.
+type Ledger interface {
+	// Enter records a stream, before its connect callback goes out. It returns
+	// when the record is durable, or when ctx ends; it is written later then.
+	Enter(ctx context.Context, e wire.LedgerEntry)
+	// Strike takes a record away, because the stream's disconnect has been
+	// delivered, or because it was never accepted. It does not wait.
+	Strike(node, token string)
+	// Steady is false while the ledger cannot be reached. Disconnects are not
+	// told then: others may soon be telling them.
+	Steady() bool
+}
+
+// fromPeer marks the context of a request that another node has passed on: it is
+// answered here or not at all.
+type fromPeer struct{}
+
+func isFromPeer(ctx context.Context) bool { return ctx.Value(fromPeer{}) != nil }
+
+// AnswerPeer answers a request that another node asks.
+func (g *Gateway) AnswerPeer(ctx context.Context, r wire.PeerRequest) wire.PeerAnswer {
+	request, err := http.NewRequestWithContext(context.WithValue(ctx, fromPeer{}, true), r.Method, r.Target, strings.NewReader(string(r.Body)))
+	if err != nil {
+		return peerError(wire.Errorf(http.StatusBadRequest, wire.CodeParameter, "Invalid target"))
+	}
+	if r.ContentType != "" {
+		request.Header.Set("Content-Type", r.ContentType)
+	}
+	w := &peerWriter{header: make(http.Header)}
+	g.internalMux().ServeHTTP(w, request)
+	return wire.PeerAnswer{Status: w.status, RetryAfter: w.header.Get("Retry-After"), Body: w.body}
+}
+
+func peerError(err error) wire.PeerAnswer {
+	w := &peerWriter{header: make(http.Header)}
+	wire.WriteError(w, err)
+	return wire.PeerAnswer{Status: w.status, Body: w.body}
+}
+
+// peerWriter is where an answer for another node is written to.
+type peerWriter struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (w *peerWriter) Header() http.Header { return w.header }
+
+func (w *peerWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+}
+
+func (w *peerWriter) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	w.body = append(w.body, b...)
+	return len(b), nil
+}
+
+// holder names the node that holds the stream of a token, if it is not this one.
+func (g *Gateway) holder(ctx context.Context, text string) string {
+	if g.opts.Peers == nil || isFromPeer(ctx) {
+		return ""
+	}
+	t, node, ok := parseToken(text)
+	if !ok || node == "" || node == g.identity().name || g.table.find(t) != nil {
+		return ""
+	}
+	return node
+}
+
+// askPatience bounds how long another node is waited for.
+const askPatience = 5 * time.Second
+
+// ask has another node answer, and gives an answer other than 2xx as an error.
+func (g *Gateway) ask(ctx context.Context, node string, r wire.PeerRequest) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	a, err := g.opts.Peers.Ask(ctx, node, r)
+	switch {
+	case errors.Is(err, wire.ErrNoNode):
+		return nil, errNoToken
+	case err != nil:
+		g.opts.Log.Warn("another node does not answer", "node", node, "cause", err)
+		return nil, topic.ErrUnavailable
+	case a.Status/100 == 2:
+		return a.Body, nil
+	}
+	var answer struct {
+		Error *wire.Error `json:"error"`
+	}
+	if json.Unmarshal(a.Body, &answer) != nil || answer.Error == nil {
+		return nil, topic.ErrUnavailable
+	}
+	answer.Error.Status = a.Status
+	if seconds, err := strconv.Atoi(a.RetryAfter); err == nil {
+		answer.Error.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return nil, answer.Error
+}
+
+// relay has another node answer a request, and answers the same.
+func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, node string, body []byte) {
+	answer, err := g.ask(r.Context(), node, wire.PeerRequest{
+		Method: r.Method, Target: r.URL.RequestURI(), ContentType: r.Header.Get("Content-Type"), Body: body,
+	})
+	if err != nil {
+		wire.WriteError(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(answer)
+}
+
+// sendElsewhere passes a message for a token on to the node that holds it.
+func (g *Gateway) sendElsewhere(ctx context.Context, node string, body []byte) (wire.SendAnswer, error) {
+	var answer wire.SendAnswer
+	got, err := g.ask(ctx, node, wire.PeerRequest{
+		Method: http.MethodPost, Target: "/internal/send", ContentType: "application/json", Body: body,
+	})
+	if err == nil && json.Unmarshal(got, &answer) != nil {
+		err = topic.ErrUnavailable
+	}
+	return answer, err
+}

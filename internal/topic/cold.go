@@ -1,0 +1,258 @@
+package topic
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sluice/internal/wire"
+)
+
+// What of a log is in the store only is read back when somebody asks for it, as
+// a whole: the log is then held as if it had never been dropped, within the same
+// bounds, and all who ask are served from memory. So a thousand streams that come
+// back to one topic cost one read.
+
+const (
+	// coldPatience bounds how long an attach waits for the store.
+	coldPatience = 3 * time.Second
+	// maxColdTries is how often it starts again, because what was read back had
+	// to make room before it was used.
+	maxColdTries = 4
+)
+
+// load is one reading back, for all who wait for it.
+type load struct {
+	done chan struct{}
+	err  error
+}
+
+// need says how much of a log somebody asks for.
+type need int
+
+const (
+	needNothing need = iota
+	needState        // whether it is closed, and where it ends
+	needEvents
+)
+
+// missing is what must be read back before an ask can be answered from l.
+func (a ask) missing(l *log) need {
+	if l.cold == 0 {
+		return needNothing
+	}
+	state := needNothing
+	if !l.known() {
+		state = needState
+	}
+	switch {
+	case a.from == FromEarliest:
+		return needEvents
+	case a.from == FromLatest:
+		return state
+	case l.keep.Replay == ReplayLast && l.held() > 0:
+		return needNothing
+	case a.at != nil && a.at.of(l.name)+1 < l.cold:
+		return needEvents
+	case a.at != nil, l.keep.Replay == ReplayNone:
+		return state
+	default:
+		return needEvents
+	}
+}
+
+// fetch reads back what is needed of a topic.
+func (h *Hub) fetch(ctx context.Context, topic string, n need) error {
+	ctx, cancel := context.WithTimeout(ctx, coldPatience)
+	defer cancel()
+	if n == needState {
+		return h.fetchState(ctx, topic)
+	}
+	return h.fetchEvents(ctx, topic)
+}
+
+// pin finds or makes the log of a topic, and has it stay until unpin.
+func (h *Hub) pin(topic string) (l *log, cold uint64, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l, err = h.open(topic); err != nil {
+		return nil, 0, err
+	}
+	l.pins++
+	return l, l.cold, nil
+}
+
+// fetchState looks up a topic's newest event.
+func (h *Hub) fetchState(ctx context.Context, topic string) error {
+	l, cold, err := h.pin(topic)
+	if err != nil {
+		return err
+	}
+	e, found, err := h.opts.Store.Last(ctx, topic)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.pins--
+	defer h.release(l)
+	switch {
+	case err != nil:
+		return unavailable(err)
+	case l.known() || l.cold != cold: // events came meanwhile
+	case !found:
+		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
+	case e.Delete:
+		l.reborn(e.Seq, e.At)
+	case e.Seq < cold:
+		l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+	}
+	// A newer one is on its way to this hub.
+	return nil
+}
+
+// fetchEvents reads back all of a topic that the store has and the hub has not.
+func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
+	h.mu.Lock()
+	at, running := h.past.loads[topic]
+	if !running {
+		at = &load{done: make(chan struct{})}
+		h.past.loads[topic] = at
+	}
+	h.mu.Unlock()
+	if !running {
+		at.err = h.readBack(ctx, topic)
+		h.mu.Lock()
+		delete(h.past.loads, topic)
+		h.mu.Unlock()
+		close(at.done)
+		return at.err
+	}
+	select {
+	case <-at.done:
+		return at.err
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+func (h *Hub) readBack(ctx context.Context, topic string) error {
+	l, cold, err := h.pin(topic)
+	if err != nil {
+		return err
+	}
+	r := reader{hub: h, keep: l.keep}
+	if cold > 0 {
+		err = h.opts.Store.Read(ctx, topic, 1, cold, r.take)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.pins--
+	defer h.release(l)
+	if err != nil {
+		return unavailable(err)
+	}
+	if cold > 0 && l.cold == cold { // else more was dropped, or it was deleted: whoever asks looks again
+		h.splice(l, &r)
+	}
+	return nil
+}
+
+// unavailable is what a caller is told of an error of the store.
+func unavailable(err error) error {
+	if _, ok := errors.AsType[*wire.Error](err); ok {
+		return err
+	}
+	return ErrUnavailable
+}
+
+// reader collects what is read back of a topic, within the topic's bounds.
+type reader struct {
+	hub    *Hub
+	keep   Retention
+	events []*Stored
+	bytes  int64
+	lost   uint64 // the newest event that was left out
+	born   uint64
+	bornAt int64
+	closed bool
+}
+
+func (r *reader) take(e Stored) error {
+	switch {
+	case e.Delete:
+		*r = reader{hub: r.hub, keep: r.keep, born: e.Seq, bornAt: e.At}
+		return nil
+	case r.closed:
+		return nil // it came after the end, and does not count
+	}
+	r.closed = e.Close
+	r.events = append(r.events, &e)
+	r.bytes += e.size()
+	for len(r.events) > max(r.keep.Events, 1) || r.keep.Bytes > 0 && r.bytes > r.keep.Bytes && len(r.events) > 1 {
+		r.lost = r.events[0].Seq
+		r.bytes -= r.events[0].size()
+		r.events[0] = nil
+		r.events = r.events[1:]
+	}
+	return nil
+}
+
+// size is about what an event counts when it is held.
+func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainIDBytes) }
+
+// splice puts what was read back in front of what is held. The caller holds the
+// lock; the bound over all topics is applied later, when it has been used.
+func (h *Hub) splice(l *log, r *reader) {
+	l.cold = 0
+	if r.born > 0 {
+		l.born, l.forgotten, l.lost = max(l.born, r.born), max(l.forgotten, r.born), max(l.lost, r.born)
+	}
+	if len(r.events) == 0 {
+		if l.unsure, l.floor = true, h.opts.Store.Discarded(); l.last == 0 && r.born > 0 {
+			l.last, l.lastAt = r.born, r.bornAt
+		}
+		return
+	}
+	h.judgeLoss(l, r)
+	front := make([]event, 0, len(r.events)+l.held())
+	for _, e := range r.events {
+		ev := h.stamp(e.encode(), e.Seq, e.At, e.At)
+		front = append(front, ev)
+		h.bytes += int64(ev.frame.Len())
+		l.bytes += int64(ev.frame.Len())
+	}
+	newest := r.events[len(r.events)-1]
+	if l.last < newest.Seq {
+		l.last, l.lastAt, l.closed = newest.Seq, newest.At, r.closed
+	}
+	l.appended = max(l.appended, newest.Number)
+	h.events += len(front)
+	l.events, l.head = append(front, l.events[l.head:]...), 0
+	for why := l.over(time.Now()); why != ""; why = l.over(time.Now()) {
+		h.drop(l, why)
+	}
+	h.expiry.remove(l) // its oldest event is older than before
+	h.expiry.update(l)
+	if l.held() > 0 {
+		h.recent.touch(l)
+	}
+}
+
+// judgeLoss finds out what there was before the oldest event that was read back.
+func (h *Hub) judgeLoss(l *log, r *reader) {
+	oldest := r.events[0]
+	switch {
+	case r.lost > 0:
+		l.lost = max(l.lost, r.lost)
+	case oldest.Number <= 1:
+		l.unsure = r.born == 0
+	case oldest.PrevKnown:
+		l.lost = max(l.lost, oldest.Prev)
+	default:
+		l.lost = max(l.lost, oldest.Seq-1)
+	}
+}
+
+// reborn notes that the topic was deleted and nothing has come since.
+func (l *log) reborn(seq uint64, at int64) {
+	l.cold, l.last, l.lastAt, l.closed, l.appended = 0, seq, at, false, 0
+	l.lost, l.born, l.forgotten = seq, seq, seq
+}

@@ -1,0 +1,139 @@
+package topic
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/sse"
+)
+
+// store publishes by way of the Store: it gives the event to this hub and to
+// those of other nodes, in one order for all.
+func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
+	if strings.ContainsAny(p.Name, "\r\n\x00") {
+		_, err := sse.Append(nil, sse.Event{Name: p.Name})
+		return Receipt{}, err
+	}
+	e, r, answered, err := h.entry(ctx, p)
+	if err != nil || answered {
+		return r, err
+	}
+	got, err := h.opts.Store.Append(ctx, e)
+	if err != nil {
+		return Receipt{}, unavailable(err)
+	}
+	return h.noted(p, got), nil
+}
+
+// entry is what a publication is to the store. What the topic is like now has to
+// be known for it.
+func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, answered bool, err error) {
+	for {
+		e, r, answered, known, err := h.entryNow(p)
+		if err != nil || answered || known {
+			return e, r, answered, err
+		}
+		if err := h.fetch(ctx, p.Topic, needState); err != nil {
+			return e, r, false, err
+		}
+	}
+}
+
+func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r, ok := h.answered(p, time.Now()); ok {
+		return e, r, true, true, nil
+	}
+	l, err := h.open(p.Topic)
+	if err != nil {
+		return e, r, false, true, err
+	}
+	defer h.release(l)
+	switch {
+	case !l.known():
+		return e, r, false, false, nil
+	case l.closed:
+		return e, r, false, true, ErrClosed
+	case !p.HasEvent && !p.Close:
+		return e, Receipt{Receivers: l.streams()}, true, true, nil
+	}
+	e = Entry{
+		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
+		Number: l.appended + 1, Prev: l.last, Age: l.keep.Age,
+	}
+	if l.keep.Events <= 0 {
+		e.Age = time.Second // it is for those who are there now
+	}
+	if p.Key != "" {
+		// What was published before the topic was deleted does not count.
+		e.Key = strconv.FormatUint(l.forgotten, 36) + "." + p.Key
+	}
+	return e, r, false, true, nil
+}
+
+// noted remembers what was answered, and has the store trim the topic now and
+// then.
+func (h *Hub) noted(p Publication, got Appended) Receipt {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.topics[p.Topic]
+	r := Receipt{ID: h.id(got.Seq, got.At), Receivers: got.Receivers}
+	if got.Repeat && l != nil {
+		r.Receivers = l.streams()
+	}
+	if p.Key != "" {
+		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: got.At, receivers: r.Receivers}, time.Now())
+	}
+	if l == nil || l.keep.Events <= 0 {
+		return r
+	}
+	if l.untrimmed++; l.untrimmed >= max(l.keep.Events/4, leastTrim) && l.appended > uint64(l.keep.Events) {
+		l.untrimmed = 0
+		h.opts.Store.Trim(p.Topic, l.keep.Events)
+	}
+	return r
+}
+
+// leastTrim is how many events of a topic are appended before the store is asked
+// to trim it: more than the topic keeps if that is few, for a trim is not cheap.
+const leastTrim = 64
+
+// storeDelete deletes a topic on all nodes.
+func (h *Hub) storeDelete(ctx context.Context, topic string) error {
+	exists, err := h.exists(ctx, topic)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return ErrNotFound
+	}
+	got, err := h.opts.Store.Append(ctx, Entry{Topic: topic, Delete: true, Age: tombstoneAge})
+	if err != nil {
+		return unavailable(err)
+	}
+	// Whoever reads the topic back begins behind this event, so that nobody
+	// waits for what is before it to be dropped.
+	return unavailableOr(h.opts.Store.Purge(ctx, topic, got.Seq))
+}
+
+// tombstoneAge is how long a store remembers that a topic was deleted.
+const tombstoneAge = 24 * time.Hour
+
+func unavailableOr(err error) error {
+	if err == nil {
+		return nil
+	}
+	return unavailable(err)
+}
+
+// exists tells whether a topic has events or streams anywhere.
+func (h *Hub) exists(ctx context.Context, topic string) (bool, error) {
+	info, err := h.Info(ctx, topic)
+	if err == ErrNotFound {
+		return false, nil
+	}
+	return err == nil && (info.Events > 0 || info.Streams > 0 || info.LastID != ""), err
+}

@@ -1,0 +1,123 @@
+package topic_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"sluice/internal/topic"
+)
+
+// fakeStore is a store in memory that gives each event to its hub at once. What
+// is in it outlives the hub.
+type fakeStore struct {
+	mu     sync.Mutex
+	events []topic.Stored
+	hub    *topic.Hub
+	away   bool // every call fails
+	first  uint64
+	reads  int
+	trims  int
+}
+
+var errAway = errors.New("the store is away")
+
+func newFakeStore() *fakeStore { return &fakeStore{first: 1} }
+
+// start makes a hub that is given the newest back events.
+func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
+	opts.Store, opts.Generation = s, "teststor"
+	s.hub = topic.New(opts)
+	tail := s.events[max(0, len(s.events)-back):]
+	floor := s.head() + 1
+	if len(tail) > 0 {
+		floor = tail[0].Seq
+	}
+	if len(tail) == len(s.events) {
+		floor = s.first
+	}
+	s.hub.Begin(floor)
+	s.hub.Apply(slices.Clone(tail))
+	return s.hub
+}
+
+func (s *fakeStore) head() uint64 {
+	if len(s.events) == 0 {
+		return s.first - 1
+	}
+	return s.events[len(s.events)-1].Seq
+}
+
+// timeAt is when the event at seq is said to have been stored.
+func timeAt(seq uint64) int64 { return 1_700_000_000_000_000_000 + int64(seq)*1_000_003 }
+
+func (s *fakeStore) Append(_ context.Context, e topic.Entry) (topic.Appended, error) {
+	if s.away {
+		return topic.Appended{}, errAway
+	}
+	got := topic.Stored{Entry: e, Seq: s.head() + 1, PrevKnown: true}
+	got.At = timeAt(got.Seq)
+	s.events = append(s.events, got)
+	a := s.hub.Apply([]topic.Stored{got})[0]
+	return topic.Appended{Seq: got.Seq, At: got.At, Receivers: a.Receivers}, a.Err
+}
+
+func (s *fakeStore) Read(_ context.Context, name string, from, before uint64, yield func(topic.Stored) error) error {
+	if s.away {
+		return errAway
+	}
+	s.reads++
+	for _, e := range s.events {
+		if e.Topic == name && e.Seq >= from && e.Seq < before {
+			if err := yield(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *fakeStore) Last(_ context.Context, name string) (topic.Stored, bool, error) {
+	if s.away {
+		return topic.Stored{}, false, errAway
+	}
+	for _, e := range slices.Backward(s.events) {
+		if e.Topic == name {
+			return e, true, nil
+		}
+	}
+	return topic.Stored{}, false, nil
+}
+
+func (s *fakeStore) Time(_ context.Context, seq uint64) (at int64, exact bool, err error) {
+	if s.away {
+		return 0, false, errAway
+	}
+	for _, e := range s.events {
+		if e.Seq >= seq {
+			return e.At, e.Seq == seq, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// Trim keeps the newest events of a topic only.
+func (s *fakeStore) Trim(name string, keep int) {
+	s.trims++
+	n := 0
+	for i, e := range slices.Backward(s.events) {
+		if e.Topic == name {
+			if n++; n > keep {
+				s.events = slices.Delete(s.events, i, i+1)
+			}
+		}
+	}
+}
+
+func (s *fakeStore) Discarded() uint64 { return 0 }
+
+func (s *fakeStore) Purge(_ context.Context, name string, before uint64) error {
+	s.events = slices.DeleteFunc(s.events, func(e topic.Stored) bool { return e.Topic == name && e.Seq < before })
+	return nil
+}

@@ -1,0 +1,33 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// ErrNoNode says that there is no node of a name.
+var ErrNoNode = errors.New("no such node")
+
+// PeerRequest is a request of the internal API that one node has another answer.
+type PeerRequest struct {
+	Method      string
+	Target      string // path and query
+	ContentType string
+	Body        []byte
+}
+
+// PeerAnswer answers a PeerRequest.
+type PeerAnswer struct {
+	Status     int
+	RetryAfter string // of the header; "" for none
+	Body       []byte // JSON
+}
+
+// LedgerEntry is what is kept of a stream for the case that its node cannot tell
+// the backend of its end.
+type LedgerEntry struct {
+	Node     string          `json:"node"`
+	Token    string          `json:"token"`
+	OpenedAt int64           `json:"opened_at"` // unix nanoseconds
+	Request  json.RawMessage `json:"request"`   // as in callbacks
+}
