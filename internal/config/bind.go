@@ -37,6 +37,7 @@ func (c *Config) bind(command string) []group {
 		{"Callbacks", c.callbacks()},
 		{"Streams", c.streams()},
 		{"Topics", c.topics()},
+		{"Storage", c.storage(command)},
 		{"Backend", c.backend()},
 		{"Stopping", c.stopping()},
 	}

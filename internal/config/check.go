@@ -44,6 +44,48 @@ var rules = []rule{
 		}
 		return ""
 	}},
+	{all, []string{"nats-url", "data"}, func(c *Config) string {
+		if len(c.NATSURLs) > 0 && c.origins["data"] != "" && c.Data != "" {
+			return "and data " + c.Data + " exclude each other: storage is either external or embedded"
+		}
+		return ""
+	}},
+	{all, []string{"nats-listen", "data", "nats-url"}, func(c *Config) string {
+		if c.NATSListen != "" && (len(c.NATSURLs) > 0 || c.Data == "") {
+			return "needs embedded storage: give --data, and leave out --nats-url"
+		}
+		return ""
+	}},
+	{all, []string{"nats-listen", "nats-token", "nats-cert"}, func(c *Config) string {
+		if c.NATSListen != "" && !isLoopback(c.NATSListen) && (c.NATSToken == "" || c.NATSCert == "") {
+			return "is not a loopback address: set --nats-token, --nats-cert and --nats-key, or give an address such as 127.0.0.1:4222"
+		}
+		return ""
+	}},
+	{all, []string{"nats-cert", "nats-key"}, func(c *Config) string {
+		if (c.NATSCert == "") != (c.NATSKey == "") {
+			return "and --nats-key go together"
+		}
+		return ""
+	}},
+	{all, []string{"nats-password", "nats-user"}, func(c *Config) string {
+		if c.NATSPassword != "" && c.NATSUser == "" {
+			return "needs --nats-user"
+		}
+		return ""
+	}},
+	{all, []string{"nats-creds", "nats-nkey", "nats-token", "nats-user"}, func(c *Config) string {
+		given := 0
+		for _, way := range []string{c.NATSCreds, c.NATSNKey, c.NATSToken, c.NATSUser} {
+			if way != "" {
+				given++
+			}
+		}
+		if given > 1 {
+			return "is one of several ways to log in: give one of --nats-creds, --nats-nkey, --nats-token and --nats-user"
+		}
+		return ""
+	}},
 	{backend, []string{"callback-secret", "mode"}, func(c *Config) string {
 		if c.CallbackSecret == "" && c.Mode == Production {
 			return "is missing: in production mode callbacks need a secret; set " + envName("callback-secret") + " here and at the gateway, or give --mode development"

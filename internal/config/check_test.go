@@ -19,6 +19,14 @@ func TestRulesBetweenSettings(t *testing.T) {
 	}
 	tests := []struct{ cmd, args, env, want string }{ // want is the beginning of the only problem, "" for none
 		{"gateway", "--tls-cert " + pem, "", `flag --tls-cert: "` + pem + `": needs --tls-key`},
+		{"gateway", "--nats-url nats://a --data d", "", `flag --nats-url: "nats://a": and data d exclude each other: storage is either external or embedded`},
+		{"gateway", "--nats-listen 127.0.0.1:1", "", `flag --nats-listen: "127.0.0.1:1": needs embedded storage: give --data, and leave out --nats-url`},
+		{"serve", "--nats-listen 10.0.0.1:1 --nats-token t", "", `flag --nats-listen: "10.0.0.1:1": is not a loopback address: set --nats-token, --nats-cert and --nats-key, or give an address such as 127.0.0.1:4222`},
+		{"serve", "--nats-cert " + pem, "", `flag --nats-cert: "` + pem + `": and --nats-key go together`},
+		{"serve", "--nats-password p", "", `flag --nats-password: needs --nats-user`},
+		{"serve", "--nats-creds " + pem + " --nats-token t", "", `flag --nats-creds: "` + pem + `": is one of several ways to log in: give one of --nats-creds, --nats-nkey, --nats-token and --nats-user`},
+		{"serve", "--nats-url nats://u:p@h", "", `flag --nats-url: "nats://<set>@h": has a user or password, which logs would show; use --nats-user, --nats-token or --nats-creds`},
+		{"serve", "--nats-prefix A", "", `flag --nats-prefix: "A": give 1 to 32 of a-z, 0-9, _ and -`},
 		{"gateway", "--tls-key " + pem, "", `flag --tls-key: "` + pem + `": needs --tls-cert`},
 		{"gateway", "--tls-key " + pem + " --tls-cert " + pem, "", ""},
 

@@ -62,6 +62,24 @@ type Config struct {
 	MaxTopics  int                  // --max-topics: topics that exist at once
 	Namespaces map[string]Namespace // --namespace: by name; always has "*" (all others), "task" and "version"
 
+	// Storage.
+
+	Data         string   // --data: folder of the embedded storage, "" for memory only
+	Durability   string   // --durability: [ProcessDurability] or [PowerDurability]
+	StoreSize    int64    // --store-size: bytes that stored events may take; 0 is the smaller of 1 GiB and a quarter of the free disk
+	NATSURLs     []string // --nats-url: of an external cluster; empty is embedded
+	NATSListen   string   // --nats-listen: where the embedded storage serves other machines, "" for nowhere
+	NATSPrefix   string   // --nats-prefix: of all subjects and streams
+	NATSReplicas int      // --nats-replicas: copies in an external cluster; 0 is 3 if it has 3 servers, else 1
+	NATSToken    string   // --nats-token: asked for by --nats-listen, or told to --nats-url
+	NATSUser     string   // --nats-user
+	NATSPassword string   // --nats-password
+	NATSCreds    string   // --nats-creds: credentials file
+	NATSNKey     string   // --nats-nkey: seed file
+	NATSCA       string   // --nats-ca: PEM file with the authorities that the other side's certificate is checked with
+	NATSCert     string   // --nats-cert: PEM file
+	NATSKey      string   // --nats-key: PEM file, set whenever NATSCert is
+
 	// The backend.
 
 	GatewayURL              string        // --gateway-url: base of the internal API, http or https, without a trailing slash
@@ -92,6 +110,9 @@ const (
 	Production  = "production"  // callbacks need the secret
 	Development = "development" // callbacks need no secret
 	Testing     = "testing"     // as development, with the testing endpoints
+
+	ProcessDurability = "process" // what is answered survives the end of the process
+	PowerDurability   = "power"   // and a loss of power
 )
 
 // Namespace says how much history the topics of one namespace keep, and what a stream is sent that

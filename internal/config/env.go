@@ -25,7 +25,7 @@ func envName(flag string) string {
 // clientFlags are the flags of the commands that use [Parse]. Their variables may be in the environment of
 // any command, so that all must know their names.
 var clientFlags = []string{
-	"after", "batch", "binary", "burst", "callback-listen", "clients", "close", "compare", "connections", "data",
+	"after", "batch", "binary", "burst", "callback-listen", "clients", "close", "compare", "connections",
 	"duration", "events", "first", "gap", "gateway-args", "header", "insecure", "internal", "json",
 	"last-event-id", "leaves", "limit", "message-size", "messages", "name", "pace", "params", "patience", "pid",
 	"pressure", "protocol", "public", "quiet", "rate", "runs", "senders", "server", "settle", "size", "status",

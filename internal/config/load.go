@@ -236,7 +236,7 @@ func shown(v value, text string) string {
 	switch v.(type) {
 	case secretValue:
 		return ""
-	case urlValue:
+	case urlValue, urlList:
 		return quoted(hideURL(text))
 	}
 	return quoted(text)

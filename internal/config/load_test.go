@@ -69,6 +69,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 			"task":    {Events: 10_000, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"},
 			"version": {Events: 1, Bytes: 1 << 20, Replay: "last"},
 		},
+		Data: "./sluice-data", Durability: config.ProcessDurability, NATSPrefix: "sluice",
 		GatewayURL: "http://127.0.0.1:8081", Mode: config.Production,
 		TaskWorkers: 4, TaskTimeout: 5 * time.Minute, TaskRetention: 24 * time.Hour, TaskQueue: 10_000,
 		FrontendVersionInterval: 30 * time.Second, ChecksumRoots: []string{"."},

@@ -29,7 +29,16 @@ var samples = map[string]string{
 	"heartbeat": "5s", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true",
 	"cors-origin": "https://a", "max-body": "11KiB", "max-batch": "12MiB", "max-history": "13MiB", "max-topics": "14", "namespace": "x=events:15",
 	"gateway-url": "http://g", "mode": "testing", "task-workers": "16", "task-timeout": "17s", "task-retention": "18s", "task-queue": "19", "replace": "true",
+	"data": "/d", "durability": "power", "store-size": "17MiB", "nats-url": "nats://n:1", "nats-listen": "127.0.0.1:2", "nats-prefix": "p",
+	"nats-replicas": "3", "nats-token": "s3", "nats-user": "u", "nats-password": "s4", "nats-creds": "/dev/null", "nats-nkey": "/dev/null",
+	"nats-ca": "/dev/null", "nats-cert": "/dev/null", "nats-key": "/dev/null",
 	"frontend-version-url": "http://v", "frontend-version-interval": "20s", "checksum-root": "/", "drain-time": "21s", "grace": "22s",
+}
+
+// together has what else must be given with some of them.
+var together = map[string]string{
+	"tls-cert": " --tls-key=/dev/null", "tls-key": " --tls-cert=/dev/null",
+	"nats-cert": " --nats-key=/dev/null", "nats-key": " --nats-cert=/dev/null", "nats-password": " --nats-user=u",
 }
 
 func TestEachSettingSetsOneField(t *testing.T) {
@@ -38,15 +47,13 @@ func TestEachSettingSetsOneField(t *testing.T) {
 	setBy := map[string]string{"File": "config"}
 	for _, name := range slices.Sorted(maps.Keys(samples)) {
 		args := "--" + name + "=" + samples[name]
-		if strings.HasPrefix(name, "tls-") {
-			args = "--tls-cert=/dev/null --tls-key=/dev/null"
-		}
+		args += together[name]
 		got := reflect.ValueOf(mustLoad(t, "config", args, "")).Elem()
 		for field := range base.Fields() {
 			if !field.IsExported() || reflect.DeepEqual(base.FieldByIndex(field.Index).Interface(), got.FieldByIndex(field.Index).Interface()) {
 				continue
 			}
-			if wanted := strings.ReplaceAll(name, "-", ""); strings.HasPrefix(name, "tls-") && !strings.EqualFold(field.Name, wanted) {
+			if wanted := strings.ReplaceAll(name, "-", ""); together[name] != "" && !strings.EqualFold(field.Name, wanted) {
 				continue
 			}
 			if other, twice := setBy[field.Name]; twice {
@@ -69,7 +76,8 @@ func TestPrintIsAFileThatGivesTheSame(t *testing.T) {
 	t.Parallel()
 	var args []string
 	for _, name := range slices.Sorted(maps.Keys(samples)) {
-		if !strings.HasSuffix(name, "secret") && name != "callback-url" {
+		secret := strings.HasSuffix(name, "secret") || strings.HasSuffix(name, "token") || strings.HasSuffix(name, "password")
+		if exclusive := name == "nats-url" || name == "nats-user" || name == "nats-nkey"; !secret && !exclusive && name != "callback-url" {
 			args = append(args, "--"+name+"="+samples[name])
 		}
 	}

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// storage is where events, tasks and what nodes must know of each other are kept.
+func (c *Config) storage(command string) []setting {
+	data := "./sluice-data"
+	if command == "gateway" {
+		data = ""
+	}
+	return []setting{
+		{"data", all, folder(&c.Data, data), "folder of the embedded storage, made if it is missing; empty keeps everything in memory, as `sluice gateway` does by default"},
+		{"durability", all, choice(&c.Durability, ProcessDurability, ProcessDurability, PowerDurability), "what is answered survives: the end of the process, or a loss of power, at a tenth of the speed; an external cluster follows its own configuration"},
+		{"store-size", all, sizeOrZero(&c.StoreSize, 16*mib, 64*tib, "the smaller of 1GiB and a quarter of the free disk"), "bytes that stored events may take; beyond it the oldest are dropped"},
+		{"nats-url", all, natsURLs(&c.NATSURLs), "server of an external NATS cluster, 2.12 or newer, which is used in place of embedded storage, and shared with other nodes"},
+		{"nats-listen", all, optionalAddress(&c.NATSListen), "address at which the embedded storage serves other machines of this deployment; off loopback it needs --nats-token, --nats-cert and --nats-key"},
+		{"nats-prefix", all, prefix(&c.NATSPrefix, "sluice"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster"},
+		{"nats-replicas", all, count(&c.NATSReplicas, 0, 0, 5), "copies that an external cluster keeps; 0 is 3 if it has three servers, else 1"},
+		{"nats-token", all, secret(&c.NATSToken), "token to log in with; with --nats-listen the one that others must give"},
+		{"nats-user", all, unbroken(&c.NATSUser), "user to log in as"},
+		{"nats-password", all, secret(&c.NATSPassword), "password of --nats-user"},
+		{"nats-creds", all, file(&c.NATSCreds), "credentials file to log in with"},
+		{"nats-nkey", all, file(&c.NATSNKey), "file with the seed of the nkey to log in with"},
+		{"nats-ca", all, file(&c.NATSCA), "PEM file with the authorities that servers' certificates are checked with"},
+		{"nats-cert", all, file(&c.NATSCert), "PEM file with the certificate to show, of --nats-listen or to --nats-url; needs --nats-key"},
+		{"nats-key", all, file(&c.NATSKey), "PEM file with the private key of --nats-cert"},
+	}
+}
+
+// folder is the path of a directory that need not exist yet.
+func folder(p *string, def string) value {
+	*p = def
+	return scalar[string]{p, "DIR", "the path of a directory, or nothing for none", func(text string) (string, error) { return text, nil }, verbatim}
+}
+
+// sizeOrZero is a size for which 0 has a meaning.
+func sizeOrZero(p *int64, lo, hi int64, zero string) value {
+	inner := size(p, 0, lo, hi).(scalar[int64])
+	*p = 0
+	parse := inner.parse
+	inner.allowed = "0 for " + zero + ", or a size from " + ByteSize(lo).String() + " to " + ByteSize(hi).String()
+	inner.parse = func(text string) (int64, error) {
+		if text == "0" || text == "0B" {
+			return 0, nil
+		}
+		return parse(text)
+	}
+	return inner
+}
+
+// optionalAddress is where a listener is bound that there need not be.
+func optionalAddress(p *string) value {
+	inner := address(p, "").(scalar[string])
+	parse := inner.parse
+	inner.allowed += ", or nothing for none"
+	inner.parse = func(text string) (string, error) {
+		if text == "" {
+			return "", nil
+		}
+		return parse(text)
+	}
+	return inner
+}
+
+// urlList is a list of URLs. It shows no user.
+type urlList struct{ list }
+
+// natsURLs is a list of NATS servers.
+func natsURLs(p *[]string) value {
+	return urlList{list{p, "URL", "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org", func(text string) (string, error) {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Opaque != "" || u.Scheme != "nats" && u.Scheme != "tls":
+			return "", errNotAllowed
+		case u.User != nil:
+			return "", errors.New("has a user or password, which logs would show; use --nats-user, --nats-token or --nats-creds")
+		case u.Hostname() == "" || !isHost(u.Hostname()) || u.Port() != "" && !isPort(u.Port()) || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+			return "", errNotAllowed
+		}
+		return text, nil
+	}}}
+}
+
+var prefixPattern = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
+
+// prefix is a name that can begin those of subjects and streams.
+func prefix(p *string, def string) value {
+	*p = def
+	return scalar[string]{p, "NAME", "1 to 32 of a-z, 0-9, _ and -", func(text string) (string, error) {
+		if !prefixPattern.MatchString(text) {
+			return "", errNotAllowed
+		}
+		return text, nil
+	}, verbatim}
+}
+
+// unbroken is a text without blanks.
+func unbroken(p *string) value {
+	return scalar[string]{p, "NAME", "a word without blanks", func(text string) (string, error) {
+		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return "", errNotAllowed
+		}
+		return text, nil
+	}, verbatim}
+}
