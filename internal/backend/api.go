@@ -58,6 +58,17 @@ func (c *Client) Topic(ctx context.Context, name string) (wire.TopicInfo, error)
 	return info, err
 }
 
+// Events returns a page of what a topic holds behind an event id, oldest first,
+// or [wire.CodeTopicNotFound].
+func (c *Client) Events(ctx context.Context, name, after string) (wire.EventPage, error) {
+	var answer wire.EventPage
+	err := c.do(ctx, call{
+		name: "GET /internal/topics/{topic}/events", method: http.MethodGet,
+		path: "/internal/topics/" + url.PathEscape(name) + "/events", query: page(after, 0),
+	}, into(&answer))
+	return answer, err
+}
+
 // DeleteTopic drops a topic and its events, or returns [wire.CodeTopicNotFound].
 func (c *Client) DeleteTopic(ctx context.Context, name string) error {
 	var answer struct{}

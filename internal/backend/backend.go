@@ -33,6 +33,10 @@ type Options struct {
 
 	Client ClientOptions // where the gateway is
 
+	// Shared says that other backends use the same logs, which outlive the
+	// gateway: nothing is concluded from what this one has published.
+	Shared bool
+
 	// Replace keeps only the newest stream of an identifier: one that connects
 	// ends those before it.
 	Replace bool
@@ -83,6 +87,7 @@ func New(opts Options) (*Backend, error) {
 	client, clientErr := NewClient(opts.Client)
 	b.client = client
 	b.versions = newVersions(client, m, b.log)
+	b.versions.shared = opts.Shared
 	if err := errors.Join(opts.check(), clientErr, b.addTasks(m), b.addPoller(m)); err != nil {
 		return nil, err
 	}

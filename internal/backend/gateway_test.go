@@ -64,6 +64,13 @@ func (g *fakeGateway) answer(r *http.Request, body []byte) (out []byte) {
 		}
 		return encode(wire.SubscribeAnswer{Status: "buffered", Topics: topics})
 	case "GET topics":
+		if topic, ok := strings.CutSuffix(name, "/events"); ok {
+			var page wire.EventPage
+			for _, m := range g.log[topic] {
+				page.Events = append(page.Events, wire.EventInfo{Name: m.Event.Name, Data: m.Event.Data})
+			}
+			return encode(page)
+		}
 		if name != "" {
 			return encode(g.topic(name))
 		}

@@ -151,8 +151,11 @@ func problem(err error) string {
 }
 
 // showVersion is GET /api/version.
-func (h *restHandlers) showVersion(w http.ResponseWriter, _ *http.Request) error {
-	v, ok := h.versions.latest()
+func (h *restHandlers) showVersion(w http.ResponseWriter, r *http.Request) error {
+	v, ok, err := h.versions.newest(r.Context())
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return &answerableError{status: http.StatusNotFound, Message: "No version known"}
 	}

@@ -11,7 +11,7 @@ import (
 // as it found them. A gateway that was started anew has none of the notices
 // that are known here; they are then published again, in the background.
 func (s *versions) restoreIfLost(p versionPlan, topics map[string]wire.TopicInfo) {
-	if p.requestID == "" {
+	if p.requestID == "" || s.shared {
 		return
 	}
 	all, own := s.valid(p.requestID)

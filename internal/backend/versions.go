@@ -2,11 +2,14 @@ package backend
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"unicode/utf8"
+
+	"sluice/internal/wire"
 )
 
 // Bounds of a version notice.
@@ -50,6 +53,7 @@ type versions struct {
 	client  *Client
 	metrics *metrics
 	log     *slog.Logger
+	shared  bool // others publish too: only the logs know
 
 	// turn is held by whoever publishes, over the call to the gateway, so that
 	// the order here is the order of the logs. A connect never waits for it.
@@ -77,7 +81,36 @@ func newVersions(client *Client, m *metrics, log *slog.Logger) *versions {
 	}
 }
 
-// latest is the current version for everybody.
+// newest is the newest notice to everybody. If none was published from here, or
+// others publish too, the gateway is asked.
+func (s *versions) newest(ctx context.Context) (Version, bool, error) {
+	if own, ok := s.latest(); ok && !s.shared {
+		return own, true, nil
+	}
+	return s.logged(ctx)
+}
+
+// logged reads the newest notice in the log.
+func (s *versions) logged(ctx context.Context) (v Version, found bool, err error) {
+	for after := ""; ; {
+		page, err := s.client.Events(ctx, allVersions, after)
+		if isCode(err, wire.CodeTopicNotFound) {
+			return v, false, nil
+		}
+		if err != nil {
+			return v, false, err
+		}
+		for _, e := range page.Events {
+			found = json.Unmarshal([]byte(e.Data), &v) == nil
+		}
+		if after = page.Next; after == "" {
+			return v, found, nil
+		}
+	}
+}
+
+// latest is the current version for everybody, as far as this process has
+// published it.
 func (s *versions) latest() (Version, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,6 +214,8 @@ func (s *versions) plan(requestID string, resuming bool) versionPlan {
 		one = n.seq
 	}
 	switch newest := max(all, one); {
+	case s.shared: // the gateway knows which is the newer
+		p.replay = []string{own, allVersions}
 	case resuming, newest <= s.unsure:
 		// It is not known which is the newer: the stream gets what there is of
 		// both, the newer one last.

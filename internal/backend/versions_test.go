@@ -186,3 +186,28 @@ func TestReceiversAreCounted(t *testing.T) {
 		t.Errorf("publish = %d, %v, want 3", n, err)
 	}
 }
+
+func TestTheCurrentVersionIsKnownToABackendThatDidNotPublishIt(t *testing.T) {
+	t.Parallel()
+	for _, shared := range []bool{false, true} {
+		b := setup(t, func(o *Options) { o.Shared = shared })
+		b.gateway.send(Message{Topic: "version", Event: &Event{Name: "version", Data: `{"version":"7"}`}})
+		v, ok, err := b.versions.newest(t.Context())
+		if v.Version != "7" || !ok || err != nil {
+			t.Errorf("shared %v: newest = %v, %v, %v; want 7", shared, v, ok, err)
+		}
+	}
+}
+
+func TestASharedBackendLetsTheGatewaySayWhichNoticeIsTheNewest(t *testing.T) {
+	t.Parallel()
+	b := setup(t, func(o *Options) { o.Shared = true })
+	publish(t, b, "", "1")
+	if plan := b.versions.plan("tab1", false); len(plan.replay) != 2 || len(plan.latest) != 0 {
+		t.Errorf("plan = %+v, want both replayed: another backend may have published", plan)
+	}
+	b.gateway.send(Message{Topic: "version", Event: &Event{Name: "version", Data: `{"version":"2"}`}})
+	if v, _, _ := b.versions.newest(t.Context()); v.Version != "2" {
+		t.Errorf("newest = %v, want what another backend has published", v)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/internal/stream"
+	"sluice/internal/wire"
 	"sluice/sse"
 )
 
@@ -27,8 +28,12 @@ type planned struct {
 
 func (h *Hub) plan(a ask, logs []*log) plan {
 	p := plan{ask: a, seq: h.seq}
+	superseded := a.superseded(logs)
 	for _, l := range logs {
 		events, lost := a.of(l)
+		if superseded[l] {
+			events = nil
+		}
 		p.reset = p.reset || lost
 		for _, e := range events {
 			p.events = append(p.events, planned{e, l})
@@ -41,6 +46,32 @@ func (h *Hub) plan(a ask, logs []*log) plan {
 		slices.SortFunc(p.events, func(a, b planned) int { return cmp.Compare(a.seq, b.seq) })
 	}
 	return p
+}
+
+// superseded are the logs whose newest event a newcomer does not get, although
+// their topics are values: topics of one namespace that are attached together are
+// one value, of which the newest event counts.
+func (a ask) superseded(logs []*log) map[*log]bool {
+	if len(logs) < 2 || a.from != FromDefault || a.at != nil {
+		return nil
+	}
+	newest := make(map[string]*log)
+	older := make(map[*log]bool)
+	for _, l := range logs {
+		if l.keep.Replay != ReplayLast || l.held() == 0 {
+			continue
+		}
+		namespace := wire.Namespace(l.name)
+		switch other := newest[namespace]; {
+		case other == nil:
+			newest[namespace] = l
+		case other.last < l.last:
+			newest[namespace], older[other] = l, true
+		default:
+			older[l] = true
+		}
+	}
+	return older
 }
 
 // of says which events of a log the asker gets, and whether some that it should

@@ -207,3 +207,26 @@ func TestF2ARecentIDIsFoundInALongHistory(t *testing.T) {
 		h.Leave(m)
 	}
 }
+
+// TestTopicsOfOneValueGiveItsNewestEvent: a client that follows the notices to
+// everybody and those to itself is told the newest of both, once.
+func TestTopicsOfOneValueGiveItsNewestEvent(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"v", "v:me"} {
+		h := topic.New(topic.Options{Namespaces: map[string]topic.Retention{"v": {Events: 1, Replay: topic.ReplayLast}}})
+		second := map[string]string{"v": "v:me", "v:me": "v"}[first]
+		publish(t, h, first, "old")
+		publish(t, h, second, "new")
+		s, _ := connect(t, h, "", topic.FromDefault, "v", "v:me")
+		if got, want := s.got(t), "new"; got != want {
+			t.Errorf("published to %s, then to %s: received %q, want %q", first, second, got, want)
+		}
+		if got, want := s.lastID(t), h.ID(2, 0); got != want {
+			t.Errorf("last id %q, want %q", got, want)
+		}
+		again, _ := connect(t, h, s.lastID(t), topic.FromDefault, "v", "v:me")
+		if got := again.got(t); got != "" {
+			t.Errorf("back again it received %q, want nothing", got)
+		}
+	}
+}

@@ -34,7 +34,7 @@ type Replay string
 // The kinds of replay.
 const (
 	ReplayAll  Replay = "all"  // all of it; a reset first if some is no longer held
-	ReplayLast Replay = "last" // the newest event: the topic is a value, older events are superseded
+	ReplayLast Replay = "last" // the newest event, of all topics of the namespace that are attached together: they are a value, older events are superseded
 	ReplayNone Replay = "none"
 )
 
