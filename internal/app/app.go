@@ -18,6 +18,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/gateway"
 	"sluice/internal/pipenet"
+	"sluice/internal/topic"
 )
 
 // Addresses is where a started program can be reached from this machine.
@@ -38,6 +39,10 @@ type Options struct {
 // returns nil after a clean stop.
 func Run(ctx context.Context, opts Options) error {
 	p := &program{cfg: opts.Config, log: opts.Log}
+	defer func() { p.storage.close() }()
+	if err := p.openStorage(ctx, opts.Command); err != nil {
+		return err
+	}
 	if err := p.build(opts.Command); err != nil {
 		p.closeListeners()
 		return err
@@ -51,6 +56,8 @@ type program struct {
 	cfg *config.Config
 	log *slog.Logger
 
+	storage  *storage // nil: everything is in memory
+	topics   *topic.Hub
 	gateway  *gateway.Gateway
 	backend  *backend.Backend
 	public   *server
@@ -131,6 +138,16 @@ func (p *program) inProcess() *pipenet.Transport {
 // run starts everything, waits for ctx or for a part that fails, and stops.
 func (p *program) run(ctx context.Context, ready func(Addresses)) error {
 	servers, failed := errgroup.WithContext(context.WithoutCancel(ctx))
+	storageLife, endStorage := context.WithCancel(context.WithoutCancel(ctx))
+	defer endStorage()
+	if p.storage != nil {
+		servers.Go(func() error { return p.storage.run(storageLife, p.gateway, p.topics) })
+	}
+	if err := p.storage.caught(ctx); err != nil {
+		p.closeListeners()
+		endStorage()
+		return errors.Join(err, servers.Wait())
+	}
 	gatewayLife, endGateway := context.WithCancel(context.WithoutCancel(ctx))
 	backendLife, endBackend := context.WithCancel(context.WithoutCancel(ctx))
 	defer endGateway()
@@ -163,6 +180,7 @@ func (p *program) run(ctx context.Context, ready func(Addresses)) error {
 	endBackend()
 	backendErr := halves[1].Wait()
 	p.closeServers()
+	endStorage()
 	err := errors.Join(servers.Wait(), gatewayErr, backendErr)
 	if err == nil {
 		p.log.Info("stopped")

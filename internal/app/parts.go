@@ -20,8 +20,9 @@ import (
 // newGateway makes the gateway. A nil transport is one over the network.
 func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret string) *gateway.Gateway {
 	c := p.cfg
-	return gateway.New(gateway.Options{
-		Topics: p.newTopics(),
+	p.topics = p.newTopics()
+	opts := gateway.Options{
+		Topics: p.topics,
 		Log:    p.log.With("component", "gateway"),
 
 		CallbackURL:         callbackURL,
@@ -45,7 +46,15 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 		MaxBody:        c.MaxBody,
 		MaxBatch:       c.MaxBatch,
 		InternalSecret: c.InternalSecret,
-	})
+	}
+	if s := p.storage; s != nil {
+		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
+	}
+	g := gateway.New(opts)
+	if p.storage != nil {
+		p.storage.cutOff = g.CutOff
+	}
+	return g
 }
 
 func (p *program) newTopics() *topic.Hub {
@@ -62,6 +71,9 @@ func (p *program) newTopics() *topic.Hub {
 			opts.Namespaces[name] = keep
 		}
 	}
+	if p.storage != nil {
+		opts.Store, opts.Generation = p.storage.log, p.storage.engine.Generation()
+	}
 	return topic.New(opts)
 }
 
@@ -75,6 +87,7 @@ func (p *program) newBackend(client backend.ClientOptions, secret string, regist
 		Mode:           backend.Mode(p.cfg.Mode),
 		CallbackSecret: secret,
 		Client:         client,
+		Shared:         p.storage != nil,
 		Replace:        p.cfg.Replace,
 		Tasks: task.Options{
 			Workers:    p.cfg.TaskWorkers,

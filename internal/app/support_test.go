@@ -53,6 +53,9 @@ func start(t *testing.T, command string, args ...string) *program {
 // run starts a program and waits until it is ready or has failed.
 func run(t *testing.T, command string, args ...string) (*program, error) {
 	t.Helper()
+	if command != "gateway" {
+		args = append([]string{"--data", t.TempDir()}, args...)
+	}
 	if command != "backend" {
 		args = append([]string{"--internal-listen", "127.0.0.1:0", "--drain-time", "0"}, args...)
 	}

@@ -29,9 +29,10 @@ var allowed = map[string][]string{
 	"internal/topic":      {"internal/stream", "internal/wire", "sse"},
 	"internal/packed":     {"internal/wire"},
 	"internal/express":    nil,
+	"internal/cluster":    {"internal/topic", "internal/wire", "task"},
 	"internal/gateway":    {"internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse"},
 	"internal/backend":    {"task", "internal/wire"},
-	"internal/app":        {"internal/express", "internal/gateway", "internal/backend", "internal/topic", "internal/stream", "internal/config", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum"},
+	"internal/app":        {"internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/topic", "internal/stream", "internal/config", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum"},
 	"internal/bench":      {"internal/selfsigned", "sse"},
 	"internal/cli":        {"internal/app", "internal/bench", "internal/config", "internal/wire", "sse"},
 	"cmd/sluice":          {"internal/cli"},
@@ -95,6 +96,26 @@ func TestSupportOfTestsIsImportedByTestsAlone(t *testing.T) {
 		if !used {
 			t.Errorf("no test imports %s", support)
 		}
+	}
+}
+
+// TestOnePackageKnowsNATS keeps the engine where it can be replaced: what others
+// need of it they say in interfaces of their own.
+func TestOnePackageKnowsNATS(t *testing.T) {
+	t.Parallel()
+	used := false
+	for _, p := range packages(t) {
+		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+		knows := slices.ContainsFunc(imports, func(path string) bool { return strings.HasPrefix(path, "github.com/nats-io/") })
+		switch {
+		case p.ImportPath == "sluice/internal/cluster":
+			used = knows
+		case knows:
+			t.Errorf("%s imports NATS; only internal/cluster may", p.ImportPath)
+		}
+	}
+	if !used {
+		t.Error("internal/cluster does not import NATS: this test looks for the wrong name")
 	}
 }
 

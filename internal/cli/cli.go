@@ -44,6 +44,7 @@ func commands() []command {
 		{"listen", "print the events of a stream as they come", listen},
 		{"send", "send an event to a stream or a topic", send},
 		{"bench", "measure a gateway: memory, fan-out, sends, latency, slow clients", measure},
+		{"cluster", "status of the storage that nodes share", clusterCommand},
 		{"config", "check or print the configuration", configure},
 		{"version", "print the version", version},
 	}

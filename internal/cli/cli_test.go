@@ -47,6 +47,8 @@ func TestUsageMistakesExitWith2AndSayWhatToDo(t *testing.T) {
 		{[]string{"send", "--topic", "a", "b", "c"}, "in quotes"},
 		{[]string{"send", "-", "--topic", "a"}, "leave out"},
 		{[]string{"send", "--server", "nowhere", "--topic", "a", "b"}, "--server"},
+		{[]string{"cluster"}, "give status"},
+		{[]string{"cluster", "status", "--server", "nowhere"}, "--server"},
 		{[]string{"config"}, "check or print"},
 		{[]string{"version", "please"}, "unexpected argument"},
 	} {
@@ -75,7 +77,7 @@ func TestHelpOfEveryCommandIsOnStdoutAndExitsWith0(t *testing.T) {
 func TestEveryFlagHasAVariableThatAllCommandsKnow(t *testing.T) {
 	t.Parallel()
 	known := append(config.ClientFlags(), "internal-secret")
-	for _, fs := range []*pflag.FlagSet{new(listenFlags).set(), new(sendFlags).set()} {
+	for _, fs := range []*pflag.FlagSet{new(listenFlags).set(), new(sendFlags).set(), new(clusterFlags).set()} {
 		fs.VisitAll(func(f *pflag.Flag) {
 			if !slices.Contains(known, f.Name) {
 				t.Errorf("sluice %s --%s is not in config.ClientFlags", fs.Name(), f.Name)

@@ -14,6 +14,21 @@ import (
 // A listing covers all nodes: each is asked for the same page of its own, and
 // the pages are made one.
 
+// showCluster is GET /internal/cluster.
+func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
+	if g.opts.Status == nil {
+		wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeNotFound,
+			"Everything is in memory here: give --data or --nats-url for storage"))
+		return
+	}
+	status, err := g.opts.Status(r.Context())
+	if err != nil {
+		g.opts.Log.Warn("status of storage is incomplete", "cause", err)
+	}
+	status.Node = g.identity().name
+	wire.WriteJSON(w, http.StatusOK, status)
+}
+
 // everywhere asks all other nodes what this one was asked. It gives what they
 // answered, and the names of those that did not.
 func everywhere[T any](g *Gateway, r *http.Request) (answers []T, missing []string) {

@@ -22,15 +22,17 @@ import (
 	"sluice/internal/packed"
 	"sluice/internal/stream"
 	"sluice/internal/topic"
+	"sluice/internal/wire"
 )
 
 // Options configure a Gateway. The zero value of a field stands for its default.
 type Options struct {
-	Topics *topic.Hub      // required
-	Peers  Peers           // the other gateways; nil: there are none
-	Ledger Ledger          // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
-	Health func() []string // more reasons why new streams are not welcome; may be nil
-	Log    *slog.Logger    // default: none
+	Topics *topic.Hub                                        // required
+	Peers  Peers                                             // the other gateways; nil: there are none
+	Ledger Ledger                                            // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
+	Status func(context.Context) (wire.ClusterStatus, error) // of the storage; nil: there is none
+	Health func() []string                                   // more reasons why new streams are not welcome; may be nil
+	Log    *slog.Logger                                      // default: none
 
 	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
 	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections

@@ -55,6 +55,7 @@ func (g *Gateway) internalRoutes() map[string]http.HandlerFunc {
 		"GET /internal/topics/{topic}":        g.showTopic,
 		"DELETE /internal/topics/{topic}":     g.deleteTopic,
 		"GET /internal/topics/{topic}/events": g.listEvents,
+		"GET /internal/cluster":               g.showCluster,
 		"GET /internal/openapi.json":          showOpenAPI,
 		"GET /metrics":                        metrics.ServeHTTP,
 	}

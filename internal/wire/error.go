@@ -44,6 +44,7 @@ const (
 	CodeGatewayTimeout     Code = "GATEWAY_TIMEOUT"            // 504
 	CodeEngineUnavailable  Code = "ENGINE_UNAVAILABLE"         // 503: storage is away
 	CodeEngineFull         Code = "ENGINE_FULL"                // 503: storage is full
+	CodeNodeBusy           Code = "NODE_BUSY"                  // 503: another node is asked too much
 	CodeInternal           Code = "INTERNAL"                   // 500
 )
 

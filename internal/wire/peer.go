@@ -5,9 +5,6 @@ import (
 	"errors"
 )
 
-// ErrNoNode says that there is no node of a name.
-var ErrNoNode = errors.New("no such node")
-
 // PeerRequest is a request of the internal API that one node has another answer.
 type PeerRequest struct {
 	Method      string
@@ -22,6 +19,10 @@ type PeerAnswer struct {
 	RetryAfter string // of the header; "" for none
 	Body       []byte // JSON
 }
+
+// ErrNoNode says that there is no node of the name that was asked. It is never
+// returned for a node that is there and does not answer.
+var ErrNoNode = errors.New("no such node")
 
 // LedgerEntry is what is kept of a stream for the case that its node cannot tell
 // the backend of its end.

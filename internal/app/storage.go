@@ -1,0 +1,170 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sluice/internal/cluster"
+	"sluice/internal/config"
+	"sluice/internal/gateway"
+	"sluice/internal/topic"
+)
+
+// storage is what of a process outlives it, and what it shares with others. The
+// parts that its command does not need are nil; without storage configured there
+// is none of it.
+type storage struct {
+	engine *cluster.Engine
+	log    *cluster.Log
+	nodes  *cluster.Nodes
+	ledger *cluster.Ledger
+
+	cutOff func(node string) // of the gateway, which is made later
+}
+
+// openPatience bounds how long storage may take to begin. With a million events
+// it is some seconds.
+const openPatience = 2 * time.Minute
+
+// openStorage opens what the configuration says; nil if that is nothing.
+func (p *program) openStorage(ctx context.Context, command string) error {
+	c := p.cfg
+	external := len(c.NATSURLs) > 0
+	if !external && c.Data == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	engine, err := cluster.Open(ctx, p.engineOptions(command))
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	s := &storage{engine: engine}
+	p.storage = s
+	if command != "backend" {
+		err = s.openForGateway(ctx, cluster.NodesOptions{
+			Alone:  !external && c.NATSListen == "",
+			CutOff: func(node string) { s.cutOff(node) },
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("storage: %w", err)
+	}
+	return nil
+}
+
+func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions) (err error) {
+	if s.nodes, err = s.engine.OpenNodes(ctx, opts); err != nil {
+		return err
+	}
+	if s.ledger, err = s.engine.OpenLedger(ctx, s.nodes, cluster.LedgerOptions{}); err != nil {
+		return err
+	}
+	s.log, err = s.engine.OpenLog(ctx, cluster.LogOptions{Node: s.nodes.Node, Others: s.nodes.Others})
+	return err
+}
+
+func (p *program) engineOptions(command string) cluster.Options {
+	c := p.cfg
+	opts := cluster.Options{
+		URLs: c.NATSURLs, Prefix: c.NATSPrefix, Command: command, Replicas: c.NATSReplicas,
+		MaxBody: c.MaxBody, MaxEvents: largestHistory(c.Namespaces), EventsBytes: c.StoreSize,
+		Durability: cluster.Durability(c.Durability), Listen: c.NATSListen,
+		Credentials: c.NATSCreds, NKey: c.NATSNKey, User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken,
+		TLSCA: c.NATSCA, TLSCert: c.NATSCert, TLSKey: c.NATSKey, Log: p.log,
+	}
+	if len(c.NATSURLs) == 0 {
+		opts.Dir = c.Data
+	}
+	return opts
+}
+
+// follower gives a hub what the log tells.
+type follower struct {
+	*topic.Hub
+	log *cluster.Log
+}
+
+// Begin implements [cluster.Follower].
+func (f follower) Begin(floor, _ uint64) { f.Hub.Begin(floor) }
+
+// Rewind implements [cluster.Follower].
+func (f follower) Rewind(head uint64) { f.Hub.Rewind(head, f.log.Generation()) }
+
+// run does what storage has to do by itself, until ctx ends or a part fails. It
+// stops in order: first what others can still be told by, last the engine.
+func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) error {
+	failed, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	layers := [][]func(context.Context) error{{s.engine.Run}}
+	if g != nil {
+		layers = [][]func(context.Context) error{
+			{func(ctx context.Context) error { return s.ledger.Run(ctx, g.Inherit) }},
+			{func(ctx context.Context) error { return s.nodes.Run(ctx, g.AnswerPeer) }},
+			{s.engine.Run, func(ctx context.Context) error { return s.log.Run(ctx, follower{hub, s.log}) }},
+		}
+	}
+	stops := make([]func() error, len(layers))
+	for i, parts := range layers {
+		life, end := context.WithCancel(context.WithoutCancel(ctx))
+		var running errgroup.Group
+		for _, part := range parts {
+			running.Go(func() error {
+				err := part(life)
+				if err != nil {
+					fail(err)
+				}
+				return err
+			})
+		}
+		stops[i] = func() error { end(); return running.Wait() }
+	}
+	<-failed.Done()
+	var errs []error
+	for _, stop := range stops {
+		errs = append(errs, stop())
+	}
+	return errors.Join(errs...)
+}
+
+// caught waits until the gateway has been given all that was in the log.
+func (s *storage) caught(ctx context.Context) error {
+	if s == nil || s.log == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
+	if err := s.log.Caught(ctx); err != nil {
+		return fmt.Errorf("storage: read the log: %w", err)
+	}
+	return nil
+}
+
+// close ends the engine, after run.
+func (s *storage) close() {
+	if s != nil {
+		s.engine.Close()
+	}
+}
+
+// health is why storage cannot be relied on; nothing if it can.
+func (s *storage) health() []string {
+	reasons := s.engine.Health()
+	if s.log != nil {
+		reasons = append(reasons, s.log.Health()...)
+	}
+	return reasons
+}
+
+// largestHistory is how many events a topic of any namespace keeps.
+func largestHistory(namespaces map[string]config.Namespace) int64 {
+	most := 0
+	for _, n := range namespaces {
+		most = max(most, n.Events)
+	}
+	return int64(most)
+}

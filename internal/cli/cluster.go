@@ -1,0 +1,156 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"sluice/internal/config"
+	"sluice/internal/wire"
+)
+
+const clusterHelp = `Usage: sluice cluster status [--flag value …]
+
+Shows the storage of a running gateway, as that sees it: where it is, which nodes
+are alive, what is stored, and what is wrong.
+
+Flags:
+`
+
+const clusterExamples = `
+Examples:
+  sluice cluster status
+  sluice cluster status --server http://10.0.0.5:8081 --json
+
+Exit codes: 0 when all is well; 1 when something is wrong, or nobody answers; 2
+for a mistake in the call.
+`
+
+type clusterFlags struct {
+	server  string
+	secret  string
+	json    bool
+	timeout time.Duration
+}
+
+func (f *clusterFlags) set() *pflag.FlagSet {
+	fs := pflag.NewFlagSet("cluster", pflag.ContinueOnError)
+	fs.StringVar(&f.server, "server", "http://127.0.0.1:8081", "`URL` of the gateway's internal listener")
+	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API")
+	fs.BoolVar(&f.json, "json", false, "print the answer as JSON")
+	fs.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long the answer may take")
+	return fs
+}
+
+// errUnwell is the exit code of a cluster that something is wrong with.
+var errUnwell = errors.New("not all is well")
+
+func clusterCommand(ctx context.Context, sys System) error {
+	var f clusterFlags
+	fs := f.set()
+	words, err := config.Parse(fs, "cluster", sys.Args, sys.Env)
+	if errors.Is(err, config.ErrHelp) {
+		return commandHelp(sys.Stdout, fs, clusterHelp, clusterExamples)
+	} else if err != nil {
+		return err
+	}
+	if len(words) != 1 || words[0] != "status" {
+		return usagef("cluster: give status")
+	}
+	if u, err := url.Parse(f.server); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usagef("cluster: --server is not an http or https URL")
+	}
+	status, err := f.ask(ctx)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		encoder := json.NewEncoder(sys.Stdout)
+		encoder.SetIndent("", "  ")
+		err = encoder.Encode(status)
+	} else {
+		err = printStatus(sys.Stdout, status)
+	}
+	if err == nil && len(status.Health) > 0 {
+		return errUnwell
+	}
+	return err
+}
+
+func (f *clusterFlags) ask(ctx context.Context) (status wire.ClusterStatus, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(f.server, "/")+"/internal/cluster", nil)
+	if err != nil {
+		return status, err
+	}
+	if f.secret != "" {
+		r.Header.Set("Authorization", "Bearer "+f.secret)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return status, fmt.Errorf("no answer from the gateway: is --server its internal listener? %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
+	if err != nil {
+		return status, fmt.Errorf("read the answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var answer struct {
+			Error wire.Error `json:"error"`
+		}
+		if json.Unmarshal(body, &answer) == nil && answer.Error.Message != "" {
+			return status, errors.New(answer.Error.Message)
+		}
+		return status, fmt.Errorf("the gateway answers with status %d: is --server its internal listener?", response.StatusCode)
+	}
+	if err := json.Unmarshal(body, &status); err != nil {
+		return status, fmt.Errorf("the answer is not a status: %w", err)
+	}
+	return status, nil
+}
+
+// printStatus is for people.
+func printStatus(out io.Writer, s wire.ClusterStatus) error {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-11s "+format+"\n", append([]any{name}, args...)...)
+	}
+	switch s.Mode {
+	case "embedded":
+		line("storage", "embedded, NATS %s, durability %s", s.Version, s.Durability)
+	default:
+		line("storage", "%s, NATS %s at %s", s.Mode, s.Version, s.URL)
+	}
+	if s.Listen != "" {
+		line("listens at", "%s", s.Listen)
+	}
+	if s.Disk != nil {
+		line("disk", "%v free of %v", config.ByteSize(s.Disk.Free), config.ByteSize(s.Disk.Total))
+	}
+	line("generation", "%s", s.Generation)
+	line("nodes", "%d: %s (%s answers)", len(s.Nodes), strings.Join(s.Nodes, ", "), s.Node)
+	b.WriteByte('\n')
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "STREAM\tMESSAGES\tSIZE\tOF\tREPLICAS\tLEADER\tLAG\tOFFLINE")
+	for _, st := range s.Streams {
+		fmt.Fprintf(w, "%s\t%d\t%v\t%v\t%d\t%s\t%d\t%s\n", st.Name, st.Messages, config.ByteSize(int64(st.Bytes)),
+			config.ByteSize(st.MaxBytes), st.Replicas, st.Leader, st.Lag, strings.Join(st.Offline, ", "))
+	}
+	_ = w.Flush() // b takes everything
+	for _, reason := range s.Health {
+		line("\nproblem", "%s", reason)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}

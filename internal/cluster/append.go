@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/topic"
+)
+
+const (
+	// appendTimeout bounds an Append whose caller has no bound.
+	appendTimeout = 8 * time.Second
+	// countTimeout is how long other nodes may take to tell their receivers.
+	countTimeout = 250 * time.Millisecond
+)
+
+// errUnanswered is what an Append returns that has run out of time.
+var errUnanswered = errors.New("cluster: no answer from the event log in time")
+
+// Append stores an event and waits for it to come back in the tail, see
+// [topic.Store]. It tries until ctx ends, or for 8 seconds if ctx has no
+// deadline; it then is unknown whether the event is stored. It returns a
+// *wire.Error with status 413 if the event is too large for the log. 10,000 Appends
+// may be under way; others are refused, and their events are not stored.
+//
+// One event after the other of a topic is stored in this order, if each Append
+// has returned before the next is called.
+func (l *Log) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, appendTimeout, errUnanswered)
+		defer cancel()
+	}
+	if err := l.e.Writable(); err != nil {
+		return topic.Appended{}, err
+	}
+	node := l.opts.Node()
+	if err := l.listen(node); err != nil {
+		return topic.Appended{}, err
+	}
+	w, err := l.meeting.enter(node, l.opts.Others())
+	if err != nil {
+		return topic.Appended{}, err
+	}
+	defer l.meeting.leave(w)
+	ack, err := l.store(ctx, e, w)
+	if err != nil {
+		return topic.Appended{}, err
+	}
+	if ack != nil {
+		l.meeting.stored(w, ack.Sequence)
+	}
+	select {
+	case <-w.settled:
+	case <-ctx.Done():
+		return topic.Appended{}, context.Cause(ctx)
+	}
+	if e.Key != "" && ack != nil && ack.Duplicate && errors.Is(w.err, errPassed) {
+		return l.repeat(ctx, ack.Sequence)
+	}
+	if w.err != nil {
+		return topic.Appended{}, w.err
+	}
+	l.tally.add(func(s *LogStats) { s.Appends++ })
+	return l.count(ctx, w), nil
+}
+
+// repeat answers an Append whose key was used before.
+func (l *Log) repeat(ctx context.Context, seq uint64) (topic.Appended, error) {
+	at, _, err := l.Time(ctx, seq)
+	if err != nil {
+		return topic.Appended{}, err
+	}
+	l.tally.add(func(s *LogStats) { s.Repeats++ })
+	return topic.Appended{Seq: seq, At: at, Repeat: true}, nil
+}
+
+// count waits for the other nodes to tell of their streams, or for long enough.
+func (l *Log) count(ctx context.Context, w *appendWaiter) topic.Appended {
+	select {
+	case <-w.counted:
+		return l.meeting.total(w)
+	default:
+	}
+	late := time.NewTimer(l.opts.countWait)
+	defer late.Stop()
+	select {
+	case <-w.counted:
+	case <-late.C:
+		l.tally.add(func(s *LogStats) { s.CountTimeouts++ })
+	case <-ctx.Done():
+	}
+	return l.meeting.total(w)
+}
+
+// store publishes an event until it is stored. It may be stored without an ack
+// when the tail has applied it and the server's answer was lost.
+func (l *Log) store(ctx context.Context, e topic.Entry, w *appendWaiter) (*jetstream.PubAck, error) {
+	try := newTry(e, w.ref)
+	for {
+		ack, err := l.publish(ctx, &try)
+		if err == nil {
+			return ack, nil
+		}
+		err = l.again(ctx, &try, w, err)
+		if w.isSettled() {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (l *Log) publish(ctx context.Context, try *appendTry) (*jetstream.PubAck, error) {
+	msg := try.message(l.e)
+	if err := l.fits(msg); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	return l.e.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+}

@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+const (
+	// tryTimeout is how long one try waits for the server's answer. While there is
+	// no leader nobody answers; what is tried again is stored once all the same.
+	tryTimeout = time.Second
+	// tryPause is how long to wait before the next, if the server is not there.
+	tryPause = 100 * time.Millisecond
+)
+
+// Answers of the server that nats.go has no name for.
+const (
+	codeTooLarge       jetstream.ErrorCode = 10054
+	codeConflict       jetstream.ErrorCode = 10071 // "wrong last sequence: 123"
+	codeDuplicateGoing jetstream.ErrorCode = 10158 // the same Msg-Id is being stored
+	codeConflictGoing  jetstream.ErrorCode = 10164 // something at the same subject is being stored
+)
+
+// appendTry is what an Append publishes the next time.
+//
+// It expects the topic's newest event to be the one that the entry says. So the
+// position of the one before is known to be right. When somebody else was
+// faster, it is published all the same, but it is said that this is not known.
+type appendTry struct {
+	entry  topic.Entry
+	ref    appendRef
+	id     string // Nats-Msg-Id: what is stored once
+	blind  bool   // no expectation, Prev is not known
+	expect uint64 // position of the topic's newest event
+}
+
+func newTry(e topic.Entry, ref appendRef) appendTry {
+	try := appendTry{entry: e, ref: ref, id: ref.String(), expect: e.Prev}
+	if e.Key != "" {
+		sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
+		try.id = "=" + base64.RawURLEncoding.EncodeToString(sum[:16]) // no node is called so
+	}
+	return try
+}
+
+func (t *appendTry) message(e *Engine) *nats.Msg {
+	msg := nats.NewMsg(e.topicSubject(t.entry.Topic))
+	msg.Header[jetstream.MsgIDHeader] = []string{t.id}
+	msg.Header[headerRef] = []string{t.ref.String()}
+	if !t.blind {
+		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(t.expect, 10)}
+	}
+	if t.entry.Age > 0 {
+		msg.Header[jetstream.MsgTTLHeader] = []string{formatTTL(t.entry.Age)}
+	}
+	msg.Data = appendEnvelope(make([]byte, 0, len(t.entry.Name)+len(t.entry.Data)+32), t.entry, !t.blind)
+	return msg
+}
+
+// fits refuses what the server would refuse, or would cut the connection for.
+func (l *Log) fits(msg *nats.Msg) error {
+	const headers = 512 // more than ours ever are
+	most := int(l.e.nc.MaxPayload())
+	if size := int(l.config().MaxMsgSize); size > 0 && (most <= 0 || size < most) {
+		most = size
+	}
+	if size := len(msg.Data) + headers; most > 0 && size > most {
+		return tooLarge(len(msg.Data), most-headers)
+	}
+	return nil
+}
+
+func tooLarge(size, most int) error {
+	return wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
+		fmt.Sprintf("Event too large: it is %d bytes in the event log, which takes %d", size, most))
+}
+
+// again decides what to do about a try that was not stored: nil is to try again,
+// as try now says, unless the waiter is settled.
+func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err error) error {
+	refusal, refused := errors.AsType[*jetstream.APIError](err)
+	_, final := errors.AsType[*wire.Error](err)
+	switch {
+	case final:
+		return err
+	case errors.Is(err, nats.ErrMaxPayload):
+		return tooLarge(len(try.entry.Data), int(l.e.nc.MaxPayload()))
+	case ctx.Err() != nil:
+		return fmt.Errorf("store event: %w: %w", context.Cause(ctx), err)
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return fmt.Errorf("store event: %w", err)
+	case !refused:
+		l.tally.add(func(s *LogStats) { s.Retries++ })
+		return waitOr(ctx, tryPause, w.settled)
+	}
+	switch refusal.ErrorCode {
+	case codeTooLarge:
+		return tooLarge(len(try.entry.Data), int(l.config().MaxMsgSize))
+	case codeConflict, codeConflictGoing:
+		l.tally.add(func(s *LogStats) { s.Conflicts++ })
+		try.conflict(refusal)
+		return nil
+	case codeDuplicateGoing:
+		return waitOr(ctx, tryPause, w.settled)
+	}
+	if refusal.Code == http.StatusServiceUnavailable {
+		l.tally.add(func(s *LogStats) { s.Retries++ })
+		return waitOr(ctx, tryPause, w.settled)
+	}
+	return fmt.Errorf("store event: %w", err)
+}
+
+// conflict is after the server has said that the topic's newest event is another
+// one. An older one, or none, means that newer ones have expired. A newer one may
+// be somebody's, or be this event itself, whose answer was lost: then the server
+// knows its id and says so.
+func (t *appendTry) conflict(refusal *jetstream.APIError) {
+	_, number, _ := strings.Cut(refusal.Description, ": ")
+	newest, err := strconv.ParseUint(number, 10, 64)
+	if err == nil && newest < t.expect {
+		t.expect = newest
+		return
+	}
+	t.blind = true
+}
+
+// waitOr waits, until enough has closed or ctx has ended, which is an error.
+func waitOr(ctx context.Context, d time.Duration, enough <-chan struct{}) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-enough:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}

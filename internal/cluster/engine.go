@@ -1,0 +1,160 @@
+// Package cluster is where Sluice meets NATS, and the only package that knows of
+// it. It gives the other packages what they ask for in interfaces of their own:
+// the topics a store for their logs, the gateway its peers and a ledger of its
+// streams, the tasks their records and their queue.
+//
+// NATS runs inside of the process, with its files in the data folder, or outside,
+// where several machines share it. What is done with it is the same.
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Engine is a process's access to NATS. [Open] makes one; its methods may be
+// called concurrently. [Engine.Run] looks after it, [Engine.Close] ends it.
+type Engine struct {
+	// set once
+	opts     Options
+	log      *slog.Logger
+	folder   *folder   // nil if external
+	embedded *embedded // nil if external
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	poke     chan struct{} // wakes Run; size 1, what does not fit is the same wish
+	close    func()
+
+	mu         sync.Mutex
+	generation string    // of stream EV, "" before it is known
+	condition  condition // as the last check found it
+	refused    error     // what the server did not permit since [Engine.untilRefused], nil for nothing
+	giveUp     func()    // called when that happens
+
+	watch watch // owned by check
+}
+
+// Open starts the server in this process, or connects to an external one, and
+// makes the streams that are needed. ctx bounds all of it. The error says what is
+// in the way: the folder is in use, nobody answers at the URLs, the server is too
+// old, has no JetStream or takes too small messages.
+func Open(ctx context.Context, opts Options) (*Engine, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, log: opts.Log.With("component", "nats"), poke: make(chan struct{}, 1), giveUp: func() {}}
+	e.watch.guard.minFree = opts.MinFree
+	e.close = sync.OnceFunc(e.shut)
+	if err := e.open(ctx); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) open(ctx context.Context) (err error) {
+	if e.opts.Dir != "" {
+		err = e.openEmbedded()
+	} else {
+		err = e.openExternal(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := e.ensure(ctx, e.opts.Needs); err != nil {
+		return err
+	}
+	e.check(ctx)
+	return nil
+}
+
+// openEmbedded takes the folder, starts the server in it and connects to it.
+func (e *Engine) openEmbedded() (err error) {
+	if e.folder, err = openFolder(e.opts); err != nil {
+		return err
+	}
+	if e.folder.record.Redraw {
+		e.log.Warn("the machine went down while this was running: what was acknowledged last may be lost, event ids from before are not continued", "dir", e.opts.Dir)
+	}
+	if e.embedded, err = newEmbedded(e.opts, e.folder.record.Name, e.log); err != nil {
+		return err
+	}
+	options := append(e.connectOptions(), nats.InProcessServer(e.embedded), nats.ReconnectWait(inProcessRetry), nats.ReconnectJitter(0, 0))
+	if e.opts.Token != "" {
+		options = append(options, nats.Token(e.opts.Token))
+	}
+	if e.nc, err = nats.Connect("", options...); err != nil {
+		return fmt.Errorf("connect to NATS in this process: %w", err)
+	}
+	e.js, err = jetstream.New(e.nc)
+	return err
+}
+
+// inProcessRetry is the pause between attempts to reach the server in this
+// process, while it is restarted.
+const inProcessRetry = 50 * time.Millisecond
+
+// Close disconnects, stops the server in this process and frees its folder. It may
+// be called more than once, and comes after Run.
+func (e *Engine) Close() { e.close() }
+
+// shut goes backwards through what open did, as far as that got.
+func (e *Engine) shut() {
+	if e.nc != nil {
+		if e.nc.IsConnected() {
+			_ = e.nc.FlushTimeout(time.Second)
+		}
+		e.nc.Close()
+	}
+	if e.embedded != nil {
+		e.embedded.stop()
+	}
+	if e.folder != nil {
+		if err := e.folder.close(); err != nil {
+			e.log.Error("close the data folder", "err", err)
+		}
+	}
+}
+
+// Generation is the first part of every event id: 8 lowercase letters and digits.
+// It changes when positions of the log may be used again for other events. It is
+// "" before the log was made.
+func (e *Engine) Generation() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.generation
+}
+
+// ListenAddr is where the server in this process listens, "" if nowhere.
+func (e *Engine) ListenAddr() string {
+	if e.embedded == nil {
+		return ""
+	}
+	return e.embedded.addr()
+}
+
+// wake has Run look at once.
+func (e *Engine) wake() {
+	select {
+	case e.poke <- struct{}{}:
+	default:
+	}
+}
+
+// subject puts the deployment's prefix before a subject.
+func (e *Engine) subject(s string) string { return e.opts.Prefix + "." + s }
+
+// stream names a stream or bucket of the deployment: SLUICE_EV.
+func (e *Engine) stream(s string) string { return strings.ToUpper(e.opts.Prefix) + "_" + s }
+
+// newNode draws the name of a node: 8 lowercase letters and digits.
+func newNode() string { return strings.ToLower(rand.Text()[:8]) }

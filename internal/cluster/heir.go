@@ -1,0 +1,282 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/wire"
+)
+
+// heirFunc deals with the record of a dead node's stream.
+type heirFunc func(context.Context, wire.LedgerEntry) error
+
+// sweep looks for dead nodes when something has changed, and every so often,
+// until ctx ends.
+func (l *Ledger) sweep(ctx context.Context, heir heirFunc) {
+	var work sync.WaitGroup
+	defer work.Wait()
+	tick := time.NewTicker(l.opts.SweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-l.nodes.wake:
+			l.queue.resume()
+		}
+		if !l.nodes.mayRecord(l.nodes.Node()) {
+			continue // who has no lease is in no position to call others dead
+		}
+		for node, entry := range l.nodes.bereft() {
+			if !l.begin(node) {
+				continue
+			}
+			work.Go(func() {
+				defer l.finish(node)
+				s := &estate{l: l, node: node, entry: entry, heir: heir, told: map[[16]byte]bool{}}
+				if err := s.settle(ctx); err != nil && ctx.Err() == nil {
+					l.log.Warn("a dead node's streams are left for later", "node", node, "error", err)
+				}
+			})
+		}
+	}
+}
+
+// begin claims a dead node within this process.
+func (l *Ledger) begin(node string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.estates[node] || len(l.estates) >= l.opts.Estates {
+		return false
+	}
+	l.estates[node] = true
+	return true
+}
+
+func (l *Ledger) finish(node string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.estates, node)
+}
+
+// estate is what a dead node has left, being dealt with by one heir.
+type estate struct {
+	l     *Ledger
+	node  string
+	entry rosterEntry
+	heir  heirFunc
+	from  uint64 // where the next pass begins
+
+	mu   sync.Mutex
+	told map[[16]byte]bool // guarded by mu: what heir has dealt with, whether or not it is out
+}
+
+// settle deals with all of a dead node's records and takes it off the roster. It
+// returns nil if there is nothing to do, or somebody else does it.
+func (s *estate) settle(ctx context.Context) error {
+	if s.entry.drained {
+		// It was dealt with. Is there something that arrived after that?
+		if _, err := s.next(ctx, 1); errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+	}
+	n := s.l.nodes
+	claim := &kvLease{store: n.bucket, key: leaseKeys + s.node, value: heldByHeir + rand.Text(), times: n.times()}
+	if err := claim.acquire(ctx); errors.Is(err, errHeld) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("claim node %s: %w", s.node, err)
+	}
+	life, stop := context.WithCancelCause(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() {
+		if err := claim.keep(life); err != nil {
+			stop(err)
+		}
+	})
+	err := s.work(life)
+	stop(nil)
+	keeping.Wait()
+	if !errors.Is(context.Cause(life), errLost) {
+		n.leave(ctx, claim)
+	}
+	return err
+}
+
+// work makes passes until there is nothing left.
+func (s *estate) work(ctx context.Context) error {
+	s.l.log.InfoContext(ctx, "dealing with the streams of a dead node", "node", s.node)
+	for misses := 0; ; {
+		whole := s.from <= 1
+		p, err := s.pass(ctx)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil && whole && p.read == 0 {
+			done, err := s.strikeOff(ctx)
+			if err != nil || done {
+				return err
+			}
+			continue // the dead has put itself on the roster again
+		}
+		if err == nil && p.failed.Load() == 0 {
+			misses = 0
+			continue
+		}
+		if p.dealt.Load() > 0 {
+			misses = 0
+		}
+		misses++
+		s.l.log.Debug("dead node's streams are tried again", "node", s.node, "failed", p.failed.Load(), "error", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(ledgerPause(misses, s.l.opts.FirstPause, s.l.opts.MaxPause)):
+		}
+	}
+}
+
+// estatePass is one reading of a dead node's records.
+type estatePass struct {
+	read          int
+	dealt, failed atomic.Int64
+	inARow        atomic.Int64 // failures
+}
+
+// pass has heir deal with each record from s.from on. It ends early when heir
+// fails again and again; the next one begins there, so that records that always
+// fail do not hide those behind them.
+func (s *estate) pass(ctx context.Context) (*estatePass, error) {
+	p := &estatePass{}
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	at := max(s.from, 1)
+	s.from = 1
+	for {
+		m, err := s.next(ctx, at)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return p, nil
+		}
+		if err != nil {
+			s.from = at
+			return p, fmt.Errorf("read records of node %s: %w", s.node, err)
+		}
+		p.read++
+		at = m.Sequence + 1
+		select {
+		case s.l.heirs <- struct{}{}:
+		case <-ctx.Done():
+			return p, context.Cause(ctx)
+		}
+		calls.Go(func() {
+			defer func() { <-s.l.heirs }()
+			s.deal(ctx, p, m)
+		})
+		if p.inARow.Load() >= int64(s.l.opts.Heirs) {
+			s.from = at
+			return p, nil
+		}
+	}
+}
+
+// next reads the first record from a position on, or returns
+// jetstream.ErrMsgNotFound.
+func (s *estate) next(ctx context.Context, from uint64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.l.opts.WriteTimeout)
+	defer cancel()
+	return s.l.st.GetMsg(ctx, from, jetstream.WithGetMsgSubject(s.l.records(s.node)+"*"))
+}
+
+// deal gives one record to heir, unless that has been done, and takes it out.
+func (s *estate) deal(ctx context.Context, p *estatePass, m *jetstream.RawStreamMsg) {
+	key, entry, err := s.parse(m)
+	if err != nil {
+		s.l.unreadable.Add(1)
+		s.l.log.Error("a dead node's record cannot be read and is taken out", "node", s.node, "error", err)
+		if err := s.l.st.DeleteMsg(ctx, m.Sequence); err != nil {
+			p.failed.Add(1)
+		}
+		return
+	}
+	if s.isTold(key) {
+		p.failed.Add(1) // it should not have been there
+	} else if err := s.heir(ctx, entry); err != nil {
+		s.l.heirFailures.Add(1)
+		p.failed.Add(1)
+		p.inARow.Add(1)
+		return
+	} else {
+		s.l.inherited.Add(1)
+		p.dealt.Add(1)
+		p.inARow.Store(0)
+		s.setTold(key)
+	}
+	// There is no need of a bound: these are as many as calls of heir.
+	select {
+	case <-s.l.queue.strike(key, math.MaxInt).done:
+	case <-ctx.Done():
+	}
+}
+
+func (s *estate) parse(m *jetstream.RawStreamMsg) (key ledgerKey, entry wire.LedgerEntry, err error) {
+	hash, err := hex.DecodeString(strings.TrimPrefix(m.Subject, s.l.records(s.node)))
+	if err != nil {
+		return key, entry, err
+	}
+	if len(hash) != len(key.hash) {
+		return key, entry, errors.New("the subject does not end with a hash")
+	}
+	err = json.Unmarshal(m.Data, &entry)
+	return ledgerKey{node: s.node, hash: [16]byte(hash)}, entry, err
+}
+
+func (s *estate) isTold(key ledgerKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told[key.hash]
+}
+
+func (s *estate) setTold(key ledgerKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told[key.hash] = true
+}
+
+// strikeOff takes a node off the roster, of which there are no records. It stays
+// there as drained for a while, for records that were on their way. It reports
+// false if the node has been put on the roster again in the meantime.
+func (s *estate) strikeOff(ctx context.Context) (bool, error) {
+	b, key := s.l.nodes.bucket, rosterKeys+s.node
+	ctx, cancel := context.WithTimeout(ctx, s.l.opts.WriteTimeout)
+	defer cancel()
+	revision, err := b.put(ctx, key, rosterDrained, s.l.opts.DrainedFor, s.entry.revision)
+	if err == nil {
+		s.entry.revision = revision
+		s.l.log.InfoContext(ctx, "all streams of a dead node have been dealt with", "node", s.node)
+		return true, nil
+	}
+	if !wrongRevision(err) {
+		return false, err
+	}
+	entry, err := b.kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	s.entry.revision = entry.Revision()
+	return false, nil
+}

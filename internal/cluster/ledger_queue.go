@@ -1,0 +1,248 @@
+package cluster
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ledgerKey names a record: the node, and a hash of the token.
+type ledgerKey struct {
+	node string
+	hash [16]byte
+}
+
+// ledgerChange is a record on its way into the ledger or out of it.
+type ledgerChange struct {
+	key    ledgerKey
+	record []byte        // nil: take it out
+	done   chan struct{} // closed when this is over: it has been done, or never will be
+
+	busy   bool // being written now
+	tried  bool // has been, and perhaps it is there
+	struck bool // take it out once it is known to be there
+	gone   bool // not to be done any more
+}
+
+// ledgerQueue holds the changes that have not been made yet, first in first
+// out. For a record there is one change at a time: its outcome is known before
+// the next is begun, so that a record cannot come back. While the engine is
+// away, all wait and few try.
+type ledgerQueue struct {
+	maxEnters int
+	wake      chan struct{} // size 1: there may be something to do
+
+	mu      sync.Mutex
+	changes map[ledgerKey]*ledgerChange // guarded by mu, like all below
+	line    []*ledgerChange
+	gone    int // of those in line
+	enters  int
+	strikes int
+	busy    int
+	room    chan struct{} // closed when there is room for a record again; nil while there is
+	paused  time.Time     // nothing is done before this
+	misses  int           // pauses in a row
+	longest time.Duration // of a pause
+	empty   chan struct{} // closed when nothing is left; nil while nobody waits
+}
+
+func newLedgerQueue(maxEnters int) *ledgerQueue {
+	return &ledgerQueue{
+		maxEnters: maxEnters, wake: make(chan struct{}, 1),
+		changes: map[ledgerKey]*ledgerChange{}, longest: ledgerMaxPause,
+	}
+}
+
+// enter queues a record and returns a channel that is closed when it has been
+// written. If there is no room, it returns one that is closed when there may be,
+// and false.
+func (q *ledgerQueue) enter(key ledgerKey, record []byte) (<-chan struct{}, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c := q.changes[key]; c != nil { // a token is entered once
+		return c.done, true
+	}
+	if q.enters >= q.maxEnters {
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		return q.room, false
+	}
+	q.enters++
+	return q.add(&ledgerChange{key: key, record: record}), true
+}
+
+// strike has a record taken out. It returns nil if more than most are waiting
+// for that.
+func (q *ledgerQueue) strike(key ledgerKey, most int) *ledgerChange {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := q.changes[key]
+	switch {
+	case c == nil && q.strikes >= most:
+		return nil
+	case c == nil:
+		q.strikes++
+		c = &ledgerChange{key: key}
+		q.add(c)
+	case c.record != nil && !c.busy && !c.tried:
+		q.cancel(c)
+	case c.record != nil:
+		c.struck = true
+	}
+	return c
+}
+
+// cancel finishes a change that is in line. It stays there for next to find,
+// unless there are too many like it: next comes slowly while the engine is away.
+func (q *ledgerQueue) cancel(c *ledgerChange) {
+	c.gone = true
+	q.finish(c)
+	q.checkEmpty()
+	if q.gone++; q.gone > max(1024, len(q.line)/2) {
+		q.line = slices.DeleteFunc(q.line, func(c *ledgerChange) bool { return c.gone })
+		q.gone = 0
+	}
+}
+
+func (q *ledgerQueue) add(c *ledgerChange) <-chan struct{} {
+	c.done = make(chan struct{})
+	q.changes[c.key] = c
+	q.line = append(q.line, c)
+	q.notify()
+	return c.done
+}
+
+// finish forgets a change. q.mu is held.
+func (q *ledgerQueue) finish(c *ledgerChange) {
+	delete(q.changes, c.key)
+	close(c.done)
+	if c.record == nil {
+		q.strikes--
+	} else if q.enters--; q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+}
+
+func (q *ledgerQueue) checkEmpty() {
+	if q.empty != nil && len(q.changes) == 0 {
+		close(q.empty)
+		q.empty = nil
+	}
+}
+
+func (q *ledgerQueue) notify() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// waiting tells how many records are to be written and to be taken out.
+func (q *ledgerQueue) waiting() (enters, strikes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.enters, q.strikes
+}
+
+// dispatch hands out what is to be done, until ctx ends.
+func (q *ledgerQueue) dispatch(ctx context.Context, due chan<- *ledgerChange) {
+	defer close(due)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		c, wait := q.next()
+		if c != nil {
+			select {
+			case due <- c:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// next takes what is to be done next, or says how long nothing will be.
+func (q *ledgerQueue) next() (*ledgerChange, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.line) > 0 && q.line[0].gone {
+		q.line = q.line[1:]
+		q.gone--
+	}
+	if len(q.line) == 0 {
+		q.line = nil // gives back what a long line took
+		return nil, time.Hour
+	}
+	if q.misses > 0 && q.busy >= ledgerProbes {
+		return nil, time.Hour // until one of those comes back
+	}
+	if wait := time.Until(q.paused); wait > 0 {
+		return nil, wait
+	}
+	c := q.line[0]
+	q.line[0] = nil
+	q.line = q.line[1:]
+	c.busy = true
+	q.busy++
+	return c, 0
+}
+
+// settle says how a change went: if again, it has to be made again because it is
+// not known whether it has been; if failed, it will never be.
+func (q *ledgerQueue) settle(c *ledgerChange, again, failed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer q.notify()
+	c.busy = false
+	q.busy--
+	switch now := time.Now(); {
+	case !again:
+		q.misses, q.paused = 0, time.Time{}
+	case !now.Before(q.paused): // those that were out together fail once
+		q.misses++
+		q.paused = now.Add(ledgerPause(q.misses, ledgerFirstPause, q.longest))
+	}
+	if again {
+		c.tried = true
+		q.line = append(q.line, c)
+		return
+	}
+	q.finish(c)
+	if c.struck && !failed {
+		q.strikes++
+		q.add(&ledgerChange{key: c.key})
+	}
+	q.checkEmpty()
+}
+
+// resume ends a pause: there is news of the engine.
+func (q *ledgerQueue) resume() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused = time.Time{}
+	q.notify()
+}
+
+// hurry shortens pauses and returns a channel that is closed when nothing is
+// left.
+func (q *ledgerQueue) hurry() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.longest, q.paused = ledgerFirstPause, time.Time{}
+	q.notify()
+	empty := make(chan struct{})
+	q.empty = empty
+	q.checkEmpty()
+	return empty
+}

@@ -1,0 +1,120 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func numberedKey(i int) ledgerKey { return ledgerKey{node: "n", hash: [16]byte{byte(i), byte(i >> 8)}} }
+
+func TestLedgerQueueTriesLittleWhileTheEngineIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newLedgerQueue(1000)
+		var all []<-chan struct{}
+		for i := range 100 {
+			done, _ := q.enter(numberedKey(i), []byte("record"))
+			all = append(all, done)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		due := make(chan *ledgerChange)
+		back := time.Now().Add(time.Minute)
+		var mu sync.Mutex
+		var tries int
+		var work sync.WaitGroup
+		work.Go(func() { q.dispatch(ctx, due) })
+		for range 32 {
+			work.Go(func() {
+				for c := range due {
+					time.Sleep(time.Millisecond)
+					away := time.Now().Before(back)
+					if away {
+						mu.Lock()
+						tries++
+						mu.Unlock()
+					}
+					q.settle(c, away, false)
+				}
+			})
+		}
+		for _, done := range all {
+			<-done
+		}
+		if late := time.Since(back); late > ledgerMaxPause+time.Second {
+			t.Errorf("all was done %v after the engine was back", late)
+		}
+		// 32 at first, then a probe or two each pause of 1-2s.
+		if tries < 40 || tries > 32+ledgerProbes*80 {
+			t.Errorf("tried %d times in a minute of outage", tries)
+		}
+		cancel()
+		work.Wait()
+	})
+}
+
+func TestLedgerQueueEndsItsPauseOnNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newLedgerQueue(10)
+		q.enter(numberedKey(1), []byte("record"))
+		c, _ := q.next()
+		q.settle(c, true, false)
+		if _, wait := q.next(); wait <= 0 {
+			t.Fatal("there is no pause after a failure")
+		}
+		q.resume()
+		if c, _ := q.next(); c == nil {
+			t.Error("there still is a pause")
+		}
+	})
+}
+
+func TestLedgerQueueDoesNotKeepWhatIsCancelled(t *testing.T) {
+	t.Parallel()
+	q := newLedgerQueue(10)
+	q.enter(numberedKey(60_000), []byte("stays")) // nobody takes it
+	for i := range 50_000 {
+		if _, ok := q.enter(numberedKey(i), []byte("record")); !ok {
+			t.Fatalf("no room for number %d", i)
+		}
+		q.strike(numberedKey(i), 0)
+	}
+	if len(q.line) > 2_000 || len(q.changes) != 1 || q.strikes != 0 {
+		t.Errorf("%d in line, %d changes and %d strikes for one record", len(q.line), len(q.changes), q.strikes)
+	}
+	if c, _ := q.next(); c == nil || string(c.record) != "stays" {
+		t.Errorf("next = %v, want the record that was not struck", c)
+	}
+}
+
+func TestLedgerQueueKnowsAnOutcomeBeforeItStrikes(t *testing.T) {
+	t.Parallel()
+	q := newLedgerQueue(10)
+	entered, _ := q.enter(numberedKey(1), []byte("record"))
+	c, _ := q.next()
+	q.strike(numberedKey(1), 10) // while it is being written
+	q.settle(c, true, false)     // nobody knows whether it was
+	q.resume()
+	if c, _ = q.next(); c == nil || c.record == nil {
+		t.Fatalf("next = %+v, want the record again", c)
+	}
+	q.settle(c, false, false)
+	<-entered
+	empty := q.hurry()
+	if c, _ = q.next(); c == nil || c.record != nil {
+		t.Fatalf("next = %+v, want the strike", c)
+	}
+	q.settle(c, false, false)
+	<-empty
+	// What was refused need not be struck.
+	q.enter(numberedKey(2), []byte("record"))
+	c, _ = q.next()
+	q.strike(numberedKey(2), 10)
+	q.settle(c, false, true)
+	if c, _ := q.next(); c != nil {
+		t.Errorf("next = %+v, want nothing", c)
+	}
+}

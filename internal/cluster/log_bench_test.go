@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"sluice/internal/topic"
+)
+
+// embeddedLog is a log on a server in this process.
+func embeddedLog(b *testing.B) *logNode {
+	b.Helper()
+	e, err := Open(b.Context(), Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(e.Close)
+	return runLog(b, e, makeEV(b, e, 1), LogOptions{})
+}
+
+var benchBody = strings.Repeat("x", 256)
+
+func BenchmarkAppend(b *testing.B) {
+	for _, goroutines := range []int{1, 64} {
+		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
+			n := embeddedLog(b)
+			b.ReportAllocs()
+			var topics atomic.Int64
+			b.SetParallelism(max(goroutines/2, 1))
+			work := func(more func() bool) {
+				last, name := uint64(0), fmt.Sprint("topic", topics.Add(1))
+				for i := uint64(1); more(); i++ {
+					got, err := n.Append(context.Background(), topic.Entry{
+						Topic: name, Name: "n", Data: benchBody, HasEvent: true, Number: i, Prev: last,
+					})
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					last = got.Seq
+				}
+			}
+			if goroutines == 1 {
+				work(b.Loop)
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) { work(pb.Next) })
+		})
+	}
+}
+
+// BenchmarkRead reads one of many topics whose events came in turn.
+func BenchmarkRead(b *testing.B) {
+	const stored = 10_000
+	for _, events := range []int{10, 1000} {
+		for _, direct := range []bool{true, false} {
+			b.Run(fmt.Sprintf("events=%d/direct=%v", events, direct), func(b *testing.B) {
+				n := embeddedLog(b)
+				for i := range stored {
+					if _, err := n.append(b.Context(), fmt.Sprint("topic", i%(stored/events)), benchBody); err != nil {
+						b.Fatal(err)
+					}
+				}
+				n.noBatch = !direct
+				b.ReportAllocs()
+				for b.Loop() {
+					count := 0
+					err := n.Read(b.Context(), "topic3", 1, 1<<40, func(topic.Stored) error { count++; return nil })
+					if err != nil || count != events {
+						b.Fatalf("%d events, %v", count, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkTail is how long it takes to be given a log of 20,000 events.
+func BenchmarkTail(b *testing.B) {
+	n := embeddedLog(b)
+	for i := range 20_000 {
+		if _, err := n.append(b.Context(), fmt.Sprint("topic", i%100), benchBody); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		late := runLog(b, n.e, n.ev, LogOptions{})
+		late.stop()
+	}
+}

@@ -1,0 +1,246 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+// logPatience bounds what must happen in a test.
+const logPatience = 20 * time.Second
+
+// startNATS runs a server with a folder until the test ends, or stop is called.
+// A port of -1 is any.
+func startNATS(t testing.TB, dir string, port int) (s *server.Server, stop func()) {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		ServerName: "test", Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: dir, MaxPayload: 2 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(logPatience) {
+		t.Fatal("the server is not ready")
+	}
+	stop = sync.OnceFunc(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	t.Cleanup(stop)
+	return s, stop
+}
+
+// portOf is where a server listens.
+func portOf(t testing.TB, s *server.Server) int {
+	t.Helper()
+	port := 0
+	if _, err := fmt.Sscanf(s.ClientURL(), "nats://127.0.0.1:%d", &port); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func openURL(t testing.TB, urls ...string) *Engine {
+	t.Helper()
+	e, err := Open(t.Context(), Options{URLs: urls})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// evConfig is the stream as the engine makes it.
+func evConfig(e *Engine, replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: e.stream("EV"), Subjects: []string{e.subject("ev.>")}, Replicas: replicas,
+		MaxBytes: 64 << 20, MaxMsgsPerSubject: 1000, MaxMsgSize: 256 << 10, Discard: jetstream.DiscardOld,
+		Duplicates: 2 * time.Minute, AllowMsgTTL: true, AllowDirect: replicas == 1,
+	}
+}
+
+func makeEV(t testing.TB, e *Engine, replicas int) jetstream.Stream {
+	t.Helper()
+	ev, err := e.js.CreateOrUpdateStream(t.Context(), evConfig(e, replicas))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+// logNode is one process of a deployment: a log and what follows it.
+type logNode struct {
+	*Log
+	hub  *fakeHub
+	stop func() // ends Run and waits for it
+}
+
+// runLog runs a log with a fake hub until the test ends.
+func runLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *logNode {
+	t.Helper()
+	n := startLog(t, e, ev, opts)
+	n.caught(t)
+	return n
+}
+
+func startLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *logNode {
+	t.Helper()
+	n := &logNode{Log: NewLog(e, ev, opts), hub: newFakeHub()}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := n.Run(ctx, n.hub); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+	n.stop = sync.OnceFunc(func() {
+		cancel()
+		wg.Wait()
+	})
+	t.Cleanup(n.stop)
+	return n
+}
+
+func (n *logNode) caught(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), logPatience)
+	defer cancel()
+	if err := n.Caught(ctx); err != nil {
+		t.Fatalf("Caught = %v", err)
+	}
+}
+
+// soloLog is a log on a server of its own.
+func soloLog(t testing.TB) *logNode {
+	t.Helper()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	return runLog(t, e, makeEV(t, e, 1), LogOptions{})
+}
+
+// append stores what says itself and what the hub knows.
+func (n *logNode) append(ctx context.Context, name, data string) (topic.Appended, error) {
+	return n.Append(ctx, n.hub.entry(name, data))
+}
+
+func (n *logNode) mustAppend(t testing.TB, name, data string) topic.Appended {
+	t.Helper()
+	got, err := n.append(t.Context(), name, data)
+	if err != nil {
+		t.Fatalf("Append(%s, %s) = %v", name, data, err)
+	}
+	return got
+}
+
+// fakeHub keeps all that it is given.
+type fakeHub struct {
+	mu        sync.Mutex
+	receivers int
+	floor     uint64 // guarded by mu, like all below
+	head      uint64
+	begun     int
+	rewound   []uint64
+	events    []topic.Stored
+	last      map[string]topic.Stored
+	moved     chan struct{}
+}
+
+func newFakeHub() *fakeHub {
+	return &fakeHub{last: make(map[string]topic.Stored), moved: make(chan struct{})}
+}
+
+var errTopicClosed = wire.Errorf(409, wire.CodeTopicClosed, "closed")
+
+func (h *fakeHub) Begin(floor, head uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.floor, h.head = floor, head
+	h.begun++
+}
+
+func (h *fakeHub) Apply(events []topic.Stored) []topic.Applied {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	applied := make([]topic.Applied, len(events))
+	for i, e := range events {
+		h.events = append(h.events, e)
+		if last := h.last[e.Topic]; last.Close && !e.Delete {
+			applied[i].Err = errTopicClosed
+			continue
+		}
+		h.last[e.Topic] = e
+		applied[i].Receivers = h.receivers
+	}
+	h.move()
+	return applied
+}
+
+func (h *fakeHub) Rewind(head uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rewound = append(h.rewound, head)
+	h.events = slices.DeleteFunc(h.events, func(e topic.Stored) bool { return e.Seq > head })
+	maps.DeleteFunc(h.last, func(_ string, e topic.Stored) bool { return e.Seq > head })
+	h.move()
+}
+
+func (h *fakeHub) move() {
+	close(h.moved)
+	h.moved = make(chan struct{})
+}
+
+// entry is the next event of a topic as the hub would publish it.
+func (h *fakeHub) entry(name, data string) topic.Entry {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := h.last[name]
+	return topic.Entry{Topic: name, Name: "n", Data: data, HasEvent: true, Number: last.Number + 1, Prev: last.Seq}
+}
+
+func (h *fakeHub) all() []topic.Stored {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
+}
+
+// data is what the events of a topic say.
+func (h *fakeHub) data(name string) []string {
+	var found []string
+	for _, e := range h.all() {
+		if e.Topic == name {
+			found = append(found, e.Data)
+		}
+	}
+	return found
+}
+
+// until waits for something to become true of the hub.
+func (h *fakeHub) until(t testing.TB, what string, ok func(*fakeHub) bool) {
+	t.Helper()
+	late := time.After(logPatience)
+	for {
+		h.mu.Lock()
+		done, moved := ok(h), h.moved
+		h.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-moved:
+		case <-late:
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}

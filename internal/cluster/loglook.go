@@ -1,0 +1,61 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/topic"
+)
+
+// Last gives the newest stored event of a topic, see [topic.Store].
+func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	msg, err := l.ev.GetLastMsgForSubject(ctx, l.e.topicSubject(name))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return topic.Stored{}, false, nil
+	}
+	if err != nil {
+		return topic.Stored{}, false, fmt.Errorf("look up the newest event: %w", err)
+	}
+	e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, msg.Sequence, msg.Time.UnixNano())
+	return e, err == nil, err
+}
+
+// Time tells when the event at a position was stored, or the next one that there
+// is, see [topic.Store].
+func (l *Log) Time(ctx context.Context, seq uint64) (at int64, exact bool, err error) {
+	found, at, err := l.next(ctx, seq)
+	return at, found > 0 && found == seq, err
+}
+
+// next finds the first event from position seq on; found is 0 if there is none.
+func (l *Log) next(ctx context.Context, seq uint64) (found uint64, at int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	msg, err := l.ev.GetMsg(ctx, max(seq, 1), jetstream.WithGetMsgSubject(">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("look up event %d: %w", seq, err)
+	}
+	return msg.Sequence, msg.Time.UnixNano(), nil
+}
+
+// Purge drops the events of a topic whose positions are below before.
+func (l *Log) Purge(ctx context.Context, name string, before uint64) error {
+	if before <= 1 {
+		return nil // to NATS, 0 would be all of them
+	}
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	err := l.ev.Purge(ctx, jetstream.WithPurgeSubject(l.e.topicSubject(name)), jetstream.WithPurgeSequence(before))
+	if err != nil {
+		return fmt.Errorf("purge topic: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package cluster
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// LogStats counts since the Log was made.
+type LogStats struct {
+	Appends       uint64 // that were stored
+	Conflicts     uint64 // tries of Append that somebody else's event came before
+	Repeats       uint64 // Appends whose key had been used
+	Retries       uint64 // tries of Append after one without an answer
+	Applied       uint64 // events given to the hub
+	Unreadable    uint64 // messages in the log that are no events of this version
+	Rewinds       uint64 // times that the log had gone backwards
+	TailStarts    uint64 // times that the tail was connected
+	Reads         uint64 // cold reads
+	CountTimeouts uint64 // Appends that did not wait any longer for other nodes' receivers
+	TrimsRefused  uint64 // topics that were not trimmed, because too many were waiting
+	Lag           Lag
+}
+
+// Lag says how far the hub is behind the log.
+type Lag struct {
+	Connected bool      // the tail is connected, and was heard of in the last seconds
+	Heard     time.Time // when it was last heard of; zero for never
+	Behind    uint64    // events that the hub had not been given then
+}
+
+func (g Lag) String() string {
+	switch {
+	case g.Heard.IsZero():
+		return "the event log has not been connected yet"
+	case !g.Connected:
+		return fmt.Sprintf("the event log has not been heard of for %v", time.Since(g.Heard).Truncate(time.Second))
+	}
+	return fmt.Sprintf("the hub is %d events behind the event log", g.Behind)
+}
+
+// logTally guards the counters.
+type logTally struct {
+	mu    sync.Mutex
+	stats LogStats
+}
+
+func (t *logTally) add(to func(*LogStats)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to(&t.stats)
+}
+
+// Stats gives the counters.
+func (l *Log) Stats() LogStats {
+	l.tally.mu.Lock()
+	stats := l.tally.stats
+	l.tally.mu.Unlock()
+	stats.Lag = l.Lag()
+	return stats
+}
+
+// Lag says how far the hub is behind the log. A node that is not connected does
+// not know of what is published, and should not pass for healthy.
+func (l *Log) Lag() Lag {
+	c := &l.condition
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Lag{Connected: c.connected && time.Since(c.heard) < tailSilence+tailIdle, Heard: c.heard, Behind: c.behind}
+}
+
+// maxBehind is how many events a node may be behind before it does not pass for
+// healthy any more.
+const maxBehind = 10_000
+
+// Health is why the log cannot be relied on now; nothing if it can.
+func (l *Log) Health() []string {
+	if lag := l.Lag(); !lag.Connected || lag.Behind > maxBehind {
+		return []string{lag.String()}
+	}
+	return nil
+}
+
+// Discarded is the position below which events may have been dropped for want of
+// room, before their time; 0 if none were, as far as this process has seen.
+func (l *Log) Discarded() uint64 {
+	l.condition.mu.Lock()
+	defer l.condition.mu.Unlock()
+	return l.condition.discarded
+}
+
+// logCondition is what is known of the stream and of the tail.
+type logCondition struct {
+	caught chan struct{} // closed when all that was in the log at first has been applied
+
+	mu        sync.Mutex
+	connected bool // guarded by mu, like all below
+	heard     time.Time
+	behind    uint64
+	discarded uint64
+
+	// Of the stream that is followed.
+	created    time.Time
+	generation string
+}
+
+func (c *logCondition) init() { c.caught = make(chan struct{}) }
+
+// connect notes that the tail has a consumer, or has lost it.
+func (c *logCondition) connect(connected bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected = connected
+	if connected {
+		c.heard = time.Now()
+	}
+}
+
+// hear notes a sign of life of the consumer.
+func (c *logCondition) hear(behind uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard, c.behind = time.Now(), behind
+}
+
+// follow notes which stream it is.
+func (c *logCondition) follow(info *jetstream.StreamInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.created, c.generation = info.Created, generationOf(info)
+}
+
+// isOther tells whether the stream is not the one that is followed, but was made
+// anew with its name, or has had a new generation since: events may be lost.
+func (c *logCondition) isOther(info *jetstream.StreamInfo) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.created.IsZero() && (!c.created.Equal(info.Created) || c.generation != generationOf(info))
+}
+
+// generationOf is what the engine has drawn when it made the stream.
+func generationOf(info *jetstream.StreamInfo) string {
+	return info.Config.Metadata["sluice_generation"]
+}
+
+// Generation is the first part of the ids of events, as the stream that is
+// followed has it: it is right in [Follower.Begin], and changes before
+// [Follower.Rewind].
+func (l *Log) Generation() string {
+	l.condition.mu.Lock()
+	defer l.condition.mu.Unlock()
+	return l.condition.generation
+}
+
+// see looks whether the stream is about full: then it drops its oldest events.
+func (c *logCondition) see(info *jetstream.StreamInfo) {
+	state, most := info.State, info.Config.MaxBytes
+	if most <= 0 || state.Bytes < uint64(most)/10*9 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.discarded = max(c.discarded, state.FirstSeq)
+}

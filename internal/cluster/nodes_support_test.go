@@ -1,0 +1,230 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/gateway"
+	"sluice/internal/wire"
+)
+
+// The gateway has the interfaces, and does not know of this package.
+var (
+	_ gateway.Peers  = (*Nodes)(nil)
+	_ gateway.Ledger = (*Ledger)(nil)
+)
+
+// testPatience is how long a test waits for what should be there much earlier.
+const testPatience = 30 * time.Second
+
+// quickNodes are the times of nodes that die during a test.
+var quickNodes = NodesOptions{LeaseTTL: 2 * time.Second, RenewEvery: 100 * time.Millisecond, CutOffAfter: 1200 * time.Millisecond, AskTimeout: time.Second}
+
+// serveMembers runs a server for several engines.
+func serveMembers(t testing.TB) string {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{
+		ServerName: "test", Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: t.TempDir(), MaxPayload: 64 << 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(testPatience) {
+		t.Fatal("the server is not ready")
+	}
+	return s.ClientURL()
+}
+
+// member is a process of a cluster, as far as this part is concerned.
+type member struct {
+	e      *Engine
+	nodes  *Nodes
+	ledger *Ledger
+	st     jetstream.Stream
+	stop   context.CancelFunc
+	ended  chan struct{}
+}
+
+// memberOptions say what a member does.
+type memberOptions struct {
+	nodes   NodesOptions
+	ledger  LedgerOptions
+	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
+	heir    func(context.Context, wire.LedgerEntry) error
+}
+
+func memberEngine(t testing.TB, url string) *Engine {
+	t.Helper()
+	e, err := Open(t.Context(), Options{URLs: []string{url}, MaxBody: 32 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// newMember makes a member that does not run.
+func newMember(t testing.TB, e *Engine, o memberOptions) *member {
+	t.Helper()
+	kv, err := e.js.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: e.stream("NODES"), LimitMarkerTTL: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := e.js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: e.stream("ST"), Subjects: []string{e.subject("st.>")}, MaxMsgsPerSubject: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &member{e: e, st: st, ended: make(chan struct{})}
+	m.nodes = NewNodes(e, kv, o.nodes)
+	m.ledger = NewLedger(e, st, m.nodes, o.ledger)
+	return m
+}
+
+// run runs a member until the test ends, or it is stopped or killed before. The
+// node ends after its ledger, as in the program.
+func (m *member) run(t testing.TB, o memberOptions) {
+	t.Helper()
+	if o.handler == nil {
+		o.handler = func(context.Context, wire.PeerRequest) wire.PeerAnswer { return wire.PeerAnswer{Status: 204} }
+	}
+	if o.heir == nil {
+		o.heir = func(context.Context, wire.LedgerEntry) error { return nil }
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m.stop = stop
+	var ledger, nodes sync.WaitGroup
+	presence, leave := context.WithCancel(context.Background())
+	nodes.Go(func() {
+		if err := m.nodes.Run(presence, o.handler); err != nil && !m.e.nc.IsClosed() {
+			t.Errorf("Nodes.Run = %v", err)
+		}
+	})
+	ledger.Go(func() { _ = m.ledger.Run(ctx, o.heir) })
+	go func() { // ends in end, for which the test waits
+		ledger.Wait()
+		leave()
+		nodes.Wait()
+		close(m.ended)
+	}()
+	t.Cleanup(m.end)
+}
+
+// startMember runs a member of the cluster at url.
+func startMember(t testing.TB, url string, o memberOptions) *member {
+	t.Helper()
+	m := newMember(t, memberEngine(t, url), o)
+	m.run(t, o)
+	awaitThat(t, "the node has joined", func() bool { return m.nodes.mayRecord(m.nodes.Node()) })
+	return m
+}
+
+// end stops a member and waits for it.
+func (m *member) end() {
+	m.stop()
+	<-m.ended
+}
+
+// kill cuts a member off for good, without a clean stop.
+func (m *member) kill() { m.e.nc.Close() }
+
+// awaitThat waits until something holds that other processes bring about.
+func awaitThat(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(testPatience); !holds(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not true: %s", testPatience, what)
+		}
+	}
+}
+
+// records counts the records of a node.
+func (m *member) records(t testing.TB, node string) int {
+	t.Helper()
+	info, err := m.st.Info(context.Background(), jetstream.WithSubjectFilter(m.ledger.records(node)+"*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(info.State.Subjects)
+}
+
+func streamEntry(node string, i int) wire.LedgerEntry {
+	return wire.LedgerEntry{Node: node, Token: fmt.Sprintf("token-%d-%s", i, node), OpenedAt: 1, Request: []byte(`{"method":"GET"}`)}
+}
+
+// enterAll records n streams of a node.
+func (m *member) enterAll(t testing.TB, node string, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
+	defer cancel()
+	var enter sync.WaitGroup
+	for i := range n {
+		enter.Go(func() { m.ledger.Enter(ctx, streamEntry(node, i)) })
+	}
+	enter.Wait()
+	if ctx.Err() != nil {
+		t.Fatal("entering took too long")
+	}
+}
+
+// toldTally counts who was told of what.
+type toldTally struct {
+	mu    sync.Mutex
+	told  map[string]int // guarded by mu: by token
+	by    map[string]int // guarded by mu: by who told
+	first time.Time      // guarded by mu
+}
+
+func newToldTally() *toldTally { return &toldTally{told: map[string]int{}, by: map[string]int{}} }
+
+func (a *toldTally) add(by string, e wire.LedgerEntry) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.told) == 0 {
+		a.first = time.Now()
+	}
+	a.told[e.Token]++
+	a.by[by]++
+}
+
+func (a *toldTally) heir(by string) func(context.Context, wire.LedgerEntry) error {
+	return func(_ context.Context, e wire.LedgerEntry) error {
+		a.add(by, e)
+		return nil
+	}
+}
+
+func (a *toldTally) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.told)
+}
+
+// twice lists the tokens that were told of more than once.
+func (a *toldTally) twice() (tokens []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for token, n := range a.told {
+		if n > 1 {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
+func (a *toldTally) tellers() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.by)
+}

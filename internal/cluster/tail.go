@@ -1,0 +1,217 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/topic"
+)
+
+// Follower is given the events of a Log, by one goroutine: the hub.
+type Follower interface {
+	// Begin comes first: the log ends at position head, and what is applied
+	// begins at floor. What is before can only be read.
+	Begin(floor, head uint64)
+	// Apply takes the next events, in their order and each once, and says for
+	// each what became of it. The slice is the caller's again when it returns.
+	Apply(events []topic.Stored) []topic.Applied
+	// Rewind says that the log has lost what was above head, or all that it
+	// had: other events may stand there now, and numbers come again from head+1 on.
+	Rewind(head uint64)
+}
+
+// tail follows the log for one Run, by consumers that may be lost at any time:
+// each new one goes on where the last ended, after a look at whether the log is
+// still the one that was followed.
+type tail struct {
+	l     *Log
+	hub   Follower
+	again chan struct{} // size 1: somebody thinks that the log is not the same any more
+
+	// Owned by run.
+	begun    bool
+	target   uint64 // the log's end when Run began, and when the consumer was made
+	caught   bool
+	anchor   uint64 // position of the newest event that was applied, 0: none
+	anchorAt int64
+}
+
+const (
+	restartPause    = 50 * time.Millisecond // before the second try to connect, doubled for each
+	restartPauseMax = 2 * time.Second
+)
+
+func (t *tail) run(ctx context.Context) error {
+	nc := t.l.e.nc
+	status := nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	defer nc.RemoveStatusListener(status)
+	wait, told := restartPause, false
+	for {
+		started, err := t.session(ctx, status)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case nc.IsClosed():
+			return fmt.Errorf("follow the event log: %w", nats.ErrConnectionClosed)
+		case started:
+			wait, told = restartPause, false
+		}
+		if !told {
+			told = true
+			t.l.log.Warn("event log lost; connecting again", "error", err, "position", t.l.meeting.at())
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-status:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		wait = min(2*wait, restartPauseMax)
+	}
+}
+
+// restart makes the tail look at the log again.
+func (t *tail) restart() {
+	select {
+	case t.again <- struct{}{}:
+	default:
+	}
+}
+
+// locate begins, or makes sure that the log goes on behind what was applied.
+func (t *tail) locate(ctx context.Context) error {
+	info, err := t.l.info(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the event log: %w", err)
+	}
+	if !t.begun {
+		t.begin(info)
+		return nil
+	}
+	back, err := t.wentBack(ctx, info)
+	for n := 0; err == nil && back && n < confirmations(info); n++ {
+		if err = waitOr(ctx, confirmPause, nil); err == nil {
+			if info, err = t.l.info(ctx); err == nil {
+				back, err = t.wentBack(ctx, info)
+			}
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case back:
+		t.rewind(info)
+	}
+	t.target = info.State.LastSeq
+	return nil
+}
+
+func (t *tail) begin(info *jetstream.StreamInfo) {
+	state := info.State
+	floor := max(state.FirstSeq, 1)
+	if back := uint64(t.l.opts.StartBack); state.LastSeq > back {
+		floor = max(floor, state.LastSeq-back+1)
+	}
+	t.begun, t.target = true, state.LastSeq
+	t.l.condition.follow(info)
+	t.l.meeting.advance(floor - 1)
+	t.hub.Begin(floor, state.LastSeq)
+	t.arrive()
+}
+
+func (t *tail) rewind(info *jetstream.StreamInfo) {
+	last := info.State.LastSeq
+	t.l.log.Error("event log went backwards: streams are told to begin anew",
+		"position", t.l.meeting.at(), "now", last, "made", info.Created)
+	t.l.tally.add(func(s *LogStats) { s.Rewinds++ })
+	t.l.condition.follow(info)
+	t.anchor, t.anchorAt = 0, 0
+	t.hub.Rewind(last)
+	t.l.meeting.rewind(last)
+	t.target = last
+	t.arrive()
+}
+
+const confirmPause = 500 * time.Millisecond
+
+// confirmations is how often it is looked again whether the log has gone
+// backwards: a leader that was just elected may not have all of it at hand yet.
+func confirmations(info *jetstream.StreamInfo) int {
+	if info.Config.Replicas > 1 {
+		return 3
+	}
+	return 0
+}
+
+// wentBack tells whether the log is not the one that was followed: made anew, or
+// shorter, or another event stands where the newest was that was applied. The
+// last is what remains to be seen if as many new ones have come since.
+func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
+	if t.l.condition.isOther(info) || info.State.LastSeq < t.l.meeting.at() {
+		return true, nil
+	}
+	if t.anchor == 0 {
+		return false, nil
+	}
+	seq, at, err := t.l.next(ctx, t.anchor)
+	if err != nil {
+		return false, fmt.Errorf("look at the last event: %w", err)
+	}
+	return seq == t.anchor && at != t.anchorAt, nil
+}
+
+// settle moves on over what was at the log's end when the consumer was made, and
+// has been dropped since: it never comes, and is waited for. Only the leader
+// knows that nothing is there; a consumer may run at a server that is behind.
+func (t *tail) settle(ctx context.Context) error {
+	applied := t.l.meeting.at()
+	if applied >= t.target {
+		return nil
+	}
+	seq, _, err := t.l.next(ctx, applied+1)
+	if err != nil {
+		return fmt.Errorf("look for the next event: %w", err)
+	}
+	if seq == 0 || seq > t.target {
+		t.l.meeting.advance(t.target)
+		t.arrive()
+	}
+	return nil
+}
+
+// arrive opens Caught once all is applied that was there at first.
+func (t *tail) arrive() {
+	if !t.caught && t.l.meeting.at() >= t.target {
+		t.caught = true
+		close(t.l.condition.caught)
+	}
+}
+
+// apply gives a batch to the hub and tells those who wait for it.
+func (t *tail) apply(b *tailBatch) {
+	if len(b.events) > 0 {
+		applied := t.hub.Apply(b.events)
+		for i := range b.outcomes {
+			b.outcomes[i].applied = applied[i]
+		}
+		newest := b.events[len(b.events)-1]
+		t.anchor, t.anchorAt = newest.Seq, newest.At
+		t.l.tally.add(func(s *LogStats) { s.Applied += uint64(len(b.events)) })
+	}
+	foreign := t.l.meeting.apply(b.outcomes, b.position)
+	t.l.tell(b.live(foreign))
+	t.arrive()
+}
+
+var (
+	errTailSilent = errors.New("cluster: the consumer is silent")
+	errGap        = errors.New("cluster: the consumer has left something out")
+	errRelook     = errors.New("cluster: the connection or the log has changed")
+	errRefused    = errors.New("cluster: the consumer was ended by the server")
+)

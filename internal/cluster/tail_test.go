@@ -1,0 +1,315 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/topic"
+)
+
+func TestTailBeginsSomeEventsBack(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	ev := makeEV(t, e, 1)
+	n := runLog(t, e, ev, LogOptions{})
+	for i := range 20 {
+		n.mustAppend(t, "a", fmt.Sprint(i))
+	}
+	if n.hub.floor != 1 || n.hub.head != 0 {
+		t.Errorf("an empty log begins at %d behind %d", n.hub.floor, n.hub.head)
+	}
+	late := runLog(t, e, ev, LogOptions{StartBack: 5})
+	if h := late.hub; h.floor != 16 || h.head != 20 || h.begun != 1 || len(h.all()) != 5 {
+		t.Errorf("5 back from 20: from %d behind %d, %d events", h.floor, h.head, len(h.all()))
+	}
+}
+
+// What was dropped at the log's end never comes. It is not waited for.
+func TestCaughtPassesWhatWasDropped(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	ev := makeEV(t, e, 1)
+	n := runLog(t, e, ev, LogOptions{})
+	n.mustAppend(t, "a", "1")
+	n.mustAppend(t, "b", "1")
+	last := n.mustAppend(t, "b", "2")
+	if err := n.Purge(t.Context(), "b", last.Seq+1); err != nil {
+		t.Fatal(err)
+	}
+	some := runLog(t, e, ev, LogOptions{})
+	if got := len(some.hub.all()); got != 1 {
+		t.Errorf("%d events", got)
+	}
+	if err := n.Purge(t.Context(), "a", last.Seq+1); err != nil {
+		t.Fatal(err)
+	}
+	none := runLog(t, e, ev, LogOptions{})
+	if h := none.hub; h.floor != last.Seq+1 || h.head != last.Seq {
+		t.Errorf("an emptied log begins at %d behind %d", h.floor, h.head)
+	}
+	for _, n := range []*logNode{n, some, none} {
+		n.mustAppend(t, "c", "on")
+	}
+}
+
+func TestMessageThatIsNoEventIsLeftOut(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	n.mustAppend(t, "a", "1")
+	for _, subject := range []string{"ev.a", "ev.=YQ", "ev.a.b"} {
+		if _, err := n.e.js.Publish(t.Context(), n.e.subject(subject), []byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.mustAppend(t, "a", "2")
+	if got := n.hub.data("a"); len(got) != 2 {
+		t.Errorf("the hub was given %q", got)
+	}
+	if got := n.Stats().Unreadable; got != 3 {
+		t.Errorf("%d were left out, want 3", got)
+	}
+}
+
+func TestTailOutlivesItsConsumer(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	n.mustAppend(t, "a", "1")
+	for name := range n.ev.ConsumerNames(t.Context()).Name() {
+		if err := n.ev.DeleteConsumer(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.mustAppend(t, "a", "2")
+	if got := n.hub.data("a"); len(got) != 2 || n.Stats().TailStarts != 2 {
+		t.Errorf("the hub was given %q, %+v", got, n.Stats())
+	}
+}
+
+// A server is stopped and started with its folder while two nodes publish.
+func TestRestartLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, stop := startNATS(t, dir, -1)
+	port := portOf(t, s)
+	var nodes []*logNode
+	for range 2 {
+		e := openURL(t, s.ClientURL())
+		nodes = append(nodes, runLog(t, e, makeEV(t, e, 1), LogOptions{}))
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for round := range 3 {
+			nodes[0].hub.until(t, "some events", func(h *fakeHub) bool { return len(h.events) >= (round+1)*100 })
+			stop()
+			_, stop = startNATS(t, dir, port)
+		}
+	})
+	answered := hammer(t, nodes, 4, 4, 100, nil)
+	wg.Wait()
+	for i, n := range nodes {
+		n.hub.until(t, "all events", func(h *fakeHub) bool { return len(h.events) >= len(answered) })
+		checkOrder(t, fmt.Sprint("node", i), n.hub.all(), answered)
+		if len(n.hub.rewound) > 0 {
+			t.Errorf("node %d was rewound to %v", i, n.hub.rewound)
+		}
+	}
+}
+
+// A server comes back with an older folder, as after a power loss.
+func TestRewindWhenTheLogWentBack(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		newOnes int // that others have stored before this node was back
+		head    uint64
+	}{
+		{"shorter", 0, 3},
+		{"shorter, with new ones", 1, 4},
+		{"as long, with new ones", 3, 6},
+		{"longer, with new ones", 5, 8},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir, backup := t.TempDir(), t.TempDir()
+			s, stop := startNATS(t, dir, -1)
+			port := portOf(t, s)
+			e := openURL(t, s.ClientURL())
+			n := runLog(t, e, makeEV(t, e, 1), LogOptions{})
+			for i := range 3 {
+				n.mustAppend(t, "a", fmt.Sprint("kept", i))
+			}
+			stop()
+			copyDir(t, dir, backup)
+			_, stop = startNATS(t, dir, port)
+			for i := range 3 {
+				n.mustAppend(t, "a", fmt.Sprint("lost", i))
+			}
+			stop()
+			publishTo(t, backup, tt.newOnes)
+			startNATS(t, backup, port)
+			n.hub.until(t, "a rewind", func(h *fakeHub) bool { return len(h.rewound) > 0 })
+			if got := n.hub.rewound; len(got) != 1 || got[0] != tt.head {
+				t.Errorf("rewound to %v, want %d", got, tt.head)
+			}
+			got := n.mustAppend(t, "a", "after")
+			events := n.hub.all()
+			if last := events[len(events)-1]; got.Seq != tt.head+1 || last.Seq != got.Seq || last.Data != "after" {
+				t.Errorf("after it %+v was answered, and applied %+v", got, last)
+			}
+			if n.Stats().Rewinds != 1 {
+				t.Errorf("%+v", n.Stats())
+			}
+		})
+	}
+}
+
+// publishTo stores some events in a server's folder.
+func publishTo(t *testing.T, dir string, count int) {
+	t.Helper()
+	s, stop := startNATS(t, dir, -1)
+	defer stop()
+	e, err := Open(t.Context(), Options{URLs: []string{s.ClientURL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for i := range count {
+		msg := appendEnvelope(nil, topic.Entry{Data: fmt.Sprint("new", i), HasEvent: true}, false)
+		if _, err := e.js.Publish(t.Context(), e.topicSubject("b"), msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func copyDir(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(filepath.Join(to, "jetstream"), os.DirFS(filepath.Join(from, "jetstream"))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRewindWhenTheLogWasMadeAnew(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	n.mustAppend(t, "a", "1")
+	n.mustAppend(t, "a", "2")
+	if err := n.e.js.DeleteStream(t.Context(), n.name); err != nil {
+		t.Fatal(err)
+	}
+	logBecomes(t, "a new stream", func() bool { // its folder may still be on its way out
+		_, err := n.e.js.CreateStream(t.Context(), evConfig(n.e, 1))
+		return err == nil
+	})
+	n.hub.until(t, "a rewind", func(h *fakeHub) bool { return len(h.rewound) > 0 })
+	got := n.mustAppend(t, "a", "anew")
+	if got.Seq != 1 || n.hub.rewound[0] != 0 {
+		t.Errorf("rewound to %v, then %+v", n.hub.rewound, got)
+	}
+	if got := n.hub.data("a"); len(got) != 1 || got[0] != "anew" {
+		t.Errorf("the hub has %q", got)
+	}
+}
+
+// After an unclean start of the server's machine the engine draws a generation:
+// what other nodes follow may lack events that they have seen.
+func TestRewindWhenTheGenerationIsAnother(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	n.mustAppend(t, "a", "1")
+	config := evConfig(n.e, 1)
+	config.Metadata = map[string]string{"sluice_generation": "abcd2345"}
+	if _, err := n.e.js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	n.hub.until(t, "a rewind", func(h *fakeHub) bool { return len(h.rewound) > 0 })
+	if got := n.Generation(); n.hub.rewound[0] != 1 || got != "abcd2345" {
+		t.Errorf("rewound to %v, generation %q", n.hub.rewound, got)
+	}
+	if got := n.mustAppend(t, "a", "2"); got.Seq != 2 {
+		t.Errorf("then %+v", got)
+	}
+}
+
+// F12: a node whose link to the others is dead must not say that it is healthy.
+func TestF12LagSaysThatTheLinkIsDead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, stop := startNATS(t, dir, -1)
+	port := portOf(t, s)
+	e := openURL(t, s.ClientURL())
+	ev := makeEV(t, e, 1)
+	if got := NewLog(e, ev, LogOptions{}).Lag(); got.Connected || got.String() != "the event log has not been connected yet" {
+		t.Errorf("before Run: %v", got)
+	}
+	n := runLog(t, e, ev, LogOptions{})
+	n.mustAppend(t, "a", "1")
+	if got := n.Lag(); !got.Connected || got.Behind > 0 {
+		t.Errorf("connected: %v", got)
+	}
+	stop()
+	logBecomes(t, "not connected", func() bool { return !n.Lag().Connected })
+	startNATS(t, dir, port)
+	logBecomes(t, "connected", func() bool { return n.Lag().Connected })
+}
+
+// logBecomes polls what tells nobody when it changes.
+func logBecomes(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.Now().Add(logPatience); !ok(); <-tick.C {
+		if time.Now().After(late) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	ev := makeEV(t, e, 1)
+	for i := range 50 {
+		n := startLog(t, e, ev, LogOptions{})
+		if i%2 == 0 {
+			n.caught(t)
+		}
+		n.stop()
+	}
+	// One whose making was interrupted ends by itself.
+	logBecomes(t, "no consumers are left", func() bool {
+		for range ev.ConsumerNames(t.Context()).Name() {
+			return false
+		}
+		return true
+	})
+	running := openURL(t, s.ClientURL())
+	n := NewLog(running, ev, LogOptions{})
+	result := make(chan error, 1)
+	go func() { result <- n.Run(context.Background(), newFakeHub()) }() // ends with the connection
+	if err := n.Caught(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	running.Close()
+	if err := <-result; err == nil {
+		t.Error("Run whose connection is closed returns no error")
+	}
+	closed := openURL(t, s.ClientURL())
+	n = NewLog(closed, makeEV(t, closed, 1), LogOptions{})
+	closed.Close()
+	if err := n.Run(t.Context(), newFakeHub()); err == nil {
+		t.Error("Run without a connection is no error")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.Caught(ctx); err == nil {
+		t.Error("Caught of a log that never began is no error")
+	}
+}

@@ -1,0 +1,39 @@
+package wire
+
+// ClusterStatus answers GET /internal/cluster: how the storage is doing that the
+// nodes share.
+type ClusterStatus struct {
+	Node       string         `json:"node,omitempty"` // that answers; "" without peers
+	Mode       string         `json:"mode"`           // "embedded" or "external"
+	Server     string         `json:"server"`         // the NATS server that it is connected to
+	Version    string         `json:"version"`        // of that server
+	Cluster    string         `json:"cluster,omitempty"`
+	URL        string         `json:"url,omitempty"`        // without secrets; external only
+	Listen     string         `json:"listen,omitempty"`     // where embedded storage serves other machines
+	Generation string         `json:"generation,omitempty"` // first part of all event ids
+	Durability string         `json:"durability,omitempty"` // of embedded storage
+	Disk       *DiskStatus    `json:"disk,omitempty"`       // of the data folder
+	Streams    []StreamStatus `json:"streams"`
+	Nodes      []string       `json:"nodes"`  // that are alive
+	Health     []string       `json:"health"` // why not all is well; empty if it is
+}
+
+// DiskStatus is the space of a file system, in bytes.
+type DiskStatus struct {
+	Free  int64 `json:"free"`
+	Total int64 `json:"total"`
+}
+
+// StreamStatus is a stream or bucket of the storage.
+type StreamStatus struct {
+	Name     string   `json:"name"`
+	Messages uint64   `json:"messages"`
+	Bytes    uint64   `json:"bytes"`
+	MaxBytes int64    `json:"max_bytes"`
+	First    uint64   `json:"first"` // positions
+	Last     uint64   `json:"last"`
+	Replicas int      `json:"replicas"`
+	Leader   string   `json:"leader,omitempty"`  // server that leads it; "" while none does
+	Lag      uint64   `json:"lag"`               // operations that the slowest replica is behind
+	Offline  []string `json:"offline,omitempty"` // replicas that are away
+}
