@@ -182,6 +182,7 @@ func (p *program) run(ctx context.Context, ready func(Addresses)) error {
 	p.closeServers()
 	endStorage()
 	err := errors.Join(servers.Wait(), gatewayErr, backendErr)
+	p.storage.close()
 	if err == nil {
 		p.log.Info("stopped")
 	}

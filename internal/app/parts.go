@@ -87,7 +87,7 @@ func (p *program) newBackend(client backend.ClientOptions, secret string, regist
 		Mode:           backend.Mode(p.cfg.Mode),
 		CallbackSecret: secret,
 		Client:         client,
-		Shared:         p.storage != nil,
+		Shared:         p.gateway != nil && p.storage != nil || len(p.cfg.NATSURLs) > 0,
 		Replace:        p.cfg.Replace,
 		Tasks: task.Options{
 			Workers:    p.cfg.TaskWorkers,

@@ -39,6 +39,24 @@ var allowed = map[string][]string{
 	"internal/e2e":        nil,
 	"internal/archtest":   nil,
 	"bench/limit":         nil,
+
+	// The judges of reliability know the program from outside.
+	"reliability":             nil,
+	"reliability/command":     nil,
+	"reliability/record":      nil,
+	"reliability/eventsource": nil,
+	"reliability/api":         nil,
+	"reliability/bed":         nil,
+	"reliability/callback":    {"reliability/api", "reliability/record"},
+	"reliability/workload":    {"reliability/api", "reliability/callback", "reliability/eventsource", "reliability/record"},
+	"reliability/judge":       {"reliability/record"},
+	"reliability/load":        {"reliability/command", "reliability/workload"},
+	"reliability/check":       {"reliability/command", "reliability/judge"},
+	"reliability/kill":        {"reliability/bed", "reliability/command", "reliability/judge", "reliability/workload"},
+	"reliability/tasks":       {"reliability/bed", "reliability/command", "reliability/eventsource"},
+	"reliability/storm":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
+	"reliability/testbinary":  nil,
+	"deploy/cluster/balance":  nil,
 }
 
 // publicStdlibOnly lists the packages that import nothing but the standard
@@ -46,7 +64,7 @@ var allowed = map[string][]string{
 var publicStdlibOnly = []string{"sse", "task", "task/checksum"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover"}
+var testSupport = []string{"internal/leftover", "reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string

@@ -12,7 +12,7 @@ import (
 
 const (
 	// appendTimeout bounds an Append whose caller has no bound.
-	appendTimeout = 8 * time.Second
+	appendTimeout = 10 * time.Second
 	// countTimeout is how long other nodes may take to tell their receivers.
 	countTimeout = 250 * time.Millisecond
 )
@@ -21,7 +21,7 @@ const (
 var errUnanswered = errors.New("cluster: no answer from the event log in time")
 
 // Append stores an event and waits for it to come back in the tail, see
-// [topic.Store]. It tries until ctx ends, or for 8 seconds if ctx has no
+// [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
 // deadline; it then is unknown whether the event is stored. It returns a
 // *wire.Error with status 413 if the event is too large for the log. 10,000 Appends
 // may be under way; others are refused, and their events are not stored.

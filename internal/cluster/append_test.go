@@ -257,27 +257,33 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 		}
 		return w
 	}
-	comes, passed, lost, unanswered := enter(0), enter(5), enter(90), enter(0)
+	comes, passed, lost, unseen, unanswered := enter(0), enter(5), enter(90), enter(8), enter(0)
 	if left := m.apply([]tailOutcome{{ref: comes.ref, seq: 4}, {ref: appendRef{"x", comes.ref.n}, seq: 6}}, 6); len(left) != 1 {
 		t.Errorf("%v is left for others", left)
 	}
 	late := enter(6)
+	m.rewind(9)
+	if lost.isSettled() {
+		t.Error("what may be new is not waited for")
+	}
 	m.rewind(3)
+	m.advance(91)
 	for name, tt := range map[string]struct {
 		w    *appendWaiter
 		want error
 	}{
 		"came": {comes, nil}, "was passed": {passed, errPassed},
-		"was answered when it had been passed": {late, errPassed}, "was lost": {lost, errRewound},
+		"was answered when it had been passed": {late, errPassed}, "was lost": {lost, errPassed},
+		"was stored when nobody looked": {unseen, errRewound},
 	} {
 		if !tt.w.isSettled() || tt.w.err != tt.want {
 			t.Errorf("what %s: %v, settled %v", name, tt.w.err, tt.w.isSettled())
 		}
 	}
-	if unanswered.isSettled() || m.at() != 3 {
+	if unanswered.isSettled() || m.at() != 91 {
 		t.Errorf("what has no answer yet is settled, or the position is %d", m.at())
 	}
-	for _, w := range []*appendWaiter{comes, passed, lost, unanswered, late} {
+	for _, w := range []*appendWaiter{comes, passed, lost, unseen, unanswered, late} {
 		m.leave(w)
 	}
 	if len(m.waiting) > 0 {

@@ -153,14 +153,14 @@ func (m *appendMeeting) move(position uint64) {
 	}
 }
 
-// rewind goes back. What was stored and has not come is lost, or is not going to
-// be seen.
+// rewind goes back. What was stored up to there and has not come is not going to.
+// What was stored behind it may be lost, or be new: it comes or is passed.
 func (m *appendMeeting) rewind(position uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.applied = position
 	for _, w := range m.waiting {
-		if w.acked > 0 {
+		if w.acked > 0 && w.acked <= position {
 			w.settle(errRewound)
 		}
 	}

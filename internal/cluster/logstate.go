@@ -142,7 +142,7 @@ func (c *logCondition) isOther(info *jetstream.StreamInfo) bool {
 
 // generationOf is what the engine has drawn when it made the stream.
 func generationOf(info *jetstream.StreamInfo) string {
-	return info.Config.Metadata["sluice_generation"]
+	return info.Config.Metadata[generationKey]
 }
 
 // Generation is the first part of the ids of events, as the stream that is

@@ -4,15 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// readerLife is after what time the server drops the consumer of a reader that
-// did not do so itself.
-const readerLife = 30 * time.Second
+const (
+	// readerLife is after what time the server drops the consumer of a reader that
+	// did not do so itself.
+	readerLife = 30 * time.Second
+	// makeReaderFor bounds making one: an election takes up to 9 seconds.
+	makeReaderFor = 10 * time.Second
+)
 
 // leader reads where there are more replicas. Many messages at once can only be
 // had of a consumer, and it may run at a replica that is behind. So the leader is
@@ -65,10 +70,28 @@ func (r *topicRead) newest(ctx context.Context) (uint64, error) {
 	return msg.Sequence, nil
 }
 
+// consumer makes one. A server that was just lost may still be chosen to run it,
+// and then nobody answers: the next try is another choice.
 func (r *topicRead) consumer(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, makeReaderFor, errReadCut)
 	defer cancel()
-	c, err := r.l.e.js.CreateConsumer(ctx, r.l.name, jetstream.ConsumerConfig{
+	for {
+		c, err := r.tryConsumer(ctx)
+		if err == nil {
+			return c, nil
+		}
+		refusal, refused := errors.AsType[*jetstream.APIError](err)
+		final := refused && refusal.Code != http.StatusServiceUnavailable
+		if final || waitOr(ctx, tryPause, nil) != nil {
+			return nil, fmt.Errorf("read topic: %w", err)
+		}
+	}
+}
+
+func (r *topicRead) tryConsumer(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, logLookTimeout)
+	defer cancel()
+	return r.l.e.js.CreateConsumer(ctx, r.l.name, jetstream.ConsumerConfig{
 		FilterSubject:     r.subject,
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       r.next,
@@ -77,10 +100,6 @@ func (r *topicRead) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		MemoryStorage:     true,
 		Replicas:          1,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("read topic: %w", err)
-	}
-	return c, nil
 }
 
 func (r *topicRead) release(ctx context.Context, name string) {
@@ -116,7 +135,8 @@ func (r *topicRead) fetch(c jetstream.Consumer, delivered *uint64) error {
 			return err
 		}
 	}
-	if err := batch.Error(); err != nil {
+	// That a consumer was made just now is not known at all servers yet.
+	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrNoResponders) {
 		return fmt.Errorf("read topic: %w", err)
 	}
 	return nil

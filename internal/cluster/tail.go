@@ -132,8 +132,8 @@ func (t *tail) rewind(info *jetstream.StreamInfo) {
 	t.l.tally.add(func(s *LogStats) { s.Rewinds++ })
 	t.l.condition.follow(info)
 	t.anchor, t.anchorAt = 0, 0
+	t.l.meeting.rewind(last) // first: what the hub has stored from then on is behind it
 	t.hub.Rewind(last)
-	t.l.meeting.rewind(last)
 	t.target = last
 	t.arrive()
 }

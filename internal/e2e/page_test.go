@@ -271,6 +271,7 @@ func testUnknownTaskIsSaidOnce(t *testing.T, p pageSetup) {
 		t.Errorf("the log (-want +got):\n%s", diff)
 	}
 	tb.wait(`sources.length === 2 && sources[0].readyState === EventSource.CLOSED && sources[1].readyState === EventSource.OPEN`)
+	second := s.streams(t)[0].Token
 	// A browser that came back would have done so by the time of the second notice.
 	for _, version := range []string{"1", "2"} {
 		if receivers := s.publishVersion(t, version, ""); receivers != 1 {
@@ -278,7 +279,7 @@ func testUnknownTaskIsSaidOnce(t *testing.T, p pageSetup) {
 		}
 	}
 	tb.wait(`document.getElementById("update").checkVisibility()`)
-	if streams := s.streams(t); len(streams) != 1 || streams[0].Sequence != 2 {
+	if streams := s.streams(t); len(streams) != 1 || streams[0].Token != second {
 		t.Errorf("open streams are %+v, want the second that was ever opened", streams)
 	}
 }

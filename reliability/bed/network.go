@@ -1,0 +1,137 @@
+package bed
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// network gives each node an address of its own, so that all can use the ports
+// that they like, and no outgoing connection of another program takes them while a
+// node is down. Either it is 127.A.B.n, or each node is in a network namespace of
+// its own on a bridge with 10.A.B.1, where it can be cut off. A and B are random:
+// several beds can be on one machine.
+type network struct {
+	a, b   byte
+	bridge string   // "" on loopback
+	nodes  []string // namespaces that exist
+}
+
+// ErrNoNamespaces is why nodes cannot be cut off.
+var ErrNoNamespaces = errors.New("network namespaces need Linux, root, and the program ip of iproute2")
+
+// newNetwork makes a network. With namespaces, close must be called.
+func newNetwork(ctx context.Context, namespaces bool) (*network, error) {
+	var random [2]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	n := &network{a: 1 + random[0]%254, b: random[1]}
+	if !namespaces {
+		return n, nil
+	}
+	if _, err := exec.LookPath("ip"); err != nil || os.Geteuid() != 0 {
+		return nil, ErrNoNamespaces
+	}
+	n.bridge = fmt.Sprintf("sl%02x%02x", n.a, n.b)
+	err := n.ip(ctx, []string{
+		"link add " + n.bridge + " type bridge",
+		"addr add " + n.address(1) + "/24 dev " + n.bridge,
+		"link set " + n.bridge + " up",
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNoNamespaces, err), n.close(ctx))
+	}
+	return n, nil
+}
+
+// address of node i, from 2. 1 is this process.
+func (n *network) address(i int) string {
+	first := "127"
+	if n.bridge != "" {
+		first = "10"
+	}
+	return fmt.Sprintf("%s.%d.%d.%d", first, n.a, n.b, i)
+}
+
+// here is the address at which this process can listen for nodes.
+func (n *network) here() string {
+	if n.bridge == "" {
+		return "127.0.0.1"
+	}
+	return n.address(1)
+}
+
+func (n *network) space(i int) string { return fmt.Sprintf("%s-%d", n.bridge, i) }
+func (n *network) link(i int) string  { return fmt.Sprintf("%s.%d", n.bridge, i) }
+
+// enter makes the place of node i and returns what its command begins with.
+func (n *network) enter(ctx context.Context, i int) ([]string, error) {
+	if n.bridge == "" {
+		return nil, nil
+	}
+	space, link := n.space(i), n.link(i)
+	if err := n.ip(ctx, []string{"netns add " + space}); err != nil {
+		return nil, err
+	}
+	n.nodes = append(n.nodes, space)
+	err := n.ip(ctx, []string{
+		"link add " + link + " type veth peer name eth0 netns " + space,
+		"link set " + link + " master " + n.bridge,
+		"link set " + link + " up",
+		"-n " + space + " addr add " + n.address(i) + "/24 dev eth0",
+		"-n " + space + " link set lo up",
+		"-n " + space + " link set eth0 up",
+	})
+	return []string{"ip", "netns", "exec", space}, err
+}
+
+// cut takes node i off the network, or puts it back.
+func (n *network) cut(ctx context.Context, i int, off bool) error {
+	return n.ip(ctx, []string{"link set " + n.link(i) + map[bool]string{true: " down", false: " up"}[off]})
+}
+
+// part takes node i away from some others only, or puts it back.
+func (n *network) part(ctx context.Context, i int, others []int, off bool) error {
+	var commands []string
+	for _, other := range others {
+		do := map[bool]string{true: "add", false: "del"}[off]
+		commands = append(commands, fmt.Sprintf("-n %s route %s blackhole %s/32", n.space(i), do, n.address(other)))
+	}
+	return n.ip(ctx, commands)
+}
+
+// close takes the network down. Nodes must have ended before.
+func (n *network) close(ctx context.Context) error {
+	if n.bridge == "" {
+		return nil
+	}
+	var errs []error
+	for _, space := range n.nodes {
+		errs = append(errs, n.ip(ctx, []string{"netns del " + space}))
+	}
+	return errors.Join(append(errs, n.ip(ctx, []string{"link del " + n.bridge}))...)
+}
+
+func (n *network) ip(ctx context.Context, commands []string) error {
+	for _, command := range commands {
+		out, err := exec.CommandContext(ctx, "ip", strings.Fields(command)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ip %s: %w: %s", command, err, strings.TrimSpace(string(out)))
+		}
+	}
+	return nil
+}
+
+// FreePort gives a port of an address that nobody listens on at this moment.
+func FreePort(address string) (int, error) {
+	l, err := net.Listen("tcp", address+":0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
