@@ -54,7 +54,7 @@ func (a ask) missing(l *log) need {
 		return needNothing
 	case a.at != nil && a.at.of(l.name)+1 < l.cold:
 		return needEvents
-	case a.at != nil, l.keep.Replay == ReplayNone:
+	case a.at != nil, l.keep.Replay == ReplayNone && !a.unknown:
 		return state
 	default:
 		return needEvents

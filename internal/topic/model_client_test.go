@@ -166,7 +166,10 @@ func (c *client) start(r *ref, from string) (start int, lost, skipped bool) {
 	case r.keep.Replay == topic.ReplayLast:
 		return max(r.first(), end-1), false, true
 	}
-	return end, id != "", true
+	if id != "" {
+		return r.first(), true, false
+	}
+	return end, false, true
 }
 
 // same is what all this is for: an id resumes a topic where the client is.

@@ -94,9 +94,11 @@ func (a ask) of(l *log) (events []event, lost bool) {
 		return all, a.unknown || l.lost > l.born
 	case ReplayLast:
 		return all[max(0, len(all)-1):], false
-	default:
-		return nil, a.unknown
 	}
+	if a.unknown { // it asked for what came after something: all that there is may be that
+		return all, true
+	}
+	return nil, false
 }
 
 var resetFrame = func() *stream.Frame {

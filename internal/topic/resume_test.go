@@ -52,7 +52,7 @@ func TestResetRules(t *testing.T) {
 		{name: "live, newcomer", space: "none", events: 5, want: ""},
 		{name: "live, resume within history", space: "none", events: 5, at: 3, want: "4 5"},
 		{name: "live, resume beyond history", space: "none", events: 5, at: 1, want: "reset 3 4 5"},
-		{name: "live, id of another process", space: "none", events: 5, lastID: other, want: "reset"},
+		{name: "live, id of another process", space: "none", events: 5, lastID: other, want: "reset 3 4 5"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
