@@ -53,6 +53,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 	g := gateway.New(opts)
 	if p.storage != nil {
 		p.storage.cutOff = g.CutOff
+		g.Registry().MustRegister(newStorageMetrics(p.storage))
 	}
 	return g
 }

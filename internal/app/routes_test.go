@@ -194,3 +194,18 @@ func TestBackendAloneHasItsOwnRoutes(t *testing.T) {
 		t.Error("/metrics lacks the backend's metrics")
 	}
 }
+
+func TestMetricsTellOfStorage(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve")
+	do(t, "POST", p.Internal+"/internal/send", `{"topic":"a","event":{"data":"x"}}`)
+	text := do(t, "GET", p.Internal+"/metrics", "").body
+	for _, want := range []string{
+		"sluice_storage_ready 1", "sluice_log_appends_total 1", "sluice_log_applied_total 1", "sluice_log_connected 1",
+		"sluice_nodes 1", "sluice_ledger_entered_total 0",
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("metrics lack %q", want)
+		}
+	}
+}
