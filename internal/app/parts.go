@@ -118,7 +118,11 @@ func (p *program) types() ([]task.Type, error) {
 	if len(p.cfg.ChecksumRoots) == 0 {
 		return types, nil
 	}
-	t, err := checksum.New(checksum.Options{Roots: p.cfg.ChecksumRoots})
+	opts := checksum.Options{Roots: p.cfg.ChecksumRoots}
+	if p.cfg.Data != "" {
+		opts.Exclude = []string{p.cfg.Data} // it changes all the time, and is nobody's business
+	}
+	t, err := checksum.New(opts)
 	if err != nil {
 		return nil, fmt.Errorf("--checksum-root: %w", err)
 	}

@@ -21,13 +21,10 @@ import (
 	"sluice/reliability/workload"
 )
 
-// A short run is part of the tests. With storage it can be one with kills:
+// Short runs with a few kills are part of the tests; more are to be had:
 //
-//	go test ./reliability/kill -storage -kills 5
-var (
-	storage = flag.Bool("storage", false, "run the server with --data")
-	kills   = flag.Int("kills", 0, "how often the server is killed in each run; needs -storage")
-)
+//	go test ./reliability/kill -kills 50
+var kills = flag.Int("kills", 3, "how often the server is killed in each run")
 
 var binary string
 
@@ -36,26 +33,33 @@ func TestMain(m *testing.M) {
 }
 
 // short is a run that takes a few seconds.
-func short(t *testing.T, mode string) options {
+func short(t *testing.T, mode string, rounds int) options {
 	t.Helper()
 	dir := t.TempDir()
 	o := options{
-		bed: bed.Defaults(), plan: bed.Plan{Rounds: *kills, Mean: time.Second, Down: time.Second},
+		bed: bed.Defaults(), plan: bed.Plan{Rounds: rounds, Mean: time.Second, Down: time.Second},
 		load: workload.Options{
 			Dir: filepath.Join(dir, "records"), Publishers: 10, Topics: 20, Clients: 30, Rate: 500, Drop: 300 * time.Millisecond,
 			Retry: 20 * time.Millisecond, Idle: 20 * time.Second, Settle: 20 * time.Second,
 		},
 	}
-	o.bed.Dir, o.bed.Sluice, o.bed.Command, o.bed.Memory = dir, binary, mode, !*storage
+	o.bed.Dir, o.bed.Sluice, o.bed.Command, o.bed.Memory = dir, binary, mode, rounds == 0
 	return o
 }
 
 func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{bed.Serve, bed.Gateway} {
-		t.Run(mode, func(t *testing.T) {
+	for name, c := range map[string]struct {
+		mode   string
+		rounds int
+	}{
+		"serve":             {bed.Serve, *kills},
+		"gateway":           {bed.Gateway, *kills},
+		"gateway in memory": {bed.Gateway, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := short(t, mode)
+			o, mode := short(t, c.mode, c.rounds), c.mode
 			var out strings.Builder
 			if err := run(t.Context(), o, &out); err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
@@ -70,8 +74,8 @@ func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
 // that passes says something.
 func TestAKillIsNoticedWithoutStorage(t *testing.T) {
 	t.Parallel()
-	o := short(t, bed.Gateway)
-	o.bed.Memory, o.plan.Rounds, o.load.Settle = true, 1, 2*time.Second
+	o := short(t, bed.Gateway, 1)
+	o.bed.Memory, o.load.Settle = true, 2*time.Second
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); !errors.Is(err, command.ErrFault) {
 		t.Fatalf("%v\n%s", err, out.String())

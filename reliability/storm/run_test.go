@@ -14,7 +14,7 @@ import (
 	"sluice/reliability/testbinary"
 )
 
-var storage = flag.Bool("storage", false, "run the server with --data")
+var storage = flag.Bool("storage", true, "run the server with --data")
 
 var binary string
 
