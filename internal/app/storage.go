@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,6 +41,9 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	engine, err := cluster.Open(ctx, p.engineOptions(command))
+	if _, ours := errors.AsType[*fs.PathError](err); ours && !external {
+		return fmt.Errorf("storage: %w: choose another folder with --data, or give --data \"\" to keep everything in memory", err)
+	}
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
 	}

@@ -1,0 +1,60 @@
+package app_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAFolderThatCannotBeMadeIsAnErrorThatSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	p, err := run(t, "serve", "--listen", "127.0.0.1:0", "--data", "/dev/null/data")
+	if err == nil {
+		t.Fatalf("it runs: %v", p.stop())
+	}
+	for _, want := range []string{"/dev/null", "--data", `--data ""`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q lacks %q", err, want)
+		}
+	}
+}
+
+func TestOneFolderIsForOneProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	start(t, "serve", "--data", dir)
+	p, err := run(t, "serve", "--listen", "127.0.0.1:0", "--data", dir)
+	if err == nil {
+		t.Fatalf("two run: %v", p.stop())
+	}
+	if !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("error %q does not say that %s is in use", err, dir)
+	}
+}
+
+func TestEventsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	args := []string{"--data", dir, "--namespace", "chat=events:10,age:1h,replay:all"}
+	p := start(t, "serve", args...)
+	do(t, "POST", p.Internal+"/internal/send", `{"topic":"chat:a","event":{"data":"kept"}}`)
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, "serve", args...)
+	got := do(t, "GET", p.Internal+"/internal/topics/chat:a/events", "").body
+	if !strings.Contains(got, `"data":"kept"`) {
+		t.Errorf("after a restart the topic holds %s", got)
+	}
+}
+
+func TestStatusTellsWhereDataIs(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve")
+	if got := do(t, "GET", p.Internal+"/internal/cluster", ""); got.status != 200 || !strings.Contains(got.body, `"mode":"embedded"`) {
+		t.Errorf("status %d %s", got.status, got.body)
+	}
+	p = start(t, "serve", "--data", "")
+	if got := do(t, "GET", p.Internal+"/internal/cluster", ""); got.status != 404 || !strings.Contains(got.body, "--data") {
+		t.Errorf("in memory: status %d %s, want to be told how to have storage", got.status, got.body)
+	}
+}
