@@ -46,7 +46,7 @@ func BenchmarkTask(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		logs.ended.Add(1)
-		if _, err := svc.Start("quick", nil); err != nil {
+		if _, err := svc.Start(context.Background(), "quick", nil); err != nil {
 			b.Fatal(err)
 		}
 		logs.ended.Wait()
@@ -65,7 +65,7 @@ func BenchmarkProgress(b *testing.B) {
 		return nil, nil
 	}))
 	logs.ended.Add(1)
-	if _, err := svc.Start("loops", nil); err != nil {
+	if _, err := svc.Start(context.Background(), "loops", nil); err != nil {
 		b.Fatal(err)
 	}
 	logs.ended.Wait()

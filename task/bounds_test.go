@@ -131,7 +131,7 @@ func TestRejectingEverythingEnds(t *testing.T) {
 		b := serve(t, task.Options{Publisher: publisher, Retention: time.Minute}, task.Demo())
 		id := b.start(t, "demo_task", `{"delay":0}`)
 		time.Sleep(time.Hour)
-		if _, ok := b.Get(id); ok {
+		if _, err := b.Get(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 			t.Error("the task was not forgotten: its outbox still holds something")
 		}
 		// 7 events, and the terminal one once more without its payload.
@@ -224,7 +224,7 @@ func TestObserverIsToldOfEachEndAndEachPublish(t *testing.T) {
 		}, task.Demo())
 		id := b.start(t, "demo_task", "")
 		cancelled := b.start(t, "demo_task", "")
-		if err := b.Cancel(cancelled); err != nil {
+		if err := b.Cancel(t.Context(), cancelled); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -249,10 +249,10 @@ func TestBE24PendingTasksAreBounded(t *testing.T) {
 		for range 5 {
 			ids = append(ids, b.start(t, "obedient", ""))
 		}
-		if _, err := b.Start("obedient", nil); !errors.Is(err, task.ErrBusy) || !strings.Contains(err.Error(), "5 are pending") {
+		if _, err := b.Start(t.Context(), "obedient", nil); !errors.Is(err, task.ErrBusy) || !strings.Contains(err.Error(), "5 are pending") {
 			t.Errorf("Start() = %v, want ErrBusy that says why", err)
 		}
-		if err := b.Cancel(ids[6]); err != nil {
+		if err := b.Cancel(t.Context(), ids[6]); err != nil {
 			t.Fatal(err)
 		}
 		b.start(t, "obedient", "") // there is room again
@@ -273,7 +273,7 @@ func TestBE24RememberedTasksAreBounded(t *testing.T) {
 			t.Errorf("forgotten are %q, want the two oldest finished, %q", got, ids[:2])
 		}
 		b.wantState(t, running, task.Running)
-		if _, ok := b.Get(ids[0]); ok {
+		if _, err := b.Get(t.Context(), ids[0]); !errors.Is(err, task.ErrNotFound) {
 			t.Error("a forgotten task is still known")
 		}
 	})
@@ -290,7 +290,7 @@ func TestBE24NothingToForgetIsBusy(t *testing.T) {
 		}
 		b.wantState(t, first, task.Completed)
 		// They are finished, but their logs are not written: none may be forgotten.
-		if _, err := b.Start("quick", nil); !errors.Is(err, task.ErrBusy) || !strings.Contains(err.Error(), "3 are remembered") {
+		if _, err := b.Start(t.Context(), "quick", nil); !errors.Is(err, task.ErrBusy) || !strings.Contains(err.Error(), "3 are remembered") {
 			t.Errorf("Start() = %v, want ErrBusy that says why", err)
 		}
 		door.open.Store(true)
@@ -317,7 +317,7 @@ func TestBE24BytesAreBounded(t *testing.T) {
 		for range 2 {
 			b.start(t, "obedient", `{"x":"`+long(3900)+`"}`)
 		}
-		if _, err := b.Start("obedient", json.RawMessage(`{"x":"`+long(3900)+`"}`)); !errors.Is(err, task.ErrBusy) {
+		if _, err := b.Start(t.Context(), "obedient", json.RawMessage(`{"x":"`+long(3900)+`"}`)); !errors.Is(err, task.ErrBusy) {
 			t.Errorf("Start() with no room for its parameters = %v, want ErrBusy", err)
 		}
 	})
@@ -340,7 +340,7 @@ func TestBE24OutboxesTogetherAreBounded(t *testing.T) {
 		before := b.Counts()[task.Pending]
 		for range 2 { // what is removed makes room, too
 			items, _ := b.List(task.Filter{State: task.Completed})
-			if err := b.Remove(items[0].ID); err != nil {
+			if err := b.Remove(t.Context(), items[0].ID); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -17,7 +17,7 @@
 //		return map[string]int{"resized": len(names)}, nil
 //	}})
 //	go svc.Run(ctx)
-//	info, err := svc.Start("resize", params)
+//	info, err := svc.Start(ctx, "resize", params)
 //
 // # What is promised
 //
@@ -34,5 +34,20 @@
 // returns, and one that times out has failed even if its function never returns.
 //
 // Everything is bounded; see [Options] for the bounds and what happens at each.
-// Tasks live in memory: they end with the process.
+//
+// # Where tasks live
+//
+// By default in memory: they end with the process. With a [Store] that is shared,
+// any number of services, in one process or many, are one: each takes tasks, shows
+// and cancels all of them, and runs those of its types. Then a task outlives
+// whoever runs it. It is lent to one service at a time; one that dies is found out
+// when its lease ends, and another one goes on: it begins the task again if
+// [Type.MaxAttempts] allows that, and fails it otherwise. A service that was merely
+// cut off has lost its task by then: the context of the function ends with
+// [ErrLost], and nothing of what it still does counts.
+//
+// A function may so be begun more than once, but not more often than MaxAttempts,
+// and of several only one can end the task. What was reported and not published
+// when a process died is lost; the last events are not, they are written by
+// whoever comes next.
 package task

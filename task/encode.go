@@ -58,16 +58,22 @@ func taskEvent(eventType, id string, at time.Time, data []byte) (event, inside [
 }
 
 // startedEvent is the first event of a task that ran.
-func startedEvent(rec record) item {
-	data, _ := taskEvent(typeStarted, rec.id, rec.start, nil)
+func startedEvent(rec Record) item {
+	data, _ := taskEvent(typeStarted, rec.ID, rec.Started, nil)
 	return item{kind: kindStarted, Event: Event{Name: EventTask, Data: data}}
+}
+
+// progressEvent is the event of a record's latest progress.
+func progressEvent(rec Record) item {
+	data, _ := taskEvent(typeProgress, rec.ID, rec.ProgressAt, rec.Progress.Data)
+	return item{kind: kindProgress, Event: Event{Name: EventTask, Data: data}}
 }
 
 // endEvents are the last two events of a task in a final state: its terminal
 // event, whose Data has at most limit bytes, and connection_close.
-func endEvents(rec record, statusPath string, limit int) []item {
+func endEvents(rec Record, statusPath string, limit int) []item {
 	data := endData(rec)
-	event, _ := taskEvent(endType(rec.state), rec.id, rec.end, data)
+	event, _ := taskEvent(endType(rec.State), rec.ID, rec.Ended, data)
 	if len(event) > limit {
 		event = shortEnd(rec, statusPath, limit)
 	}
@@ -75,21 +81,21 @@ func endEvents(rec record, statusPath string, limit int) []item {
 		{kind: kindEnd, Event: Event{Name: EventTask, Data: event}},
 		{kind: kindClose, Event: Event{
 			Name:  EventClose,
-			Data:  fmt.Appendf(nil, `{"reason":%q}`, endType(rec.state)),
+			Data:  fmt.Appendf(nil, `{"reason":%q}`, endType(rec.State)),
 			Close: true,
 		}},
 	}
 }
 
 // endData is the data of a terminal event, whole.
-func endData(rec record) []byte {
-	switch rec.state {
+func endData(rec Record) []byte {
+	switch rec.State {
 	case Completed:
-		return rec.result
+		return rec.Result
 	case Failed:
 		data, _ := encodeJSON(struct { // a struct of a string always encodes
 			Error string `json:"error"`
-		}{rec.err})
+		}{rec.Error})
 		return data
 	default:
 		return nil
@@ -98,20 +104,20 @@ func endData(rec record) []byte {
 
 // shortEnd is the terminal event of rec without its payload, but saying where to
 // find it. A failure keeps as much of its text as limit allows.
-func shortEnd(rec record, statusPath string, limit int) []byte {
+func shortEnd(rec Record, statusPath string, limit int) []byte {
 	short := struct {
 		Error     *string `json:"error,omitempty"`
 		Truncated bool    `json:"truncated"`
 		Bytes     int     `json:"bytes"` // of the data that was left out
 		StatusURL string  `json:"status_url"`
-	}{nil, true, len(endData(rec)), statusPath + rec.id}
+	}{nil, true, len(endData(rec)), statusPath + rec.ID}
 
 	for room := limit; ; room /= 2 {
-		if rec.state == Failed {
-			short.Error = new(cut(rec.err, room))
+		if rec.State == Failed {
+			short.Error = new(cut(rec.Error, room))
 		}
 		data, _ := encodeJSON(short)
-		event, _ := taskEvent(endType(rec.state), rec.id, rec.end, data)
+		event, _ := taskEvent(endType(rec.State), rec.ID, rec.Ended, data)
 		if len(event) <= limit || room == 0 {
 			return event
 		}

@@ -1,6 +1,9 @@
 package task
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of the service's methods. Test for them with errors.Is: most are
 // wrapped with what was wrong.
@@ -9,7 +12,8 @@ var (
 	ErrUnknownType = errors.New("task: unknown type")
 	// ErrBadParams is returned by Start, wrapped with the reason.
 	ErrBadParams = errors.New("task: bad parameters")
-	// ErrBusy is returned by Start when a bound is reached: try again later.
+	// ErrBusy is returned by Start when a bound is reached, and by Republish
+	// while the last events of a task are on their way: try again later.
 	ErrBusy = errors.New("task: too many tasks")
 	// ErrNotFound is returned for an id that is unknown, or whose task is not
 	// in a state that the call can act on.
@@ -22,14 +26,43 @@ var (
 	ErrTooLarge = errors.New("task: event too large")
 )
 
+// errOnTheirWay is what Republish says of a log that is not written yet.
+var errOnTheirWay = fmt.Errorf("%w: the last events of the task are on their way", ErrBusy)
+
+// Errors of a [Store]. A service returns the last of them, too: its store cannot
+// be reached for now.
+var (
+	ErrConflict    = errors.New("task: changed by somebody else meanwhile")
+	ErrExists      = errors.New("task: exists already")
+	ErrUnavailable = errors.New("task: store is not available")
+)
+
 // Causes that end the context of a [Func]; context.Cause tells which. ErrStopping
 // is also returned by Start and Republish once the service drains or stops.
 var (
 	ErrCancelled = errors.New("task: cancelled")
 	ErrTimeout   = errors.New("task: timed out")
 	ErrStopping  = errors.New("task: service is stopping")
+	// ErrLost: the service did not keep its hold on the task, because it could
+	// not reach the store for too long, and another one has taken over.
+	ErrLost = errors.New("task: taken over by another service")
 )
 
 // errReturned ends the context of a Func that has returned, so that a Run that
 // outlives it cannot report any more.
 var errReturned = errors.New("task: the task's function has returned")
+
+// Permanent marks an error of a [Func] as one that no further attempt would mend:
+// the task fails at once, whatever [Type.MaxAttempts] allows. Its text is err's;
+// nil stays nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }

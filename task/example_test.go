@@ -42,12 +42,12 @@ func Example() {
 	stopped := make(chan error)
 	go func() { stopped <- svc.Run(ctx) }()
 
-	info, err := svc.Start("count", nil)
+	info, err := svc.Start(context.Background(), "count", nil)
 	if err != nil {
 		panic(err)
 	}
 	<-logs.ended
-	info, _ = svc.Get(info.ID)
+	info, _ = svc.Get(context.Background(), info.ID)
 	fmt.Printf("%s %s\n", info.Status, info.Result)
 
 	stop()

@@ -2,69 +2,94 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 )
 
 // outcome is what a function returned, as the record wants it.
 type outcome struct {
-	state  State // Completed or Failed
-	result []byte
-	err    string
-}
-
-// dispatch begins pending tasks while slots are free. While the Publisher is so
-// far behind that the outboxes together are full, none is begun.
-func (s *Service) dispatch() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.active && s.phase < halting && s.free > 0 && len(s.queue) > 0 && s.held.Load() < int64(s.opts.UnpublishedBytes) {
-		j := s.queue[0]
-		s.queue[0] = nil
-		s.queue = s.queue[1:]
-		s.free--
-		// Run waits for the group, after it has raised the phase to halting.
-		s.workers.Go(func() { s.work(j) })
-	}
+	state     State // Completed or Failed
+	result    []byte
+	err       string
+	permanent bool // a further attempt would end the same
 }
 
 // work runs one task in a slot and gives the slot back.
-func (s *Service) work(j *job) {
-	defer s.dispatch()
+func (s *Service) work(ctx context.Context, j *job) {
 	defer s.release()
-
-	ctx, cancel := context.WithCancelCause(s.base)
-	defer cancel(errReturned)
-	s.mu.Lock()
-	j.cancel = cancel // before the task is running: whoever finishes it then finds this
-	s.mu.Unlock()
-
-	var run *Run
-	rec, err := s.store.change(j.id, func(rec *record) error {
-		run = &Run{ctx: ctx, service: s, job: j, params: rec.params, turn: make(chan struct{}, 1)}
-		return rec.become(Running, now())
-	})
-	if err != nil {
-		return // cancelled while it was pending
+	run := s.enter(ctx, j)
+	s.entered()
+	if run == nil {
+		return
 	}
-	if j.out.begin(startedEvent(rec)) {
-		s.wakePump(j)
-	}
-
-	returned := s.begin(ctx, run)
-	timeout := time.NewTimer(j.typ.Timeout)
+	returned := s.begin(run.ctx, run)
+	timeout := time.NewTimer(run.typ.Timeout)
 	defer timeout.Stop()
+	defer run.end(errReturned)
 	select {
 	case out := <-returned:
-		s.conclude(j, out)
+		s.conclude(run, out)
 	case <-timeout.C:
-		s.timeOut(j)
-		if !s.letStray(j) {
+		s.timeOut(run)
+		if !s.letStray(j, run.typ) {
 			s.await(returned)
 		}
 	case <-s.abandon:
+	}
+}
+
+// beginRun makes the task of j one that runs here. The caller has the turn.
+func (s *Service) beginRun(ctx context.Context, j *job, at time.Time) (*Run, error) {
+	rec := j.rec
+	if rec.State != Running || rec.Worker != s.worker { // else we wrote that, and did not hear of it
+		err := rec.begin(s.worker, j.typ.Timeout, at)
+		if err != nil {
+			return nil, err
+		}
+		if rec, err = s.update(ctx, rec); err != nil {
+			return nil, err
+		}
+	}
+	runCtx, end := context.WithCancelCause(s.base)
+	run := &Run{
+		ctx: runCtx, end: end, service: s, job: j, typ: j.typ, params: rec.Params,
+		attempt: rec.Attempt, maxAttempts: rec.MaxAttempts, turn: make(chan struct{}, 1),
+	}
+	j.rec, j.begun = rec, true
+	s.mu.Lock()
+	j.cancel = end
+	s.live++
+	s.mu.Unlock()
+	if j.out.begin(rec.Run, firstEvents(rec, j.orphan, at)) {
+		s.wakePump(j)
+	}
+	return run, nil
+}
+
+// firstEvents is task_started; of a task that was begun before, it is a report that
+// it is begun again. If the process died that began it, task_started may not be in
+// the log: it is published with the key that it had, as long as that is known.
+func firstEvents(rec Record, orphan bool, at time.Time) []item {
+	switch {
+	case rec.Run == 1:
+		return []item{startedEvent(rec)}
+	case orphan && time.Since(rec.Started) < keyLife:
+		return []item{startedEvent(rec), attemptEvent(rec, at)}
+	default:
+		return []item{attemptEvent(rec, at)}
+	}
+}
+
+// attemptEvent is a report that a task is begun again.
+func attemptEvent(rec Record, at time.Time) item {
+	text := fmt.Sprintf("Attempt %d of %d", rec.Attempt, rec.MaxAttempts)
+	data, _ := progressData(text, 0, map[string]any{"attempt": rec.Attempt}) // strings and numbers always encode
+	event, inside := taskEvent(typeProgress, rec.ID, at, data)
+	return item{
+		kind: kindProgress, Event: Event{Name: EventTask, Data: event},
+		progress: &lastProgress{ProgressInfo{Text: text, Data: inside}, at},
 	}
 }
 
@@ -81,6 +106,15 @@ func (s *Service) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
+	s.notify()
+}
+
+// entered notes that a task that was fetched is begun, or will not be.
+func (s *Service) entered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entering--
+	s.notify()
 }
 
 // begin calls the function of a run in a goroutine of its own, since nothing can
@@ -120,12 +154,12 @@ func (s *Service) call(ctx context.Context, run *Run) (out outcome) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.log.Error("task function did not return", "task_id", run.job.id, "type", run.job.typ.Name,
+			s.log.Error("task function did not return", "task_id", run.job.id, "type", run.typ.Name,
 				"panic", fmt.Sprint(recover()), "stack", string(debug.Stack()))
 			out = internalError
 		}
 	}()
-	result, err := run.job.typ.Run(ctx, run)
+	result, err := run.typ.Run(ctx, run)
 	out = s.outcomeOf(result, err)
 	returned = true
 	return out
@@ -138,96 +172,26 @@ func (s *Service) outcomeOf(result any, err error) outcome {
 		if text == "" {
 			text = "task failed"
 		}
-		return outcome{state: Failed, err: cut(text, s.opts.MaxResultBytes)}
+		_, permanent := errors.AsType[*permanentError](err)
+		return outcome{state: Failed, err: cut(text, s.opts.MaxResultBytes), permanent: permanent}
 	}
 	if result == nil {
 		return outcome{state: Completed}
 	}
 	encoded, err := encodeJSON(result)
 	if err != nil {
-		return outcome{state: Failed, err: fmt.Sprintf("result cannot be encoded: %v", err)}
+		return outcome{state: Failed, err: fmt.Sprintf("result cannot be encoded: %v", err), permanent: true}
 	}
 	if len(encoded) > s.opts.MaxResultBytes {
-		return outcome{state: Failed, err: fmt.Sprintf("result has %d bytes, may have %d", len(encoded), s.opts.MaxResultBytes)}
+		text := fmt.Sprintf("result has %d bytes, may have %d", len(encoded), s.opts.MaxResultBytes)
+		return outcome{state: Failed, err: text, permanent: true}
 	}
 	return outcome{state: Completed, result: encoded}
 }
 
-// conclude makes the task final as its function ended it, unless it is over already.
-func (s *Service) conclude(j *job, out outcome) {
-	s.finish(j, errReturned, func(rec *record) error {
-		rec.result, rec.err = out.result, out.err
-		return rec.become(out.state, now())
-	})
-}
-
-// timeOut fails the task, unless it is over already.
-func (s *Service) timeOut(j *job) {
-	s.finish(j, ErrTimeout, func(rec *record) error {
-		rec.err = fmt.Sprintf("Task timed out after %v", j.typ.Timeout)
-		return rec.become(Failed, now())
-	})
-}
-
-// finish makes a task final in three steps: its state, its log, its context. The
-// state comes first and decides: of several that finish a task, one succeeds, and
-// only that one writes the end of the log. The context comes last, so that a
-// function that returns because of it cannot change anything any more.
-func (s *Service) finish(j *job, cause error, become func(*record) error) bool {
-	s.finishBegins()
-	rec, err := s.store.change(j.id, become)
-	if err == nil {
-		s.seal(j, rec)
-	}
-	cancel := s.finishEnds(j, rec.start.IsZero())
-	if err != nil {
-		return false
-	}
-	cancel(cause)
-	s.opts.Observer.Ended(infoOf(rec, j.out.progress()))
-	s.log.Debug("task ended", "task_id", rec.id, "type", rec.typ, "state", rec.state, "error", cut(rec.err, 200))
-	return true
-}
-
-// seal puts the last events of a task in its outbox.
-func (s *Service) seal(j *job, rec record) {
-	var started *item
-	if !rec.start.IsZero() {
-		started = new(startedEvent(rec))
-	}
-	if j.out.seal(started, endEvents(rec, s.opts.StatusPath, s.opts.MaxEventBytes)) {
-		s.wakePump(j)
-	}
-}
-
-// finishBegins makes flush wait for the pump that this finish will wake.
-func (s *Service) finishBegins() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finishing++
-}
-
-// finishEnds takes a task that never ran out of the queue, and returns what ends
-// the function's context of one that did.
-func (s *Service) finishEnds(j *job, queued bool) context.CancelCauseFunc {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finishing--
-	if queued {
-		if i := slices.Index(s.queue, j); i >= 0 {
-			s.queue = slices.Delete(s.queue, i, i+1)
-		}
-	}
-	s.notify()
-	if j.cancel == nil { // it never ran
-		return func(error) {}
-	}
-	return j.cancel
-}
-
 // letStray says whether the slot of a function that outstayed its timeout may be
 // given to another. There is a bound, because nothing can end such a function.
-func (s *Service) letStray(j *job) bool {
+func (s *Service) letStray(j *job, t Type) bool {
 	s.mu.Lock()
 	if j.returned { // just now
 		s.mu.Unlock()
@@ -239,7 +203,7 @@ func (s *Service) letStray(j *job) bool {
 	}
 	n, freed := s.strays, j.stray
 	s.mu.Unlock()
-	s.log.Warn("task function goes on after its timeout", "task_id", j.id, "type", j.typ.Name,
-		"timeout", j.typ.Timeout, "strays", n, "slot_freed", freed)
+	s.log.Warn("task function goes on after its timeout", "task_id", j.id, "type", t.Name,
+		"timeout", t.Timeout, "strays", n, "slot_freed", freed)
 	return freed
 }

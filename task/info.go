@@ -17,23 +17,32 @@ type Info struct {
 	Error     *string         `json:"error"`      // of a failed task, whole
 	Progress  *ProgressInfo   `json:"progress"`   // the latest; nil if there was none
 	CreatedAt time.Time       `json:"created_at"`
+
+	// Of a task that may be run more than once; else 0.
+	Attempt     int `json:"attempt,omitzero"`
+	MaxAttempts int `json:"max_attempts,omitzero"`
+
+	// Partial says that List left out the result or a part of the error; Get
+	// has them.
+	Partial bool `json:"-"`
 }
 
-// infoOf puts together what is known of a task.
-func infoOf(rec record, last *lastProgress) Info {
-	info := Info{ID: rec.id, Type: rec.typ, Status: rec.state, CreatedAt: rec.created, Result: rec.result}
-	if !rec.start.IsZero() {
-		info.StartTime = &rec.start
+// infoOf is what a record says.
+func infoOf(rec Record) Info {
+	info := Info{ID: rec.ID, Type: rec.Type, Status: rec.State, CreatedAt: rec.Created, Result: rec.Result, Progress: rec.Progress}
+	if !rec.Started.IsZero() {
+		info.StartTime = &rec.Started
 	}
-	if !rec.end.IsZero() {
-		info.EndTime = &rec.end
+	if !rec.Ended.IsZero() {
+		info.EndTime = &rec.Ended
 	}
-	if rec.state == Failed {
-		info.Error = &rec.err
+	if rec.State == Failed {
+		info.Error = &rec.Error
 	}
-	if last != nil {
-		info.Progress = &last.info
+	if rec.MaxAttempts > 1 {
+		info.Attempt, info.MaxAttempts = rec.Attempt, rec.MaxAttempts
 	}
+	info.Partial = rec.Partial
 	return info
 }
 

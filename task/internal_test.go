@@ -20,7 +20,7 @@ func TestTransitions(t *testing.T) {
 	t.Parallel()
 	allowed := map[State][]State{
 		Pending:   {Running, Cancelled, Failed},
-		Running:   {Completed, Failed, Cancelled},
+		Running:   {Completed, Failed, Cancelled, Pending}, // to be run again
 		Completed: {},
 		Failed:    {},
 		Cancelled: {},
@@ -33,12 +33,12 @@ func TestTransitions(t *testing.T) {
 			t.Errorf("%s.Final() = %v, want %v", from, got, want)
 		}
 		for _, to := range append(States(), "", "lost") {
-			rec := record{state: from}
+			rec := Record{State: from}
 			err := rec.become(to, now())
 			if want := slices.Contains(allowed[from], to); (err == nil) != want {
 				t.Errorf("%s to %s: %v, want allowed %v", from, to, err, want)
 			}
-			if err != nil && (!errors.Is(err, errTransition) || rec.state != from || !rec.end.IsZero() || !rec.start.IsZero()) {
+			if err != nil && (!errors.Is(err, errTransition) || rec.State != from || !rec.Ended.IsZero() || !rec.Started.IsZero()) {
 				t.Errorf("%s to %s was refused with %v but left %+v", from, to, err, rec)
 			}
 		}
@@ -81,31 +81,45 @@ func FuzzCut(f *testing.F) {
 	})
 }
 
+// newTestMemory is a store for 20 pending tasks and the given number in all.
+func newTestMemory(t *testing.T, pending, tasks int) *memory {
+	t.Helper()
+	o, err := Options{Publisher: nowhere{}, QueueLimit: pending, MaxTasks: tasks}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newMemory(o, func(string) {})
+}
+
 func TestMemoryForgottenRowsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
-	m := newMemory(10, 100, 1<<20)
+	m := newTestMemory(t, 10, 100)
 	for i := range 10_000 {
-		id := newID()
-		if _, err := m.insert(record{id: id, state: Pending, params: []byte("{}")}); err != nil {
+		rec, err := m.Submit(t.Context(), Record{ID: newID(), State: Pending, Params: []byte("{}")})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.change(id, func(r *record) error { return r.become(Cancelled, now()) }); err != nil {
+		if err := rec.become(Cancelled, now()); err != nil {
+			t.Fatal(err)
+		}
+		if rec, err = m.Update(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			m.settle(id, 7)
+			_ = m.Settle(t.Context(), rec, nil) // never fails
 		}
-		if err := m.remove(id); err != nil {
+		if err := m.Remove(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
-		if len(m.order) > 10 || m.settled.Len() > 0 || len(m.rows) > 0 || m.bytes != 0 {
-			t.Fatalf("after %d tasks: order %d, settled %d, rows %d, bytes %d", i, len(m.order), m.settled.Len(), len(m.rows), m.bytes)
+		if len(m.order) > 10 || m.settled.Len() > 0 || len(m.rows) > 0 || m.bytes != 0 || len(m.queue) > 0 {
+			t.Fatalf("after %d tasks: order %d, settled %d, rows %d, bytes %d, queue %d",
+				i, len(m.order), m.settled.Len(), len(m.rows), m.bytes, len(m.queue))
 		}
 	}
 }
 
 func newOutbox() *outbox {
-	return &outbox{id: "id", maxEvents: 100, maxBytes: 1000, held: new(atomic.Int64)}
+	return &outbox{id: "id", maxEvents: 100, maxBytes: 1000, total: new(atomic.Int64)}
 }
 
 // log publishes all that is in an outbox and returns what it was.
@@ -125,24 +139,28 @@ func (o *outbox) log() (names []string) {
 
 func named(k kind, name string) item { return item{kind: k, Event: Event{Data: []byte(name)}} }
 
-func TestOutboxSealedBeforeItBeganHasTheFirstEventFirst(t *testing.T) {
+func TestOutboxHasTheFirstEventOnce(t *testing.T) {
 	t.Parallel()
 	started, end := named(kindStarted, "started"), []item{named(kindEnd, "end"), named(kindClose, "close")}
 	for _, c := range []struct {
 		fill func(o *outbox)
 		want []string
 	}{
-		{func(o *outbox) { o.begin(started); o.seal(&started, end) }, []string{"id:1 started", "id:2 end", "id:3 close"}},
-		{func(o *outbox) { o.seal(&started, end); o.begin(started) }, []string{"id:1 started", "id:2 end", "id:3 close"}},
-		{func(o *outbox) { o.seal(nil, end); o.begin(started) }, []string{"id:1 end", "id:2 close"}},
+		{func(o *outbox) { o.begin(1, []item{started}); o.seal(&started, end) }, []string{"id:started started", "id:end end", "id:close close"}},
+		{func(o *outbox) { o.seal(&started, end) }, []string{"id:started started", "id:end end", "id:close close"}},
+		{func(o *outbox) { o.seal(nil, end) }, []string{"id:end end", "id:close close"}},
+		{func(o *outbox) { o.seal(nil, nil) }, nil},
 	} {
 		o := newOutbox()
 		c.fill(o)
 		if got := o.log(); !slices.Equal(got, c.want) {
 			t.Errorf("log is %q, want %q", got, c.want)
 		}
-		if n := o.held.Load(); n != 0 || o.bytes != 0 {
+		if n := o.total.Load(); n != 0 || o.bytes != 0 {
 			t.Errorf("empty outbox holds %d bytes, %d in all", o.bytes, n)
+		}
+		if !o.idleForGood() {
+			t.Error("the outbox is not complete")
 		}
 	}
 }
@@ -150,7 +168,7 @@ func TestOutboxSealedBeforeItBeganHasTheFirstEventFirst(t *testing.T) {
 func TestOutboxDoesNotRepeatALogThatIsNotOver(t *testing.T) {
 	t.Parallel()
 	o := newOutbox()
-	o.begin(named(kindStarted, "started"))
+	o.begin(1, []item{named(kindStarted, "started")})
 	if _, err := o.repeat(nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("repeat() before the end = %v, want ErrNotFound", err)
 	}
@@ -158,7 +176,7 @@ func TestOutboxDoesNotRepeatALogThatIsNotOver(t *testing.T) {
 	if _, err := o.repeat([]item{named(kindEnd, "end")}); err != nil {
 		t.Errorf("repeat() = %v", err)
 	}
-	if got, want := o.log(), []string{"id:1 started", "id:2 end", "id:r1 end"}; !slices.Equal(got, want) {
+	if got, want := o.log(), []string{"id:started started", "id:end end", "id:r1 end"}; !slices.Equal(got, want) {
 		t.Errorf("log is %q, want %q", got, want)
 	}
 }
@@ -166,13 +184,13 @@ func TestOutboxDoesNotRepeatALogThatIsNotOver(t *testing.T) {
 func TestDroppedOutboxTakesNothing(t *testing.T) {
 	t.Parallel()
 	o := newOutbox()
-	o.begin(named(kindStarted, "started"))
+	o.begin(1, []item{named(kindStarted, "started")})
 	if o.drop() {
 		t.Error("drop() says that a pump is at work")
 	}
 	o.seal(nil, []item{named(kindEnd, "end")})
-	if got := o.log(); len(got) != 0 || o.held.Load() != 0 {
-		t.Errorf("log is %q, %d bytes are held; want nothing", got, o.held.Load())
+	if got := o.log(); len(got) != 0 || o.total.Load() != 0 {
+		t.Errorf("log is %q, %d bytes are held; want nothing", got, o.total.Load())
 	}
 	if _, err := o.repeat(nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("repeat() = %v, want ErrNotFound", err)
@@ -183,78 +201,78 @@ func TestDroppedOutboxTakesNothing(t *testing.T) {
 func TestMemoryAgainstAModel(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
-	m := newMemory(20, 50, 1<<20)
-	var model []record // oldest first
-	indexOf := func(id string) int { return slices.IndexFunc(model, func(r record) bool { return r.id == id }) }
-	drop := func(ids ...string) {
-		for _, id := range ids {
-			i := indexOf(id)
-			model = slices.Delete(model, i, i+1)
-		}
+	m := newTestMemory(t, 20, 50)
+	var model []Record // oldest first
+	indexOf := func(id string) int { return slices.IndexFunc(model, func(r Record) bool { return r.ID == id }) }
+	m.gone = func(id string) {
+		i := indexOf(id)
+		model = slices.Delete(model, i, i+1)
 	}
 	for step := range 5_000 {
-		var some record
+		var some Record
 		if len(model) > 0 {
 			some = model[rng.IntN(len(model))]
 		}
 		switch rng.IntN(5) {
 		case 0, 1:
-			rec := record{id: newID(), typ: string('a' + rune(rng.IntN(3))), state: Pending, params: []byte("{}")}
-			forgotten, err := m.insert(rec)
-			drop(forgotten...)
+			rec, err := m.Submit(t.Context(), Record{ID: newID(), Type: string('a' + rune(rng.IntN(3))), State: Pending, Params: []byte("{}")})
 			if err == nil {
-				rec.seq = m.lastSeq
 				model = append(model, rec)
 			} else if !errors.Is(err, ErrBusy) {
 				t.Fatal(err)
 			}
 		case 2:
-			next := States()[rng.IntN(5)]
-			changed, err := m.change(some.id, func(r *record) error { return r.become(next, now()) })
-			if (err == nil) != (some.id != "" && some.state.mayBecome(next)) {
-				t.Fatalf("step %d: %s to %s: %v", step, some.state, next, err)
+			rec := some
+			if rec.become(States()[rng.IntN(5)], now()) != nil {
+				continue
 			}
-			if err == nil {
-				model[indexOf(some.id)] = changed
+			changed, err := m.Update(t.Context(), rec)
+			if err != nil {
+				t.Fatalf("step %d: %v", step, err)
+			}
+			model[indexOf(some.ID)] = changed
+			if _, err := m.Update(t.Context(), rec); !errors.Is(err, ErrConflict) {
+				t.Fatalf("step %d: second write of the same revision: %v, want ErrConflict", step, err)
 			}
 		case 3:
-			drop(m.settle(some.id, 10)...)
+			_ = m.Settle(t.Context(), some, nil) // never fails
 		case 4:
-			if err := m.remove(some.id); (err == nil) != some.state.Final() {
-				t.Fatalf("step %d: remove of a task that is %s: %v", step, some.state, err)
-			} else if err == nil {
-				drop(some.id)
+			if !some.State.Final() {
+				continue
+			}
+			if err := m.Remove(t.Context(), some); err != nil {
+				t.Fatalf("step %d: remove: %v", step, err)
 			}
 		}
 		checkMemory(t, m, model)
 	}
 }
 
-func checkMemory(t *testing.T, m *memory, model []record) {
+func checkMemory(t *testing.T, m *memory, model []Record) {
 	t.Helper()
 	byState := map[State]int{Pending: 0, Running: 0, Completed: 0, Failed: 0, Cancelled: 0}
 	var all, typed []string
 	for _, r := range slices.Backward(model) {
-		byState[r.state]++
-		all = append(all, r.id)
-		if r.typ == "a" && r.state == Pending {
-			typed = append(typed, r.id)
+		byState[r.State]++
+		all = append(all, r.ID)
+		if r.Type == "a" && r.State == Pending {
+			typed = append(typed, r.ID)
 		}
 	}
-	if got := m.counts(); !maps.Equal(got, byState) {
+	if got := m.Counts(); !maps.Equal(got, byState) {
 		t.Fatalf("counts are %v, want %v", got, byState)
 	}
-	ids := func(recs []record) (ids []string) {
+	ids := func(recs []Record) (ids []string) {
 		for _, r := range recs {
-			ids = append(ids, r.id)
+			ids = append(ids, r.ID)
 		}
 		return ids
 	}
-	if got := ids(m.scan(math.MaxUint64, Filter{}, 1000)); !slices.Equal(got, all) {
-		t.Fatalf("scan finds %d tasks, want %d in order", len(got), len(all))
+	if got := ids(m.List(math.MaxUint64, Filter{}, 1000)); !slices.Equal(got, all) {
+		t.Fatalf("List finds %d tasks, want %d in order", len(got), len(all))
 	}
-	if got := ids(m.scan(math.MaxUint64, Filter{Type: "a", State: Pending}, 1000)); !slices.Equal(got, typed) {
-		t.Fatalf("scan for pending a finds %d tasks, want %d", len(got), len(typed))
+	if got := ids(m.List(math.MaxUint64, Filter{Type: "a", State: Pending}, 1000)); !slices.Equal(got, typed) {
+		t.Fatalf("List of pending a finds %d tasks, want %d", len(got), len(typed))
 	}
 }
 
@@ -288,25 +306,25 @@ func TestCancelledTasksLeaveTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		info, err := s.Start("demo_task", nil)
+		info, err := s.Start(t.Context(), "demo_task", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Cancel(info.ID); err != nil {
+		if err := s.Cancel(t.Context(), info.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := len(s.queue); n != 0 {
+	if n := len(s.store.(*memory).queue); n != 0 {
 		t.Errorf("%d cancelled tasks are in the queue", n)
 	}
 }
 
 // slowStore takes a second to answer that a task has become final.
-type slowStore struct{ store }
+type slowStore struct{ Store }
 
-func (s slowStore) change(id string, fn func(*record) error) (record, error) {
-	rec, err := s.store.change(id, fn)
-	if rec.state.Final() {
+func (s slowStore) Update(ctx context.Context, rec Record) (Record, error) {
+	rec, err := s.Store.Update(ctx, rec)
+	if rec.State.Final() {
 		time.Sleep(time.Second)
 	}
 	return rec, err
@@ -335,7 +353,7 @@ func TestDrainWaitsForTasksThatAreAboutToEnd(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx) }()
-		if _, err := s.Start("demo_task", []byte(`{"delay":0}`)); err != nil {
+		if _, err := s.Start(t.Context(), "demo_task", []byte(`{"delay":0}`)); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait() // it is completed, and its last events are not in the outbox

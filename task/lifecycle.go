@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 )
@@ -14,48 +15,47 @@ import (
 const stopGrace = 5 * time.Second
 
 // Run runs tasks, publishes their events and forgets old ones, until ctx ends.
-// Then it cancels all that is pending or running with [ErrStopping], waits up to
-// 5 s for the last events to be published (unless Drain has done so) and for the
-// functions to return, and returns nil. A function that still does not return is
-// left behind, and the error says how many there were. Run may be called once.
+// Then it stops all that runs here, with [ErrStopping]: tasks of a durable store
+// that may be run again are handed back to it, and this attempt does not count;
+// others are cancelled, and with the store in memory all that is pending as well.
+// It waits up to 5 s for the last events to be published (unless Drain has done
+// so) and for the functions to return, and returns nil. A function that still does
+// not return is left behind, and the error says how many there were. Run may be
+// called once.
 func (s *Service) Run(ctx context.Context) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	jobs, err := s.activate(base)
+	taking, stopTaking := context.WithCancelCause(base)
+	defer stopTaking(nil)
+	jobs, err := s.activate(base, stopTaking)
 	if err != nil {
 		return err
 	}
 	for _, j := range jobs {
 		s.wakePump(j) // cancelled before Run
 	}
-	s.dispatch()
-	s.cleanup(ctx)
-	return s.stop(end)
+	stored := make(chan error, 1)
+	go func() { // ends with base; stop's caller waits for it below
+		stored <- s.store.Run(base, Hooks{
+			Worker: s.worker, Changed: s.recordChanged, Gone: s.forget, Cancel: s.cancelHere, Overdue: s.overdue,
+		})
+	}()
+	go s.fetch(taking) // halt waits for it
+
+	<-ctx.Done()
+	err = s.stop(end)
+	return errors.Join(err, <-stored)
 }
 
 // activate lets workers and pumps be started. It returns the jobs that came before.
-func (s *Service) activate(base context.Context) ([]*job, error) {
+func (s *Service) activate(base context.Context, stopTaking context.CancelCauseFunc) ([]*job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.base != nil {
 		return nil, errors.New("task: Run was called already")
 	}
-	s.base, s.active = base, true
+	s.base, s.active, s.fetching, s.stopTaking = base, true, true, stopTaking
 	return slices.Collect(maps.Values(s.jobs)), nil
-}
-
-// cleanup forgets tasks whose retention is over, until ctx ends.
-func (s *Service) cleanup(ctx context.Context) {
-	ticker := time.NewTicker(s.opts.CleanupInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case at := <-ticker.C:
-			s.forget(s.store.expire(at.Add(-s.opts.Retention)))
-		}
-	}
 }
 
 // stop is the end of Run, from first to last. end ends what still publishes.
@@ -77,12 +77,16 @@ func (s *Service) stop(end context.CancelFunc) error {
 	return err
 }
 
-// Drain prepares the end: from now on Start returns [ErrStopping]. It waits until
-// nothing is pending or running; when ctx ends first, it cancels the rest with
-// ErrStopping. Then it waits up to 5 s until the last events are published. Run
-// goes on until its own context ends.
+// Drain prepares the end: from now on Start returns [ErrStopping]. With the store
+// in memory it waits until nothing is pending or running; with a durable one no
+// task is begun here any more, and it waits for those that run here. When ctx ends
+// first, it stops the rest as the end of [Service.Run] does. Then it waits up to
+// 5 s until the last events are published. Run goes on until its own context ends.
 func (s *Service) Drain(ctx context.Context) {
 	s.raise(draining)
+	if s.store.Durable() {
+		s.takeNoMore()
+	}
 	if !s.waitUntil(ctx, s.idle) {
 		s.halt()
 	}
@@ -94,18 +98,62 @@ func (s *Service) Drain(ctx context.Context) {
 	s.flushed = true
 }
 
-// halt cancels all tasks that are not over.
+// takeNoMore lets no task be begun any more.
+func (s *Service) takeNoMore() {
+	s.mu.Lock()
+	stop := s.stopTaking
+	s.mu.Unlock()
+	if stop != nil {
+		stop(ErrStopping)
+	}
+	// What was fetched is about to be begun, or given back.
+	s.waitUntil(context.Background(), s.noneTaken)
+}
+
+// halt ends all tasks that are not over, as far as they end with this process.
 func (s *Service) halt() {
 	s.raise(draining)
-	// Calls of Start that were let in are about to be done; they wait for nothing.
-	s.waitUntil(context.Background(), s.noneAdmitting)
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	// Calls of Start that were let in are about to be done.
+	s.waitUntil(ctx, s.noneAdmitting)
 	s.raise(halting)
+	s.takeNoMore()
 	s.mu.Lock()
-	s.queue = nil
 	jobs := slices.Collect(maps.Values(s.jobs))
 	s.mu.Unlock()
 	for _, j := range jobs {
-		s.cancel(j, ErrStopping)
+		if _, err := s.finish(ctx, j, s.stopping()); err != nil {
+			s.log.Warn("task not stopped in time; another service will find it", "task_id", j.id, "error", err)
+		}
+	}
+	if !s.store.Durable() {
+		s.cancelPending(ctx)
+	}
+}
+
+// stopping is how runs end when the service stops.
+func (s *Service) stopping() ending {
+	return ending{cause: ErrStopping, become: func(rec *Record) error {
+		if s.store.Durable() && rec.MaxAttempts > 1 && !rec.Cancel {
+			rec.Attempt--
+			return rec.become(Pending, now())
+		}
+		return rec.become(Cancelled, now())
+	}}
+}
+
+// cancelPending cancels what will not run any more.
+func (s *Service) cancelPending(ctx context.Context) {
+	for {
+		recs := s.store.List(math.MaxUint64, Filter{State: Pending}, maxPage)
+		if len(recs) == 0 {
+			return
+		}
+		for _, rec := range recs {
+			// A conflict means that somebody has cancelled it.
+			_ = s.endElsewhere(ctx, rec, func(rec *Record) error { return rec.become(Cancelled, now()) })
+		}
 	}
 }
 
@@ -160,6 +208,13 @@ func (s *Service) watch() <-chan struct{} {
 	return s.changed
 }
 
+// changedNow is notify for a caller that does not hold mu.
+func (s *Service) changedNow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notify()
+}
+
 // notify wakes those who wait. The caller holds mu.
 func (s *Service) notify() {
 	if s.changed != nil {
@@ -170,14 +225,26 @@ func (s *Service) notify() {
 
 // The conditions of waitUntil.
 
-// idle: nothing is pending or running. Once no new tasks are taken it stays so:
-// tasks that are about to be stored are looked for before those that are.
+// idle: nothing runs here, and with the store in memory nothing is pending. Once no
+// new tasks are taken it stays so: tasks that are about to be stored or begun are
+// looked for before those that are.
 func (s *Service) idle() bool {
 	if !s.noneAdmitting() {
 		return false
 	}
-	counts := s.store.counts()
+	if s.store.Durable() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.live == 0
+	}
+	counts := s.store.Counts()
 	return counts[Pending]+counts[Running] == 0
+}
+
+func (s *Service) noneTaken() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.fetching && s.entering == 0
 }
 
 func (s *Service) noneAdmitting() bool {

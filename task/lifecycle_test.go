@@ -29,13 +29,13 @@ func TestRunFiftyTimes(t *testing.T) {
 		for range 10 {
 			wg.Go(func() {
 				for _, typ := range []string{"demo_task", "obedient"} {
-					info, err := b.Start(typ, []byte(`{"delay":0}`))
+					info, err := b.Start(t.Context(), typ, []byte(`{"delay":0}`))
 					if err != nil && !errors.Is(err, task.ErrStopping) && !errors.Is(err, task.ErrBadParams) {
 						t.Errorf("Start() = %v", err)
 					}
-					b.Get(info.ID)
+					b.Get(t.Context(), info.ID)
 					if i%3 == 0 {
-						_ = b.Cancel(info.ID) // it may be over, or not begun
+						_ = b.Cancel(t.Context(), info.ID) // it may be over, or not begun
 					}
 				}
 			})
@@ -73,7 +73,7 @@ func TestRunCancelsWhatIsLeftWhenItStops(t *testing.T) {
 		}
 		b.wantNames(t, running, "task_started", "task_cancelled", "connection_close task_cancelled")
 		b.wantNames(t, pending, "task_cancelled", "connection_close task_cancelled")
-		if _, err := b.Start("waits", nil); !errors.Is(err, task.ErrStopping) {
+		if _, err := b.Start(t.Context(), "waits", nil); !errors.Is(err, task.ErrStopping) {
 			t.Errorf("Start() after Run = %v, want ErrStopping", err)
 		}
 		if err := b.Republish(t.Context(), running); !errors.Is(err, task.ErrStopping) {
@@ -129,7 +129,7 @@ func TestCancelBeforeRunIsPublishedOnceItRuns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := prepare(t, task.Options{}, quick)
 		cancelled, other := b.start(t, "quick", ""), b.start(t, "quick", "")
-		if err := b.Cancel(cancelled); err != nil {
+		if err := b.Cancel(t.Context(), cancelled); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -163,7 +163,7 @@ func TestDrainLetsTasksFinish(t *testing.T) {
 			close(drained)
 		}()
 		synctest.Wait()
-		if _, err := b.Start("demo_task", nil); !errors.Is(err, task.ErrStopping) {
+		if _, err := b.Start(t.Context(), "demo_task", nil); !errors.Is(err, task.ErrStopping) {
 			t.Errorf("Start() while draining = %v, want ErrStopping", err)
 		}
 		<-drained
@@ -246,7 +246,7 @@ func TestBE11StalledPublisherDelaysNobodyElse(t *testing.T) {
 		if items, _ := b.List(task.Filter{}); len(items) != 2 {
 			t.Errorf("List() has %d items, want 2", len(items))
 		}
-		if err := b.Remove(other); err != nil {
+		if err := b.Remove(t.Context(), other); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(begun); took != 0 {
@@ -306,7 +306,7 @@ func TestRepublishOfATaskThatNeverRan(t *testing.T) {
 				t.Errorf("Republish(%q) = %v, want ErrNotFound", id, err)
 			}
 		}
-		if err := b.Cancel(pending); err != nil {
+		if err := b.Cancel(t.Context(), pending); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Republish(t.Context(), pending); err != nil {
@@ -350,7 +350,7 @@ func TestRepublishOfATaskThatIsRemovedMeanwhile(t *testing.T) {
 		result := make(chan error, 1)
 		go func() { result <- b.Republish(t.Context(), id) }()
 		synctest.Wait()
-		if err := b.Remove(id); err != nil {
+		if err := b.Remove(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-result; !errors.Is(err, task.ErrNotFound) {

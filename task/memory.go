@@ -1,163 +1,177 @@
 package task
 
 import (
-	"cmp"
 	"container/list"
-	"encoding/json"
-	"errors"
+	"context"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 )
 
-// record is what is stored of a task. Its slices are never modified.
-type record struct {
-	id      string
-	typ     string
-	seq     uint64 // set by the store: rises with each task
-	params  json.RawMessage
-	state   State
-	created time.Time
-	start   time.Time // zero until it ran
-	end     time.Time // zero until it is final
-	result  json.RawMessage
-	err     string
-}
-
-// errTransition is returned for a change of state that the table does not allow.
-var errTransition = errors.New("task: state does not allow that")
-
-// become moves the record to state next if the table of transitions allows it.
-func (r *record) become(next State, at time.Time) error {
-	if !r.state.mayBecome(next) {
-		return fmt.Errorf("%w: %s to %s", errTransition, r.state, next)
-	}
-	r.state = next
-	if next == Running {
-		r.start = at
-	} else {
-		r.end = at
-		r.params = nil // nobody will run it again
-	}
-	return nil
-}
-
-func (r *record) bytes() int { return len(r.params) + len(r.result) + len(r.err) }
-
-// store remembers tasks. The service asks it for whole changes, one at a time,
-// and takes no lock around the call, so that a store may take its time. Methods
-// that forget tasks to make room return their ids.
-type store interface {
-	// insert adds a pending task, or returns ErrBusy.
-	insert(rec record) (forgotten []string, err error)
-	load(id string) (record, bool)
-	// change applies fn to the record as one step: either all of it happens or,
-	// if fn returns an error, nothing. fn may be called more than once.
-	change(id string, fn func(*record) error) (record, error)
-	// settle says that the log of a final task is complete: it may be forgotten.
-	// kept is how many bytes are kept elsewhere on its account.
-	settle(id string, kept int) (forgotten []string)
-	// remove forgets a final task, settled or not, or returns ErrNotFound.
-	remove(id string) error
-	// expire forgets the tasks that settled at or before the given time.
-	expire(before time.Time) (forgotten []string)
-	// scan returns up to limit matching records older than before, newest first.
-	scan(before uint64, f Filter, limit int) []record
-	counts() map[State]int
-}
-
-var _ store = (*memory)(nil)
+var _ Store = (*memory)(nil)
 
 // memory is the store that ends with the process.
 type memory struct {
-	maxPending, maxTasks, maxBytes int // set once
+	// Set once.
+	maxPending, maxTasks, maxBytes int
+	retention, cleanup             time.Duration
+	gone                           func(id string)
 
 	mu      sync.Mutex
 	rows    map[string]*row
-	order   []*row    // by seq; forgotten rows stay until tidy
-	gone    int       // forgotten rows in order
+	order   []*row    // by Seq; forgotten rows stay until tidy
+	holes   int       // forgotten rows in order
 	settled list.List // of *row, in the order in which they settled
 	byState map[State]int
 	bytes   int
 	lastSeq uint64
+
+	queue  []string      // ids of pending tasks that are not lent, oldest first
+	queued chan struct{} // closed when queue grows; nil if nobody waits
 }
 
 // row is a record's place in the store. Guarded by memory.mu.
 type row struct {
-	record
+	Record
 	settledAt time.Time
-	kept      int           // bytes that settle told of
 	place     *list.Element // in settled; nil if it is not there
 	forgotten bool
 }
 
-func newMemory(maxPending, maxTasks, maxBytes int) *memory {
+// newMemory makes a store in memory; gone is told of each task that it forgets.
+func newMemory(o Options, gone func(id string)) *memory {
 	return &memory{
-		maxPending: maxPending, maxTasks: maxTasks, maxBytes: maxBytes,
+		maxPending: o.QueueLimit, maxTasks: o.MaxTasks, maxBytes: o.MaxBytes,
+		retention: o.Retention, cleanup: o.CleanupInterval, gone: gone,
 		rows: map[string]*row{}, byState: map[State]int{},
 	}
 }
 
-func (m *memory) insert(rec record) (forgotten []string, err error) {
+func (m *memory) Durable() bool { return false }
+
+// Run forgets tasks whose retention is over.
+func (m *memory) Run(ctx context.Context, _ Hooks) error {
+	ticker := time.NewTicker(m.cleanup)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case at := <-ticker.C:
+			m.tell(m.expire(at.Add(-m.retention)))
+		}
+	}
+}
+
+// Submit forgets the oldest tasks that settled if there is no room.
+func (m *memory) Submit(_ context.Context, rec Record) (Record, error) {
+	rec, forgotten, err := m.submit(rec)
+	m.tell(forgotten)
+	return rec, err
+}
+
+func (m *memory) submit(rec Record) (_ Record, forgotten []string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.rows[rec.ID] != nil {
+		return rec, nil, ErrExists
+	}
 	if m.byState[Pending] >= m.maxPending {
-		return nil, fmt.Errorf("%w: %d are pending", ErrBusy, m.maxPending)
+		return rec, nil, fmt.Errorf("%w: %d are pending", ErrBusy, m.maxPending)
 	}
 	for len(m.rows) >= m.maxTasks || m.bytes+rec.bytes() > m.maxBytes {
 		oldest := m.settled.Front()
 		if oldest == nil {
-			return forgotten, fmt.Errorf("%w: %d are remembered and none can be forgotten yet", ErrBusy, len(m.rows))
+			return rec, forgotten, fmt.Errorf("%w: %d are remembered and none can be forgotten yet", ErrBusy, len(m.rows))
 		}
 		forgotten = append(forgotten, m.forget(oldest.Value.(*row)))
 	}
 	m.lastSeq++
-	rec.seq = m.lastSeq
-	r := &row{record: rec}
-	m.rows[rec.id] = r
+	rec.Seq, rec.Revision = m.lastSeq, 1
+	r := &row{Record: rec}
+	m.rows[rec.ID] = r
 	m.order = append(m.order, r)
-	m.byState[rec.state]++
+	m.byState[rec.State]++
 	m.bytes += rec.bytes()
-	return forgotten, nil
+	m.enqueue(len(m.queue), rec.ID)
+	return rec, forgotten, nil
 }
 
-func (m *memory) load(id string) (record, bool) {
+func (m *memory) Load(_ context.Context, id string) (Record, error) {
+	if rec, ok := m.Peek(id); ok {
+		return rec, nil
+	}
+	return Record{}, ErrNotFound
+}
+
+func (m *memory) Peek(id string) (Record, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.rows[id]; r != nil {
-		return r.record, true
+		return r.Record, true
 	}
-	return record{}, false
+	return Record{}, false
 }
 
-func (m *memory) change(id string, fn func(*record) error) (record, error) {
+func (m *memory) Update(_ context.Context, rec Record) (Record, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r, err := m.find(rec)
+	if err != nil {
+		return rec, err
+	}
+	if rec.State.Final() && r.State == Pending {
+		m.dequeue(rec.ID)
+	}
+	rec.Revision++
+	m.byState[r.State]--
+	m.byState[rec.State]++
+	m.bytes += rec.bytes() - r.bytes()
+	r.Record = rec
+	return rec, nil
+}
+
+// find returns the row of rec if it is as rec knows it. The caller holds mu.
+func (m *memory) find(rec Record) (*row, error) {
+	r := m.rows[rec.ID]
+	switch {
+	case r == nil:
+		return nil, ErrNotFound
+	case r.Revision != rec.Revision:
+		return nil, ErrConflict
+	default:
+		return r, nil
+	}
+}
+
+// Remove forgets a task, settled or not.
+func (m *memory) Remove(_ context.Context, rec Record) error {
+	m.mu.Lock()
+	r, err := m.find(rec)
+	if err == nil {
+		m.forget(r)
+	}
+	m.mu.Unlock()
+	if err == nil {
+		m.gone(rec.ID)
+	}
+	return err
+}
+
+// Settle lets a task be forgotten, from now on if there is no room for it.
+func (m *memory) Settle(_ context.Context, rec Record, _ Lease) error {
+	m.tell(m.settle(rec.ID))
+	return nil
+}
+
+func (m *memory) settle(id string) (forgotten []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.rows[id]
-	if r == nil {
-		return record{}, ErrNotFound
-	}
-	changed := r.record
-	if err := fn(&changed); err != nil {
-		return r.record, err
-	}
-	m.byState[r.state]--
-	m.byState[changed.state]++
-	m.bytes += changed.bytes() - r.bytes()
-	r.record = changed
-	return changed, nil
-}
-
-func (m *memory) settle(id string, kept int) (forgotten []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.rows[id]
-	if r == nil || r.place != nil || !r.state.Final() {
+	if r == nil || r.place != nil || !r.State.Final() {
 		return nil
 	}
-	r.kept = kept
-	m.bytes += kept
 	r.settledAt = time.Now()
 	r.place = m.settled.PushBack(r)
 	// The newest result stays even when it alone fills the room.
@@ -167,17 +181,18 @@ func (m *memory) settle(id string, kept int) (forgotten []string) {
 	return forgotten
 }
 
-func (m *memory) remove(id string) error {
+// Queued is true until the task settles.
+func (m *memory) Queued(_ context.Context, rec Record) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := m.rows[id]
-	if r == nil || !r.state.Final() {
-		return ErrNotFound
-	}
-	m.forget(r)
-	return nil
+	r := m.rows[rec.ID]
+	return r != nil && r.place == nil, nil
 }
 
+// Ask is for other processes, and there are none.
+func (m *memory) Ask(context.Context, Record) (answered, done bool) { return false, false }
+
+// expire forgets the tasks that settled at or before the given time.
 func (m *memory) expire(before time.Time) (forgotten []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -191,62 +206,28 @@ func (m *memory) expire(before time.Time) (forgotten []string) {
 	return forgotten
 }
 
-// scanStep is how many rows are looked at under one hold of the lock.
-const scanStep = 1000
-
-func (m *memory) scan(before uint64, f Filter, limit int) (found []record) {
-	for before > 0 && len(found) < limit {
-		found, before = m.scanSome(found, before, f, limit)
+// tell passes on what was forgotten.
+func (m *memory) tell(forgotten []string) {
+	for _, id := range forgotten {
+		m.gone(id)
 	}
-	return found
-}
-
-// scanSome looks at up to scanStep rows older than before and returns where to
-// go on; 0 is the end.
-func (m *memory) scanSome(found []record, before uint64, f Filter, limit int) ([]record, uint64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(m.order, before, func(r *row, seq uint64) int { return cmp.Compare(r.seq, seq) })
-	for range scanStep {
-		i--
-		if i < 0 {
-			return found, 0
-		}
-		r := m.order[i]
-		if !r.forgotten && (f.State == "" || f.State == r.state) && (f.Type == "" || f.Type == r.typ) {
-			if found = append(found, r.record); len(found) == limit {
-				break
-			}
-		}
-	}
-	return found, m.order[i].seq
-}
-
-func (m *memory) counts() map[State]int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	counts := make(map[State]int, 5)
-	for _, s := range States() {
-		counts[s] = m.byState[s]
-	}
-	return counts
 }
 
 // forget drops r and returns its id. The caller holds mu.
 func (m *memory) forget(r *row) string {
-	delete(m.rows, r.id)
-	m.byState[r.state]--
-	m.bytes -= r.bytes() + r.kept
+	delete(m.rows, r.ID)
+	m.byState[r.State]--
+	m.bytes -= r.bytes()
 	if r.place != nil {
 		m.settled.Remove(r.place)
 		r.place = nil
 	}
-	r.record = record{id: r.id, seq: r.seq}
+	r.Record = Record{ID: r.ID, Seq: r.Seq}
 	r.forgotten = true
-	m.gone++
-	if m.gone > len(m.order)/2 {
+	m.holes++
+	if m.holes > len(m.order)/2 {
 		m.order = slices.DeleteFunc(m.order, func(r *row) bool { return r.forgotten })
-		m.gone = 0
+		m.holes = 0
 	}
-	return r.id
+	return r.ID
 }

@@ -13,9 +13,16 @@ import (
 type Options struct {
 	Publisher Publisher
 
+	// Store keeps the tasks. By default they live in memory and end with the
+	// process; then QueueLimit, MaxTasks, MaxBytes and CleanupInterval are its
+	// bounds. Another store has its own.
+	Store Store
+
 	Workers   int           // tasks that run at the same time; default 4
 	Timeout   time.Duration // of one run, for types without their own; default 5m
 	MaxStrays int           // functions that may outstay their timeout without blocking a worker; default 64
+
+	RetryPause time.Duration // before the second attempt; default 1s, doubled with each further one up to 5m
 
 	QueueLimit      int           // pending tasks; default 10000, beyond it ErrBusy
 	MaxTasks        int           // tasks remembered; default 100000, beyond it the oldest finished one is forgotten, or ErrBusy
@@ -40,9 +47,10 @@ type Options struct {
 	// result was too large to publish; default "/api/tasks/", at most 256 bytes.
 	StatusPath string
 
-	// OnForget, if set, is called once for each task that is forgotten, after
-	// its last event: the owner of the logs may then drop the task's log. It
-	// is called without locks, possibly from several goroutines.
+	// OnForget, if set, is called for each task that is forgotten, after its
+	// last event: the owner of the logs may then drop the task's log. With the
+	// store in memory it is called once; services that share a store may call
+	// it once each. It is called without locks, possibly from several goroutines.
 	OnForget func(id string)
 
 	Observer Observer     // default: none
@@ -58,6 +66,7 @@ func (o Options) withDefaults() (Options, error) {
 		setDefault("Workers", &o.Workers, 4),
 		setDefault("Timeout", &o.Timeout, 5*time.Minute),
 		setDefault("MaxStrays", &o.MaxStrays, 64),
+		setDefault("RetryPause", &o.RetryPause, time.Second),
 		setDefault("QueueLimit", &o.QueueLimit, 10_000),
 		setDefault("MaxTasks", &o.MaxTasks, 100_000),
 		setDefault("MaxBytes", &o.MaxBytes, 256<<20),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"runtime"
@@ -110,7 +109,7 @@ func checkSchedule(t *testing.T, seed uint64) {
 		ids = append(ids, b.start(t, "script", string(params)))
 		time.Sleep(time.Duration(rng.IntN(2)*rng.IntN(50)) * time.Millisecond)
 		if rng.IntN(4) == 0 {
-			_ = b.Cancel(ids[rng.IntN(len(ids))]) // it may be over
+			_ = b.Cancel(t.Context(), ids[rng.IntN(len(ids))]) // it may be over
 		}
 	}
 	time.Sleep(time.Hour)
@@ -127,11 +126,7 @@ func checkSchedule(t *testing.T, seed uint64) {
 		want = append(want, slices.Repeat([]string{"progress_update"}, accepted[id])...)
 		want = append(want, "task_"+string(info.Status), "connection_close task_"+string(info.Status))
 		b.wantNames(t, id, want...)
-		for i, ev := range b.logs.of(id) {
-			if want := fmt.Sprintf("%s:%d", id, i+1); ev.Key != want {
-				t.Errorf("event %d has key %q, want %q", i, ev.Key, want)
-			}
-		}
+		b.wantKeys(t, id)
 	}
 }
 

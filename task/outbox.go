@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // kind says what an event is to the outbox.
@@ -19,10 +20,14 @@ const (
 	kindClose
 )
 
+// The last parts of the keys of events that a log has once.
+var keys = map[kind]string{kindStarted: "started", kindEnd: "end", kindClose: "close"}
+
 // item is an event in an outbox.
 type item struct {
 	Event
-	kind kind
+	kind     kind
+	progress *lastProgress // of kindProgress; nil in a repeated log
 }
 
 // outbox holds the events of one task that are not known to be in its log yet,
@@ -32,18 +37,22 @@ type outbox struct {
 	// Set once.
 	id                  string // of the task
 	maxEvents, maxBytes int
-	held                *atomic.Int64 // bytes of data in the outboxes of all tasks
+	total               *atomic.Int64 // bytes of data in the outboxes of all tasks
 
-	mu      sync.Mutex
-	queue   []item
-	bytes   int  // of data in queue
-	count   int  // events that were ever put in, for their keys
-	started bool // task_started was put in, or never will be
-	sealed  bool // the last event was put in
-	again   bool // the whole log was put in once more, and is not out yet
-	dropped bool // the task was forgotten: nothing is published any more
-	last    *lastProgress
-	room    chan struct{} // of size 1; wakes the one Progress that waits
+	mu       sync.Mutex
+	queue    []item
+	bytes    int  // of data in queue
+	run      int  // number of the run, for keys
+	reports  int  // progress events that were put in, for keys
+	started  bool // task_started was put in, or never will be
+	held     bool // no progress is taken for now: the task may be about to end
+	sealed   bool // the last event was put in
+	complete bool // all was published after it was sealed
+	again    bool // the whole log was put in once more, and is not out yet
+	dropped  bool // nothing is published any more: the task was forgotten
+	lost     bool // or, if this is set too, another process writes its log
+	last     *lastProgress
+	room     chan struct{} // of size 1; wakes the one Progress that waits
 
 	pumping  bool               // a pump is at work: it alone takes from queue
 	stopPump context.CancelFunc // ends the pump's context
@@ -52,8 +61,8 @@ type outbox struct {
 
 // lastProgress is the latest progress, as Get shows it and as it was published.
 type lastProgress struct {
-	info  ProgressInfo // Data is part of event
-	event []byte
+	info ProgressInfo // Data is part of the event
+	at   time.Time
 }
 
 // put appends it, unless nobody is to see it. The caller holds mu.
@@ -69,26 +78,30 @@ func (o *outbox) put(it item, key string) {
 // grow counts n bytes more, or less. The caller holds mu.
 func (o *outbox) grow(n int) {
 	o.bytes += n
-	o.held.Add(int64(n))
+	o.total.Add(int64(n))
 }
 
-// putNext appends it with the next key. The caller holds mu.
-func (o *outbox) putNext(it item) {
-	o.count++
-	o.put(it, strconv.Itoa(o.count))
-}
-
-// begin puts in the first event, unless the task is over already. wake says that
-// a pump is needed; so in the methods below.
-func (o *outbox) begin(started item) (wake bool) {
+// begin opens the outbox for the progress of a run, and puts in its first
+// events.// wake says that a pump is needed; so in the methods below.
+func (o *outbox) begin(run int, first []item) (wake bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.sealed {
-		return false
+	o.run, o.started = run, true
+	for _, it := range first {
+		if it.kind == kindProgress {
+			o.putProgress(it)
+		} else {
+			o.put(it, keys[it.kind])
+		}
 	}
-	o.started = true
-	o.putNext(started)
 	return !o.pumping
+}
+
+// putProgress appends a progress event. The caller holds mu.
+func (o *outbox) putProgress(it item) {
+	o.reports++
+	o.put(it, strconv.Itoa(o.run)+":"+strconv.Itoa(o.reports))
+	o.last = it.progress
 }
 
 // verdict is what became of an event that was offered.
@@ -101,35 +114,50 @@ const (
 )
 
 // offer puts in a progress event if there is room, else it says what to wait for.
-func (o *outbox) offer(event []byte, info ProgressInfo) (v verdict, wake bool, room <-chan struct{}) {
+func (o *outbox) offer(it item) (v verdict, wake bool, room <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.sealed {
+	if o.sealed || o.dropped {
 		return refused, false, nil
 	}
-	if len(o.queue) >= o.maxEvents || len(o.queue) > 0 && o.bytes+len(event) > o.maxBytes {
+	if o.held || len(o.queue) >= o.maxEvents || len(o.queue) > 0 && o.bytes+len(it.Data) > o.maxBytes {
 		if o.room == nil {
 			o.room = make(chan struct{}, 1)
 		}
 		return full, false, o.room
 	}
-	o.putNext(item{kind: kindProgress, Event: Event{Name: EventTask, Data: event}})
-	o.last = &lastProgress{info: info, event: event}
+	o.putProgress(it)
 	return taken, !o.pumping, nil
 }
 
-// seal puts in the last events; nothing may follow. The first event is put before
-// them if the task ran but did not come to say so itself.
+// hold lets Progress wait, so that what the record says of it is the latest. It
+// ends with release or seal.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.held = true
+}
+
+func (o *outbox) release() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.held = false
+	o.wakeProgress()
+}
+
+// seal puts in the last events, if any; nothing may follow. The first event is put
+// before them if it is given and was not put in before.
 func (o *outbox) seal(started *item, end []item) (wake bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if started != nil && !o.started {
-		o.putNext(*started)
+		o.put(*started, keys[kindStarted])
 	}
 	o.started, o.sealed = true, true
 	for _, it := range end {
-		o.putNext(it)
+		o.put(it, keys[it.kind])
 	}
+	o.wakeProgress()
 	return !o.pumping
 }
 
@@ -176,41 +204,32 @@ func (o *outbox) progress() *lastProgress {
 	return o.last
 }
 
-// kept returns how many bytes stay when all is published.
-func (o *outbox) kept() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.last == nil {
-		return 0
-	}
-	return len(o.last.event)
-}
-
-// claim makes the caller the pump if one is needed.
+// claim makes the caller the pump if one is needed: also when there is nothing to
+// publish, but to note that all is out.
 func (o *outbox) claim(stop context.CancelFunc) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.pumping || len(o.queue) == 0 || o.dropped {
+	if o.pumping || o.dropped || len(o.queue) == 0 && (o.complete || !o.sealed) {
 		return false
 	}
 	o.pumping, o.stopPump = true, stop
 	return true
 }
 
-// ending says why a pump ends.
-type ending int
+// pumpEnd says why a pump ends.
+type pumpEnd int
 
 const (
-	notEnded    ending = iota
-	endIdle            // nothing to publish for now, or the service stopped
-	endComplete        // the log is complete
-	endDropped         // the task was forgotten while the pump was at work
+	notEnded    pumpEnd = iota
+	endIdle             // nothing to publish for now, or the service stopped
+	endComplete         // the log is complete
+	endDropped          // the task was forgotten while the pump was at work
 )
 
 // take returns the next batch for the pump, still held: up to events events and
-// bytes bytes of data, but at least one. With any ending but notEnded the pump has
+// bytes bytes of data, but at least one. With any pumpEnd but notEnded the pump has
 // ended, and the next event needs another.
-func (o *outbox) take(events, bytes int, stop bool) ([]item, ending) {
+func (o *outbox) take(events, bytes int, stop bool) ([]item, pumpEnd) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.queue) == 0 || stop || o.dropped {
@@ -226,20 +245,30 @@ func (o *outbox) take(events, bytes int, stop bool) ([]item, ending) {
 }
 
 // endPump notes that there is no pump any more. The caller holds mu.
-func (o *outbox) endPump() ending {
+func (o *outbox) endPump() pumpEnd {
 	o.pumping, o.stopPump = false, nil
 	if o.idle != nil {
 		close(o.idle)
 		o.idle = nil
 	}
 	switch {
+	case o.lost:
+		return endIdle
 	case o.dropped:
 		return endDropped
 	case o.sealed && len(o.queue) == 0:
+		o.complete = true
 		return endComplete
 	default:
 		return endIdle
 	}
+}
+
+// idleForGood reports whether all is published and nobody is about to add to it.
+func (o *outbox) idleForGood() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.complete && !o.pumping && len(o.queue) == 0
 }
 
 // done forgets the n oldest events: they are in the log.
@@ -270,6 +299,14 @@ func (o *outbox) wakeProgress() {
 	}
 }
 
+// lose is drop for a task that another process has taken over.
+func (o *outbox) lose() {
+	o.mu.Lock()
+	o.lost = true
+	o.mu.Unlock()
+	o.drop()
+}
+
 // drop throws away what is left. It reports whether a pump is still at work;
 // that one is told to stop, and is the last to touch the log.
 func (o *outbox) drop() (pumping bool) {
@@ -277,6 +314,7 @@ func (o *outbox) drop() (pumping bool) {
 	o.dropped = true
 	o.grow(-o.bytes)
 	o.queue = nil
+	o.wakeProgress()
 	pumping = o.pumping
 	stop := o.stopPump
 	if o.idle != nil && !pumping {

@@ -149,7 +149,7 @@ func TestLastEventsAlwaysFit(t *testing.T) {
 			refused = run.Progress(task.Progress{Text: "no room"})
 		})
 		time.Sleep(time.Minute)
-		if err := b.Cancel(id); err != nil {
+		if err := b.Cancel(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -11,7 +11,11 @@ type Event struct {
 	Name  string // [EventTask] or [EventClose]
 	Data  []byte // JSON; must not be modified
 	Close bool   // the last event of the log
-	Key   string // "<task id>:<n>"; an event that is published again has the same Key
+
+	// Key is the same when an event is published again, by whichever process:
+	// "<task id>:started", "<task id>:<run>:<n>" for progress, "<task id>:end"
+	// and "<task id>:close". Those of [Service.Republish] are "<task id>:r<n>".
+	Key string
 }
 
 // Names of events.
@@ -31,6 +35,15 @@ type Publisher interface {
 	// concurrently for different tasks. No lock is held meanwhile: it may take
 	// as long as it needs, but must return soon after ctx ends.
 	Publish(ctx context.Context, taskID string, events []Event) error
+}
+
+// A LogReader is a [Publisher] that can tell what is in a log. A service asks
+// before it writes last events that may be there already, written by a process
+// that died, or so long ago that a repeat is not known by its Key any more.
+type LogReader interface {
+	// Ended reports whether the log of a task has its terminal event, and
+	// whether it is closed. A log that does not exist has neither.
+	Ended(ctx context.Context, taskID string) (terminal, closed bool, err error)
 }
 
 // RejectedError is what a [Publisher] returns (possibly wrapped) when the event

@@ -45,11 +45,11 @@ func (s *Service) pump(ctx context.Context, j *job) {
 		case notEnded:
 			if s.publish(ctx, j, batch) {
 				j.out.done(len(batch))
-				s.dispatch() // there may be room again
+				s.changedNow() // there may be room again
 			}
 			continue
 		case endComplete:
-			s.forget(s.store.settle(j.id, j.out.kept()))
+			s.complete(j)
 		case endDropped:
 			s.opts.OnForget(j.id)
 		}
@@ -63,6 +63,7 @@ func (s *Service) pump(ctx context.Context, j *job) {
 
 // publish repeats a batch until the Publisher has taken all of it, or ctx ends.
 func (s *Service) publish(ctx context.Context, j *job, batch []item) bool {
+	first := time.Now()
 	for try := 1; len(batch) > 0; {
 		begun := time.Now()
 		err := s.opts.Publisher.Publish(ctx, j.id, events(batch))
@@ -79,6 +80,11 @@ func (s *Service) publish(ctx context.Context, j *job, batch []item) bool {
 			return false
 		}
 		try++
+		if reader, ok := s.opts.Publisher.(LogReader); ok && stale(batch, first) {
+			if batch, ok = missing(ctx, reader, j.id, batch, s.logUnread(j)); !ok {
+				return false
+			}
+		}
 	}
 	return true
 }
@@ -96,8 +102,9 @@ func events(batch []item) []Event {
 // terminal one, and leaves it out otherwise.
 func (s *Service) withoutRejected(j *job, batch []item, rejected *RejectedError) []item {
 	i := rejected.Index
-	rec, known := s.store.load(j.id)
-	if it := &batch[i]; known && it.kind == kindEnd {
+	if it := &batch[i]; it.kind == kindEnd && j.lock(s.base) == nil {
+		rec := j.rec
+		j.unlock()
 		s.log.Warn("terminal event rejected, published without its payload", "task_id", j.id, "bytes", len(it.Data), "error", rejected.Err)
 		it.kind = kindShortEnd
 		it.Data = shortEnd(rec, s.opts.StatusPath, minEventBytes)

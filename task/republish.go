@@ -7,16 +7,28 @@ import "context"
 // connection_close, with keys "<id>:r1" and so on, which are the same at each
 // call. It returns when they are published. When ctx ends first it returns the
 // cause; the events are published later nevertheless. ErrNotFound if the task is
-// unknown or not over, ErrStopping if the service has stopped.
+// unknown or not over, ErrBusy while its last events are on their way from
+// another process, ErrUnavailable, ErrStopping if the service has stopped.
 //
 // Several calls at once for one task publish once.
 func (s *Service) Republish(ctx context.Context, id string) error {
-	rec, ok := s.store.load(id)
-	j := s.job(id)
-	if !ok || j == nil || !rec.state.Final() {
+	rec, err := s.store.Load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !rec.State.Final() {
 		return ErrNotFound
 	}
-	idle, err := j.out.repeat(s.wholeLog(rec, j))
+	if s.job(id) == nil {
+		queued, err := s.store.Queued(ctx, rec)
+		if err != nil {
+			return err
+		}
+		if queued {
+			return errOnTheirWay
+		}
+	}
+	j, idle, err := s.repeat(rec)
 	if err != nil {
 		return err
 	}
@@ -31,14 +43,30 @@ func (s *Service) Republish(ctx context.Context, id string) error {
 	}
 }
 
+// repeat puts the log of a task in the outbox of its job, or of a new one.
+func (s *Service) repeat(rec Record) (*job, <-chan struct{}, error) {
+	log := s.wholeLog(rec)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.jobs[rec.ID]
+	if j == nil {
+		j = s.newJob(rec.ID)
+		j.rec, j.over = rec, true
+		j.out.sealed, j.out.complete = true, true
+		s.jobs[j.id] = j
+	}
+	idle, err := j.out.repeat(log)
+	return j, idle, err
+}
+
 // wholeLog is the log of a final task, with the latest progress only.
-func (s *Service) wholeLog(rec record, j *job) []item {
+func (s *Service) wholeLog(rec Record) []item {
 	var log []item
-	if !rec.start.IsZero() {
+	if !rec.Started.IsZero() {
 		log = append(log, startedEvent(rec))
 	}
-	if last := j.out.progress(); last != nil {
-		log = append(log, item{kind: kindProgress, Event: Event{Name: EventTask, Data: last.event}})
+	if rec.Progress != nil {
+		log = append(log, progressEvent(rec))
 	}
 	return append(log, endEvents(rec, s.opts.StatusPath, s.opts.MaxEventBytes)...)
 }

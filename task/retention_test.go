@@ -43,7 +43,7 @@ func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
 		time.Sleep(24*time.Hour - 20*time.Second)
 		b.wantState(t, id, task.Completed)
 		time.Sleep(2 * time.Minute)
-		if _, ok := b.Get(id); ok {
+		if _, err := b.Get(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 			t.Error("the task is still known")
 		}
 		if got := forgotten.ids(); !slices.Equal(got, []string{id}) {
@@ -67,14 +67,14 @@ func TestRemove(t *testing.T) {
 		running, pending := b.start(t, "obedient", ""), b.start(t, "obedient", "")
 		synctest.Wait()
 		for _, id := range []string{running, pending, "unknown"} {
-			if err := b.Remove(id); !errors.Is(err, task.ErrNotFound) {
+			if err := b.Remove(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 				t.Errorf("Remove(%q) = %v, want ErrNotFound", id, err)
 			}
 		}
-		if err := b.Remove(done); err != nil {
+		if err := b.Remove(t.Context(), done); err != nil {
 			t.Errorf("Remove(%q) = %v", done, err)
 		}
-		if err := b.Remove(done); !errors.Is(err, task.ErrNotFound) {
+		if err := b.Remove(t.Context(), done); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("second Remove(%q) = %v, want ErrNotFound", done, err)
 		}
 		if got := forgotten.ids(); !slices.Equal(got, []string{done}) {
@@ -101,7 +101,7 @@ func TestRemoveWhilePublishingForgetsAfterTheLastCall(t *testing.T) {
 		b := serve(t, task.Options{Publisher: publisher, OnForget: func(string) { note("forgotten") }}, quick)
 		id := b.start(t, "quick", "")
 		synctest.Wait()
-		if err := b.Remove(id); err != nil {
+		if err := b.Remove(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		note("removed")

@@ -12,8 +12,12 @@ type Run struct {
 	// Set once.
 	ctx     context.Context // of the Func: ends with the run
 	service *Service
+	end     context.CancelCauseFunc // ends ctx
 	job     *job
+	typ     Type
 	params  json.RawMessage
+
+	attempt, maxAttempts int
 
 	// turn lets one Progress in at a time. It is a channel, not a mutex, because
 	// Progress may have to wait for room, and whoever waits behind it must still
@@ -26,6 +30,9 @@ type Run struct {
 // ID is the task's id.
 func (r *Run) ID() string { return r.job.id }
 
+// Attempt tells which attempt this is, from 1, and how many there may be.
+func (r *Run) Attempt() (n, most int) { return r.attempt, r.maxAttempts }
+
 // Params are the task's parameters: a JSON object, "{}" if none were given. They
 // must not be modified.
 func (r *Run) Params() json.RawMessage { return r.params }
@@ -34,7 +41,8 @@ func (r *Run) Params() json.RawMessage { return r.params }
 // the order in which Progress was called, and none is lost.
 //
 // It blocks only while the task's outbox is full, because the Publisher is slower
-// than the task; then it waits for room, or for the end of the run. Once the
+// than the task, or while the task is being ended; then it waits for room, or for
+// the end of the run. Once the
 // task is over, whatever ended it, nothing is published and the error is the
 // cause of the Func's context. Other errors are [ErrBadProgress] and
 // [ErrTooLarge]; they leave the task as it was.
@@ -57,22 +65,24 @@ func (r *Run) Progress(p Progress) error {
 	if err != nil {
 		return fmt.Errorf("%w: encode fields: %w", ErrBadProgress, err)
 	}
-	event, inside := taskEvent(typeProgress, r.job.id, now(), data)
+	at := now()
+	event, inside := taskEvent(typeProgress, r.job.id, at, data)
 	if limit := r.service.opts.MaxEventBytes; len(event) > limit {
 		return fmt.Errorf("%w: %d bytes, may be %d", ErrTooLarge, len(event), limit)
 	}
-	if err := r.publish(event, ProgressInfo{Text: p.Text, Value: value, Data: inside}); err != nil {
+	last := &lastProgress{ProgressInfo{Text: p.Text, Value: value, Data: inside}, at}
+	if err := r.publish(item{kind: kindProgress, Event: Event{Name: EventTask, Data: event}, progress: last}); err != nil {
 		return err
 	}
 	r.highest = max(r.highest, value)
 	return nil
 }
 
-// publish puts event in the outbox, waiting for room. It returns the cause of the
-// run's end if that comes first.
-func (r *Run) publish(event []byte, info ProgressInfo) error {
+// publish puts an event in the outbox, waiting for room. It returns the cause of
+// the run's end if that comes first.
+func (r *Run) publish(it item) error {
 	for {
-		verdict, wake, room := r.job.out.offer(event, info)
+		verdict, wake, room := r.job.out.offer(it)
 		switch verdict {
 		case taken:
 			if wake {

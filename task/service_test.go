@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,18 +42,14 @@ func TestLogOfATaskByteForByte(t *testing.T) {
 				`{"reason":"task_failed"}`,
 			}},
 		} {
-			var got, keys, wantKeys []string
-			for i, ev := range b.logs.of(c.id) {
+			var got []string
+			for _, ev := range b.logs.of(c.id) {
 				got = append(got, strings.ReplaceAll(string(ev.Data), c.id, "ID"))
-				keys = append(keys, ev.Key)
-				wantKeys = append(wantKeys, fmt.Sprintf("%s:%d", c.id, i+1))
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("data (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(wantKeys, keys); diff != "" {
-				t.Errorf("keys (-want +got):\n%s", diff)
-			}
+			b.wantKeys(t, c.id)
 		}
 	})
 }
@@ -137,7 +132,7 @@ func TestStartRefuses(t *testing.T) {
 		{"failing_task", `{"delay":-1}`, task.ErrBadParams, "delay is -1"},
 		{"failing_task", `{"message":"x"}`, task.ErrBadParams, "message"},
 	} {
-		_, err := b.Start(c.typ, json.RawMessage(c.params))
+		_, err := b.Start(t.Context(), c.typ, json.RawMessage(c.params))
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("Start(%q, %s) = %v, want %v saying %q", c.typ, c.params, err, c.want, c.says)
 		}
@@ -156,7 +151,7 @@ func TestParamsAreTheTasksOwn(t *testing.T) {
 		}))
 		mine := json.RawMessage(` {"a":1} `)
 		for _, params := range []json.RawMessage{nil, json.RawMessage(""), json.RawMessage(" null "), mine} {
-			if _, err := b.Start("echo", params); err != nil {
+			if _, err := b.Start(t.Context(), "echo", params); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -26,7 +26,7 @@ func TestBE9CancelEndsTheLog(t *testing.T) {
 		}))
 		id := b.start(t, "waits", "")
 		synctest.Wait()
-		if err := b.Cancel(id); err != nil {
+		if err := b.Cancel(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		b.wantState(t, id, task.Cancelled) // at once
@@ -47,7 +47,7 @@ func TestBE9CancelEndsTheLogOfAFunctionThatIgnoresIt(t *testing.T) {
 		b := serve(t, task.Options{}, stubborn(release))
 		id := b.start(t, "stubborn", "")
 		synctest.Wait()
-		if err := b.Cancel(id); err != nil {
+		if err := b.Cancel(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -64,10 +64,10 @@ func TestBE10CancelledPendingTaskNeverRuns(t *testing.T) {
 		blocker := b.start(t, "obedient", "")
 		id := b.start(t, "marks", "")
 		synctest.Wait()
-		if err := b.Cancel(id); err != nil {
+		if err := b.Cancel(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Cancel(blocker); err != nil {
+		if err := b.Cancel(t.Context(), blocker); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
@@ -100,7 +100,7 @@ func TestBE10CancelledIsFinal(t *testing.T) {
 				}))
 				id := b.start(t, "late", "")
 				synctest.Wait()
-				if err := b.Cancel(id); err != nil {
+				if err := b.Cancel(t.Context(), id); err != nil {
 					t.Fatal(err)
 				}
 				before := b.info(t, id)
@@ -117,7 +117,7 @@ func TestBE10CancelledIsFinal(t *testing.T) {
 					t.Errorf("Progress after the end = %v, want ErrCancelled", late)
 				}
 				b.wantNames(t, id, "task_started", "task_cancelled", "connection_close task_cancelled")
-				if err := b.Cancel(id); !errors.Is(err, task.ErrNotFound) {
+				if err := b.Cancel(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 					t.Errorf("second Cancel() = %v, want ErrNotFound", err)
 				}
 			})
@@ -131,7 +131,7 @@ func TestCancelRefuses(t *testing.T) {
 		done := b.start(t, "quick", "")
 		synctest.Wait()
 		for _, id := range []string{done, "", "no such task"} {
-			if err := b.Cancel(id); !errors.Is(err, task.ErrNotFound) {
+			if err := b.Cancel(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 				t.Errorf("Cancel(%q) = %v, want ErrNotFound", id, err)
 			}
 		}
@@ -146,7 +146,7 @@ func TestCancelledTaskFreesItsWorkerWhenItReturns(t *testing.T) {
 		first := b.start(t, "stubborn", "")
 		second := b.start(t, "quick", "")
 		synctest.Wait()
-		if err := b.Cancel(first); err != nil {
+		if err := b.Cancel(t.Context(), first); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -362,7 +362,7 @@ func TestDemoTasksCanBeCancelledBetweenSteps(t *testing.T) {
 			id := b.start(t, typ, `{"delay":3600}`)
 			next := b.start(t, "quick", "")
 			synctest.Wait()
-			if err := b.Cancel(id); err != nil {
+			if err := b.Cancel(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -172,7 +173,7 @@ func prepare(t *testing.T, opts task.Options, types ...task.Type) *bundle {
 // start starts a task and returns its id.
 func (b *bundle) start(t *testing.T, typ, params string) string {
 	t.Helper()
-	info, err := b.Start(typ, json.RawMessage(params))
+	info, err := b.Start(t.Context(), typ, json.RawMessage(params))
 	if err != nil {
 		t.Fatalf("Start(%q, %s) = %v", typ, params, err)
 	}
@@ -182,9 +183,9 @@ func (b *bundle) start(t *testing.T, typ, params string) string {
 // info returns what Get returns.
 func (b *bundle) info(t *testing.T, id string) task.Info {
 	t.Helper()
-	info, ok := b.Get(id)
-	if !ok {
-		t.Fatalf("Get(%q): unknown", id)
+	info, err := b.Get(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Get(%q) = %v", id, err)
 	}
 	return info
 }
@@ -234,3 +235,25 @@ func (b *bundle) wantState(t *testing.T, id string, want task.State) {
 
 // long is a text of n bytes.
 func long(n int) string { return string(bytes.Repeat([]byte{'x'}, n)) }
+
+// wantKeys fails unless the keys in the log of a task that ran once say what the
+// events are.
+func (b *bundle) wantKeys(t *testing.T, id string) {
+	t.Helper()
+	reports := 0
+	for i, ev := range b.logs.of(id) {
+		want := id + ":end"
+		switch name := nameOf(t, ev); {
+		case name == "task_started":
+			want = id + ":started"
+		case name == "progress_update":
+			reports++
+			want = fmt.Sprintf("%s:1:%d", id, reports)
+		case ev.Close:
+			want = id + ":close"
+		}
+		if ev.Key != want {
+			t.Errorf("event %d has key %q, want %q", i, ev.Key, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 //
 //	pending → running → completed | failed | cancelled
 //	pending → cancelled | failed
+//	running → pending, to be run again
 //
 // A final state never changes.
 type State string
@@ -35,16 +36,17 @@ func (s State) mayBecome(next State) bool {
 	case Pending:
 		return next == Running || next == Cancelled || next == Failed
 	case Running:
-		return next.Final()
+		return next.Final() || next == Pending
 	default:
 		return false
 	}
 }
 
 // Func is the code of one kind of task. Its ctx ends when the task is cancelled,
-// times out, or the service stops; context.Cause(ctx) is then [ErrCancelled],
-// [ErrTimeout] or [ErrStopping]. It should return soon after: by then the task
-// already has its final state, and what it returns is ignored.
+// times out, is taken over by another service, or the service stops;
+// context.Cause(ctx) is then [ErrCancelled], [ErrTimeout], [ErrLost] or
+// [ErrStopping]. It should return soon after: the task is over by then, or
+// another's, and what it returns is ignored.
 //
 // result must be encodable by encoding/json and may be nil. The text of err
 // reaches whoever watches the task. A panic fails the task with "internal error";
@@ -64,6 +66,15 @@ type Type struct {
 
 	// Timeout ends a run of this type; default [Options.Timeout].
 	Timeout time.Duration
+
+	// MaxAttempts is how often a task may be begun; default 1. A task with
+	// attempts left is run again, after a pause, when its function returned an
+	// error that is not [Permanent], or panicked; and at once when the service
+	// that ran it died or stopped, which does not count if it stopped in an
+	// orderly manner. Without one left it fails, if its service died with an
+	// error that begins with "worker_lost: ". So a function that may not be
+	// begun twice has 1, and one with more must bear being repeated.
+	MaxAttempts int
 }
 
 // Progress is one report of a running task.

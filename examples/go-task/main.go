@@ -93,7 +93,7 @@ func run(server string) error {
 	if err != nil {
 		return err
 	}
-	started, err := service.Start("squares", nil)
+	started, err := service.Start(context.Background(), "squares", nil)
 	if err != nil {
 		return err
 	}

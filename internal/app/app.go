@@ -98,7 +98,7 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 		if p.backend, err = p.newBackend(remote(p.cfg), p.cfg.CallbackSecret, registry); err != nil {
 			return nil, nil, err
 		}
-		return backendRoutes(p.backend, registry), nil, nil
+		return p.backendRoutes(registry), nil, nil
 	default:
 		if err := p.buildServe(); err != nil {
 			return nil, nil, err

@@ -84,6 +84,10 @@ func (p *program) newBackend(client backend.ClientOptions, secret string, regist
 	if err != nil {
 		return nil, err
 	}
+	var store task.Store // in memory
+	if p.storage != nil {
+		store = p.storage.tasks
+	}
 	return backend.New(backend.Options{
 		Mode:           backend.Mode(p.cfg.Mode),
 		CallbackSecret: secret,
@@ -91,6 +95,7 @@ func (p *program) newBackend(client backend.ClientOptions, secret string, regist
 		Shared:         p.gateway != nil && p.storage != nil || len(p.cfg.NATSURLs) > 0,
 		Replace:        p.cfg.Replace,
 		Tasks: task.Options{
+			Store:      store,
 			Workers:    p.cfg.TaskWorkers,
 			Timeout:    p.cfg.TaskTimeout,
 			Retention:  p.cfg.TaskRetention,

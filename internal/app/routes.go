@@ -42,8 +42,11 @@ func serveRoutes(g *gateway.Gateway, b *backend.Backend) http.Handler {
 }
 
 // backendRoutes is the listener of a backend that is alone.
-func backendRoutes(b *backend.Backend, metrics prometheus.Gatherer) http.Handler {
-	mux := http.NewServeMux()
+func (p *program) backendRoutes(metrics *prometheus.Registry) http.Handler {
+	b, mux := p.backend, http.NewServeMux()
+	if p.storage != nil {
+		metrics.MustRegister(newStorageMetrics(p.storage))
+	}
 	mux.Handle("/api/", b.REST())
 	mux.Handle(callbackPath, b.Callback())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -51,6 +54,9 @@ func backendRoutes(b *backend.Backend, metrics prometheus.Gatherer) http.Handler
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		_, reasons := b.Ready()
+		if p.storage != nil {
+			reasons = append(reasons, p.storage.health()...)
+		}
 		writeReady(w, reasons)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))

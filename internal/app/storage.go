@@ -23,6 +23,7 @@ type storage struct {
 	log    *cluster.Log
 	nodes  *cluster.Nodes
 	ledger *cluster.Ledger
+	tasks  *cluster.Tasks
 
 	cutOff func(node string) // of the gateway, which is made later
 }
@@ -49,11 +50,15 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	}
 	s := &storage{engine: engine}
 	p.storage = s
+	alone := !external && c.NATSListen == ""
 	if command != "backend" {
 		err = s.openForGateway(ctx, cluster.NodesOptions{
-			Alone:  !external && c.NATSListen == "",
+			Alone:  alone,
 			CutOff: func(node string) { s.cutOff(node) },
 		})
+	}
+	if err == nil && command != "gateway" {
+		s.tasks, err = engine.OpenTasks(ctx, cluster.TasksOptions{Alone: alone, MaxPending: c.TaskQueue})
 	}
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)

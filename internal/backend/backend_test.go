@@ -130,7 +130,7 @@ func TestRunMayEndAtAnyMoment(t *testing.T) {
 				t.Errorf("Run = %v", err)
 			}
 		})
-		wg.Go(func() { _, _ = b.Tasks().Start("demo_task", []byte(`{"delay":0}`)) })
+		wg.Go(func() { _, _ = b.Tasks().Start(t.Context(), "demo_task", []byte(`{"delay":0}`)) })
 		wg.Go(func() { b.connect("t1", "/api/sse/stream?request_id=a&task_id=b") })
 		wg.Go(cancel)
 		wg.Wait()

@@ -75,7 +75,7 @@ func (b *testBundle) run(t *testing.T) {
 // start starts a task and returns its id.
 func (b *testBundle) start(t *testing.T, typ string) string {
 	t.Helper()
-	info, err := b.Tasks().Start(typ, nil)
+	info, err := b.Tasks().Start(t.Context(), typ, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

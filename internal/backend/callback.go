@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sluice/internal/wire"
+	"sluice/task"
 )
 
 // maxCallbackBytes bounds the body of a callback. The gateway takes 64 KiB of
@@ -153,7 +154,7 @@ func unavailable(err error) bool {
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		return e.Status == http.StatusServiceUnavailable
 	}
-	return errors.Is(err, ErrUnreachable)
+	return errors.Is(err, ErrUnreachable) || errors.Is(err, task.ErrUnavailable)
 }
 
 func writeUnavailable(w http.ResponseWriter) {

@@ -81,6 +81,7 @@ func (h *restHandlers) mux() http.Handler {
 var (
 	errNoRoute  = &answerableError{status: http.StatusNotFound, Message: "Not found"}
 	errStopping = &answerableError{status: http.StatusServiceUnavailable, Message: "Stopping: no new tasks are taken"}
+	errAway     = &answerableError{status: http.StatusServiceUnavailable, Message: "The store of tasks is not available: try again later"}
 	errBusy     = &answerableError{status: http.StatusServiceUnavailable, Message: "Too many tasks: try again later"}
 )
 
@@ -94,6 +95,9 @@ func (h *restHandlers) refuse(w http.ResponseWriter, err error) {
 		answer = errStopping
 	case errors.Is(err, task.ErrBusy):
 		answer = errBusy
+	case errors.Is(err, task.ErrUnavailable):
+		h.log.Warn("request failed", "cause", err)
+		answer = errAway
 	case errors.Is(err, task.ErrBadParams):
 		text := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "task: "), "\n", "; ")
 		answer = badRequest("%s", cut(text, maxEchoBytes))

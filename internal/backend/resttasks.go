@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (h *restHandlers) startTask(w http.ResponseWriter, r *http.Request) error {
 	if body.Type == "" {
 		return badRequest("Field type is required")
 	}
-	info, err := h.start(body.Type, body.Params)
+	info, err := h.start(r.Context(), body.Type, body.Params)
 	if err != nil {
 		return err
 	}
@@ -41,8 +42,8 @@ func (h *restHandlers) startTask(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (h *restHandlers) start(typ string, params json.RawMessage) (task.Info, error) {
-	info, err := h.service.Start(typ, params)
+func (h *restHandlers) start(ctx context.Context, typ string, params json.RawMessage) (task.Info, error) {
+	info, err := h.service.Start(ctx, typ, params)
 	if errors.Is(err, task.ErrUnknownType) {
 		return info, badRequest("Unknown task type: %s", cut(typ, maxEchoBytes))
 	}
@@ -80,6 +81,7 @@ func (h *restHandlers) listTasks(w http.ResponseWriter, r *http.Request) error {
 	}{Tasks: make([]listedTask, len(infos)), Next: next}
 	for i, info := range infos {
 		page.Tasks[i].Info = info
+		page.Tasks[i].ResultOmitted = info.Partial
 		if len(info.Result) > maxListedResultSize {
 			page.Tasks[i].Result, page.Tasks[i].ResultOmitted = nil, true
 		}
@@ -109,9 +111,12 @@ func parseFilter(query url.Values) (task.Filter, error) {
 
 // showTask is GET /api/tasks/{id} and GET /api/tasks/{id}/status.
 func (h *restHandlers) showTask(w http.ResponseWriter, r *http.Request) error {
-	info, ok := h.service.Get(r.PathValue("id"))
-	if !ok {
+	info, err := h.service.Get(r.Context(), r.PathValue("id"))
+	if errors.Is(err, task.ErrNotFound) {
 		return &answerableError{status: http.StatusNotFound, Message: "Task not found"}
+	}
+	if err != nil {
+		return err
 	}
 	wire.WriteJSON(w, http.StatusOK, info)
 	return nil
@@ -125,7 +130,7 @@ type doneAnswer struct {
 
 // cancelTask is POST /api/tasks/{id}/cancel.
 func (h *restHandlers) cancelTask(w http.ResponseWriter, r *http.Request) error {
-	err := h.service.Cancel(r.PathValue("id"))
+	err := h.service.Cancel(r.Context(), r.PathValue("id"))
 	if errors.Is(err, task.ErrNotFound) {
 		return &answerableError{status: http.StatusNotFound, Message: "Task not found or cannot be cancelled"}
 	}
@@ -138,7 +143,7 @@ func (h *restHandlers) cancelTask(w http.ResponseWriter, r *http.Request) error 
 
 // removeTask is DELETE /api/tasks/{id}.
 func (h *restHandlers) removeTask(w http.ResponseWriter, r *http.Request) error {
-	err := h.service.Remove(r.PathValue("id"))
+	err := h.service.Remove(r.Context(), r.PathValue("id"))
 	if errors.Is(err, task.ErrNotFound) {
 		return &answerableError{status: http.StatusNotFound, Message: "Task not found or not completed"}
 	}

@@ -2,8 +2,11 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
+
+	"sluice/task"
 )
 
 // sweepMargin is how much longer than a task may run its log must be quiet
@@ -45,8 +48,8 @@ func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 		if err != nil || now.Sub(last) <= quiet {
 			continue // never written to, or lately
 		}
-		if _, known := t.service.Get(id); known {
-			continue
+		if _, err := t.service.Get(ctx, id); !errors.Is(err, task.ErrNotFound) {
+			continue // known, or the store is away: then the next turn will tell
 		}
 		if err := t.sendAll(ctx, []Message{lostTask(id, now), closing(id, "task_failed", id+":lost:close")}); err != nil {
 			return err

@@ -42,7 +42,11 @@ func (t *taskLogs) settle(ctx context.Context, ids []string, topics map[string]w
 		if !told || state.Closed {
 			continue
 		}
-		info, known := t.service.Get(id)
+		info, err := t.service.Get(ctx, id)
+		if err != nil && !errors.Is(err, task.ErrNotFound) {
+			return err
+		}
+		known := err == nil
 		switch {
 		case known && info.Status.Final():
 			if !t.lost.add(id) {

@@ -201,7 +201,7 @@ func TestATaskThatIsForgottenBeforeItsLogIsWrittenAgainIsNotFound(t *testing.T) 
 		id := b.start(t, "demo_task")
 		time.Sleep(time.Second)
 		b.gateway.lose()
-		if err := b.Tasks().Remove(id); err != nil {
+		if err := b.Tasks().Remove(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()               // its log is deleted
@@ -232,7 +232,7 @@ func TestForgottenTasksTakeTheirLogsWithThem(t *testing.T) {
 		b.run(t)
 		id := b.start(t, "demo_task")
 		time.Sleep(time.Second)
-		if err := b.Tasks().Remove(id); err != nil {
+		if err := b.Tasks().Remove(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

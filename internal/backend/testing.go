@@ -32,7 +32,7 @@ func (h *restHandlers) startTestTask(w http.ResponseWriter, r *http.Request) err
 		if demo.Name != name {
 			continue
 		}
-		info, err := h.start(name, body.Params)
+		info, err := h.start(r.Context(), name, body.Params)
 		if err != nil {
 			return err
 		}

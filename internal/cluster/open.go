@@ -28,3 +28,12 @@ func (e *Engine) OpenLedger(ctx context.Context, nodes *Nodes, opts LedgerOption
 	}
 	return NewLedger(e, st, nodes, opts), nil
 }
+
+// OpenTasks makes the store of tasks, unless it is there.
+func (e *Engine) OpenTasks(ctx context.Context, opts TasksOptions) (*Tasks, error) {
+	s, err := e.ensureTasks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewTasks(e, s.records, s.queue, s.leases, s.results, opts), nil
+}

@@ -84,6 +84,7 @@ func (e *Engine) taskRecords() definition {
 func (e *Engine) taskQueue() definition {
 	c := e.plain("TASKQ", "tk.q.>")
 	c.MaxMsgsPerSubject, c.MaxBytes, c.Retention = 1, e.opts.QueueBytes, jetstream.WorkQueuePolicy
+	c.DiscardNewPerSubject = true // a task is in the queue once, however often it is put there
 	return definition{config: c, most: 64 << 20, part: 32}
 }
 

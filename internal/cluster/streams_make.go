@@ -127,6 +127,7 @@ func (e *Engine) merged(has jetstream.StreamConfig, d definition) jetstream.Stre
 	want, c := has, d.config
 	want.Subjects, want.Storage, want.Retention, want.Discard = c.Subjects, c.Storage, c.Retention, c.Discard
 	want.MaxMsgsPerSubject, want.MaxMsgSize, want.MaxAge = c.MaxMsgsPerSubject, c.MaxMsgSize, c.MaxAge
+	want.DiscardNewPerSubject = c.DiscardNewPerSubject
 	want.Duplicates, want.AllowMsgTTL, want.AllowRollup = c.Duplicates, c.AllowMsgTTL, c.AllowRollup
 	want.DenyDelete, want.SubjectDeleteMarkerTTL = c.DenyDelete, c.SubjectDeleteMarkerTTL
 	if want.MaxBytes = cmp.Or(c.MaxBytes, has.MaxBytes); want.MaxBytes <= 0 {
@@ -265,6 +266,7 @@ func differences(a, b jetstream.StreamConfig) (all []change) {
 	compare("storage", a.Storage, b.Storage)
 	compare("retention", a.Retention, b.Retention)
 	compare("discard", a.Discard, b.Discard)
+	compare("discard_new_per_subject", a.DiscardNewPerSubject, b.DiscardNewPerSubject)
 	compare("max_msgs_per_subject", a.MaxMsgsPerSubject, b.MaxMsgsPerSubject)
 	compare("max_bytes", a.MaxBytes, b.MaxBytes)
 	compare("max_msg_size", a.MaxMsgSize, b.MaxMsgSize)

@@ -90,7 +90,7 @@ func runTask(t *testing.T, typ task.Type, params string) (task.Info, Result, []p
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- svc.Run(ctx) }()
-	info, err := svc.Start(typ.Name, json.RawMessage(params))
+	info, err := svc.Start(t.Context(), typ.Name, json.RawMessage(params))
 	if err != nil {
 		t.Fatalf("Start(%s) = %v", params, err)
 	}
@@ -99,7 +99,7 @@ func runTask(t *testing.T, typ task.Type, params string) (task.Info, Result, []p
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	info, _ = svc.Get(info.ID)
+	info, _ = svc.Get(t.Context(), info.ID)
 	var result Result
 	if info.Status == task.Completed {
 		if err := json.Unmarshal(info.Result, &result); err != nil {

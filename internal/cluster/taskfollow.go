@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/task"
+)
+
+// checkPause is between two looks whether the list still follows the stream.
+const checkPause = 5 * time.Second
+
+// follow keeps the list as the stream is, until ctx ends.
+func (t *Tasks) follow(ctx context.Context, h task.Hooks) {
+	for try := 1; ; try++ {
+		err := t.followOnce(ctx, h)
+		if ctx.Err() != nil {
+			return
+		}
+		if try%10 == 0 || err == nil {
+			t.log.Warn("list of tasks begins anew", "error", err)
+		}
+		if !pauseFor(ctx, time.Second) {
+			return
+		}
+	}
+}
+
+// follower is one pass through the stream: first the newest version of each record,
+// then each version as it comes.
+type follower struct {
+	tasks *Tasks
+	hooks task.Hooks
+
+	// Owned by the loop of followOnce.
+	head   uint64 // the last number that was seen
+	last   uint64 // of the stream when the pass began
+	whole  bool   // all that there was when it began has been seen
+	behind int    // looks in a row that found more in the stream, and nothing new here
+}
+
+// followOnce follows until the pass is no good any more: nil says that the stream
+// has gone back, or that nothing comes although there is something.
+func (t *Tasks) followOnce(ctx context.Context, h task.Hooks) error {
+	info, err := t.tasks.Info(ctx)
+	if err != nil {
+		return err
+	}
+	f := &follower{tasks: t, hooks: h, last: info.State.LastSeq}
+	t.list.unsee()
+	consumer, err := t.tasks.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{t.e.subject("tk.s.>")},
+		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+	})
+	if err != nil {
+		return err
+	}
+	messages := make(chan jetstream.Msg, 256) // the callback waits while it is full
+	stop := make(chan struct{})
+	consuming, err := consumer.Consume(func(m jetstream.Msg) {
+		select {
+		case messages <- m:
+		case <-stop:
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { <-consuming.Closed() }()
+	defer consuming.Stop()
+	defer close(stop)
+	if info.State.Msgs == 0 {
+		f.sawAll(ctx)
+	}
+	return f.run(ctx, messages, consuming.Closed())
+}
+
+func (f *follower) run(ctx context.Context, messages <-chan jetstream.Msg, closed <-chan struct{}) error {
+	ticker := time.NewTicker(checkPause)
+	defer ticker.Stop()
+	for {
+		select {
+		case m := <-messages:
+			f.see(ctx, m)
+		case at := <-ticker.C:
+			f.expire(ctx, at)
+			if !f.keepsUp(ctx) {
+				return nil
+			}
+		case <-closed:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// see puts a message into the list.
+func (f *follower) see(ctx context.Context, m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		f.tasks.log.Error("message of a stream without its number", "error", err)
+		return
+	}
+	seq := meta.Sequence.Stream
+	f.head, f.behind = max(f.head, seq), 0
+	id := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+	if m.Headers().Get(taskOpHeader) == taskOpRemoved {
+		f.tasks.gone(ctx, id, seq)
+	} else if rec, parts, err := decodeTask(id, seq, m.Data()); err != nil {
+		f.tasks.log.Error("record of a task cannot be read", "task_id", id, "error", err)
+	} else if f.tasks.list.put(rec, parts, expiry(rec)) {
+		f.hooks.Changed(rec)
+	}
+	if !f.whole && meta.NumPending == 0 {
+		f.sawAll(ctx)
+	}
+}
+
+// sawAll forgets what is in the list and not in the stream.
+func (f *follower) sawAll(ctx context.Context) {
+	f.whole, f.head = true, max(f.head, f.last)
+	for _, gone := range f.tasks.list.unseen(f.last) {
+		f.tasks.gone(ctx, gone.id, gone.seq)
+	}
+	f.tasks.sawAll()
+}
+
+// expire forgets what the stream has forgotten meanwhile.
+func (f *follower) expire(ctx context.Context, at time.Time) {
+	for _, gone := range f.tasks.list.expired(at) {
+		f.tasks.gone(ctx, gone.id, gone.seq)
+	}
+}
+
+// keepsUp reports whether the list still is what the stream says. A consumer that
+// was at a number that the stream has lost waits until it comes again, and skips
+// what has other numbers.
+func (f *follower) keepsUp(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, checkPause)
+	defer cancel()
+	info, err := f.tasks.tasks.Info(ctx)
+	if err != nil {
+		return true // it is away; what comes then will tell
+	}
+	if most := info.Config.MaxBytes; most > 0 {
+		f.tasks.list.setFull(info.State.Bytes > uint64(most)/10*9)
+	}
+	if info.State.LastSeq < f.head {
+		f.tasks.log.Error("stream of tasks has gone back: it has lost what it had acknowledged", "was", f.head, "is", info.State.LastSeq)
+		f.tasks.list.clear()
+		return false
+	}
+	if info.State.LastSeq > f.head {
+		f.behind++
+	}
+	return f.behind < 6
+}

@@ -1,0 +1,282 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/task"
+)
+
+// A record that was removed is a message with this header for a while, so that
+// those who follow the stream see it go.
+const (
+	taskOpHeader  = "Sl-Op"
+	taskOpRemoved = "removed"
+	tombstoneTTL  = time.Minute
+)
+
+// taskSubject is where the record of a task is. An id that none of ours can have
+// has no subject: it could stand for many.
+func (t *Tasks) taskSubject(id string) (string, bool) {
+	if id == "" || len(id) > 64 || plainToken(id) != id {
+		return "", false
+	}
+	return t.e.subject("tk.s." + id), true
+}
+
+// Submit implements [task.Store].
+func (t *Tasks) Submit(ctx context.Context, rec task.Record) (task.Record, error) {
+	subject, ok := t.taskSubject(rec.ID)
+	if !ok {
+		return rec, fmt.Errorf("task id %q cannot be stored", rec.ID)
+	}
+	if err := t.list.room(t.opts.MaxTasks, t.opts.MaxPending); err != nil {
+		return rec, err
+	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return rec, err
+	}
+	defer cancel()
+	rec, err = t.store(ctx, subject, rec, taskParts{})
+	if errors.Is(err, task.ErrConflict) {
+		return rec, task.ErrExists
+	}
+	if err != nil {
+		return rec, err
+	}
+	if err := t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+rec.ID)); err != nil {
+		t.log.Warn("task stored but not queued; the sweeper will see to it", "task_id", rec.ID, "error", err)
+	}
+	return rec, nil
+}
+
+// Load implements [task.Store].
+func (t *Tasks) Load(ctx context.Context, id string) (task.Record, error) {
+	rec, _, err := t.load(ctx, id)
+	return rec, err
+}
+
+func (t *Tasks) load(ctx context.Context, id string) (task.Record, taskParts, error) {
+	subject, ok := t.taskSubject(id)
+	if !ok {
+		return task.Record{}, taskParts{}, task.ErrNotFound
+	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return task.Record{}, taskParts{}, err
+	}
+	defer cancel()
+	m, err := t.tasks.GetLastMsgForSubject(ctx, subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && m.Header.Get(taskOpHeader) == taskOpRemoved:
+		return task.Record{}, taskParts{}, task.ErrNotFound
+	case err != nil:
+		return task.Record{}, taskParts{}, away("load task", err)
+	}
+	rec, parts, err := decodeTask(id, m.Sequence, m.Data)
+	if err != nil {
+		return rec, parts, err
+	}
+	if err := t.getObjects(ctx, &rec, parts); err != nil {
+		return rec, parts, away("load task", err)
+	}
+	return rec, parts, nil
+}
+
+// Update implements [task.Store].
+func (t *Tasks) Update(ctx context.Context, rec task.Record) (task.Record, error) {
+	subject, ok := t.taskSubject(rec.ID)
+	if !ok {
+		return rec, task.ErrNotFound
+	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return rec, err
+	}
+	defer cancel()
+	before := t.list.parts(rec.ID)
+	stored, err := t.store(ctx, subject, rec, before)
+	if err != nil {
+		return rec, err
+	}
+	t.dropObjects(ctx, before, t.list.parts(rec.ID))
+	return stored, nil
+}
+
+// Remove implements [task.Store].
+func (t *Tasks) Remove(ctx context.Context, rec task.Record) error {
+	subject, ok := t.taskSubject(rec.ID)
+	if !ok {
+		return task.ErrNotFound
+	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	m := nats.NewMsg(subject)
+	m.Header.Set(taskOpHeader, taskOpRemoved)
+	seq, err := t.write(ctx, m, rec.Revision, tombstoneTTL)
+	if err != nil {
+		return err
+	}
+	t.gone(ctx, rec.ID, seq)
+	return nil
+}
+
+// gone forgets a task here.
+func (t *Tasks) gone(ctx context.Context, id string, seq uint64) {
+	parts, known := t.list.forget(id, seq)
+	if !known {
+		return
+	}
+	t.dropObjects(ctx, parts, taskParts{})
+	t.mu.Lock()
+	gone := t.hooks.Gone
+	t.mu.Unlock()
+	if gone != nil { // Run was called
+		gone(id)
+	}
+}
+
+// store writes a record if it is still at rec.Revision; there is what of it are
+// objects already.
+func (t *Tasks) store(ctx context.Context, subject string, rec task.Record, there taskParts) (task.Record, error) {
+	payload, parts, objects, err := encodeTask(rec, t.inline)
+	if err != nil {
+		return rec, err
+	}
+	if err := t.putObjects(ctx, objects, there); err != nil {
+		return rec, storeError("store task", err)
+	}
+	m := nats.NewMsg(subject)
+	m.Data = payload
+	var ttl time.Duration
+	if rec.State.Final() {
+		ttl = wholeSeconds(rec.Keep)
+	}
+	seq, err := t.write(ctx, m, rec.Revision, ttl)
+	if err != nil {
+		return rec, err
+	}
+	rec.Revision = seq
+	if rec.Seq == 0 {
+		rec.Seq = seq
+	}
+	t.list.put(rec, parts, expiry(rec))
+	return rec, nil
+}
+
+// tryFor bounds one try of a write; writePause is between two.
+const (
+	tryFor     = 2 * time.Second
+	writePause = 100 * time.Millisecond
+)
+
+// write publishes m if the last message of its subject is number expected, and
+// returns its number. It tries until ctx ends. A conflict after a try without an
+// answer may be with that try itself; then it looks who was it.
+func (t *Tasks) write(ctx context.Context, m *nats.Msg, expected uint64, ttl time.Duration) (uint64, error) {
+	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected)}
+	if ttl > 0 {
+		opts = append(opts, jetstream.WithMsgTTL(ttl))
+	}
+	for unanswered := false; ; {
+		tryCtx, cancel := context.WithTimeout(ctx, tryFor)
+		ack, err := t.e.js.PublishMsg(tryCtx, m, opts...)
+		cancel()
+		switch {
+		case err == nil:
+			return ack.Sequence, nil
+		case isConflict(err):
+			if unanswered {
+				return t.ours(ctx, m)
+			}
+			return 0, t.conflict(ctx, m.Subject)
+		case isFull(err):
+			return 0, fmt.Errorf("%w: %w", task.ErrBusy, err)
+		}
+		unanswered = true
+		if !pauseFor(ctx, writePause) {
+			return 0, away("store task", err)
+		}
+	}
+}
+
+// ours returns the number of m if it is what its subject has.
+func (t *Tasks) ours(ctx context.Context, m *nats.Msg) (uint64, error) {
+	last, err := t.tasks.GetLastMsgForSubject(ctx, m.Subject)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, task.ErrNotFound
+	case err != nil:
+		return 0, away("read back a task", err)
+	case bytes.Equal(last.Data, m.Data) && last.Header.Get(taskOpHeader) == m.Header.Get(taskOpHeader):
+		return last.Sequence, nil
+	default:
+		return 0, task.ErrConflict
+	}
+}
+
+// conflict tells a record that was changed from one that is gone.
+func (t *Tasks) conflict(ctx context.Context, subject string) error {
+	last, err := t.tasks.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && last.Header.Get(taskOpHeader) == taskOpRemoved {
+		return task.ErrNotFound
+	}
+	return task.ErrConflict
+}
+
+// isConflict recognises the answer to a write with a wrong expectation. Replicated
+// streams have a number of their own for it.
+func isConflict(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// Numbers of errors that the client library has no names for.
+const (
+	errCodeStoreFailed  = 10077 // its text says why
+	errCodeNoResources  = 10023
+	errCodeNoStorage    = 10047
+	errCodeMemExceeded  = 10028
+	perSubjectExceeded  = "maximum messages per subject exceeded"
+	maxBytesExceeded    = "maximum bytes exceeded"
+	maxMessagesExceeded = "maximum messages exceeded"
+)
+
+// isFull recognises that a stream has no room.
+func isFull(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	if !ok {
+		return false
+	}
+	switch e.ErrorCode {
+	case errCodeNoResources, errCodeNoStorage, errCodeMemExceeded:
+		return true
+	case errCodeStoreFailed:
+		return e.Description == maxBytesExceeded || e.Description == maxMessagesExceeded
+	default:
+		return false
+	}
+}
+
+// storeError is what an error of the object store is to the service.
+func storeError(what string, err error) error {
+	if isFull(err) {
+		return fmt.Errorf("%w: %s: %w", task.ErrBusy, what, err)
+	}
+	return away(what, err)
+}
+
+// wholeSeconds rounds up: NATS forgets messages after whole seconds.
+func wholeSeconds(d time.Duration) time.Duration {
+	return max((d + time.Second - 1).Truncate(time.Second), time.Second)
+}

@@ -1,0 +1,299 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// troubled is a store in memory that can be away, and whose tasks others can take.
+type troubled struct {
+	Store
+	mu   sync.Mutex
+	away bool
+	room int // bytes of a result; 0 is any
+}
+
+func (s *troubled) set(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
+
+func (s *troubled) Update(ctx context.Context, rec Record) (Record, error) {
+	s.mu.Lock()
+	away, room := s.away, s.room
+	s.mu.Unlock()
+	if away {
+		return rec, ErrUnavailable
+	}
+	if room > 0 && len(rec.Result) > room {
+		return rec, ErrBusy
+	}
+	return s.Store.Update(ctx, rec)
+}
+
+// written is a Publisher that keeps the names of what it is given.
+type written struct {
+	mu    sync.Mutex
+	names []string
+}
+
+func (p *written) Publish(_ context.Context, _ string, events []Event) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ev := range events {
+		p.names = append(p.names, ev.Key[strings.Index(ev.Key, ":"):])
+	}
+	return nil
+}
+
+func (p *written) all() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.names)
+}
+
+// trouble is a service at work on a troubled store, in a bubble.
+type trouble struct {
+	*Service
+	store *troubled
+	log   *written
+}
+
+// inTrouble makes one and runs test with it.
+func inTrouble(t *testing.T, test func(t *testing.T, s *trouble)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &written{}
+		s, err := New(Options{Publisher: log, Timeout: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := &troubled{Store: s.store}
+		s.store = store
+		test(t, &trouble{s, store, log})
+	})
+}
+
+// begin begins a task of the given function, and returns when nothing happens
+// any more. The service ends with the test.
+func (s *trouble) begin(t *testing.T, f Func) (id string) {
+	t.Helper()
+	if err := s.Register(Type{Name: "x", Run: f}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		s.store.set(false)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	info, err := s.Start(t.Context(), "x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Wait()
+	return info.ID
+}
+
+func (s *trouble) wantLog(t *testing.T, want ...string) {
+	t.Helper()
+	if got := s.log.all(); !slices.Equal(got, want) {
+		t.Errorf("log has %q, want %q", got, want)
+	}
+}
+
+func (s *trouble) wantState(t *testing.T, id string, want State) {
+	t.Helper()
+	if info, err := s.Get(t.Context(), id); err != nil || info.Status != want {
+		t.Errorf("task is %s, %v; want %s", info.Status, err, want)
+	}
+}
+
+func TestTheEndOfATaskIsTriedUntilTheStoreIsBack(t *testing.T) {
+	inTrouble(t, func(t *testing.T, s *trouble) {
+		release := make(chan struct{})
+		id := s.begin(t, func(context.Context, *Run) (any, error) { <-release; return 1, nil })
+		s.store.set(true)
+		close(release)
+		time.Sleep(30 * time.Second)
+		s.wantState(t, id, Running)
+		s.wantLog(t, ":started")
+		s.store.set(false)
+		time.Sleep(maxPause)
+		synctest.Wait()
+		s.wantState(t, id, Completed)
+		s.wantLog(t, ":started", ":end", ":close")
+	})
+}
+
+func TestATimeoutEndsTheFunctionAlthoughTheStoreIsAway(t *testing.T) {
+	inTrouble(t, func(t *testing.T, s *trouble) {
+		var cause error
+		id := s.begin(t, func(ctx context.Context, _ *Run) (any, error) {
+			<-ctx.Done()
+			cause = context.Cause(ctx)
+			return nil, nil
+		})
+		s.store.set(true)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !errors.Is(cause, ErrTimeout) {
+			t.Errorf("cause of the function's end is %v, want ErrTimeout", cause)
+		}
+		s.store.set(false)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if info, err := s.Get(t.Context(), id); err != nil || info.Error == nil || *info.Error != "Task timed out after 1m0s" {
+			t.Errorf("task is %+v, %v", info, err)
+		}
+	})
+}
+
+func TestATaskThatCannotBeCancelledGoesOn(t *testing.T) {
+	inTrouble(t, func(t *testing.T, s *trouble) {
+		step, reported := make(chan struct{}), make(chan error)
+		id := s.begin(t, func(_ context.Context, run *Run) (any, error) {
+			for range step {
+				reported <- run.Progress(Progress{Text: "step"})
+			}
+			return nil, nil
+		})
+		s.store.set(true)
+		if err := s.Cancel(t.Context(), id); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("Cancel() = %v, want ErrUnavailable", err)
+		}
+		step <- struct{}{}
+		if err := <-reported; err != nil {
+			t.Errorf("Progress() = %v", err)
+		}
+		s.store.set(false)
+		close(step)
+		synctest.Wait()
+		s.wantLog(t, ":started", ":1:1", ":end", ":close")
+	})
+}
+
+func TestAResultThatHasNoRoomInTheStoreFailsTheTask(t *testing.T) {
+	inTrouble(t, func(t *testing.T, s *trouble) {
+		s.store.room = 100
+		id := s.begin(t, func(context.Context, *Run) (any, error) { return strings.Repeat("x", 2000), nil })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if info, err := s.Get(t.Context(), id); err != nil || info.Error == nil || *info.Error != "no room to store the outcome of 2002 bytes" {
+			t.Errorf("task is %+v, %v", info, err)
+		}
+		s.wantLog(t, ":started", ":end", ":close")
+	})
+}
+
+// TestARunWhoseRecordIsAnothersIsLost has somebody else take the task, as a store
+// allows it when a lease has run out.
+func TestARunWhoseRecordIsAnothersIsLost(t *testing.T) {
+	inTrouble(t, func(t *testing.T, s *trouble) {
+		release := make(chan struct{})
+		var cause, late error
+		id := s.begin(t, func(ctx context.Context, run *Run) (any, error) {
+			<-release
+			go func() { // goes on after the function has returned
+				<-ctx.Done()
+				cause = context.Cause(ctx)
+				late = run.Progress(Progress{Text: "late"})
+			}()
+			return "zombie", nil
+		})
+		rec, err := s.store.Load(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := rec.begin("another", time.Minute, now()); err != nil {
+			t.Fatal(err)
+		}
+		if rec, err = s.store.Update(t.Context(), rec); err != nil {
+			t.Fatal(err)
+		}
+		close(release)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !errors.Is(cause, ErrLost) || !errors.Is(late, ErrLost) {
+			t.Errorf("the zombie was told %v and %v, want ErrLost", cause, late)
+		}
+		s.wantLog(t, ":started")
+		if now, _ := s.store.Load(t.Context(), id); now.Revision != rec.Revision || now.Worker != "another" {
+			t.Errorf("record is %+v, want it left alone", now)
+		}
+	})
+}
+
+// forgetfulLog is a log that takes events but loses its answers for a while, and does
+// not know any keys when it is told the same again.
+type forgetfulLog struct {
+	until time.Time
+	mu    sync.Mutex
+	names []string
+}
+
+func (l *forgetfulLog) Publish(_ context.Context, _ string, events []Event) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	young := len(l.names) > 0 && time.Until(l.until) > 0
+	for _, ev := range events {
+		if name := ev.Key[strings.Index(ev.Key, ":"):]; !young || !slices.Contains(l.names, name) {
+			l.names = append(l.names, name)
+		}
+	}
+	if time.Until(l.until) > 0 {
+		return errors.New("answer lost")
+	}
+	return nil
+}
+
+func (l *forgetfulLog) Ended(context.Context, string) (terminal, closed bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Contains(l.names, ":end"), slices.Contains(l.names, ":close"), nil
+}
+
+func TestLastEventsAreNotRepeatedWhenTheirKeysMayBeForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &forgetfulLog{until: time.Now().Add(2*keyLife + time.Second)}
+		s, err := New(Options{Publisher: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Register(Demo()); err != nil {
+			t.Fatal(err)
+		}
+		info, err := s.Start(t.Context(), "demo_task", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Cancel(t.Context(), info.ID); err != nil { // it has its last events only
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if want := []string{":end", ":close"}; !slices.Equal(log.names, want) {
+			t.Errorf("log has %q, want %q", log.names, want)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package task
+
+import (
+	"context"
+	"errors"
+)
+
+// Cancel ends a pending or running task, wherever it runs: it is cancelled, for
+// good, when Cancel returns, or soon after if the process that runs it does not
+// answer. The function's context ends with [ErrCancelled]; its worker is free
+// when it returns or times out. ErrNotFound if the task is unknown or over,
+// ErrUnavailable.
+func (s *Service) Cancel(ctx context.Context, id string) error {
+	for try := 1; ; try++ {
+		if j := s.job(id); j != nil {
+			if done, err := s.finish(ctx, j, cancelling(ErrCancelled)); done || err != nil {
+				return err
+			}
+		}
+		rec, err := s.store.Load(ctx, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case rec.State == Pending:
+			err = s.endElsewhere(ctx, rec, func(rec *Record) error { return rec.become(Cancelled, now()) })
+		case rec.State == Running:
+			err = s.cancelElsewhere(ctx, rec, try)
+		default:
+			return ErrNotFound
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+}
+
+// cancelling is the end of a run that is cancelled.
+func cancelling(cause error) ending {
+	return ending{cause: cause, become: func(rec *Record) error { return rec.become(Cancelled, now()) }}
+}
+
+// cancelElsewhere has a task cancelled by the process that runs it, or if that does
+// not answer by whoever gets it next.
+func (s *Service) cancelElsewhere(ctx context.Context, rec Record, try int) error {
+	answered, done := s.store.Ask(ctx, rec)
+	switch {
+	case done:
+		return nil
+	case answered && try < 3:
+		return ErrConflict // it has just ended, or will be run again
+	}
+	rec.Cancel = true
+	_, err := s.update(ctx, rec)
+	return err
+}
+
+// cancelHere cancels a task that runs here, for another process.
+func (s *Service) cancelHere(ctx context.Context, id string) bool {
+	j := s.job(id)
+	if j == nil {
+		return false
+	}
+	done, err := s.finish(ctx, j, cancelling(ErrCancelled))
+	return done && err == nil
+}
+
+// endElsewhere makes a task final that nobody is at work on, and writes its last
+// events from here.
+func (s *Service) endElsewhere(ctx context.Context, rec Record, become func(*Record) error) error {
+	s.finishBegins()
+	defer s.finishEnds()
+	if err := become(&rec); err != nil {
+		return err
+	}
+	j := s.jobFor(rec.ID)
+	if err := j.lock(ctx); err != nil {
+		return err
+	}
+	defer j.unlock()
+	// A job that was there before is about to be begun, or to be put back: then its
+	// events come first.
+	if s.job(rec.ID) != j || j.begun && !j.over {
+		return ErrConflict
+	}
+	rec, err := s.update(ctx, rec)
+	if err != nil {
+		s.discard(j)
+		return err
+	}
+	s.ended(j, rec)
+	return nil
+}
+
+// discard forgets a job that was made for nothing. The caller has the turn.
+func (s *Service) discard(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.lease == nil && j.after == nil && !j.begun {
+		s.retireLocked(j)
+	}
+}
+
+// overdue fails a task that runs past its deadline, because nobody has come to
+// take it over.
+func (s *Service) overdue(ctx context.Context, rec Record) {
+	if s.job(rec.ID) != nil {
+		return
+	}
+	rec, err := s.store.Load(ctx, rec.ID) // what we were told is in part
+	if err == nil && rec.State == Running {
+		err = s.endElsewhere(ctx, rec, func(rec *Record) error { return rec.fail(timedOut, now()) })
+	}
+	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		s.log.Warn("overdue task not ended yet", "task_id", rec.ID, "error", err)
+	}
+}
+
+// recordChanged has a run look at its record, unless that says that all is well.
+func (s *Service) recordChanged(rec Record) {
+	if rec.Worker == s.worker && !rec.Cancel {
+		return
+	}
+	if j := s.job(rec.ID); j != nil {
+		select {
+		case j.look <- struct{}{}:
+		default:
+		}
+	}
+}

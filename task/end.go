@@ -1,0 +1,262 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ending is how a run is to end.
+type ending struct {
+	become func(*Record) error
+	cause  error // of the end of the function's context
+
+	// firm: the end is certain, and the store is tried until it takes it. Then
+	// the function's context ends even while the store is away.
+	firm  bool
+	pause time.Duration // before a task that became pending is begun again
+
+	// full, if set, is called when the store has no room for what become made of
+	// the record: then it is to make less of it.
+	full func()
+}
+
+// conclude makes the task final as its function ended it, or pending if it is to
+// be run again, unless it is over already.
+func (s *Service) conclude(run *Run, out outcome) {
+	full := func() {
+		if n := len(out.result) + len(out.err); n > minEventBytes {
+			out = outcome{state: Failed, err: fmt.Sprintf("no room to store the outcome of %d bytes", n), permanent: true}
+		}
+	}
+	s.finish(s.base, run.job, ending{cause: errReturned, firm: true, full: full, pause: s.retryPause(run.attempt), become: func(rec *Record) error {
+		if out.state == Failed && !out.permanent && rec.Attempt < rec.MaxAttempts && !rec.Cancel {
+			return rec.become(Pending, now())
+		}
+		if rec.Cancel {
+			return rec.become(Cancelled, now())
+		}
+		rec.Result, rec.Error = out.result, out.err
+		return rec.become(out.state, now())
+	}})
+}
+
+// maxRetryPause bounds the pause between two attempts.
+const maxRetryPause = 5 * time.Minute
+
+// retryPause is the pause after the given attempt: doubled with each.
+func (s *Service) retryPause(attempt int) time.Duration {
+	p := s.opts.RetryPause
+	for range min(attempt-1, 20) {
+		p = min(2*p, maxRetryPause)
+	}
+	return p
+}
+
+// timeOut fails the task, unless it is over already.
+func (s *Service) timeOut(run *Run) {
+	s.finish(s.base, run.job, ending{cause: ErrTimeout, firm: true, become: func(rec *Record) error {
+		return rec.fail(fmt.Sprintf("%s after %v", timedOut, run.typ.Timeout), now())
+	}})
+}
+
+// finish ends a run in three steps: the record, the log, the function's context.
+// The record comes first and decides: of several that end a task, one succeeds, and
+// only that one writes the end of the log. The context comes last, so that a
+// function that returns because of it cannot change anything any more. It reports
+// false if the run was over already; an error is that of the store, or ctx's.
+func (s *Service) finish(ctx context.Context, j *job, e ending) (bool, error) {
+	s.finishBegins()
+	defer s.finishEnds()
+	if err := j.lock(ctx); err != nil {
+		return false, err
+	}
+	defer j.unlock()
+	if !j.begun || j.over {
+		return false, nil
+	}
+	j.out.hold()
+	rec, err := s.write(ctx, j, e)
+	switch {
+	case errors.Is(err, ErrLost):
+		s.lose(j)
+		return false, nil
+	case err != nil:
+		j.out.release()
+		return false, err
+	}
+	s.ended(j, rec)
+	if rec.State == Pending {
+		s.putBack(j, rec, e.pause)
+	}
+	s.endContext(j, e.cause)
+	return true, nil
+}
+
+// write stores the end of a run, or what else e makes of the record. It returns
+// ErrLost if the task is not ours any more. The caller has the turn.
+func (s *Service) write(ctx context.Context, j *job, e ending) (Record, error) {
+	for try := 1; ; try++ {
+		rec := j.rec
+		if err := e.become(&rec); err != nil {
+			return rec, err
+		}
+		if last := j.out.progress(); last != nil {
+			rec.Progress, rec.ProgressAt = &last.info, last.at
+		}
+		rec, err := s.update(ctx, rec)
+		switch {
+		case err == nil:
+			j.rec = rec
+			return rec, nil
+		case errors.Is(err, ErrNotFound):
+			return rec, ErrLost
+		case errors.Is(err, ErrConflict):
+			if err = s.reread(ctx, j); err == nil {
+				continue
+			}
+		case errors.Is(err, ErrBusy) && e.full != nil:
+			e.full()
+		}
+		if errors.Is(err, ErrLost) || !e.firm || ctx.Err() != nil {
+			return rec, err
+		}
+		s.endContext(j, e.cause)
+		if try == loudTry {
+			s.log.Warn("end of a task cannot be stored, will go on trying", "task_id", j.id, "error", err)
+		}
+		if !sleep(ctx, pause(try)) {
+			return rec, err
+		}
+	}
+}
+
+// update stores a record.
+func (s *Service) update(ctx context.Context, rec Record) (Record, error) {
+	if rec.State.Final() {
+		rec.Keep = s.opts.Retention
+	}
+	return s.store.Update(ctx, rec)
+}
+
+// reread takes over what another process wrote to the record of our run. ErrLost
+// if that was to take the task from us. The caller has the turn.
+func (s *Service) reread(ctx context.Context, j *job) error {
+	rec, err := s.store.Load(ctx, j.id)
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && !rec.heldBy(s.worker, j.rec.Run):
+		return ErrLost
+	case err != nil:
+		return err
+	}
+	j.rec = rec
+	return nil
+}
+
+// ended notes that a task is over, as rec says, by our own doing, and puts its last
+// events in the outbox. The caller has the turn.
+func (s *Service) ended(j *job, rec Record) {
+	wasLive := j.begun && !j.over
+	j.rec, j.over = rec, true
+	if rec.State.Final() {
+		s.seal(j, rec, endEvents(rec, s.opts.StatusPath, s.opts.MaxEventBytes))
+		s.opts.Observer.Ended(infoOf(rec))
+		s.log.Debug("task ended", "task_id", rec.ID, "type", rec.Type, "state", rec.State, "error", cut(rec.Error, 200))
+	}
+	if wasLive {
+		s.liveEnds()
+	}
+}
+
+func (s *Service) liveEnds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live--
+	s.notify()
+}
+
+// keyLife is for how long it is safe to publish an event again and trust that its
+// Key is known: less than the two minutes of a gateway.
+const keyLife = 90 * time.Second
+
+// seal puts the given last events of a task in its outbox. If the process died that
+// was to publish the first one, that is put before them, as long as its key is known.
+func (s *Service) seal(j *job, rec Record, end []item) {
+	var started *item
+	whole := len(end) == 2 // else the log has the beginning, and more
+	if whole && !rec.Started.IsZero() && j.orphan && time.Since(rec.Started) < keyLife {
+		started = new(startedEvent(rec))
+	}
+	j.after = func() { s.settle(j, rec) }
+	if j.out.seal(started, end) {
+		s.wakePump(j)
+	}
+}
+
+// settle tells the store that the log of a task is complete.
+func (s *Service) settle(j *job, rec Record) {
+	for try := 1; ; try++ {
+		err := s.store.Settle(s.base, rec, s.leaseOf(j))
+		if err == nil {
+			break
+		}
+		if try == loudTry {
+			s.log.Warn("task cannot be taken out of the queue, will go on trying", "task_id", j.id, "error", err)
+		}
+		if !sleep(s.base, pause(try)) {
+			break
+		}
+	}
+}
+
+// putBack returns a task to the queue when all that was reported is published.
+func (s *Service) putBack(j *job, rec Record, pause time.Duration) {
+	j.after = func() {
+		if err := s.leaseOf(j).Return(s.base, pause); err != nil {
+			s.log.Warn("task not given back; it waits until its lease runs out", "task_id", j.id, "error", err)
+		}
+	}
+	s.log.Info("task will be run again", "task_id", rec.ID, "type", rec.Type, "attempts", rec.Attempt, "of", rec.MaxAttempts, "in", pause)
+	if j.out.seal(nil, nil) {
+		s.wakePump(j)
+	}
+}
+
+// lose stops a run that another process has taken over: nothing more is published,
+// and the record is left alone. The caller has the turn.
+func (s *Service) lose(j *job) {
+	if j.over {
+		return
+	}
+	j.over = true
+	s.log.Warn("task lost to another service: the store could not be reached for too long", "task_id", j.id, "run", j.rec.Run)
+	j.out.lose()
+	s.endContext(j, ErrLost)
+	s.retire(j)
+	s.liveEnds()
+}
+
+// endContext ends the context of a job's function.
+func (s *Service) endContext(j *job, cause error) {
+	s.mu.Lock()
+	cancel := j.cancel
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+}
+
+// finishBegins makes flush wait for the pump that this end will wake.
+func (s *Service) finishBegins() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finishing++
+}
+
+func (s *Service) finishEnds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finishing--
+	s.notify()
+}

@@ -1,0 +1,176 @@
+package task
+
+import (
+	"context"
+	"errors"
+)
+
+// fetch takes tasks from the store while slots are free, until ctx ends. While
+// the Publisher is so far behind that the outboxes together are full, it takes
+// none.
+func (s *Service) fetch(ctx context.Context) {
+	defer s.fetchEnds()
+	types := s.Types()
+	for try := 1; ; {
+		if !s.waitUntil(ctx, s.hasRoom) {
+			return
+		}
+		leases, err := s.store.Fetch(ctx, types, s.slots())
+		for _, lease := range leases {
+			s.take(ctx, lease)
+		}
+		if err == nil {
+			try = 1
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		log := s.log.Debug
+		if try == loudTry {
+			log = s.log.Warn
+		}
+		log("no tasks can be fetched, will go on trying", "try", try, "error", err)
+		if !sleep(ctx, pause(try)) {
+			return
+		}
+		try++
+	}
+}
+
+func (s *Service) fetchEnds() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetching = false
+	s.notify()
+}
+
+func (s *Service) hasRoom() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	late := s.phase >= halting || s.phase >= draining && s.store.Durable()
+	return !late && s.free > 0 && s.held.Load() < int64(s.opts.UnpublishedBytes)
+}
+
+func (s *Service) slots() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free
+}
+
+// take gives a slot to a task that was lent to us. If we are at work on it still,
+// because its lease has run out before without our knowing, the work just goes on
+// with the new one.
+func (s *Service) take(ctx context.Context, lease Lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.jobs[lease.Task()]
+	if j != nil && !j.gone {
+		had := j.lease != nil
+		j.lease = lease
+		if !had {
+			s.workers.Go(func() { s.tend(j) })
+		}
+		return
+	}
+	j = s.newJob(lease.Task())
+	j.lease = lease
+	s.jobs[j.id] = j
+	s.free--
+	s.entering++
+	// Run waits for the group after fetch has ended.
+	s.workers.Go(func() { s.work(ctx, j) })
+	s.workers.Go(func() { s.tend(j) })
+}
+
+// enter looks what is to be done with a task that was lent to us, and does it,
+// unless that is to run it: then it returns the Run. Several may be at it, but the
+// store lets only one of them change the record.
+func (s *Service) enter(ctx context.Context, j *job) *Run {
+	if err := j.lock(ctx); err != nil {
+		s.giveBack(j)
+		return nil
+	}
+	defer j.unlock()
+	for try := 1; ; try++ {
+		run, err := s.decide(ctx, j)
+		switch {
+		case err == nil:
+			return run
+		case errors.Is(err, ErrNotFound): // removed; nothing is to be done
+			j.rec, j.over = Record{ID: j.id, State: Cancelled}, true
+			s.seal(j, j.rec, nil)
+			return nil
+		case ctx.Err() != nil, try >= loudTry && !errors.Is(err, ErrConflict):
+			s.giveBack(j)
+			return nil
+		case !errors.Is(err, ErrConflict):
+			sleep(ctx, pause(try))
+		}
+	}
+}
+
+// decide reads the record of a task that was lent to us, and moves it on by one
+// step. The caller has the turn.
+func (s *Service) decide(ctx context.Context, j *job) (*Run, error) {
+	rec, err := s.store.Load(ctx, j.id)
+	if err != nil {
+		return nil, err
+	}
+	j.rec = rec
+	s.mu.Lock()
+	j.typ = s.types[rec.Type]
+	s.mu.Unlock()
+
+	at := now()
+	j.orphan = rec.State != Pending
+	switch {
+	case rec.State.Final():
+		s.resume(j)
+		return nil, nil
+	case rec.Cancel:
+		return nil, s.close(ctx, j, func(rec *Record) error { return rec.become(Cancelled, at) })
+	case rec.State == Running && rec.Worker == s.worker:
+		return s.beginRun(ctx, j, at)
+	case rec.State == Running && rec.Attempt >= rec.MaxAttempts:
+		return nil, s.close(ctx, j, func(rec *Record) error { return rec.fail(workerLost, at) })
+	case rec.State == Running && at.After(rec.Deadline):
+		return nil, s.close(ctx, j, func(rec *Record) error { return rec.fail(timedOut, at) })
+	default:
+		return s.beginRun(ctx, j, at)
+	}
+}
+
+// Errors of tasks that nobody is at work on any more.
+const (
+	timedOut   = "Task timed out"
+	workerLost = "worker_lost: the process that ran the task is gone"
+)
+
+// close makes a task final that is lent to us and that we do not run. The caller
+// has the turn.
+func (s *Service) close(ctx context.Context, j *job, become func(*Record) error) error {
+	s.finishBegins()
+	defer s.finishEnds()
+	rec := j.rec
+	if err := become(&rec); err != nil {
+		return err
+	}
+	rec, err := s.update(ctx, rec)
+	if err != nil {
+		return err
+	}
+	s.ended(j, rec)
+	return nil
+}
+
+// giveBack returns a task that we did not begin.
+func (s *Service) giveBack(j *job) {
+	lease := s.leaseOf(j)
+	s.retire(j)
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	if err := lease.Return(ctx, 0); err != nil {
+		s.log.Warn("task not given back; it waits until its lease runs out", "task_id", j.id, "error", err)
+	}
+}

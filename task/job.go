@@ -1,0 +1,126 @@
+package task
+
+import (
+	"context"
+)
+
+// job is the part of a task that lives in this process: while it runs here, and
+// while its last events, or all of them again, are published from here.
+type job struct {
+	// Set once.
+	id      string
+	out     outbox
+	settled chan struct{} // closed when this process has nothing more to do with the task
+	look    chan struct{} // of size 1: somebody else wrote the record
+
+	// turn lets one at a time write the record, and what belongs to it below. It is
+	// a channel because the store takes its time, and whoever waits must see its
+	// context end.
+	turn chan struct{}
+
+	// Guarded by turn.
+	rec    Record
+	typ    Type
+	begun  bool   // rec is of a run of ours
+	over   bool   // somebody has ended the run: its record is not ours any more
+	orphan bool   // a process died over it, maybe before it published the first event
+	after  func() // what is to be done once all is published
+
+	// Guarded by Service.mu.
+	lease    Lease                   // nil if the task was not lent to us
+	cancel   context.CancelCauseFunc // ends the function's context; nil before it runs
+	returned bool                    // its function has returned
+	stray    bool                    // its function outstayed the timeout, and the slot was given to another
+	gone     bool                    // settled is closed
+}
+
+// newJob makes a job for a task.
+func (s *Service) newJob(id string) *job {
+	return &job{
+		id: id, turn: make(chan struct{}, 1), settled: make(chan struct{}), look: make(chan struct{}, 1),
+		out: outbox{id: id, maxEvents: s.opts.OutboxEvents, maxBytes: s.opts.OutboxBytes, total: &s.held},
+	}
+}
+
+// job returns the job of a task, or nil.
+func (s *Service) job(id string) *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jobs[id]
+}
+
+// jobFor returns the job of a task, a new one if there is none.
+func (s *Service) jobFor(id string) *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jobs[id] == nil {
+		s.jobs[id] = s.newJob(id)
+	}
+	return s.jobs[id]
+}
+
+// lock waits for the turn to write the record.
+func (j *job) lock(ctx context.Context) error {
+	select {
+	case j.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (j *job) unlock() { <-j.turn }
+
+// leaseOf returns the lease of a job; another may have taken its place since.
+func (s *Service) leaseOf(j *job) Lease {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return j.lease
+}
+
+// complete does what is left to do when all events of a job are published, and
+// forgets the job, unless there is something to publish again.
+func (s *Service) complete(j *job) {
+	if j.lock(s.base) != nil {
+		return
+	}
+	if !j.out.idleForGood() {
+		j.unlock()
+		return
+	}
+	after := j.after
+	j.after = nil
+	again := j.rec.State == Pending && after != nil
+	if again {
+		s.retire(j) // before it is returned: it may be lent to us again at once
+	}
+	j.unlock()
+	if after != nil {
+		after()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.out.idleForGood() {
+		s.retireLocked(j)
+	}
+}
+
+// retire forgets a job: the task is not ours any more. If it is lent to us again
+// it gets another.
+func (s *Service) retire(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retireLocked(j)
+}
+
+// retireLocked is retire for a caller that holds mu.
+func (s *Service) retireLocked(j *job) {
+	if s.jobs[j.id] == j {
+		delete(s.jobs, j.id)
+	}
+	if !j.gone {
+		j.gone = true
+		close(j.settled)
+	}
+	s.notify()
+}

@@ -1,0 +1,87 @@
+package task
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Start accepts a task: it is pending, and runs when a worker is free, tasks of
+// one type in the order of the calls. params is a JSON object; nil, empty and null
+// mean {}. The errors are [ErrUnknownType], [ErrBadParams], [ErrBusy],
+// [ErrStopping] and [ErrUnavailable], all wrapped with the reason but ErrStopping.
+// After ErrUnavailable, and after the end of ctx, the task may run nevertheless.
+func (s *Service) Start(ctx context.Context, typ string, params json.RawMessage) (Info, error) {
+	s.mu.Lock()
+	t, known := s.types[typ]
+	s.mu.Unlock()
+	if !known {
+		return Info{}, fmt.Errorf("%w: %q", ErrUnknownType, typ)
+	}
+	params, err := s.checkParams(t, params)
+	if err != nil {
+		return Info{}, fmt.Errorf("%w: %w", ErrBadParams, err)
+	}
+	if !s.admit() {
+		return Info{}, ErrStopping
+	}
+	defer s.admitted()
+	rec, err := s.store.Submit(ctx, Record{
+		ID: newID(), Type: typ, Params: params, State: Pending, MaxAttempts: t.MaxAttempts, Created: now(),
+	})
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(rec), nil
+}
+
+// checkParams returns params as the task will see them.
+func (s *Service) checkParams(t Type, params json.RawMessage) (json.RawMessage, error) {
+	params = bytes.TrimSpace(params)
+	if len(params) == 0 || string(params) == "null" {
+		params = json.RawMessage("{}")
+	}
+	if len(params) > s.opts.MaxParamsBytes {
+		return nil, fmt.Errorf("%d bytes, may be %d", len(params), s.opts.MaxParamsBytes)
+	}
+	if params[0] != '{' || !json.Valid(params) {
+		return nil, errors.New("params must be a JSON object")
+	}
+	params = bytes.Clone(params)
+	if t.Check != nil {
+		if err := t.Check(params); err != nil {
+			return nil, err
+		}
+	}
+	return params, nil
+}
+
+// admit lets a call of Start go on. It must be followed by admitted.
+func (s *Service) admit() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != serving {
+		return false
+	}
+	s.admitting++
+	return true
+}
+
+func (s *Service) admitted() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.admitting--
+	s.notify()
+}
+
+// newID makes a random UUID, version 4.
+func newID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,83 @@
+package task
+
+import (
+	"context"
+	"time"
+)
+
+// snapshotPause is between two looks whether there is progress to store.
+const snapshotPause = time.Second
+
+// tend keeps the lease of a task, and stores its progress, for as long as the task
+// is ours: also while its last events wait to be published.
+func (s *Service) tend(j *job) {
+	lasts := s.leaseOf(j).Lasts()
+	if lasts == 0 {
+		return // nobody else will ever ask
+	}
+	beat := time.NewTicker(lasts / 3)
+	defer beat.Stop()
+	snapshot := time.NewTicker(snapshotPause)
+	defer snapshot.Stop()
+	for beats := 1; ; {
+		select {
+		case <-s.base.Done():
+			return
+		case <-j.settled:
+			return
+		case <-beat.C:
+			s.keep(j)
+			if beats++; beats%4 == 0 {
+				s.look(s.base, j)
+			}
+		case <-j.look:
+			s.look(s.base, j)
+		case <-snapshot.C:
+			s.snapshot(s.base, j)
+		}
+	}
+}
+
+func (s *Service) keep(j *job) {
+	ctx, cancel := context.WithTimeout(s.base, stopGrace)
+	defer cancel()
+	if err := s.leaseOf(j).Keep(ctx); err != nil {
+		s.log.Debug("lease of a task not renewed", "task_id", j.id, "error", err)
+	}
+}
+
+// look reads the record of a run: it may have been taken from us, or be about to
+// be cancelled by somebody whom we did not answer.
+func (s *Service) look(ctx context.Context, j *job) {
+	if j.lock(ctx) != nil {
+		return
+	}
+	if !j.begun || j.over {
+		j.unlock()
+		return
+	}
+	err := s.reread(ctx, j)
+	if err == ErrLost {
+		s.lose(j)
+	}
+	cancel := err == nil && j.rec.Cancel
+	j.unlock()
+	if cancel {
+		_, _ = s.finish(ctx, j, cancelling(ErrCancelled)) // the next look tries again
+	}
+}
+
+// snapshot stores the latest progress of a run if it is news.
+func (s *Service) snapshot(ctx context.Context, j *job) {
+	if j.lock(ctx) != nil {
+		return
+	}
+	defer j.unlock()
+	last := j.out.progress()
+	if !j.begun || j.over || last == nil || last.at.Equal(j.rec.ProgressAt) {
+		return
+	}
+	if _, err := s.write(ctx, j, ending{become: func(*Record) error { return nil }}); err == ErrLost {
+		s.lose(j)
+	}
+}
