@@ -58,3 +58,31 @@ func TestStatusTellsWhereDataIs(t *testing.T) {
 		t.Errorf("in memory: status %d %s, want to be told how to have storage", got.status, got.body)
 	}
 }
+
+// TestTheLargestEventIsStoredWhole: also one whose every byte is a line of its own
+// in a stream.
+func TestTheLargestEventIsStoredWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	args := []string{"--data", dir, "--namespace", "big=events:10,bytes:64MiB,age:1h,replay:all"}
+	p := start(t, "serve", args...)
+	bodies := map[string]string{
+		"big:text":  `{"topic":"big:text","event":{"data":"` + strings.Repeat("x", 1<<20-50) + `"}}`,
+		"big:lines": `{"topic":"big:lines","event":{"data":"` + strings.Repeat(`\n`, 1<<19-50) + `"}}`,
+	}
+	for name, body := range bodies {
+		if got := do(t, "POST", p.Internal+"/internal/send", body); got.status != 200 {
+			t.Fatalf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, "serve", args...)
+	for name, body := range bodies {
+		_, data, _ := strings.Cut(body, `"data":`)
+		if got := do(t, "GET", p.Internal+"/internal/topics/"+name+"/events", "").body; !strings.Contains(got, `"data":`+strings.TrimSuffix(data, "}}")) {
+			t.Errorf("%s is not what was sent: %d bytes", name, len(got))
+		}
+	}
+}

@@ -87,7 +87,17 @@ func New(opts Options) (task.Type, error) {
 	if err != nil {
 		return task.Type{}, fmt.Errorf("checksum: %w", err)
 	}
-	return task.Type{Name: Name, Run: c.run, Check: c.check, Timeout: opts.Timeout}, nil
+	return task.Type{Name: Name, Run: c.runOnce, Check: c.check, Timeout: opts.Timeout, MaxAttempts: maxAttempts}, nil
+}
+
+// maxAttempts is how often a task may be begun whose process died. Reading files
+// once more harms nobody.
+const maxAttempts = 3
+
+// runOnce is run, whose errors would be the same another time.
+func (c *checker) runOnce(ctx context.Context, run *task.Run) (any, error) {
+	result, err := c.run(ctx, run)
+	return result, task.Permanent(err)
 }
 
 func newChecker(opts Options) (*checker, error) {
