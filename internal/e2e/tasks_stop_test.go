@@ -73,10 +73,11 @@ func TestStopDoesNotWaitLongerThanItsTasks(t *testing.T) {
 	wantLog(t, "the task", w.toEnd(t), demoLog(2, demoMessage))
 }
 
-// Where the backend stops and the gateway does not, tasks end and streams stay.
+// Where the backend stops and the gateway does not, tasks that are in memory end,
+// and streams stay.
 func TestStopOfTheBackendEndsItsTasksAndNoOtherStream(t *testing.T) {
 	t.Parallel()
-	s := twoProcesses(t, flags{backend: []string{"--task-workers", "1"}})
+	s := twoProcesses(t, flags{backend: []string{"--task-workers", "1", "--data", ""}})
 	running, pending := s.startParked(t), s.startParked(t)
 	ofRunning, ofPending, version := s.open(t, taskStream(running), ""), s.open(t, taskStream(pending), ""), s.open(t, versionStream("tab"), "")
 	wantLog(t, "before", ofRunning.events(t, 2), parkedLog)
@@ -92,4 +93,35 @@ func TestStopOfTheBackendEndsItsTasksAndNoOtherStream(t *testing.T) {
 			t.Errorf("from the gateway's log: %v", err)
 		}
 	}
+}
+
+// TestATaskThatWaitsSurvivesTheStopOfItsBackend: one that is stored runs when a
+// backend is there again; one that ran, and may not be begun twice, is cancelled.
+func TestATaskThatWaitsSurvivesTheStopOfItsBackend(t *testing.T) {
+	t.Parallel()
+	s := twoProcesses(t, flags{backend: []string{"--task-workers", "1", "--data", t.TempDir()}})
+	running := s.startParked(t)
+	waiting := s.start(t, "demo_task", jsonObject{"steps": 2, "delay": 0})
+	ofRunning, ofWaiting := s.open(t, taskStream(running), ""), s.open(t, taskStream(waiting), "")
+	wantLog(t, "before", ofRunning.events(t, 2), parkedLog)
+	s.backend.stop()
+	wantLog(t, "the running task", ofRunning.toEnd(t), taskCancelledEnd)
+	s.startBackend(t)
+	wantLog(t, "the waiting task", ofWaiting.toEnd(t), demoLog(2, demoMessage))
+}
+
+// TestAKilledBackendsTasksEnd: who watches a task is told when its process is
+// gone, and what waited runs.
+func TestAKilledBackendsTasksEnd(t *testing.T) {
+	t.Parallel()
+	s := twoProcesses(t, flags{backend: []string{"--task-workers", "1", "--data", t.TempDir()}})
+	running := s.startParked(t)
+	waiting := s.start(t, "demo_task", jsonObject{"steps": 2, "delay": 0})
+	ofRunning, ofWaiting := s.open(t, taskStream(running), ""), s.open(t, taskStream(waiting), "")
+	wantLog(t, "before", ofRunning.events(t, 2), parkedLog)
+	s.backend.signal(syscall.SIGKILL)
+	s.backend.exit()
+	s.startBackend(t)
+	wantLog(t, "the running task", ofRunning.toEnd(t), taskFailedEnd("worker_lost: the process that ran the task is gone"))
+	wantLog(t, "the waiting task", ofWaiting.toEnd(t), demoLog(2, demoMessage))
 }
