@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 
 	"sluice/internal/topic"
 )
@@ -12,7 +11,6 @@ import (
 // fakeStore is a store in memory that gives each event to its hub at once. What
 // is in it outlives the hub.
 type fakeStore struct {
-	mu     sync.Mutex
 	events []topic.Stored
 	hub    *topic.Hub
 	away   bool // every call fails
