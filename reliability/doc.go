@@ -10,6 +10,7 @@
 //	kill   starts a server or a cluster, breaks it at random moments under load, then checks
 //	tasks  starts tasks while servers are killed, and looks at how each one ended
 //	storm  lets thousands of clients that are behind resume at once
+//	power  takes the power away from a server's disk, and looks for what was answered
 //
 // The packages that they share:
 //

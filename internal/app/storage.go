@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -99,7 +100,18 @@ type follower struct {
 }
 
 // Begin implements [cluster.Follower].
-func (f follower) Begin(floor, _ uint64) { f.Hub.Begin(floor) }
+func (f follower) Begin(floor, _ uint64) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookPatience)
+	defer cancel()
+	at, exact, err := f.log.Time(ctx, floor-1)
+	if floor <= 1 || !exact || err != nil {
+		at = 0 // it does harm only to a client that stands exactly there
+	}
+	f.Hub.Begin(floor, at)
+}
+
+// lookPatience bounds a look at one event while a gateway starts.
+const lookPatience = 5 * time.Second
 
 // Rewind implements [cluster.Follower].
 func (f follower) Rewind(head uint64) { f.Hub.Rewind(head, f.log.Generation()) }
@@ -148,7 +160,7 @@ func (s *storage) caught(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	if err := s.log.Caught(ctx); err != nil {
-		return fmt.Errorf("storage: read the log: %w", err)
+		return fmt.Errorf("storage: read the log: %w; %s (the log tells more)", err, strings.Join(s.health(), "; "))
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ var allowed = map[string][]string{
 	"reliability/kill":        {"reliability/bed", "reliability/command", "reliability/judge", "reliability/workload"},
 	"reliability/tasks":       {"reliability/bed", "reliability/command", "reliability/eventsource"},
 	"reliability/storm":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
+	"reliability/power":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
 	"reliability/testbinary":  nil,
 	"deploy/cluster/balance":  nil,
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,22 +131,22 @@ func printStatus(out io.Writer, s wire.ClusterStatus) error {
 	case "embedded":
 		line("storage", "embedded, NATS %s, durability %s", s.Version, s.Durability)
 	default:
-		line("storage", "%s, NATS %s at %s", s.Mode, s.Version, s.URL)
+		line("storage", "%s, NATS %s at %s", s.Mode, cmp.Or(s.Version, "?"), cmp.Or(s.URL, "no server: not connected"))
 	}
 	if s.Listen != "" {
 		line("listens at", "%s", s.Listen)
 	}
 	if s.Disk != nil {
-		line("disk", "%v free of %v", config.ByteSize(s.Disk.Free), config.ByteSize(s.Disk.Total))
+		line("disk", "%s free of %s", bytesText(s.Disk.Free), bytesText(s.Disk.Total))
 	}
 	line("generation", "%s", s.Generation)
-	line("nodes", "%d: %s (%s answers)", len(s.Nodes), strings.Join(s.Nodes, ", "), s.Node)
+	line("nodes", "%s (%s answers)", cmp.Or(strings.Join(s.Nodes, ", "), "unknown"), s.Node)
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "STREAM\tMESSAGES\tSIZE\tOF\tREPLICAS\tLEADER\tLAG\tOFFLINE")
 	for _, st := range s.Streams {
-		fmt.Fprintf(w, "%s\t%d\t%v\t%v\t%d\t%s\t%d\t%s\n", st.Name, st.Messages, config.ByteSize(int64(st.Bytes)),
-			config.ByteSize(st.MaxBytes), st.Replicas, st.Leader, st.Lag, strings.Join(st.Offline, ", "))
+		fmt.Fprintf(w, "%s\t%d\t%v\t%v\t%d\t%s\t%d\t%s\n", st.Name, st.Messages, bytesText(int64(st.Bytes)),
+			bytesText(st.MaxBytes), st.Replicas, st.Leader, st.Lag, strings.Join(st.Offline, ", "))
 	}
 	_ = w.Flush() // b takes everything
 	for _, reason := range s.Health {
@@ -154,3 +155,20 @@ func printStatus(out io.Writer, s wire.ClusterStatus) error {
 	_, err := io.WriteString(out, b.String())
 	return err
 }
+
+// bytesText is a size for people: three digits or so.
+func bytesText(n int64) string {
+	if n < 0 {
+		return "unbounded"
+	}
+	size, unit := float64(n), 0
+	for size >= 1000 && unit < len(byteUnits)-1 {
+		size, unit = size/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.3g %s", size, byteUnits[unit])
+}
+
+var byteUnits = []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}

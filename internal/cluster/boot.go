@@ -30,6 +30,12 @@ func (f *folder) begin(bootID string, durability Durability) error {
 	if err != nil {
 		return err
 	}
+	if !last.Clean && durability == DurabilityPower {
+		// What a process left that promised less may be on no disk yet.
+		if err := f.sync(f.dir); err != nil {
+			return fmt.Errorf("data folder: %w", err)
+		}
+	}
 	f.record = record{
 		Name:       last.Name,
 		BootID:     bootID,

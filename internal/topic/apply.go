@@ -1,6 +1,7 @@
 package topic
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -17,13 +18,14 @@ type stored struct {
 }
 
 // Begin tells the hub that it will be given the store's events from position
-// floor on. It comes before the first Apply.
-func (h *Hub) Begin(floor uint64) {
+// floor on. at is when the event before that was stored; 0 if there is none any
+// more. It comes before the first Apply.
+func (h *Hub) Begin(floor uint64, at int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.past.floor = floor
 	if h.seq = max(floor, 1) - 1; h.seq > 0 {
-		h.past.at = time.Now().UnixNano() // there is nothing at that position, or something older
+		h.past.at = cmp.Or(at, time.Now().UnixNano())
 	}
 }
 

@@ -82,7 +82,7 @@ func (w *world) start() {
 		w.hub = topic.New(w.opts)
 		return
 	}
-	w.hub = w.store.start(w.opts, 1+w.rng.IntN(40))
+	w.hub = w.store.start(w.opts, w.rng.IntN(40))
 }
 
 // restart ends the hub, and all streams with it, and makes another.

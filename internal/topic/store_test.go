@@ -35,7 +35,13 @@ func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
 	if len(tail) == len(s.events) {
 		floor = s.first
 	}
-	s.hub.Begin(floor)
+	var at int64
+	for _, e := range s.events {
+		if e.Seq == floor-1 {
+			at = e.At
+		}
+	}
+	s.hub.Begin(floor, at)
 	s.hub.Apply(slices.Clone(tail))
 	return s.hub
 }
