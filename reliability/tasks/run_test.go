@@ -13,13 +13,10 @@ import (
 	"sluice/reliability/testbinary"
 )
 
-// With storage the short run can be one with kills:
+// A short run with a few kills is part of the tests; more are to be had:
 //
-//	go test ./reliability/tasks -storage -kills 5
-var (
-	storage = flag.Bool("storage", false, "run the server with --data")
-	kills   = flag.Int("kills", 0, "how often the server is killed; needs -storage")
-)
+//	go test ./reliability/tasks -kills 50
+var kills = flag.Int("kills", 3, "how often the server is killed")
 
 var binary string
 
@@ -33,7 +30,7 @@ func TestAShortRunHolds(t *testing.T) {
 		bed: bed.Defaults(), plan: bed.Plan{Rounds: *kills, Mean: time.Second, Down: time.Second},
 		tasks: 60, watch: 30, workers: 8, delay: 20 * time.Millisecond, settle: 30 * time.Second,
 	}
-	o.bed.Dir, o.bed.Sluice, o.bed.Memory = t.TempDir(), binary, !*storage
+	o.bed.Dir, o.bed.Sluice = t.TempDir(), binary
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
