@@ -81,7 +81,7 @@ func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions)
 func (p *program) engineOptions(command string) cluster.Options {
 	c := p.cfg
 	opts := cluster.Options{
-		URLs: c.NATSURLs, Prefix: c.NATSPrefix, Command: command, Replicas: c.NATSReplicas,
+		URLs: natsServers(c.NATSURLs), Prefix: c.NATSPrefix, Command: command, Replicas: c.NATSReplicas,
 		MaxBody: c.MaxBody, MaxEvents: largestHistory(c.Namespaces), EventsBytes: c.StoreSize,
 		Durability: cluster.Durability(c.Durability), Listen: c.NATSListen,
 		Credentials: c.NATSCreds, NKey: c.NATSNKey, User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken,
@@ -188,4 +188,12 @@ func largestHistory(namespaces map[string]config.Namespace) int64 {
 		most = max(most, n.Events)
 	}
 	return int64(most)
+}
+
+// natsServers takes apart what --nats-url was given.
+func natsServers(given []string) (urls []string) {
+	for _, list := range given {
+		urls = append(urls, strings.Split(list, ",")...)
+	}
+	return urls
 }

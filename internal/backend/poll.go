@@ -90,7 +90,11 @@ func (p *poller) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	current, _ := p.versions.latest()
+	// Another backend, or this one in an earlier life, may have published it.
+	current, _, err := p.versions.newest(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the current version: %w", err)
+	}
 	switch {
 	case v == (Version{}), v == p.last, v == current:
 		p.metrics.polls.WithLabelValues("unchanged").Inc()

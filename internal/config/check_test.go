@@ -26,6 +26,7 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"serve", "--nats-password p", "", `flag --nats-password: needs --nats-user`},
 		{"serve", "--nats-creds " + pem + " --nats-token t", "", `flag --nats-creds: "` + pem + `": is one of several ways to log in: give one of --nats-creds, --nats-nkey, --nats-token and --nats-user`},
 		{"serve", "--nats-url nats://u:p@h", "", `flag --nats-url: "nats://<set>@h": has a user or password, which logs would show; use --nats-user, --nats-token or --nats-creds`},
+		{"serve", "--nats-url nats://a:1,b", "", `flag --nats-url: "nats://a:1,b": give a URL such as nats://127.0.0.1:4222 or tls://nats.example.org, or several with commas between them`},
 		{"serve", "--nats-prefix A", "", `flag --nats-prefix: "A": give 1 to 32 of a-z, 0-9, _ and -`},
 		{"gateway", "--tls-key " + pem, "", `flag --tls-key: "` + pem + `": needs --tls-cert`},
 		{"gateway", "--tls-key " + pem + " --tls-cert " + pem, "", ""},

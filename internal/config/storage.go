@@ -72,18 +72,27 @@ type urlList struct{ list }
 
 // natsURLs is a list of NATS servers.
 func natsURLs(p *[]string) value {
-	return urlList{list{p, "URL", "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org", func(text string) (string, error) {
-		u, err := url.Parse(text)
-		switch {
-		case err != nil || u.Opaque != "" || u.Scheme != "nats" && u.Scheme != "tls":
-			return "", errNotAllowed
-		case u.User != nil:
-			return "", errors.New("has a user or password, which logs would show; use --nats-user, --nats-token or --nats-creds")
-		case u.Hostname() == "" || !isHost(u.Hostname()) || u.Port() != "" && !isPort(u.Port()) || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
-			return "", errNotAllowed
+	return urlList{list{p, "URL", "a URL such as nats://127.0.0.1:4222 or tls://nats.example.org, or several with commas between them", func(text string) (string, error) {
+		for one := range strings.SplitSeq(text, ",") {
+			if err := checkNATSURL(one); err != nil {
+				return "", err
+			}
 		}
 		return text, nil
 	}}}
+}
+
+func checkNATSURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Opaque != "" || u.Scheme != "nats" && u.Scheme != "tls":
+		return errNotAllowed
+	case u.User != nil:
+		return errors.New("has a user or password, which logs would show; use --nats-user, --nats-token or --nats-creds")
+	case u.Hostname() == "" || !isHost(u.Hostname()) || u.Port() != "" && !isPort(u.Port()) || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return errNotAllowed
+	}
+	return nil
 }
 
 var prefixPattern = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)

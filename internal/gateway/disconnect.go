@@ -79,7 +79,7 @@ func newDisconnects(o Options, c *caller, m *metrics, over func(*callback)) *dis
 // the backend can find out from the listing of streams.
 func (d *disconnects) add(body callback) {
 	d.mu.Lock()
-	if body.node.disowned {
+	if body.node.disowned.Load() {
 		d.mu.Unlock()
 		d.call.requests.Release(body.request)
 		return
@@ -134,7 +134,7 @@ func (d *disconnects) link(item *delivery) {
 func (d *disconnects) disown(node *identity) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	node.disowned = true
+	node.disowned.Store(true)
 	for item := d.first; item != nil; {
 		next := item.next
 		if item.body.node == node && item.at >= 0 {
@@ -269,6 +269,10 @@ func (d *disconnects) dispatch(ctx context.Context, due chan<- *delivery) {
 
 // tell does one callback.
 func (d *disconnects) tell(ctx context.Context, item *delivery) {
+	if item.body.node.disowned.Load() { // while it waited for its turn
+		d.leave(item)
+		return
+	}
 	attempt, cancel := context.WithTimeoutCause(ctx, d.call.timeout+callbackPatience, errNoAnswer)
 	defer cancel()
 	a, rest := d.call.call(attempt, &item.body)
@@ -300,6 +304,17 @@ func (d *disconnects) next() (item *delivery, wait time.Duration) {
 	return heap.Pop(&d.items).(*delivery), 0
 }
 
+// leave leaves a disconnect to others.
+func (d *disconnects) leave(item *delivery) {
+	d.mu.Lock()
+	d.out--
+	d.unlink(item)
+	d.checkDone()
+	d.mu.Unlock()
+	d.notify()
+	d.call.requests.Release(item.body.request)
+}
+
 // settle ends a delivery or queues it again.
 func (d *disconnects) settle(item *delivery, a answer) {
 	item.attempts++
@@ -307,6 +322,7 @@ func (d *disconnects) settle(item *delivery, a answer) {
 	expired := again && time.Since(item.since) > d.retention
 	d.mu.Lock()
 	d.out--
+	disowned := again && item.body.node.disowned.Load() // while it was out
 	switch now := time.Now(); {
 	case a.status > 0:
 		d.misses, d.paused = 0, time.Time{}
@@ -314,7 +330,7 @@ func (d *disconnects) settle(item *delivery, a answer) {
 		d.misses++
 		d.paused = now.Add(pause(d.misses, d.longest))
 	}
-	if again && !expired {
+	if again && !expired && !disowned {
 		item.after = time.Now().Add(pause(item.attempts, d.longest))
 		heap.Push(&d.items, item)
 	} else {
@@ -324,6 +340,8 @@ func (d *disconnects) settle(item *delivery, a answer) {
 	d.mu.Unlock()
 	d.notify()
 	switch {
+	case disowned:
+		d.call.requests.Release(item.body.request)
 	case expired:
 		d.drop(item, "too_old")
 	case again:

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/stream"
@@ -13,8 +14,8 @@ import (
 // cut off from them goes on under another one: what was promised for its streams
 // under the old name, others keep.
 type identity struct {
-	name     string // "" for a gateway that is alone
-	disowned bool   // guarded by disconnects.mu: others tell of its streams' ends
+	name     string      // "" for a gateway that is alone
+	disowned atomic.Bool // others tell of its streams' ends; set under disconnects.mu, and never taken back
 }
 
 // identity is the current one.
@@ -65,11 +66,11 @@ func (g *Gateway) told(body *callback) {
 // returns none of these streams is written to any more, and nothing more is told
 // of them from here, apart from callbacks that are out at this moment.
 func (g *Gateway) CutOff(name string) {
+	if node := g.identity(); node.name == name {
+		g.disconnects.disown(node) // first, so that a stream that is not found below is not let in, see welcome
+	}
 	conns := g.table.all(func(c *conn) bool { return c.node.name == name })
 	g.opts.Log.Error("cut off from the other nodes: ending streams, of which they tell", "node", name, "count", len(conns))
-	if node := g.node.Load(); node.name == name {
-		g.disconnects.disown(node)
-	}
 	b := stream.NewBatch()
 	for _, c := range conns {
 		c.stream.Abort(b, wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost})

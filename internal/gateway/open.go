@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"sluice/internal/stream"
-	"sluice/internal/topic"
 	"sluice/internal/wire"
 	"sluice/sse"
 )
@@ -89,6 +88,11 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeDraining,
 	Message: "Shutting down: come again", RetryAfter: comeBack}
 
+// errCutOff is for a client that came when this node was given up by the others,
+// and goes on under another name.
+var errCutOff = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineUnavailable,
+	Message: "Cut off from the other nodes: come again", RetryAfter: comeBack}
+
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	if g.door.isShut() { // a drain that began meanwhile may not have seen it
@@ -106,9 +110,9 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 		g.refuse(w, c, answer)
 		return false
 	}
-	if c.open.Store(true); c.node != g.identity() {
+	if c.open.Store(true); c.node != g.identity() || c.node.disowned.Load() {
 		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost}) // cut off meanwhile
-		g.turnAway(w, topic.ErrUnavailable)
+		g.turnAway(w, errCutOff)
 		return false
 	}
 	if g.opts.Topics.Open(&c.member) {
@@ -225,12 +229,12 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 }
 
 // turnAway answers a client that gets no stream. EventSource never comes back
-// after an error, so a drain, and with --retryable-rejections whatever may pass,
-// is answered with an empty stream that says when to come.
+// after an error, so a drain or a cut-off, and with --retryable-rejections whatever
+// may pass, is answered with an empty stream that says when to come.
 func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 	g.metrics.refused(e.Code)
 	passing := e.Status >= 500 || e.Status == http.StatusTooManyRequests
-	if e != errDraining && !(g.opts.RetryableFail && passing) {
+	if e != errDraining && e != errCutOff && !(g.opts.RetryableFail && passing) {
 		wire.WriteError(w, e)
 		return
 	}

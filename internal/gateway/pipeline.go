@@ -2,27 +2,41 @@ package gateway
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 
 	"sluice/internal/topic"
 	"sluice/internal/wire"
 )
 
-// maxAppends is how many messages of one request are stored at the same time.
+// maxAppends is how many messages of one request are waited for at the same time.
 const maxAppends = 64
 
-// pipeline takes the messages of one request. Where logs are kept in a store,
-// those for different topics do not wait for each other; those for one topic are
-// stored one after the other, and not behind one of which nobody knows whether
-// it was.
+// pipeline takes the messages of one request where logs are kept in a store, and
+// other nodes may hold streams. Messages that have to be waited for do not wait
+// for each other if they are for different topics, or streams; those for one are
+// taken one after the other, and not behind one of which nobody knows whether it
+// was.
 type pipeline struct {
 	gateway *Gateway
 	ctx     context.Context
 	held    *holding
 	places  chan struct{} // size maxAppends
-	last    map[string]*slot
+	last    map[target]*slot
 	slots   []*slot
 	waiting sync.WaitGroup
+}
+
+// target is what a message is for.
+type target struct{ topic, token string }
+
+// kind is what it is called in metrics.
+func (t target) kind() string {
+	if t.topic != "" {
+		return "topic"
+	}
+	return "token"
 }
 
 // slot is where one message's answer goes.
@@ -35,23 +49,40 @@ type slot struct {
 func newPipeline(ctx context.Context, g *Gateway, held *holding) *pipeline {
 	return &pipeline{
 		gateway: g, ctx: ctx, held: held,
-		places: make(chan struct{}, maxAppends), last: make(map[string]*slot),
+		places: make(chan struct{}, maxAppends), last: make(map[target]*slot),
 	}
 }
 
 // take takes one line, which may be used again when it returns.
 func (p *pipeline) take(parser *wire.Parser, line []byte) {
 	m, err := parser.Parse(line)
-	if err != nil || m.Topic == "" {
+	node := ""
+	if err == nil && m.Topic == "" {
+		node = p.gateway.holder(p.ctx, m.Token)
+	}
+	switch {
+	case node != "":
+		token, node, line := strings.Clone(m.Token), strings.Clone(node), slices.Clone(line)
+		p.begin(target{token: token}, func() (wire.SendAnswer, error) {
+			return p.gateway.sendElsewhere(p.ctx, node, line)
+		})
+	case err == nil && m.Topic != "":
+		m := m.Clone()
+		p.begin(target{topic: m.Topic}, func() (wire.SendAnswer, error) {
+			return p.gateway.publish(p.ctx, nil, m)
+		})
+	default:
 		answer, err := p.gateway.deliver(p.ctx, p.held.batch(len(line)), parser, line)
 		p.put(answer, err)
-		return
 	}
-	m = m.Clone()
-	p.held.flush() // or it would wait for the store
+}
+
+// begin has a message taken behind those before it for the same target.
+func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
+	p.held.flush() // or it would wait for this one
 	s := &slot{done: make(chan struct{})}
-	before := p.last[m.Topic]
-	p.last[m.Topic] = s
+	before := p.last[t]
+	p.last[t] = s
 	p.slots = append(p.slots, s)
 	p.places <- struct{}{}
 	p.waiting.Go(func() {
@@ -59,14 +90,13 @@ func (p *pipeline) take(parser *wire.Parser, line []byte) {
 		defer close(s.done)
 		if before != nil {
 			<-before.done // it has a place, so it does not wait for this one's
-			if unknown(before.err) {
-				s.err = topic.ErrUnavailable
-				p.gateway.metrics.sent("topic", s.err)
-				return
-			}
 		}
-		s.answer, s.err = p.gateway.publish(p.ctx, nil, m)
-		p.gateway.metrics.sent("topic", s.err)
+		if before != nil && unknown(before.err) {
+			s.err = topic.ErrUnavailable
+		} else {
+			s.answer, s.err = send()
+		}
+		p.gateway.metrics.sent(t.kind(), s.err)
 	})
 }
 

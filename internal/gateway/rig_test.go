@@ -26,7 +26,8 @@ type rig struct {
 	backend *backend
 	dial    dialer // to the public listener
 	api     *http.Client
-	halt    func() // stops the gateway as the program does; once
+	member  *member // of a cluster; nil: there is none
+	halt    func()  // stops the gateway as the program does; once
 }
 
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
