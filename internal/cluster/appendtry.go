@@ -21,7 +21,7 @@ import (
 const (
 	// tryTimeout is how long one try waits for the server's answer. While there is
 	// no leader nobody answers; what is tried again is stored once all the same.
-	tryTimeout = time.Second
+	tryTimeout = 600 * time.Millisecond
 	// tryPause is how long to wait before the next, if the server is not there.
 	tryPause = 100 * time.Millisecond
 )
