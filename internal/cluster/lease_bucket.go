@@ -24,7 +24,7 @@ var _ leaseStore = leaseBucket{}
 // of the key.
 func (b leaseBucket) create(ctx context.Context, key, value string) (uint64, error) {
 	revision, err := b.kv.Create(ctx, key, []byte(value), jetstream.KeyTTL(b.ttl))
-	if !errors.Is(err, jetstream.ErrKeyExists) {
+	if !errors.Is(err, jetstream.ErrKeyExists) && !wrongRevision(err) { // the second is what a race for it gives
 		return revision, err
 	}
 	revision, err = b.ours(ctx, key, value)

@@ -23,7 +23,7 @@ import (
 
 const (
 	ledgerFirstPause = 100 * time.Millisecond
-	ledgerMaxPause   = 2 * time.Second
+	ledgerMaxPause   = 500 * time.Millisecond
 	// ledgerProbes is how many changes are tried at once while the engine is away.
 	ledgerProbes = 2
 	// enrolment is how long a node that has been put on the roster counts as being

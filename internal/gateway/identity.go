@@ -32,9 +32,12 @@ func (g *Gateway) identity() *identity {
 	return now
 }
 
-// ledgerPatience bounds how long a connect waits for its record. Without it a
-// gateway whose storage is away could open no stream.
-const ledgerPatience = 250 * time.Millisecond
+// ledgerPatience bounds how long a connect waits for its record: as long as it
+// takes until another server leads, so that a gateway which is killed right after
+// that leaves no stream untold. When storage is away for longer, streams are opened
+// without, for their clients are better served by what the gateway holds in
+// memory than by nothing; their records are written later.
+const ledgerPatience = 10 * time.Second
 
 // record enters a stream in the ledger, before the backend hears of it.
 func (g *Gateway) record(ctx context.Context, c *conn) {

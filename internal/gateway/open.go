@@ -101,7 +101,12 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 		g.turnAway(w, errDraining)
 		return false
 	}
-	g.record(r.Context(), c)
+	if g.record(r.Context(), c); r.Context().Err() != nil {
+		g.unregister(c) // the client has left, and the backend has not heard of it
+		g.release(c)
+		g.metrics.ended(wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback})
+		return false
+	}
 	answer, waited := g.connect(r.Context(), c)
 	if !waited {
 		return false
