@@ -22,6 +22,13 @@
 // headers and waits, a goroutine for each stream. It shows what that costs in
 // memory and CPU; nothing can be sent.
 //
+//	limit fsync --public … --internal … [--data DIR]
+//
+// is what a store with one commit for each message costs: it answers a POST to
+// the internal address when the message is at the end of a file and the file is
+// synced (fdatasync), one message after the other. Of application/x-ndjson each
+// line is a message. There are no streams. The file is removed at the end.
+//
 //	limit callbacks [--callback-url URL] [--count N] [--concurrency N]
 //
 // does N connect and N disconnect callbacks and nothing else, and prints what one
@@ -72,6 +79,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch o.mode {
 	case modeNetHTTP:
 		err = runNetHTTP(ctx, o, ready)
+	case modeFsync:
+		err = runFsync(ctx, o, ready)
 	case modeBackend:
 		err = runBackend(ctx, o, ready)
 	case modeCallbacks:

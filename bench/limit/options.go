@@ -15,9 +15,12 @@ import (
 const (
 	modeFanout    = "fanout"
 	modeNetHTTP   = "nethttp"
+	modeFsync     = "fsync"
 	modeCallbacks = "callbacks"
 	modeBackend   = "backend"
 )
+
+var modes = []string{modeFanout, modeNetHTTP, modeFsync, modeCallbacks, modeBackend}
 
 // options are what the command line says.
 type options struct {
@@ -27,6 +30,7 @@ type options struct {
 	callbackURL string // "" for no callbacks
 	callbacks   bool
 	threads     int
+	data        string // folder; "" for the one of temporary files
 	count       int
 	concurrency int
 }
@@ -46,7 +50,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs := flag.NewFlagSet("limit", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors are returned
 	fs.Usage = func() {
-		fmt.Fprintf(w, "Usage: limit [%s|%s|%s|%s] [flags]\n\nFlags:\n", modeFanout, modeNetHTTP, modeCallbacks, modeBackend)
+		fmt.Fprintf(w, "Usage: limit [%s] [flags]\n\nFlags:\n", strings.Join(modes, "|"))
 		fs.SetOutput(w)
 		fs.PrintDefaults()
 		fs.SetOutput(io.Discard)
@@ -56,6 +60,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.StringVar(&o.callbackURL, "callback-url", "", "`URL` that is told of clients that come and leave; by default none is, and callbacks starts a backend of its own")
 	fs.BoolVar(&o.callbacks, "callbacks", true, "nethttp: false leaves them out, whatever --callback-url says")
 	fs.IntVar(&o.threads, "threads", min(runtime.GOMAXPROCS(0), maxThreads), "fanout: `number` of threads that write to all streams, and as many that take requests")
+	fs.StringVar(&o.data, "data", "", "fsync: `folder` of the file that is written; by default that of temporary files, which must be on the disk in question")
 	fs.IntVar(&o.count, "count", 10_000, "callbacks: `number` of clients that come and leave")
 	fs.IntVar(&o.concurrency, "concurrency", 64, "callbacks: `number` of calls under way at once")
 	if err := fs.Parse(args); err != nil {
@@ -69,8 +74,8 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 
 func (o options) check() error {
 	var errs []error
-	if !slices.Contains([]string{modeFanout, modeNetHTTP, modeCallbacks, modeBackend}, o.mode) {
-		errs = append(errs, fmt.Errorf("unknown mode %q; there are %s, %s, %s and %s", o.mode, modeFanout, modeNetHTTP, modeCallbacks, modeBackend))
+	if !slices.Contains(modes, o.mode) {
+		errs = append(errs, fmt.Errorf("unknown mode %q; there are %s", o.mode, strings.Join(modes, ", ")))
 	}
 	if u, err := url.Parse(o.callbackURL); err != nil || o.callbackURL != "" && (u.Scheme != "http" || u.Host == "") {
 		errs = append(errs, fmt.Errorf("--callback-url %q: must be like http://127.0.0.1:9099/callback", o.callbackURL))

@@ -25,6 +25,10 @@ type bed struct {
 	subject subject
 	mode    string
 	report  *report
+	log     io.Writer // warnings of what is started
+	store   *store
+	flags   []string // that the mode has for the gateway
+	places  []string // flags for where one listens that is started again
 	gateway *gateway
 	backend *backend
 	clients *clients
@@ -46,12 +50,16 @@ func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode,
 			err = context.Cause(ctx) // what broke, broke for this
 		}
 	}()
-	b := &bed{opts: opts, subject: s, mode: m.name, report: rep}
+	b := &bed{opts: opts, subject: s, mode: m.name, flags: m.flags, report: rep, log: log}
 	if b.backend, err = listenBackend(ctx, opts.CallbackListen); err != nil {
 		return err
 	}
 	defer b.backend.listener.Close()
-	if err = b.findGateway(ctx, log); err != nil {
+	if b.store, err = openStore(ctx, opts, s, log); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.store.close()) }() // when the gateway has ended
+	if err = b.findGateway(ctx); err != nil {
 		return err
 	}
 	// The gateway tells the backend until its end, and so ends before it.
@@ -73,10 +81,10 @@ func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode,
 }
 
 // findGateway starts a gateway, or takes the one that runs.
-func (b *bed) findGateway(ctx context.Context, log io.Writer) (err error) {
+func (b *bed) findGateway(ctx context.Context) (err error) {
 	if b.subject.command == nil {
 		b.gateway = &gateway{public: b.opts.Public, internal: b.opts.Internal, pids: b.opts.PIDs}
-	} else if b.gateway, err = startGateway(ctx, b.subject, b.backend.callbackURL(), log); err != nil {
+	} else if b.gateway, err = b.startOne(ctx); err != nil {
 		return err
 	}
 	b.gateway.secret = b.opts.InternalSecret
@@ -84,6 +92,15 @@ func (b *bed) findGateway(ctx context.Context, log io.Writer) (err error) {
 		return errors.Join(err, b.gateway.stop())
 	}
 	return nil
+}
+
+// startOne starts a gateway on the storage of the run.
+func (b *bed) startOne(ctx context.Context) (*gateway, error) {
+	s := b.subject
+	if !s.limit {
+		s.command = slices.Concat(s.command[:2], b.flags, b.store.args, s.command[2:], b.places)
+	}
+	return startGateway(ctx, s, b.backend.callbackURL(), b.log)
 }
 
 func (b *bed) findAddresses() (err error) {

@@ -63,7 +63,7 @@ func measure(ctx context.Context, opts *Options, rep *report, progress io.Writer
 	for i := range opts.Runs {
 		for _, m := range opts.modes() {
 			for _, s := range subjects {
-				if s.limit && !m.bare {
+				if s.limit && !m.bare && !m.answered || m.needs == needsStorage && s.storage == storageMemory && s.natsServer == "" {
 					continue
 				}
 				fmt.Fprintf(progress, "run %d of %d: %s of %s\n", i+1, opts.Runs, m.name, s.name)

@@ -48,7 +48,7 @@ func bench(t *testing.T, args ...string) (stdout, stderr string, err error) {
 var small = []string{
 	"--runs", "1", "--streams", "50", "--settle", "10ms", "--events", "5", "--gap", "1ms", "--burst", "20",
 	"--duration", "100ms", "--senders", "8", "--batch", "10", "--messages", "20", "--pace", "1ms", "--leaves", "100",
-	"--pressure", "1024", "--json",
+	"--pressure", "1024", "--topics", "20", "--behind", "10", "--held", "100", "--json",
 }
 
 // figuresOf reads a report.
@@ -80,6 +80,13 @@ var wanted = []struct{ mode, figure string }{
 	{"churn", "memory after"},
 	{"slow", "p50, times that when all read"},
 	{"slow", "memory, peak"},
+	{"publish", "1 sender: events"},
+	{"publish", "8 senders: answered p99"},
+	{"publish", "batches, 8 senders: events"},
+	{"history", "events"},
+	{"history", "memory of the process, settled"},
+	{"resume", "resumes"},
+	{"resume", "live delivery during, p99"},
 }
 
 func checkWanted(t *testing.T, got *report) {
@@ -91,9 +98,9 @@ func checkWanted(t *testing.T, got *report) {
 			t.Errorf("%s: %s = %+v, want one run above 0", want.mode, want.figure, *f)
 		}
 	}
-	for _, m := range Modes() {
-		if got.find(m.Name, othersFigure) == nil {
-			t.Errorf("%s does not say what others used", m.Name)
+	for _, m := range allModes() {
+		if m.needs == needsNothing && got.find(m.name, othersFigure) == nil {
+			t.Errorf("%s does not say what others used", m.name)
 		}
 	}
 }
@@ -119,6 +126,33 @@ func TestMeasuresTheRealGateway(t *testing.T) {
 	if slow := got.find("slow", "ended as slow consumers"); slow.Median != 5 {
 		t.Errorf("%v of 5 streams that did not read were ended", slow.Median)
 	}
+	measuresStorage(t, binary)
+}
+
+// measuresStorage needs a gateway that keeps what it was sent.
+func measuresStorage(t *testing.T, binary string) {
+	dir := t.TempDir()
+	stdout, stderr, err := bench(t, append([]string{"publish", "history", "restart", "resume", "--binary", binary, "--cold",
+		"--storage", storageProcess, "--compare-storage", storagePower, "--storage-dir", dir, "--timeout", "1m"}, small...)...)
+	if err != nil {
+		t.Fatalf("%v; standard error:\n%s", err, stderr)
+	}
+	got := figuresOf(t, stdout)
+	for _, want := range []struct{ mode, figure string }{
+		{"publish", "1 sender: events"},
+		{"history", "on disk per event"},
+		{"restart", "killed: ready after"},
+		{"restart", "stopped: memory of the process"},
+		{"restart", "on disk per event"},
+		{"resume", "events replayed"},
+	} {
+		if f := got.find(want.mode, want.figure); f == nil || f.Median <= 0 || f.Ratio == nil {
+			t.Errorf("%s: %s = %+v, want one above 0, and a ratio", want.mode, want.figure, f)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v stayed in the folder of storage, error %v", left, err)
+	}
 }
 
 func TestMeasuresAGatewayBesideTheLimit(t *testing.T) {
@@ -139,6 +173,8 @@ func TestMeasuresAGatewayBesideTheLimit(t *testing.T) {
 		{"unicast", "sends", true},
 		{"unicast", loadFigure, false},
 		{"topics", "sends by topic", false},
+		{"publish", "8 senders: events", true},
+		{"history", "events", false},
 	} {
 		if f := got.find(want.mode, want.figure); f == nil || (f.Ratio != nil) != want.ratio || want.ratio && len(f.Beside.Runs) != 1 {
 			t.Errorf("%s: %s = %+v, want a ratio: %v", want.mode, want.figure, f, want.ratio)
@@ -196,6 +232,9 @@ func TestLiesOfAGatewayAreSeen(t *testing.T) {
 		{"lose", "topics", " lost, 0 repeated"},
 		{"lose", "latency", " lost, 0 repeated"},
 		{"lose", "slow --streams 20", " lost, 0 repeated"},
+		{"lose", "publish", " lost, 0 repeated"},
+		{"lose", "resume", " lost, 0 repeated"},
+		{"repeat", "resume", " repeated, 0 out of order"},
 		{"repeat", "fanout", "0 lost, 4 repeated, 0 out of order"},
 		{"swap", "fanout", "0 lost, 0 repeated, 4 out of order"},
 		{"reset", "fanout", "0 out of order, 0 for another stream, 4 not sent by bench"},
@@ -222,6 +261,25 @@ func TestAGatewayThatDoesNotStartIsAnError(t *testing.T) {
 	_, stderr, err := bench(t, append([]string{"idle", "--gateway-args", "--no-such-flag"}, small...)...)
 	if err == nil || !strings.Contains(err.Error(), "did not start") || !strings.Contains(stderr, "no-such-flag") {
 		t.Errorf("error %v, want the gateway's complaint; standard error:\n%s", err, stderr)
+	}
+}
+
+// TestGatewaysThatShareNothingAreNoCluster: what one does not know, the other
+// has to find, or it is an error.
+func TestGatewaysThatShareNothingAreNoCluster(t *testing.T) {
+	t.Parallel()
+	o := optionsOf(t)
+	_, _, err := bench(t, append([]string{"nodes", "--nats-server", o.Self, "--storage-dir", t.TempDir()}, small...)...)
+	if err == nil || !strings.Contains(err.Error(), "stream at another node: answered 404") {
+		t.Errorf("error %v, want one about the stream at another node", err)
+	}
+}
+
+func TestAServerThatDoesNotStartIsAnError(t *testing.T) {
+	t.Parallel()
+	_, _, err := bench(t, append([]string{"nodes", "--nats-server", "/bin/false", "--storage-dir", t.TempDir()}, small...)...)
+	if err == nil || !strings.Contains(err.Error(), "--nats-server") {
+		t.Errorf("error %v, want one about --nats-server", err)
 	}
 }
 

@@ -13,6 +13,7 @@ type fakeStream struct {
 	frames chan string   // size: how far a client may be behind
 	slow   chan struct{} // closed when it is farther behind
 	out    *http.ResponseController
+	lastID string
 
 	mu    sync.Mutex
 	held  string // guarded by mu, as all below: for lie "swap"
@@ -22,7 +23,7 @@ type fakeStream struct {
 
 func (g *fakeGateway) stream(w http.ResponseWriter, r *http.Request) {
 	token := rand.Text()
-	s := &fakeStream{frames: make(chan string, 16), slow: make(chan struct{}), out: http.NewResponseController(w)}
+	s := &fakeStream{frames: make(chan string, 16), slow: make(chan struct{}), out: http.NewResponseController(w), lastID: r.Header.Get("Last-Event-ID")}
 	g.mu.Lock()
 	g.streams[token] = s
 	g.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -28,14 +29,15 @@ type fakeGateway struct {
 	mu      sync.Mutex
 	streams map[string]*fakeStream   // guarded by mu, by token
 	topics  map[string][]*fakeStream // guarded by mu
+	history map[string][]string      // guarded by mu, by topic: the id of an event is its number
 }
 
 // fakeMain is the process of a fake gateway. It takes the flags that a gateway
 // and the program of --limit are started with, and some for its lies.
 func fakeMain(args []string) error {
-	g := &fakeGateway{streams: make(map[string]*fakeStream), topics: make(map[string][]*fakeStream)}
+	g := &fakeGateway{streams: make(map[string]*fakeStream), topics: make(map[string][]*fakeStream), history: make(map[string][]string)}
 	fs := flag.NewFlagSet("gateway", flag.ExitOnError)
-	for _, ignored := range []string{"listen", "internal-listen", "public", "internal", "threads", "log-format", "drain-time"} {
+	for _, ignored := range []string{"listen", "internal-listen", "public", "internal", "threads", "log-format", "drain-time", "namespace", "nats-url"} {
 		fs.String(ignored, "", "")
 	}
 	cert, key := fs.String("tls-cert", "", ""), fs.String("tls-key", "", "")
@@ -112,8 +114,14 @@ func (g *fakeGateway) subscribe(_ http.ResponseWriter, r *http.Request) {
 	_ = json.NewDecoder(r.Body).Decode(&m)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	s := g.streams[m.Token]
 	for _, topic := range m.Topics {
-		g.topics[topic] = append(g.topics[topic], g.streams[m.Token])
+		g.topics[topic] = append(g.topics[topic], s)
+		if after, err := strconv.Atoi(s.lastID); err == nil {
+			for _, frame := range g.history[topic][after:] {
+				s.send(g.lie, frame)
+			}
+		}
 	}
 }
 
@@ -121,23 +129,30 @@ func (g *fakeGateway) subscribe(_ http.ResponseWriter, r *http.Request) {
 func (g *fakeGateway) send(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Content-Type") != typeNDJSON {
 		body, _ := io.ReadAll(r.Body)
-		w.WriteHeader(g.sendOne(body))
-		fmt.Fprint(w, `{"status":"ok"}`)
+		code, id := g.sendOne(body)
+		w.WriteHeader(code)
+		fmt.Fprintf(w, `{"status":"ok","id":"%d"}`, id)
 		return
 	}
 	body, _ := io.ReadAll(r.Body)
 	for line := range bytes.Lines(body) {
-		fmt.Fprintf(w, "{\"code\":%d}\n", g.sendOne(line))
+		code, _ := g.sendOne(line)
+		fmt.Fprintf(w, "{\"code\":%d}\n", code)
 	}
 }
 
-func (g *fakeGateway) sendOne(body []byte) int {
+func (g *fakeGateway) sendOne(body []byte) (code, id int) {
 	var m struct {
 		Token, Topic string
 		Event        struct{ Data string }
 	}
 	_ = json.Unmarshal(body, &m)
+	frame := "data: " + m.Event.Data + "\n\n"
 	g.mu.Lock()
+	if m.Topic != "" {
+		g.history[m.Topic] = append(g.history[m.Topic], frame)
+		id = len(g.history[m.Topic])
+	}
 	to := slices.Clone(g.topics[m.Topic])
 	if s := g.streams[m.Token]; s != nil {
 		to = append(to, s)
@@ -148,11 +163,11 @@ func (g *fakeGateway) sendOne(body []byte) int {
 		}
 	}
 	g.mu.Unlock()
-	if len(to) == 0 {
-		return http.StatusNotFound
+	if len(to) == 0 && m.Topic == "" && m.Token != everyToken {
+		return http.StatusNotFound, 0
 	}
 	for _, s := range to {
-		s.send(g.lie, "data: "+m.Event.Data+"\n\n")
+		s.send(g.lie, frame)
 	}
-	return http.StatusOK
+	return http.StatusOK, id
 }

@@ -90,7 +90,7 @@ func (g *gateway) follow(in io.Reader, log io.Writer, ready chan<- bool) {
 
 // stop ends a gateway that was started, and waits for it.
 func (g *gateway) stop() error {
-	if g.cmd == nil {
+	if g == nil || g.cmd == nil {
 		return nil
 	}
 	_ = g.cmd.Process.Signal(syscall.SIGTERM)
@@ -105,6 +105,14 @@ func (g *gateway) stop() error {
 		return fmt.Errorf("the gateway ended badly: %w", err)
 	}
 	return nil
+}
+
+// kill ends a gateway that was started as nothing else could: it does not
+// notice.
+func (g *gateway) kill() {
+	_ = g.cmd.Process.Kill()
+	_ = g.cmd.Wait() // says that it was killed
+	g.logs.Wait()
 }
 
 // goroutines is how many a gateway in Go has, by its metrics; -1 if it does not

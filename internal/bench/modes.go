@@ -8,20 +8,52 @@ type mode struct {
 	summary     string
 	measure     measurement
 	bare        bool // a gateway without topics can do it too
+	answered    bool // a program of --limit can answer it, without streams
 	anyProtocol bool // and so can the clients that do more than HTTP/1.1
+	needs       need
+	flags       []string // of the gateway, before --gateway-args
 }
+
+// need is what a mode cannot do without.
+type need int
+
+const (
+	needsNothing need = iota
+	needsStorage      // --storage, or --nats-server
+	needsServer       // --nats-server
+)
+
+func (n need) String() string {
+	if n == needsServer {
+		return "--nats-server"
+	}
+	return "--storage " + storageProcess + " or " + storagePower + ", or --nats-server"
+}
+
+// met tells whether the options give it.
+func (n need) met(o *Options) bool {
+	return n == needsNothing || n == needsStorage && o.durable() || n == needsServer && o.NATSServer != ""
+}
+
+// longHistory has a gateway hold all that a mode publishes.
+var longHistory = []string{"--namespace", "bench=events:10000,bytes:64MiB,age:1h,replay:none"}
 
 // allModes lists them in the order in which they are run.
 func allModes() []mode {
 	return []mode{
-		{"idle", "open --first and then --streams streams: memory and goroutines of each more, connects", measureIdle, true, true},
-		{"heartbeat", "all streams idle for --duration (60s): CPU of the gateway", measureHeartbeat, true, false},
-		{"fanout", "--events spaced events to all streams, then --burst in one request: CPU, time to the last", measureFanout, true, true},
-		{"unicast", "--senders send to random tokens for --duration (5s), singly and in batches: CPU, sends/s", measureUnicast, true, false},
-		{"topics", "the same to random topics, one of each stream, and to tokens: CPU of both", measureTopics, false, false},
-		{"latency", "one event at a time to one of few streams: POST begun until read by the client", measureLatency, true, true},
-		{"churn", "--leaves clients come and leave at once: CPU, callbacks included, and what stays behind", measureChurn, true, false},
-		{"slow", "a tenth of the streams stops reading during a fan-out: what the others notice, memory", measureSlow, false, false},
+		{"idle", "open --first and then --streams streams: memory and goroutines of each more, connects", measureIdle, true, false, true, needsNothing, nil},
+		{"heartbeat", "all streams idle for --duration (60s): CPU of the gateway", measureHeartbeat, true, false, false, needsNothing, nil},
+		{"fanout", "--events spaced events to all streams, then --burst in one request: CPU, time to the last", measureFanout, true, false, true, needsNothing, nil},
+		{"unicast", "--senders send to random tokens for --duration (5s), singly and in batches: CPU, sends/s", measureUnicast, true, false, false, needsNothing, nil},
+		{"topics", "the same to random topics, one of each stream, and to tokens: CPU of both", measureTopics, false, false, false, needsNothing, nil},
+		{"latency", "one event at a time to one of few streams: POST begun until read by the client", measureLatency, true, false, true, needsNothing, nil},
+		{"churn", "--leaves clients come and leave at once: CPU, callbacks included, and what stays behind", measureChurn, true, false, false, needsNothing, nil},
+		{"slow", "a tenth of the streams stops reading during a fan-out: what the others notice, memory", measureSlow, false, false, false, needsNothing, nil},
+		{"publish", "1 and then --senders senders send to topics for --duration (5s), then batches: events/s, time to the answer", measurePublish, false, true, false, needsNothing, nil},
+		{"history", "an event to each of --topics topics (100000): memory before, after and settled, bytes on the disk", measureHistory, false, false, false, needsNothing, nil},
+		{"resume", "--streams streams come back at once, each --behind events behind: resumes/s, what listeners notice", measureResume, false, false, false, needsNothing, longHistory},
+		{"restart", "--held events in --topics topics (10000), kill -9: time until ready again, with --storage", measureRestart, false, false, false, needsStorage, longHistory},
+		{"nodes", "sends to tokens through the node that has the stream and through another, with --nats-server", measureNodes, false, false, false, needsServer, nil},
 	}
 }
 
@@ -38,11 +70,11 @@ func Modes() []Mode {
 }
 
 // modes are those that are asked for: none or "all" is all that the protocol
-// allows.
+// and the storage allow.
 func (o *Options) modes() []mode {
 	return slices.DeleteFunc(allModes(), func(m mode) bool {
 		if len(o.Modes) == 0 || slices.Contains(o.Modes, "all") {
-			return !m.anyProtocol && o.Protocol != protocolHTTP1 || !m.bare && o.bare()
+			return !m.needs.met(o) || !m.anyProtocol && o.Protocol != protocolHTTP1 || !m.bare && o.bare()
 		}
 		return !slices.Contains(o.Modes, m.name)
 	})

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -33,6 +34,12 @@ type Options struct {
 	Threads int
 	Compare string
 
+	// Where events are kept.
+	Storage        string
+	CompareStorage string // of the one beside it; "" for the same
+	StorageDir     string
+	NATSServer     string
+
 	Protocol    string
 	ConnStreams int // streams on each connection
 	Streams     int // 0: as many as the protocol's clients can hold
@@ -51,6 +58,10 @@ type Options struct {
 	Pace        time.Duration
 	Leaves      int
 	Pressure    int // KiB
+	Topics      int // 0: as the mode needs
+	Held        int
+	Behind      int
+	Cold        bool
 	Patience    time.Duration
 	Timeout     time.Duration
 }
@@ -59,6 +70,7 @@ type Options struct {
 const (
 	maxStreams = 200_000
 	maxCount   = 1_000_000
+	maxHeld    = 100_000_000
 	maxLong    = time.Hour
 	minSize    = 64 // of an event's data: room for its three numbers
 	maxSize    = 16 << 10
@@ -102,6 +114,9 @@ func (o *Options) Check() error {
 		inRange("messages", o.Messages, 1, maxCount),
 		inRange("leaves", o.Leaves, 1, maxCount),
 		inRange("pressure", o.Pressure, 1, 1<<20),
+		inRange("topics", o.Topics, 0, maxCount),
+		inRange("behind", o.Behind, 1, 9_000),
+		inRange("held", o.Held, 1, maxHeld),
 		inRange("threads", o.Threads, 0, 1024),
 		inRange("streams-per-connection", o.ConnStreams, 1, 10_000),
 		inRange("settle", o.Settle, 0, maxLong),
@@ -114,7 +129,7 @@ func (o *Options) Check() error {
 	if o.First < 1 || o.First >= o.Streams {
 		errs = append(errs, fmt.Errorf("--first %d: must be from 1 to one less than --streams", o.First))
 	}
-	return errors.Join(append(errs, o.checkModes(), o.checkProtocol(), o.checkGateway(), o.checkFiles())...)
+	return errors.Join(append(errs, o.checkModes(), o.checkProtocol(), o.checkGateway(), o.checkStorage(), o.checkFiles())...)
 }
 
 func (o *Options) checkModes() error {
@@ -128,6 +143,8 @@ func (o *Options) checkModes() error {
 			errs = append(errs, fmt.Errorf("unknown mode %q; --help lists them", name))
 		case !known[i].anyProtocol && o.Protocol != protocolHTTP1:
 			errs = append(errs, fmt.Errorf("mode %s is measured with --protocol http1 only", name))
+		case !known[i].needs.met(o):
+			errs = append(errs, fmt.Errorf("mode %s needs %s", name, known[i].needs))
 		case !known[i].bare && o.bare():
 			errs = append(errs, fmt.Errorf("mode %s needs topics; leave out --tokens-only and --subscribe", name))
 		}
@@ -189,6 +206,9 @@ func (o *Options) external() bool { return o.Public != "" }
 func (o *Options) bare() bool { return o.TokensOnly || !o.Subscribe }
 
 func (o *Options) encrypted() bool { return o.Protocol == protocolTLS || o.Protocol == protocolH2 }
+
+// topicsOr is --topics, or what the mode takes without it.
+func (o *Options) topicsOr(otherwise int) int { return cmp.Or(o.Topics, otherwise) }
 
 // lasting is --duration, or what the mode takes without it.
 func (o *Options) lasting(otherwise time.Duration) time.Duration {

@@ -13,9 +13,11 @@ import (
 func TestModesAndTheirOrder(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ args, modes string }{
-		{"", "idle heartbeat fanout unicast topics latency churn slow"},
-		{"all", "idle heartbeat fanout unicast topics latency churn slow"},
+		{"", "idle heartbeat fanout unicast topics latency churn slow publish history resume"},
+		{"all", "idle heartbeat fanout unicast topics latency churn slow publish history resume"},
 		{"churn --runs 5 idle churn", "idle churn"},
+		{"--storage power", "idle heartbeat fanout unicast topics latency churn slow publish history resume restart"},
+		{"--nats-server x", "idle heartbeat fanout unicast topics latency churn slow publish history resume restart nodes"},
 		{"--protocol h2", "idle fanout latency"},
 		{"--tokens-only", "idle heartbeat fanout unicast latency churn"},
 		{"all --subscribe=false", "idle heartbeat fanout unicast latency churn"},
@@ -91,6 +93,14 @@ func TestMistakesInOptions(t *testing.T) {
 		{"--limit x --compare y", "one of them"},
 		{"--threads 2", "--limit"},
 		{"--runs 0 --events 0", "--events"}, // both are told
+		{"--storage disk", "memory, process, power"},
+		{"--compare-storage disk", "--compare-storage"},
+		{"--storage power" + running, "--storage"},
+		{"--storage power --nats-server x", "one of them"},
+		{"--limit x --compare-storage power", "not with --limit"},
+		{"resume --cold", "--cold"},
+		{"restart", "mode restart needs --storage"},
+		{"nodes --storage power", "mode nodes needs --nats-server"},
 	} {
 		o := optionsOf(t, strings.Fields(tt.args)...)
 		if err := o.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -112,7 +122,31 @@ func TestCommandsOfGateways(t *testing.T) {
 	if strings.Contains(env, "SLUICE_HEARTBEAT") || !strings.Contains(env, "SLUICE_INTERNAL_SECRET=hush") {
 		t.Errorf("environment of the gateway:\n%s", env)
 	}
+	if names := o.gatewayName() + " " + o.besideName(); !strings.HasSuffix(names, " limit") || strings.Contains(names, "/") {
+		t.Errorf("names %q", names)
+	}
 	if got, want := strings.Join(s[1].command, " "), "/x/limit --public 127.0.0.1:0 --internal 127.0.0.1:0 --threads 3"; got != want {
 		t.Errorf("limit: %q, want %q", got, want)
+	}
+}
+
+func TestNamesOfStorages(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ args, gateway, beside string }{
+		{"", "sluice", ""},
+		{"--storage power", "sluice/power", ""},
+		{"--storage power --compare-storage memory", "sluice/power", "sluice"},
+		{"--compare-storage process", "sluice", "sluice/process"},
+		{"--storage power --compare /old/sluice", "sluice/power", "/old/sluice/power"},
+		{"--storage power --limit /x/limit", "sluice/power", "limit"},
+	} {
+		o := optionsOf(t, append(strings.Fields(tt.args), "--binary", "/new/sluice")...)
+		subjects := o.subjects(selfsigned.Files{})
+		if got := o.gatewayName(); got != tt.gateway {
+			t.Errorf("%s: the gateway is called %q, want %q", tt.args, got, tt.gateway)
+		}
+		if got := o.besideName(); got != tt.beside || (got != "") != (len(subjects) == 2) {
+			t.Errorf("%s: %q is beside it, of %d; want %q", tt.args, got, len(subjects), tt.beside)
+		}
 	}
 }

@@ -12,12 +12,14 @@ import (
 
 // door is where streams are opened.
 type door struct {
-	Address string `json:"address"` // host and port
-	Base    string `json:"base"`    // scheme, host, and what the paths begin with
-	Path    string `json:"path"`    // the last part of Base; "" or "/x"
-	Topic   string `json:"topic"`   // that the backend is to subscribe the streams to; "" for none
-	Each    bool   `json:"each"`    // a topic for each stream: see topicOf
-	Segment int    `json:"segment"` // most bytes of a TCP segment; 0 for what the network takes
+	Address string   `json:"address"`            // host and port
+	Base    string   `json:"base"`               // scheme, host, and what the paths begin with
+	Path    string   `json:"path"`               // the last part of Base; "" or "/x"
+	Topic   string   `json:"topic"`              // that the backend is to subscribe the streams to; "" for none
+	Each    bool     `json:"each"`               // a topic for each stream: see topicOf
+	Topics  int      `json:"topics,omitempty"`   // how many each shares in turn; 0 for one for each stream
+	LastIDs []string `json:"last_ids,omitempty"` // of each topic: where streams resume; none for the first time
+	Segment int      `json:"segment"`            // most bytes of a TCP segment; 0 for what the network takes
 }
 
 func doorAt(base, topic string) (door, error) {
@@ -32,6 +34,9 @@ func doorAt(base, topic string) (door, error) {
 // topicOf is the topic of the stream with this id; "" for none.
 func (d door) topicOf(id int) string {
 	if d.Each && d.Topic != "" {
+		if d.Topics > 0 {
+			id %= d.Topics
+		}
 		return d.Topic + "-" + strconv.Itoa(id)
 	}
 	return d.Topic
@@ -80,6 +85,9 @@ func (d door) appendRequest(b []byte, id int) []byte {
 	b = fmt.Appendf(b, "GET %s%s HTTP/1.1\r\nHost: %s\r\n", d.Path, d.target(id), d.Address)
 	for _, h := range headers(id) {
 		b = append(append(append(append(b, h.name...), ": "...), h.value...), "\r\n"...)
+	}
+	if len(d.LastIDs) > 0 {
+		b = fmt.Appendf(b, "Last-Event-ID: %s\r\n", d.LastIDs[id%len(d.LastIDs)])
 	}
 	return append(b, "\r\n"...)
 }

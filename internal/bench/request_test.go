@@ -37,6 +37,14 @@ func TestRequestIsWhatABrowserSends(t *testing.T) {
 			t.Errorf("no header %s", name)
 		}
 	}
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		t.Errorf("a newcomer has Last-Event-ID %q", id)
+	}
+	back := d
+	back.LastIDs = []string{"a", "b", "c"}
+	if again, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(back.appendRequest(nil, 17)))); err != nil || again.Header.Get("Last-Event-ID") != "c" {
+		t.Errorf("one that comes back: %v, error %v", again, err)
+	}
 	other := d.appendRequest(nil, 17)
 	if bytes.Equal(text, other) {
 		t.Error("two clients have the same cookie")

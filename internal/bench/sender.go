@@ -66,6 +66,18 @@ func (s *sender) close() {
 // post sends one request and reads the answer, which is valid until the next.
 // Another status than 200 is an error that shows what the gateway said.
 func (s *sender) post(path, mediaType string, body []byte) (answer []byte, err error) {
+	status, answer, err := s.exchange(path, mediaType, body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s was answered %d: %.200s", path, status, answer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// exchange is post without an opinion about the status.
+func (s *sender) exchange(path, mediaType string, body []byte) (status int, answer []byte, err error) {
 	s.out = fmt.Appendf(s.out[:0], "POST %s%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n",
 		s.api.base, path, s.api.address, mediaType, len(body))
 	if s.api.secret != "" {
@@ -74,19 +86,17 @@ func (s *sender) post(path, mediaType string, body []byte) (answer []byte, err e
 	s.out = append(s.out, "\r\n"...)
 	s.out = append(s.out, body...)
 	if _, err := s.conn.Write(s.out); err != nil {
-		return nil, fmt.Errorf("send %s: %w", path, err)
+		return 0, nil, fmt.Errorf("send %s: %w", path, err)
 	}
 	status, closing, answer, err := readAnswer(s.in, s.body[:0])
 	s.body = answer
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the answer to %s: %w", path, err)
-	case status != http.StatusOK:
-		return nil, fmt.Errorf("%s was answered %d: %.200s", path, status, answer)
-	case closing:
-		return nil, errors.New("the internal API does not keep connections alive, which bench needs")
+		return 0, nil, fmt.Errorf("read the answer to %s: %w", path, err)
+	case closing && status == http.StatusOK:
+		return 0, nil, errors.New("the internal API does not keep connections alive, which bench needs")
 	}
-	return answer, nil
+	return status, answer, nil
 }
 
 // senders are connections that are lent out one at a time. They may be used

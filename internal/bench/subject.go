@@ -20,6 +20,9 @@ type subject struct {
 	// What is started; nil if it runs already.
 	command []string // without the callback URL
 	env     []string
+
+	storage    string // of a gateway that is started
+	natsServer string // in its place; "" for none
 }
 
 // everyToken is where a program of --limit sends events to all streams.
@@ -27,7 +30,7 @@ const everyToken = "*"
 
 // subjects are the gateway and the one that it is compared with, if any.
 func (o *Options) subjects(files selfsigned.Files) []subject {
-	first := subject{name: o.gatewayName()}
+	first := subject{name: o.gatewayName(), storage: o.Storage, natsServer: o.NATSServer}
 	if !o.external() {
 		first.command = o.gatewayCommand(o.binary(), files)
 		first.env = gatewayEnvironment(o.InternalSecret)
@@ -35,10 +38,12 @@ func (o *Options) subjects(files selfsigned.Files) []subject {
 	list := []subject{first}
 	switch {
 	case o.Limit != "":
-		list = append(list, subject{name: o.besideName(), beside: true, limit: true, command: o.limitCommand(), env: os.Environ()})
-	case o.Compare != "":
+		list = append(list, subject{name: o.besideName(), beside: true, limit: true, command: o.limitCommand(), env: os.Environ(),
+			storage: storageMemory})
+	case o.Compare+o.CompareStorage != "":
 		list = append(list, subject{name: o.besideName(), beside: true,
-			command: o.gatewayCommand(o.Compare, files), env: gatewayEnvironment(o.InternalSecret)})
+			command: o.gatewayCommand(cmp.Or(o.Compare, o.binary()), files), env: gatewayEnvironment(o.InternalSecret),
+			storage: cmp.Or(o.CompareStorage, o.Storage), natsServer: o.NATSServer})
 	}
 	return list
 }
@@ -47,13 +52,29 @@ func (o *Options) gatewayName() string {
 	if o.external() {
 		return o.Public
 	}
-	return filepath.Base(o.binary())
+	return withStorage(filepath.Base(o.binary()), o.Storage)
+}
+
+// withStorage names a gateway.
+func withStorage(name, storage string) string {
+	if storage == storageMemory {
+		return name
+	}
+	return name + "/" + storage
 }
 
 // besideName is the name of what the gateway is compared with; "" for nothing.
 func (o *Options) besideName() string {
-	path := cmp.Or(o.Limit, o.Compare)
-	if name := filepath.Base(path); path != "" && name != o.gatewayName() {
+	if o.Limit+o.Compare+o.CompareStorage == "" {
+		return ""
+	}
+	path := cmp.Or(o.Limit, o.Compare, o.binary())
+	name := filepath.Base(path)
+	if o.Limit == "" {
+		storage := cmp.Or(o.CompareStorage, o.Storage)
+		path, name = withStorage(path, storage), withStorage(name, storage)
+	}
+	if name != o.gatewayName() {
 		return name
 	}
 	return path

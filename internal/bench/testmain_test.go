@@ -1,9 +1,12 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sluice/internal/leftover"
@@ -20,6 +23,8 @@ func TestMain(m *testing.M) {
 			}
 		case "gateway":
 			exit(fakeMain(os.Args[2:]))
+		case "-c": // as the program of --nats-server
+			exit(fakeServer())
 		case "--public": // as the program of --limit
 			exit(fakeMain(os.Args[1:]))
 		}
@@ -29,6 +34,15 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	os.Exit(leftover.Run(m))
+}
+
+// fakeServer is the process of a NATS server, as far as bench looks at it.
+func fakeServer() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	fmt.Fprintln(os.Stderr, "[1] [INF] Listening for client connections on 127.0.0.1:4222")
+	<-ctx.Done()
+	return nil
 }
 
 func exit(err error) {

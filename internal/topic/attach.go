@@ -38,7 +38,9 @@ func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from strin
 		return nil, err
 	}
 	for range maxColdTries {
+		h.gate <- struct{}{}
 		infos, missing, err := h.attach(m, topics, from, at)
+		<-h.gate
 		if err != nil || len(missing) == 0 {
 			return infos, err
 		}

@@ -294,7 +294,7 @@ func TestAStoreIsAskedToTrimTopics(t *testing.T) {
 	for i := range 1000 {
 		publish(t, h, "a", fmt.Sprint(i))
 	}
-	if len(s.events) > 10+64 || s.trims == 0 || s.trims > 20 {
+	if len(s.events) > 10+256 || s.trims == 0 || s.trims > 20 {
 		t.Errorf("%d events are stored after %d trims, want not many more than 10 after a few", len(s.events), s.trims)
 	}
 	h = s.start(opts, 1)

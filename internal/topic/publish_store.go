@@ -99,7 +99,7 @@ func (h *Hub) noted(p Publication, got Appended) Receipt {
 
 // leastTrim is how many events of a topic are appended before the store is asked
 // to trim it: more than the topic keeps if that is few, for a trim is not cheap.
-const leastTrim = 64
+const leastTrim = 256
 
 // storeDelete deletes a topic on all nodes.
 func (h *Hub) storeDelete(ctx context.Context, topic string) error {

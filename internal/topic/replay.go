@@ -35,6 +35,7 @@ func (h *Hub) plan(a ask, logs []*log) plan {
 			events = nil
 		}
 		p.reset = p.reset || lost
+		p.events = slices.Grow(p.events, len(events))
 		for _, e := range events {
 			p.events = append(p.events, planned{e, l})
 		}

@@ -97,8 +97,9 @@ var (
 // Hub holds all topics of a process. Make it with New; all methods may be
 // called concurrently.
 type Hub struct {
-	opts      Options      // set once
-	unsettled atomic.Int64 // events on their way
+	opts      Options       // set once
+	gate      chan struct{} // set once; size 2: in a crowd of streams that come back, few wait for the lock beside who publishes
+	unsettled atomic.Int64  // events on their way
 
 	mu         sync.Mutex
 	generation string // guarded by mu, like all below
@@ -124,6 +125,7 @@ func New(opts Options) *Hub {
 	opts.MaxKeys = cmp.Or(opts.MaxKeys, 1_000_000)
 	h := &Hub{
 		opts:       opts,
+		gate:       make(chan struct{}, 2),
 		generation: cmp.Or(opts.Generation, NewGeneration()),
 		topics:     make(map[string]*log),
 		dropped:    make(map[DropReason]uint64),

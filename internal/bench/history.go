@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// historyTopics are published to if --topics does not say otherwise.
+const historyTopics = 100_000
+
+// startSettle is the most that an empty gateway needs to settle.
+const startSettle = 5 * time.Second
+
+// measureHistory publishes one event to each of many topics, at which nobody
+// is: what a topic with its history costs in memory and on the disk.
+func measureHistory(ctx context.Context, b *bed) error {
+	topics := b.opts.topicsOr(historyTopics)
+	if err := pause(ctx, min(b.opts.Settle, startSettle)); err != nil {
+		return err
+	}
+	idle, err := memoryOf(b.gateway.pids)
+	if err != nil {
+		return err
+	}
+	emptyDisk, err := b.storeSize()
+	if err != nil {
+		return err
+	}
+	used, err := b.timed(func() error {
+		took, err := b.fill(ctx, topics, topics)
+		if err == nil {
+			b.figure("events", "/s", float64(topics)/took.Seconds())
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.cpuFigures("event", used, int64(topics))
+	fresh, err := memoryOf(b.gateway.pids)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, b.opts.Settle); err != nil {
+		return err
+	}
+	settled, err := memoryOf(b.gateway.pids)
+	if err != nil {
+		return err
+	}
+	if len(b.gateway.pids) > 0 {
+		b.figure("memory of the process, before", "MiB", mebi(idle.rss))
+		b.figure("memory of the process, all published", "MiB", mebi(fresh.rss))
+		b.figure("memory of the process, settled", "MiB", mebi(settled.rss))
+		b.figure("memory of the process, peak", "MiB", mebi(settled.peak))
+		b.figure("memory per topic, settled", "bytes", float64(settled.rss-idle.rss)/float64(topics))
+	}
+	disk, err := b.storeSize()
+	if err == nil && b.store.dir != "" {
+		b.figure("on disk per event", "bytes", float64(disk-emptyDisk)/float64(topics))
+	}
+	return err
+}
+
+// storeSize is 0 without storage.
+func (b *bed) storeSize() (int64, error) {
+	if b.store.dir == "" {
+		return 0, nil
+	}
+	return b.store.size()
+}
