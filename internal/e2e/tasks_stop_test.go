@@ -67,8 +67,9 @@ func TestStopGivesRunningTasksTheirTimeAndCancelsTheRest(t *testing.T) {
 func TestStopDoesNotWaitLongerThanItsTasks(t *testing.T) {
 	t.Parallel()
 	s := oneProcess(t, flags{backend: []string{"--grace", "1h"}})
-	id := s.start(t, "demo_task", jsonObject{"steps": 2, "delay": 0.1})
+	id := s.start(t, "demo_task", jsonObject{"steps": 2, "delay": 0.4})
 	w := s.open(t, taskStream(id), "")
+	s.waitStatus(t, id, "running") // one that waits is left to the next process
 	s.backend.stop()
 	wantLog(t, "the task", w.toEnd(t), demoLog(2, demoMessage))
 }
