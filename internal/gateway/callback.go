@@ -55,6 +55,8 @@ type caller struct {
 	slots   chan struct{} // size CallbackConcurrency: connect callbacks that are waited for
 	late    chan struct{} // size maxLate: those nobody waits for any more
 	metrics *metrics
+	// answered counts callbacks with a status: the backend is at work.
+	answered atomic.Uint64
 	// requests is what the requests of streams are packed in.
 	requests *packed.Store
 }
@@ -82,8 +84,8 @@ func pooledTransport(conns int) *http.Transport {
 // client does, whose lifetime ctx is, and a client would. Once it has one it goes
 // on without them, to find out what the backend thinks; but the slot is given
 // back when nobody would wait any more: a backend that hangs must not hold up
-// others. rest is as in call.
-func (c *caller) connect(ctx context.Context, body *callback) (a answer, rest func()) {
+// others. begun is set when it has the slot. rest is as in call.
+func (c *caller) connect(ctx context.Context, body *callback, begun *atomic.Bool) (a answer, rest func()) {
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
 	begin := time.Now()
@@ -99,6 +101,7 @@ func (c *caller) connect(ctx context.Context, body *callback) (a answer, rest fu
 		<-c.slots
 		return answer{err: errNoSlot}, func() {}
 	}
+	begun.Store(true)
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), c.timeout+callbackPatience-waited, errNoAnswer)
 	finished, moved := make(chan struct{}), make(chan struct{})
 	go func() { // ends with this function, which waits for it
@@ -130,6 +133,7 @@ func (c *caller) connect(ctx context.Context, body *callback) (a answer, rest fu
 var (
 	errNoSlot   = errors.New("too many callbacks are waiting for the backend (--callback-concurrency)")
 	errNoAnswer = errors.New("no answer in time")
+	errCrowd    = errors.New("others are being asked about: the backend answers, but not so many at once")
 )
 
 // call posts one callback and gives its status as soon as it is there. It
@@ -138,6 +142,9 @@ var (
 func (c *caller) call(ctx context.Context, body *callback) (a answer, rest func()) {
 	begin := time.Now()
 	a, response := c.post(ctx, body)
+	if a.status > 0 {
+		c.answered.Add(1)
+	}
 	c.metrics.callback(body.action, a, time.Since(begin))
 	return a, func() { discard(response) }
 }

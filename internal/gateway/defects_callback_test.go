@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -247,6 +248,37 @@ func TestGW20SlowCallbacksDoNotPileUp(t *testing.T) {
 		}
 		if got := c.response().StatusCode; got != 200 {
 			t.Errorf("a client after them got %d, want a stream", got)
+		}
+	})
+}
+
+// TestF20WhoCannotBeAskedAboutInTimeComesAgain: where the backend answers, but not
+// for so many at once, an error would end those who were not first for good.
+func TestF20WhoCannotBeAskedAboutInTimeComesAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := setup(t, pipes, func(o *gateway.Options) { o.CallbackConcurrency = 1 })
+		r.backend.handle(func(http.ResponseWriter, callback) { time.Sleep(1500 * time.Millisecond) })
+		var clients []*client
+		for range 8 {
+			clients = append(clients, r.open("/x"))
+			synctest.Wait() // so that they are asked about in this order
+		}
+		begin, got := time.Now(), make([]string, 0, len(clients))
+		for _, c := range clients {
+			head := c.response()
+			word := strconv.Itoa(head.StatusCode)
+			if time.Since(begin) >= 5*time.Second && head.StatusCode == http.StatusOK {
+				text, clean := c.end()
+				if word = "again"; !strings.HasPrefix(text, "retry: ") || !clean {
+					t.Errorf("who is to come again is sent %q", text)
+				}
+			}
+			got = append(got, word)
+		}
+		// Three are answered in 5 s, the fourth is being asked about.
+		if want := "200 200 200 504 again again again again"; strings.Join(got, " ") != want {
+			t.Errorf("clients got %q, want %q", got, want)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/stream"
@@ -93,6 +94,12 @@ var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.
 var errCutOff = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineUnavailable,
 	Message: "Cut off from the other nodes: come again", RetryAfter: comeBack}
 
+// errCrowded is for a client that came with so many others that the backend was
+// not asked about it in time, although it answers: were it told an error, a
+// browser would never come back, and with it all who could not be first.
+var errCrowded = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeTooManyConnections,
+	Message: "Too many connects at once: come again", RetryAfter: comeBack}
+
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	if g.door.isShut() { // a drain that began meanwhile may not have seen it
@@ -174,9 +181,10 @@ func (h *handshake) abandon(why wire.Ending) bool {
 // may have, a disconnect follows it. waited is false if the client has left.
 func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) {
 	var h handshake
-	answered := make(chan struct{})
+	var begun atomic.Bool
+	answered, before := make(chan struct{}), g.callbacks.answered.Load()
 	g.door.inside.Go(func() {
-		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request})
+		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request}, &begun)
 		defer rest()
 		defer close(answered)
 		h.mu.Lock()
@@ -196,11 +204,11 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 	late := answer{err: errNoAnswer, abandoned: true}
 	select {
 	case <-answered:
-		return h.answer, true
+		return g.crowded(h.answer, &begun, before), true
 	case <-timeout.C:
 		if h.abandon(wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackTimeout}) {
 			g.unregister(c)
-			return late, true
+			return g.crowded(late, &begun, before), true
 		}
 	case <-ctx.Done():
 		why := wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback}
@@ -211,7 +219,16 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 		}
 	}
 	<-answered
-	return h.answer, true
+	return g.crowded(h.answer, &begun, before), true
+}
+
+// crowded tells a connect that others were in front of from one that the backend
+// does not answer. before is how many it had answered when the client came.
+func (g *Gateway) crowded(a answer, begun *atomic.Bool, before uint64) answer {
+	if a.status == 0 && isTimeout(a.err) && !begun.Load() && g.callbacks.answered.Load() != before {
+		a.err = errCrowd
+	}
+	return a
 }
 
 // refuse answers a client whose callback was not accepted.
@@ -239,7 +256,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 	g.metrics.refused(e.Code)
 	passing := e.Status >= 500 || e.Status == http.StatusTooManyRequests
-	if e != errDraining && e != errCutOff && !(g.opts.RetryableFail && passing) {
+	if e != errDraining && e != errCutOff && e != errCrowded && !(g.opts.RetryableFail && passing) {
 		wire.WriteError(w, e)
 		return
 	}

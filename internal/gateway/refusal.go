@@ -14,6 +14,8 @@ import (
 func refusal(a answer) *wire.Error {
 	told := fmt.Sprintf("Backend returned %d", a.status)
 	switch {
+	case errors.Is(a.err, errCrowd):
+		return errCrowded
 	case a.status == 0 && isTimeout(a.err):
 		return wire.Errorf(http.StatusGatewayTimeout, wire.CodeGatewayTimeout, "Gateway timeout")
 	case a.status == 0:
