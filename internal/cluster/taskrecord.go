@@ -90,16 +90,36 @@ func encodeTask(rec task.Record, inline int) (payload []byte, parts taskParts, o
 	if len(rec.Result) > inline {
 		stored.Result, stored.Parts.Result = nil, aside("result", rec.Result)
 	}
-	if len(rec.Error) > inline {
+	if tooLongInline(rec.Error, inline) {
 		stored.Error, stored.Parts.Error = "", aside("error", []byte(rec.Error))
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // results are to stay as they are
-	if err := enc.Encode(stored); err != nil {
+	if payload, err = plainJSON(stored); err != nil {
 		return nil, taskParts{}, nil, fmt.Errorf("encode task: %w", err)
 	}
-	return b.Bytes(), stored.Parts, objects, nil
+	return payload, stored.Parts, objects, nil
+}
+
+// plainJSON encodes without the escapes meant for HTML: results are to stay as
+// they are.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
+}
+
+// escapedFactor is how much longer text can become in JSON: a byte that is not
+// printable, or not UTF-8, has six.
+const escapedFactor = 6
+
+// tooLongInline reports whether text has more than limit bytes as a part of a record.
+func tooLongInline(text string, limit int) bool {
+	if len(text) <= limit/escapedFactor || len(text) > limit {
+		return len(text) > limit
+	}
+	data, _ := plainJSON(text) // strings always encode
+	return len(data) > limit
 }
 
 // boundedProgress is the data of p, or if that is too large the little that says
@@ -108,8 +128,8 @@ func boundedProgress(p task.ProgressInfo, limit int) json.RawMessage {
 	if len(p.Data) <= limit {
 		return p.Data
 	}
-	text := beginning(p.Text, limit/8) // escaped it has at most 6 times as many bytes
-	data, _ := json.Marshal(struct {   // strings and numbers always encode
+	text := beginning(p.Text, limit/(escapedFactor+2)) // with room for the rest
+	data, _ := json.Marshal(struct {                   // strings and numbers always encode
 		Text      string  `json:"text"`
 		Value     float64 `json:"value"`
 		Truncated bool    `json:"truncated"`

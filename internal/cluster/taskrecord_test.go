@@ -74,6 +74,29 @@ func TestLargePartsOfARecordAreObjects(t *testing.T) {
 	}
 }
 
+// TestAnErrorIsMeasuredAsItIsStored has errors that are short, but long in JSON.
+func TestAnErrorIsMeasuredAsItIsStored(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text  string
+		aside bool
+	}{
+		"plain":          {strings.Repeat("<", 997), false},
+		"too long":       {strings.Repeat("x", 1001), true},
+		"control bytes":  {strings.Repeat("\x01", 500), true},
+		"no text at all": {strings.Repeat("\xff", 500), true},
+		"few of them":    {strings.Repeat("\x01", 100), false},
+	} {
+		payload, parts, objects, err := encodeTask(task.Record{ID: "id", State: task.Failed, Error: c.text}, 1000)
+		if err != nil || len(payload) > 1300 || (parts.Error != "") != c.aside {
+			t.Errorf("%s: record has %d bytes, its error aside: %v, want %v; error %v", name, len(payload), parts.Error != "", c.aside, err)
+		}
+		if c.aside && (len(objects) != 1 || string(objects[0].data) != c.text) {
+			t.Errorf("%s: %d objects, want one with the text as it was", name, len(objects))
+		}
+	}
+}
+
 func FuzzDecodeTask(f *testing.F) {
 	payload, _, _, err := encodeTask(fullRecord(), 1<<20)
 	if err != nil {

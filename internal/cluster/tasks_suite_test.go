@@ -364,8 +364,12 @@ func TestLargePartsOfATaskAreKeptWhole(t *testing.T) {
 				err := run.Progress(task.Progress{Text: strings.Repeat("é", 200_000), Value: new(0.5)})
 				return run.Params(), err
 			}},
-			task.Type{Name: "fails", Run: func(context.Context, *task.Run) (any, error) {
-				return nil, errors.New(strings.Repeat("x", 700_000))
+			task.Type{Name: "fails", Run: func(_ context.Context, run *task.Run) (any, error) {
+				var p struct{ Text string }
+				if err := json.Unmarshal(run.Params(), &p); err != nil {
+					return nil, err
+				}
+				return nil, errors.New(strings.Repeat(p.Text, 200_000))
 			}})
 		params := `{"x":"` + strings.Repeat("<", 900_000) + `"}`
 		id := n.start(t, "echo", params)
@@ -377,10 +381,16 @@ func TestLargePartsOfATaskAreKeptWhole(t *testing.T) {
 		if info.Progress == nil || info.Progress.Value != 0.5 || !strings.HasPrefix(info.Progress.Text, "ééé") {
 			t.Error("latest progress is not there")
 		}
-		id = n.start(t, "fails", "")
-		log.waitClosed(t, id)
-		if info := n.info(t, id); info.Error == nil || len(*info.Error) != 700_000 {
-			t.Error("error is not whole")
+		for _, text := range []string{"text", "\x01"} { // the second is six times as long in JSON
+			params, err := json.Marshal(map[string]string{"Text": text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			id = n.start(t, "fails", string(params))
+			log.waitClosed(t, id)
+			if info := n.info(t, id); info.Error == nil || *info.Error != strings.Repeat(text, 200_000) {
+				t.Errorf("error of many %q is not whole", text)
+			}
 		}
 	})
 }
