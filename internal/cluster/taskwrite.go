@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -247,22 +248,28 @@ const (
 	errCodeNoResources  = 10023
 	errCodeNoStorage    = 10047
 	errCodeMemExceeded  = 10028
+	errCodeMsgTooLarge  = 10054
 	perSubjectExceeded  = "maximum messages per subject exceeded"
 	maxBytesExceeded    = "maximum bytes exceeded"
 	maxMessagesExceeded = "maximum messages exceeded"
+	messageTooLarge     = "message too large"
 )
 
-// isFull recognises that a stream has no room.
+// isFull recognises that a stream has no room for a message, or never will have,
+// because it is too large for the stream or the connection.
 func isFull(err error) bool {
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return true
+	}
 	e, ok := errors.AsType[*jetstream.APIError](err)
 	if !ok {
 		return false
 	}
 	switch e.ErrorCode {
-	case errCodeNoResources, errCodeNoStorage, errCodeMemExceeded:
+	case errCodeNoResources, errCodeNoStorage, errCodeMemExceeded, errCodeMsgTooLarge:
 		return true
 	case errCodeStoreFailed:
-		return e.Description == maxBytesExceeded || e.Description == maxMessagesExceeded
+		return slices.Contains([]string{maxBytesExceeded, maxMessagesExceeded, messageTooLarge}, e.Description)
 	default:
 		return false
 	}
