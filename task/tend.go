@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -15,31 +16,49 @@ func (s *Service) tend(j *job) {
 	if lasts == 0 {
 		return // nobody else will ever ask
 	}
-	beat := time.NewTicker(lasts / 3)
+	var renewals sync.WaitGroup
+	defer renewals.Wait()
+	renewals.Go(func() { s.renew(j, lasts/3) })
+	looks := time.NewTicker(lasts / 3 * 4)
+	defer looks.Stop()
+	snapshots := time.NewTicker(snapshotPause)
+	defer snapshots.Stop()
+	for {
+		select {
+		case <-s.base.Done():
+			return
+		case <-j.settled:
+			return
+		case <-looks.C:
+			s.look(s.base, j)
+		case <-j.look:
+			s.look(s.base, j)
+		case <-snapshots.C:
+			s.snapshot(s.base, j)
+		}
+	}
+}
+
+// renew keeps the lease of a task. It waits for nothing but that: whoever has the
+// turn, and for however long the store does not take what is written, the task
+// stays ours.
+func (s *Service) renew(j *job, every time.Duration) {
+	beat := time.NewTicker(every)
 	defer beat.Stop()
-	snapshot := time.NewTicker(snapshotPause)
-	defer snapshot.Stop()
-	for beats := 1; ; {
+	for {
 		select {
 		case <-s.base.Done():
 			return
 		case <-j.settled:
 			return
 		case <-beat.C:
-			s.keep(j)
-			if beats++; beats%4 == 0 {
-				s.look(s.base, j)
-			}
-		case <-j.look:
-			s.look(s.base, j)
-		case <-snapshot.C:
-			s.snapshot(s.base, j)
+			s.keep(j, every)
 		}
 	}
 }
 
-func (s *Service) keep(j *job) {
-	ctx, cancel := context.WithTimeout(s.base, stopGrace)
+func (s *Service) keep(j *job, bound time.Duration) {
+	ctx, cancel := context.WithTimeout(s.base, bound)
 	defer cancel()
 	if err := s.leaseOf(j).Keep(ctx); err != nil {
 		s.log.Debug("lease of a task not renewed", "task_id", j.id, "error", err)
