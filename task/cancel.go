@@ -92,12 +92,19 @@ func (s *Service) endElsewhere(ctx context.Context, rec Record, become func(*Rec
 	return nil
 }
 
-// discard forgets a job that was made for nothing. The caller has the turn.
+// discard forgets a job that was made for nothing. If the task was lent to us
+// meanwhile, nobody was set to work on it, and it is given back. The caller has the
+// turn.
 func (s *Service) discard(j *job) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if j.lease == nil && j.after == nil && !j.begun {
+	idle := !j.working && !j.begun && !j.over
+	if idle {
 		s.retireLocked(j)
+	}
+	lease := j.lease
+	s.mu.Unlock()
+	if idle && lease != nil {
+		s.returnNow(j.id, lease)
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Service) slots() int {
 
 // take gives a slot to a task that was lent to us. If we are at work on it still,
 // because its lease has run out before without our knowing, the work just goes on
-// with the new one.
+// with the new one. If we are about to end it, the lease is held until it is ended.
 func (s *Service) take(ctx context.Context, lease Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +74,7 @@ func (s *Service) take(ctx context.Context, lease Lease) {
 		return
 	}
 	j = s.newJob(lease.Task())
-	j.lease = lease
+	j.lease, j.working = lease, true
 	s.jobs[j.id] = j
 	s.free--
 	s.entering++
@@ -166,11 +166,15 @@ func (s *Service) close(ctx context.Context, j *job, become func(*Record) error)
 
 // giveBack returns a task that we did not begin.
 func (s *Service) giveBack(j *job) {
-	lease := s.leaseOf(j)
-	s.retire(j)
+	s.retire(j) // before it is returned: it may be lent to us again at once
+	s.returnNow(j.id, s.leaseOf(j))
+}
+
+// returnNow has a task lent to the next at once, which may be us.
+func (s *Service) returnNow(id string, lease Lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	if err := lease.Return(ctx, 0); err != nil {
-		s.log.Warn("task not given back; it waits until its lease runs out", "task_id", j.id, "error", err)
+		s.log.Warn("task not given back; it waits until its lease runs out", "task_id", id, "error", err)
 	}
 }

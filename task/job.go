@@ -28,6 +28,7 @@ type job struct {
 
 	// Guarded by Service.mu.
 	lease    Lease                   // nil if the task was not lent to us
+	working  bool                    // it was given a slot
 	cancel   context.CancelCauseFunc // ends the function's context; nil before it runs
 	returned bool                    // its function has returned
 	stray    bool                    // its function outstayed the timeout, and the slot was given to another
@@ -59,8 +60,15 @@ func (s *Service) jobFor(id string) *job {
 	return s.jobs[id]
 }
 
-// lock waits for the turn to write the record.
+// lock waits for the turn to write the record. A turn that is free it takes whatever
+// ctx says: only who has it sees to it that a job that was made for nothing is
+// forgotten.
 func (j *job) lock(ctx context.Context) error {
+	select {
+	case j.turn <- struct{}{}:
+		return nil
+	default:
+	}
 	select {
 	case j.turn <- struct{}{}:
 		return nil

@@ -2,6 +2,8 @@ package task
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -48,6 +50,13 @@ func (s *lending) Settle(ctx context.Context, rec Record, lease Lease) error {
 	return s.memory.Settle(ctx, rec, lease)
 }
 
+// requeue puts a task in the queue, whatever its state.
+func (s *lending) requeue(id string) {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	s.enqueue(0, id)
+}
+
 func (s *lending) count(n *int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +84,11 @@ func (l *lent) Keep(context.Context) error {
 
 func (l *lent) Return(ctx context.Context, pause time.Duration) error {
 	l.store.count(&l.store.returns)
-	return l.Lease.Return(ctx, pause)
+	if pause > 0 {
+		return l.Lease.Return(ctx, pause)
+	}
+	l.store.requeue(l.Task())
+	return nil
 }
 
 // borrower is a service with one slot at work on a lending store, in a bubble.
@@ -133,10 +146,20 @@ func (b *borrower) wantState(t *testing.T, id string, want State) {
 	}
 }
 
+// wantNoLease fails unless all leases are settled or returned: none is kept any more.
+func (b *borrower) wantNoLease(t *testing.T) {
+	t.Helper()
+	before := b.store.counted(&b.store.keeps)
+	time.Sleep(time.Hour)
+	if got := b.store.counted(&b.store.keeps); got != before {
+		t.Errorf("leases were renewed %d times although nothing is to be done", got-before)
+	}
+}
+
 // lasting is a type whose functions take a time.
 func lasting(d time.Duration) Type {
-	return Type{Name: "lasting", Run: func(context.Context, *Run) (any, error) {
-		time.Sleep(d)
+	return Type{Name: "lasting", Run: func(ctx context.Context, _ *Run) (any, error) {
+		sleep(ctx, d)
 		return 1, nil
 	}}
 }
@@ -161,5 +184,83 @@ func TestALeaseIsKeptWhileTheEndOfItsTaskCannotBeStored(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		b.wantState(t, id, Completed)
+	})
+}
+
+// cancelWhileLent cancels a pending task, and has it lent to the same service before
+// the store answers, with an error. stored says that it is cancelled nevertheless.
+func cancelWhileLent(t *testing.T, b *borrower, stored bool) (id string) {
+	t.Helper()
+	b.start(t, "lasting")
+	synctest.Wait()
+	id = b.start(t, "lasting")
+	b.store.on = func(ctx context.Context, rec Record) error {
+		if rec.State != Cancelled {
+			return nil
+		}
+		if stored {
+			if _, err := b.store.memory.Update(ctx, rec); err != nil {
+				return err
+			}
+			b.store.requeue(id) // it left the queue with that, other than in a durable store
+		}
+		time.Sleep(time.Hour) // until the slot is free, and longer
+		return ErrUnavailable
+	}
+	if err := b.Cancel(t.Context(), id); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("Cancel() = %v, want ErrUnavailable", err)
+	}
+	return id
+}
+
+func TestATaskThatIsLentWhileItsCancellationFailsIsRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := borrow(t, nil, lasting(time.Minute))
+		id := cancelWhileLent(t, b, false)
+		time.Sleep(2 * time.Minute)
+		b.wantState(t, id, Completed)
+		b.wantNoLease(t)
+	})
+}
+
+func TestATaskThatIsCancelledWithoutAnAnswerHasItsLastEvents(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := borrow(t, nil, lasting(time.Minute))
+		id := cancelWhileLent(t, b, true)
+		time.Sleep(2 * time.Minute)
+		b.wantState(t, id, Cancelled)
+		if want := []string{":started", ":end", ":close", ":end", ":close"}; !slices.Equal(b.log.all(), want) {
+			t.Errorf("logs have %q, want %q", b.log.all(), want)
+		}
+		b.wantNoLease(t)
+	})
+}
+
+func TestACallerThatIsGoneLeavesNoTaskBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := borrow(t, nil, lasting(time.Hour))
+		b.store.on = func(ctx context.Context, _ Record) error {
+			if ctx.Err() != nil {
+				return ErrUnavailable
+			}
+			return nil
+		}
+		b.start(t, "lasting")
+		synctest.Wait()
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		for range 50 {
+			if err := b.Cancel(gone, b.start(t, "lasting")); err == nil {
+				t.Error("Cancel() of a caller that is gone has an effect")
+			}
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if n := len(b.jobs); n != 1 {
+			t.Errorf("service is at work on %d tasks, want the one that runs", n)
+		}
 	})
 }
