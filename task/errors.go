@@ -44,7 +44,8 @@ var (
 	ErrTimeout   = errors.New("task: timed out")
 	ErrStopping  = errors.New("task: service is stopping")
 	// ErrLost: the service did not keep its hold on the task, because it could
-	// not reach the store for too long, and another one has taken over.
+	// not reach the store for too long, and another one has taken over, or the
+	// store has forgotten the task.
 	ErrLost = errors.New("task: taken over by another service")
 )
 

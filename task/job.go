@@ -27,12 +27,13 @@ type job struct {
 	after  func() // what is to be done once all is published
 
 	// Guarded by Service.mu.
-	lease    Lease                   // nil if the task was not lent to us
-	working  bool                    // it was given a slot
-	cancel   context.CancelCauseFunc // ends the function's context; nil before it runs
-	returned bool                    // its function has returned
-	stray    bool                    // its function outstayed the timeout, and the slot was given to another
-	gone     bool                    // settled is closed
+	lease     Lease                   // nil if the task was not lent to us
+	working   bool                    // it was given a slot
+	cancel    context.CancelCauseFunc // ends the function's context; nil before it runs
+	returned  bool                    // its function has returned
+	stray     bool                    // its function outstayed the timeout, and the slot was given to another
+	gone      bool                    // settled is closed
+	forgotten bool                    // the store has forgotten the task: only its lease is left to be settled
 }
 
 // newJob makes a job for a task.

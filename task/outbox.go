@@ -299,10 +299,11 @@ func (o *outbox) wakeProgress() {
 	}
 }
 
-// lose is drop for a task that another process has taken over.
+// lose is drop for a task that another process has taken over, unless it was dropped
+// before: whoever did that is told when the pump has ended.
 func (o *outbox) lose() {
 	o.mu.Lock()
-	o.lost = true
+	o.lost = o.lost || !o.dropped
 	o.mu.Unlock()
 	o.drop()
 }

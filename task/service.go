@@ -175,12 +175,20 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 	}
 }
 
-// forget drops what is here of a task that the store has forgotten.
+// forget drops what is here of a task that the store has forgotten. If it was lent
+// to us, its lease is settled by tend; if it runs, its function is told.
 func (s *Service) forget(id string) {
 	s.mu.Lock()
 	j := s.jobs[id]
-	delete(s.jobs, id)
+	var cancel context.CancelCauseFunc
+	if j != nil {
+		j.forgotten, cancel = true, j.cancel
+		s.retireLocked(j)
+	}
 	s.mu.Unlock()
+	if cancel != nil {
+		cancel(ErrLost)
+	}
 	if j == nil || !j.out.drop() {
 		s.opts.OnForget(id)
 	} // else the pump calls it when it has ended

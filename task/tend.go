@@ -10,7 +10,8 @@ import (
 const snapshotPause = time.Second
 
 // tend keeps the lease of a task, and stores its progress, for as long as the task
-// is ours: also while its last events wait to be published.
+// is ours: also while its last events wait to be published. The lease of one that is
+// forgotten before they are is settled here.
 func (s *Service) tend(j *job) {
 	lasts := s.leaseOf(j).Lasts()
 	if lasts == 0 {
@@ -28,6 +29,9 @@ func (s *Service) tend(j *job) {
 		case <-s.base.Done():
 			return
 		case <-j.settled:
+			if s.isForgotten(j) {
+				s.settle(j, Record{ID: j.id, State: Cancelled})
+			}
 			return
 		case <-looks.C:
 			s.look(s.base, j)
@@ -37,6 +41,12 @@ func (s *Service) tend(j *job) {
 			s.snapshot(s.base, j)
 		}
 	}
+}
+
+func (s *Service) isForgotten(j *job) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return j.forgotten
 }
 
 // renew keeps the lease of a task. It waits for nothing but that: whoever has the

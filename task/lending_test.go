@@ -1,0 +1,163 @@
+package task
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+)
+
+// lending is a store in memory that says it is a durable one, lends tasks for a time,
+// and counts what is done with its leases.
+type lending struct {
+	*memory
+	// on, if set, is asked before a record is updated, and how many are lent.
+	on func(ctx context.Context, rec Record) error
+
+	mu                    sync.Mutex
+	keeps, returns, ended int
+}
+
+// leaseLasts is how long a task is lent.
+const leaseLasts = 30 * time.Second
+
+func (s *lending) Durable() bool { return true }
+
+func (s *lending) Update(ctx context.Context, rec Record) (Record, error) {
+	if s.on != nil {
+		if err := s.on(ctx, rec); err != nil {
+			return rec, err
+		}
+	}
+	return s.memory.Update(ctx, rec)
+}
+
+func (s *lending) Fetch(ctx context.Context, types []string, n int) ([]Lease, error) {
+	leases, err := s.memory.Fetch(ctx, types, n)
+	for i, l := range leases {
+		leases[i] = &lent{l, s}
+	}
+	return leases, err
+}
+
+func (s *lending) Settle(ctx context.Context, rec Record, lease Lease) error {
+	if lease != nil {
+		s.count(&s.ended)
+	}
+	return s.memory.Settle(ctx, rec, lease)
+}
+
+// requeue puts a task in the queue, whatever its state.
+func (s *lending) requeue(id string) {
+	s.memory.mu.Lock()
+	defer s.memory.mu.Unlock()
+	s.enqueue(0, id)
+}
+
+func (s *lending) count(n *int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*n++
+}
+
+func (s *lending) counted(n *int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *n
+}
+
+// lent is a lease of a lending store.
+type lent struct {
+	Lease
+	store *lending
+}
+
+func (l *lent) Lasts() time.Duration { return leaseLasts }
+
+func (l *lent) Keep(context.Context) error {
+	l.store.count(&l.store.keeps)
+	return nil
+}
+
+func (l *lent) Return(ctx context.Context, pause time.Duration) error {
+	l.store.count(&l.store.returns)
+	if pause > 0 {
+		return l.Lease.Return(ctx, pause)
+	}
+	l.store.requeue(l.Task())
+	return nil
+}
+
+// borrower is a service with one slot at work on a lending store, in a bubble.
+type borrower struct {
+	*Service
+	store *lending
+	log   *written
+	stop  func() // ends it; so does the end of the test
+}
+
+// borrow makes one that publishes to p, or if that is nil to its log.
+func borrow(t *testing.T, p Publisher, types ...Type) *borrower {
+	t.Helper()
+	b := &borrower{store: &lending{}, log: &written{}}
+	opts := Options{Publisher: p, Store: b.store, Workers: 1}
+	if p == nil {
+		opts.Publisher = b.log
+	}
+	var err error
+	if b.Service, err = New(opts); err != nil {
+		t.Fatal(err)
+	}
+	b.store.memory = newMemory(b.opts, b.forget)
+	for _, typ := range types {
+		if err := b.Register(typ); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(b.stop)
+	return b
+}
+
+func (b *borrower) start(t *testing.T, typ string) (id string) {
+	t.Helper()
+	info, err := b.Start(t.Context(), typ, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ID
+}
+
+func (b *borrower) wantState(t *testing.T, id string, want State) {
+	t.Helper()
+	if info, err := b.Get(t.Context(), id); err != nil || info.Status != want {
+		t.Errorf("task is %s, %v; want %s", info.Status, err, want)
+	}
+}
+
+// wantNoLease fails unless all leases are settled or returned: none is kept any more.
+func (b *borrower) wantNoLease(t *testing.T) {
+	t.Helper()
+	before := b.store.counted(&b.store.keeps)
+	time.Sleep(time.Hour)
+	if got := b.store.counted(&b.store.keeps); got != before {
+		t.Errorf("leases were renewed %d times although nothing is to be done", got-before)
+	}
+}
+
+// lasting is a type whose functions take a time.
+func lasting(d time.Duration) Type {
+	return Type{Name: "lasting", Run: func(ctx context.Context, _ *Run) (any, error) {
+		sleep(ctx, d)
+		return 1, nil
+	}}
+}
+
