@@ -17,9 +17,9 @@ type outcome struct {
 }
 
 // work runs one task in a slot and gives the slot back.
-func (s *Service) work(ctx context.Context, j *job) {
+func (s *Service) work(taking context.Context, j *job) {
 	defer s.release()
-	run := s.enter(ctx, j)
+	run := s.enter(taking, j)
 	s.entered()
 	if run == nil {
 		return
@@ -41,14 +41,16 @@ func (s *Service) work(ctx context.Context, j *job) {
 }
 
 // beginRun makes the task of j one that runs here. The caller has the turn.
-func (s *Service) beginRun(ctx context.Context, j *job, at time.Time) (*Run, error) {
+func (s *Service) beginRun(j *job, at time.Time) (*Run, error) {
 	rec := j.rec
 	if rec.State != Running || rec.Worker != s.worker { // else we wrote that, and did not hear of it
 		err := rec.begin(s.worker, j.typ.Timeout, at)
 		if err != nil {
 			return nil, err
 		}
-		if rec, err = s.update(ctx, rec); err != nil {
+		rec, err = s.update(s.base, rec)
+		j.unsure = errors.Is(err, ErrUnavailable)
+		if err != nil {
 			return nil, err
 		}
 	}

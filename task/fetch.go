@@ -83,17 +83,32 @@ func (s *Service) take(ctx context.Context, lease Lease) {
 	s.workers.Go(func() { s.tend(j) })
 }
 
+// lateTries bounds the tries to learn what became of a write when no task is to be
+// begun any more.
+const lateTries = 3
+
 // enter looks what is to be done with a task that was lent to us, and does it,
 // unless that is to run it: then it returns the Run. Several may be at it, but the
 // store lets only one of them change the record.
-func (s *Service) enter(ctx context.Context, j *job) *Run {
-	if err := j.lock(ctx); err != nil {
+//
+// A task that may have been begun without our hearing of it is not given back:
+// whoever got it would find it begun, and count an attempt or call us lost. So a
+// write is waited for even if taking has ended, after which nothing is begun.
+func (s *Service) enter(taking context.Context, j *job) *Run {
+	if err := j.lock(s.base); err != nil {
 		s.giveBack(j)
 		return nil
 	}
 	defer j.unlock()
-	for try := 1; ; try++ {
-		run, err := s.decide(ctx, j)
+	for try, late := 1, 0; ; try++ {
+		if taking.Err() != nil {
+			late++
+		}
+		if !j.unsure && (late > 0 || try > loudTry) || late > lateTries {
+			s.giveBack(j)
+			return nil
+		}
+		run, err := s.decide(taking, j)
 		switch {
 		case err == nil:
 			return run
@@ -101,23 +116,22 @@ func (s *Service) enter(ctx context.Context, j *job) *Run {
 			j.rec, j.over = Record{ID: j.id, State: Cancelled}, true
 			s.seal(j, j.rec, nil)
 			return nil
-		case ctx.Err() != nil, try >= loudTry && !errors.Is(err, ErrConflict):
-			s.giveBack(j)
-			return nil
-		case !errors.Is(err, ErrConflict):
-			sleep(ctx, pause(try))
+		case errors.Is(err, ErrConflict):
+			try-- // somebody was quicker
+		case !sleep(taking, pause(try)):
+			sleep(s.base, firstPause)
 		}
 	}
 }
 
 // decide reads the record of a task that was lent to us, and moves it on by one
-// step. The caller has the turn.
-func (s *Service) decide(ctx context.Context, j *job) (*Run, error) {
-	rec, err := s.store.Load(ctx, j.id)
+// step; if taking has ended it begins none. The caller has the turn.
+func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
+	rec, err := s.store.Load(s.base, j.id)
 	if err != nil {
 		return nil, err
 	}
-	j.rec = rec
+	j.rec, j.unsure = rec, false
 	s.mu.Lock()
 	j.typ = s.types[rec.Type]
 	s.mu.Unlock()
@@ -129,15 +143,17 @@ func (s *Service) decide(ctx context.Context, j *job) (*Run, error) {
 		s.resume(j)
 		return nil, nil
 	case rec.Cancel:
-		return nil, s.close(ctx, j, func(rec *Record) error { return rec.become(Cancelled, at) })
+		return nil, s.close(j, func(rec *Record) error { return rec.become(Cancelled, at) })
 	case rec.State == Running && rec.Worker == s.worker:
-		return s.beginRun(ctx, j, at)
+		return s.beginRun(j, at)
 	case rec.State == Running && rec.Attempt >= rec.MaxAttempts:
-		return nil, s.close(ctx, j, func(rec *Record) error { return rec.fail(workerLost, at) })
+		return nil, s.close(j, func(rec *Record) error { return rec.fail(workerLost, at) })
 	case rec.State == Running && at.After(rec.Deadline):
-		return nil, s.close(ctx, j, func(rec *Record) error { return rec.fail(timedOut, at) })
+		return nil, s.close(j, func(rec *Record) error { return rec.fail(timedOut, at) })
+	case taking.Err() != nil:
+		return nil, context.Cause(taking)
 	default:
-		return s.beginRun(ctx, j, at)
+		return s.beginRun(j, at)
 	}
 }
 
@@ -149,14 +165,14 @@ const (
 
 // close makes a task final that is lent to us and that we do not run. The caller
 // has the turn.
-func (s *Service) close(ctx context.Context, j *job, become func(*Record) error) error {
+func (s *Service) close(j *job, become func(*Record) error) error {
 	s.finishBegins()
 	defer s.finishEnds()
 	rec := j.rec
 	if err := become(&rec); err != nil {
 		return err
 	}
-	rec, err := s.update(ctx, rec)
+	rec, err := s.update(s.base, rec)
 	if err != nil {
 		return err
 	}

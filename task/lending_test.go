@@ -11,17 +11,34 @@ import (
 // and counts what is done with its leases.
 type lending struct {
 	*memory
-	// on, if set, is asked before a record is updated, and how many are lent.
+	// on, if set, is asked before a record is updated.
 	on func(ctx context.Context, rec Record) error
 
 	mu                    sync.Mutex
 	keeps, returns, ended int
+	away                  time.Time // until when no record can be read
 }
 
 // leaseLasts is how long a task is lent.
 const leaseLasts = 30 * time.Second
 
 func (s *lending) Durable() bool { return true }
+
+func (s *lending) awayUntil(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = at
+}
+
+func (s *lending) Load(ctx context.Context, id string) (Record, error) {
+	s.mu.Lock()
+	away := time.Now().Before(s.away)
+	s.mu.Unlock()
+	if away {
+		return Record{}, ErrUnavailable
+	}
+	return s.memory.Load(ctx, id)
+}
 
 func (s *lending) Update(ctx context.Context, rec Record) (Record, error) {
 	if s.on != nil {
@@ -160,4 +177,3 @@ func lasting(d time.Duration) Type {
 		return 1, nil
 	}}
 }
-

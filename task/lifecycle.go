@@ -113,12 +113,11 @@ func (s *Service) takeNoMore() {
 // halt ends all tasks that are not over, as far as they end with this process.
 func (s *Service) halt() {
 	s.raise(draining)
-	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
-	defer cancel()
-	// Calls of Start that were let in are about to be done.
-	s.waitUntil(ctx, s.noneAdmitting)
+	s.waitForStarts()
 	s.raise(halting)
 	s.takeNoMore()
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
 	s.mu.Lock()
 	jobs := slices.Collect(maps.Values(s.jobs))
 	s.mu.Unlock()
@@ -130,6 +129,13 @@ func (s *Service) halt() {
 	if !s.store.Durable() {
 		s.cancelPending(ctx)
 	}
+}
+
+// waitForStarts waits for calls of Start that were let in: they are about to be done.
+func (s *Service) waitForStarts() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	s.waitUntil(ctx, s.noneAdmitting)
 }
 
 // stopping is how runs end when the service stops.
