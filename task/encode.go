@@ -63,6 +63,18 @@ func startedEvent(rec Record) item {
 	return item{kind: kindStarted, Event: Event{Name: EventTask, Data: data}}
 }
 
+// keyLife is for how long it is safe to publish an event again and trust that its
+// Key is known: less than the two minutes of a gateway.
+const keyLife = 90 * time.Second
+
+// startedAgain is the first event of a task that was begun before, maybe by a process
+// that died before it had published it.
+func startedAgain(rec Record) item {
+	it := startedEvent(rec)
+	it.until = rec.Started.Add(keyLife)
+	return it
+}
+
 // progressEvent is the event of a record's latest progress.
 func progressEvent(rec Record) item {
 	data, _ := taskEvent(typeProgress, rec.ID, rec.ProgressAt, rec.Progress.Data)

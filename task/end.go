@@ -176,17 +176,13 @@ func (s *Service) liveEnds() {
 	s.notify()
 }
 
-// keyLife is for how long it is safe to publish an event again and trust that its
-// Key is known: less than the two minutes of a gateway.
-const keyLife = 90 * time.Second
-
-// seal puts the given last events of a task in its outbox. If the process died that
-// was to publish the first one, that is put before them, as long as its key is known.
+// seal puts the given last events of a task in its outbox. If the process may have
+// died that was to publish the first one, that is put before them.
 func (s *Service) seal(j *job, rec Record, end []item) {
 	var started *item
 	whole := len(end) == 2 // else the log has the beginning, and more
-	if whole && !rec.Started.IsZero() && j.orphan && time.Since(rec.Started) < keyLife {
-		started = new(startedEvent(rec))
+	if whole && !rec.Started.IsZero() {
+		started = new(startedAgain(rec))
 	}
 	j.after = func() { s.settle(j, rec) }
 	if j.out.seal(started, end) {

@@ -64,24 +64,20 @@ func (s *Service) beginRun(j *job, at time.Time) (*Run, error) {
 	j.cancel = end
 	s.live++
 	s.mu.Unlock()
-	if j.out.begin(rec.Run, firstEvents(rec, j.orphan, at)) {
+	if j.out.begin(rec.Run, firstEvents(rec, at)) {
 		s.wakePump(j)
 	}
 	return run, nil
 }
 
 // firstEvents is task_started; of a task that was begun before, it is a report that
-// it is begun again. If the process died that began it, task_started may not be in
-// the log: it is published with the key that it had, as long as that is known.
-func firstEvents(rec Record, orphan bool, at time.Time) []item {
-	switch {
-	case rec.Run == 1:
+// it is begun again. The process that began it may have died before it published
+// task_started, so that comes before the report once more.
+func firstEvents(rec Record, at time.Time) []item {
+	if rec.Run == 1 {
 		return []item{startedEvent(rec)}
-	case orphan && time.Since(rec.Started) < keyLife:
-		return []item{startedEvent(rec), attemptEvent(rec, at)}
-	default:
-		return []item{attemptEvent(rec, at)}
 	}
+	return []item{startedAgain(rec), attemptEvent(rec, at)}
 }
 
 // attemptEvent is a report that a task is begun again.

@@ -137,7 +137,6 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	s.mu.Unlock()
 
 	at := now()
-	j.orphan = rec.State != Pending
 	switch {
 	case rec.State.Final():
 		s.resume(j)

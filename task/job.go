@@ -24,7 +24,6 @@ type job struct {
 	begun  bool   // rec is of a run of ours
 	unsure bool   // or it may be: the write that began it got no answer
 	over   bool   // somebody has ended the run: its record is not ours any more
-	orphan bool   // a process died over it, maybe before it published the first event
 	after  func() // what is to be done once all is published
 
 	// Guarded by Service.mu.

@@ -28,6 +28,7 @@ type item struct {
 	Event
 	kind     kind
 	progress *lastProgress // of kindProgress; nil in a repeated log
+	until    time.Time     // it is left out later: it may be in the log, and its Key not be known any more; zero is never
 }
 
 // outbox holds the events of one task that are not known to be in its log yet,

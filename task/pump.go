@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -64,7 +65,10 @@ func (s *Service) pump(ctx context.Context, j *job) {
 // publish repeats a batch until the Publisher has taken all of it, or ctx ends.
 func (s *Service) publish(ctx context.Context, j *job, batch []item) bool {
 	first := time.Now()
-	for try := 1; len(batch) > 0; {
+	for try := 1; ; {
+		if batch = inTime(batch); len(batch) == 0 {
+			return true
+		}
 		begun := time.Now()
 		err := s.opts.Publisher.Publish(ctx, j.id, events(batch))
 		s.opts.Observer.Published(len(batch), time.Since(begun), err)
@@ -86,7 +90,11 @@ func (s *Service) publish(ctx context.Context, j *job, batch []item) bool {
 			}
 		}
 	}
-	return true
+}
+
+// inTime leaves out what may not be published any more.
+func inTime(batch []item) []item {
+	return slices.DeleteFunc(batch, func(it item) bool { return !it.until.IsZero() && time.Now().After(it.until) })
 }
 
 // events returns the events of a batch.
