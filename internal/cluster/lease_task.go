@@ -95,13 +95,15 @@ func (t *Tasks) queueOrphans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stuck := map[string]bool{}
+	stuck := map[string]uint64{}
 	for _, rec := range open {
 		there := queued[t.queueSubject(rec.Type, rec.ID)]
 		switch {
 		case time.Since(rec.Created) < t.orphanAge, there && !idle[rec.Type]:
-		case there && !t.stuck[rec.ID]:
-			stuck[rec.ID] = true // if it is so at the next sweep, too, it is no coincidence
+		case there:
+			if stuck[rec.ID], err = t.unstick(ctx, rec); err != nil {
+				return err
+			}
 		default:
 			if err := t.queueOrphan(ctx, rec.ID); err != nil {
 				return err
@@ -110,6 +112,30 @@ func (t *Tasks) queueOrphans(ctx context.Context) error {
 	}
 	t.stuck = stuck
 	return nil
+}
+
+// unstick queues a task anew whose message nobody would get. If the same message is
+// there at the next sweep, too, that is no coincidence, and it is deleted; not before,
+// and no other: another sweeper may have queued the task anew, and it may be lent.
+func (t *Tasks) unstick(ctx context.Context, rec task.Record) (seq uint64, err error) {
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer cancel()
+	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return 0, nil
+	case err != nil:
+		return 0, away("look at the queue", err)
+	case m.Sequence != t.stuck[rec.ID]:
+		return m.Sequence, nil
+	}
+	if err := t.taskq.DeleteMsg(ctx, m.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, away("queue task anew", err)
+	}
+	return 0, t.queueOrphan(ctx, rec.ID)
 }
 
 // idleTypes are the types of which the consumer knows no message, neither to be
@@ -139,7 +165,8 @@ func (t *Tasks) idleTypes(ctx context.Context, recs []task.Record) (map[string]b
 	return idle, nil
 }
 
-// queueOrphan queues one task anew if it is still not over.
+// queueOrphan queues one task anew if it is still not over. If somebody else has done
+// so, its message stays: the queue takes no second one.
 func (t *Tasks) queueOrphan(ctx context.Context, id string) error {
 	rec, err := t.Load(ctx, id)
 	if errors.Is(err, task.ErrNotFound) || err == nil && rec.State.Final() {
@@ -154,9 +181,6 @@ func (t *Tasks) queueOrphan(ctx context.Context, id string) error {
 	}
 	defer cancel()
 	t.log.Warn("task was in no queue that anybody reads; it is queued anew", "task_id", id, "type", rec.Type, "state", rec.State)
-	if err := t.unqueue(ctx, rec); err != nil {
-		return away("queue task anew", err)
-	}
 	return t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+id+":"+rand.Text()))
 }
 

@@ -60,7 +60,7 @@ type Tasks struct {
 	sawAll func()        // closes it
 
 	orphanAge time.Duration
-	stuck     map[string]bool // ids that nobody would get at the last sweep; owned by sweep
+	stuck     map[string]uint64 // messages of tasks, by id, that nobody would get at the last sweep; owned by sweep
 
 	mu        sync.Mutex
 	consumers map[string]jetstream.Consumer // by type of task
