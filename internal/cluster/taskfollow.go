@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -40,6 +41,8 @@ type follower struct {
 	last   uint64 // of the stream when the pass began
 	whole  bool   // all that there was when it began has been seen
 	behind int    // looks in a row that found more in the stream, and nothing new here
+
+	missing []goneTask // they are in the list and were not seen; owned as well
 }
 
 // followOnce follows until the pass is no good any more: nil says that the stream
@@ -87,6 +90,7 @@ func (f *follower) run(ctx context.Context, messages <-chan jetstream.Msg, close
 			f.see(ctx, m)
 		case at := <-ticker.C:
 			f.expire(ctx, at)
+			f.lookForMissing(ctx)
 			if !f.keepsUp(ctx) {
 				return nil
 			}
@@ -123,10 +127,25 @@ func (f *follower) see(ctx context.Context, m jetstream.Msg) {
 // sawAll forgets what is in the list and not in the stream.
 func (f *follower) sawAll(ctx context.Context) {
 	f.whole, f.head = true, max(f.head, f.last)
-	for _, gone := range f.tasks.list.unseen(f.last) {
-		f.tasks.gone(ctx, gone.id, gone.seq)
-	}
+	f.missing = f.tasks.list.unseen(f.last)
+	f.lookForMissing(ctx)
 	f.tasks.sawAll()
+}
+
+// lookForMissing forgets what is missing in the stream. It looks at each record: that
+// nothing is left to be seen is also said when a record was overwritten, and its new
+// version does not count yet. What cannot be looked at now it looks at later.
+func (f *follower) lookForMissing(ctx context.Context) {
+	for i, g := range f.missing {
+		switch _, _, err := f.tasks.record(ctx, g.id); {
+		case errors.Is(err, task.ErrNotFound):
+			f.tasks.gone(ctx, g.id, g.seq)
+		case errors.Is(err, task.ErrUnavailable):
+			f.missing = f.missing[i:]
+			return
+		} // else it is on its way
+	}
+	f.missing = nil
 }
 
 // expire forgets what the stream has forgotten meanwhile.

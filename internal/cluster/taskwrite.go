@@ -65,6 +65,23 @@ func (t *Tasks) Load(ctx context.Context, id string) (task.Record, error) {
 }
 
 func (t *Tasks) load(ctx context.Context, id string) (task.Record, taskParts, error) {
+	rec, parts, err := t.record(ctx, id)
+	if err != nil {
+		return rec, parts, err
+	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return rec, parts, err
+	}
+	defer cancel()
+	if err := t.getObjects(ctx, &rec, parts); err != nil {
+		return rec, parts, away("load task", err)
+	}
+	return rec, parts, nil
+}
+
+// record is load without the parts that are objects.
+func (t *Tasks) record(ctx context.Context, id string) (task.Record, taskParts, error) {
 	subject, ok := t.taskSubject(id)
 	if !ok {
 		return task.Record{}, taskParts{}, task.ErrNotFound
@@ -81,14 +98,7 @@ func (t *Tasks) load(ctx context.Context, id string) (task.Record, taskParts, er
 	case err != nil:
 		return task.Record{}, taskParts{}, away("load task", err)
 	}
-	rec, parts, err := decodeTask(id, m.Sequence, m.Data)
-	if err != nil {
-		return rec, parts, err
-	}
-	if err := t.getObjects(ctx, &rec, parts); err != nil {
-		return rec, parts, away("load task", err)
-	}
-	return rec, parts, nil
+	return decodeTask(id, m.Sequence, m.Data)
 }
 
 // Update implements [task.Store].
