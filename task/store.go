@@ -10,8 +10,9 @@ import (
 // services in many processes, which then see the same tasks and share the work.
 //
 // All methods may be called concurrently, and are called without locks. Those
-// with a context wait for a few seconds at most, whatever the context says, and
-// then return [ErrUnavailable]; Fetch and Run wait until the context ends.
+// with a context wait for a few seconds at most, or a minute if a record is large,
+// whatever the context says, and then return [ErrUnavailable]; Fetch and Run wait
+// until the context ends.
 // Nothing that was written is lost when the process dies.
 type Store interface {
 	// Durable reports whether tasks outlive this process. If not, whoever stops

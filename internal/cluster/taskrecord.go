@@ -2,16 +2,12 @@ package cluster
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 	"unicode/utf8"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/task"
 )
@@ -171,58 +167,4 @@ func decodeTask(id string, seq uint64, payload []byte) (task.Record, taskParts, 
 		}
 	}
 	return rec, stored.Parts, nil
-}
-
-// putObjects stores the parts that are not there yet.
-func (t *Tasks) putObjects(ctx context.Context, objects []taskObject, there taskParts) error {
-	for _, o := range objects {
-		if o.name == there.Params || o.name == there.Result || o.name == there.Error {
-			continue
-		}
-		if _, err := t.results.PutBytes(ctx, o.name, o.data); err != nil {
-			return fmt.Errorf("store %d bytes of a task: %w", len(o.data), err)
-		}
-	}
-	return nil
-}
-
-// getObjects puts the parts into rec that are objects.
-func (t *Tasks) getObjects(ctx context.Context, rec *task.Record, parts taskParts) error {
-	get := func(name string) ([]byte, error) {
-		if name == "" {
-			return nil, nil
-		}
-		data, err := t.results.GetBytes(ctx, name)
-		if errors.Is(err, jetstream.ErrObjectNotFound) {
-			t.log.Error("part of a task is gone", "task_id", rec.ID, "object", name)
-			return nil, nil
-		}
-		return data, err
-	}
-	params, err1 := get(parts.Params)
-	result, err2 := get(parts.Result)
-	text, err3 := get(parts.Error)
-	if params != nil {
-		rec.Params = params
-	}
-	if result != nil {
-		rec.Result = result
-	}
-	if text != nil {
-		rec.Error = string(text)
-	}
-	return errors.Join(err1, err2, err3)
-}
-
-// dropObjects deletes objects that no record refers to any more. What it misses
-// the sweeper finds.
-func (t *Tasks) dropObjects(ctx context.Context, parts, kept taskParts) {
-	for _, name := range parts.names() {
-		if name == kept.Params || name == kept.Result || name == kept.Error {
-			continue
-		}
-		if err := t.results.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-			t.log.Debug("part of a task not deleted yet", "object", name, "error", err)
-		}
-	}
 }

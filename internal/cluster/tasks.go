@@ -18,7 +18,7 @@ import (
 // TasksOptions configure a [Tasks]. The zero value of each means its default.
 type TasksOptions struct {
 	AckWait    time.Duration // after what time a task is given to another process if its worker is silent; default 30s
-	Timeout    time.Duration // of one call of the store; default 5s
+	Timeout    time.Duration // of one call of the store, and a second more for each MiB of an object; default 5s
 	MaxTasks   int           // tasks remembered; default 100000, beyond it task.ErrBusy
 	MaxPending int           // of them pending; default 10000, beyond it task.ErrBusy
 
@@ -80,7 +80,8 @@ func NewTasks(e *Engine, tasks, taskq jetstream.Stream, lease jetstream.KeyValue
 		e: e, log: e.log.With("component", "tasks"),
 		tasks: tasks, taskq: taskq, lease: lease, results: results, opts: opts,
 		list: newTaskList(), inline: int(min(256<<10, e.opts.MaxBody/4)),
-		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }), orphanAge: orphanAge,
+		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }),
+		orphanAge: orphanAge,
 		consumers: map[string]jetstream.Consumer{},
 	}
 }
@@ -174,10 +175,19 @@ func (t *Tasks) Counts() map[task.State]int { return t.list.counts() }
 // bounded limits a call of the store. Without a connection it is over at once: a
 // client that buffers would send later what nobody waits for any more.
 func (t *Tasks) bounded(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	return t.boundedFor(ctx, 0)
+}
+
+// slowest is how many bytes of a part of a record are transferred in a second at
+// least; what is slower is given up.
+const slowest = 1 << 20
+
+// boundedFor is bounded for a call that transfers that many bytes.
+func (t *Tasks) boundedFor(ctx context.Context, size int) (context.Context, context.CancelFunc, error) {
 	if !t.e.nc.IsConnected() {
 		return nil, nil, fmt.Errorf("%w: not connected to NATS", task.ErrUnavailable)
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, t.opts.Timeout+time.Duration(size)*time.Second/slowest)
 	return ctx, cancel, nil
 }
 

@@ -40,19 +40,19 @@ func (t *Tasks) Submit(ctx context.Context, rec task.Record) (task.Record, error
 	if err := t.list.room(t.opts.MaxTasks, t.opts.MaxPending); err != nil {
 		return rec, err
 	}
-	ctx, cancel, err := t.bounded(ctx)
-	if err != nil {
-		return rec, err
-	}
-	defer cancel()
-	rec, err = t.store(ctx, subject, rec, taskParts{})
+	rec, err := t.store(ctx, subject, rec, taskParts{})
 	if errors.Is(err, task.ErrConflict) {
 		return rec, task.ErrExists
 	}
 	if err != nil {
 		return rec, err
 	}
-	if err := t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+rec.ID)); err != nil {
+	ctx, cancel, err := t.bounded(ctx)
+	if err == nil {
+		defer cancel()
+		err = t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+rec.ID))
+	}
+	if err != nil {
 		t.log.Warn("task stored but not queued; the sweeper will see to it", "task_id", rec.ID, "error", err)
 	}
 	return rec, nil
@@ -60,27 +60,29 @@ func (t *Tasks) Submit(ctx context.Context, rec task.Record) (task.Record, error
 
 // Load implements [task.Store].
 func (t *Tasks) Load(ctx context.Context, id string) (task.Record, error) {
-	rec, _, err := t.load(ctx, id)
-	return rec, err
-}
-
-func (t *Tasks) load(ctx context.Context, id string) (task.Record, taskParts, error) {
 	rec, parts, err := t.record(ctx, id)
 	if err != nil {
-		return rec, parts, err
+		return rec, err
 	}
-	ctx, cancel, err := t.bounded(ctx)
-	if err != nil {
-		return rec, parts, err
+	params, err1 := t.download(ctx, parts.Params)
+	result, err2 := t.download(ctx, parts.Result)
+	text, err3 := t.download(ctx, parts.Error)
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return rec, away("load task", err)
 	}
-	defer cancel()
-	if err := t.getObjects(ctx, &rec, parts); err != nil {
-		return rec, parts, away("load task", err)
+	if params != nil {
+		rec.Params = params
 	}
-	return rec, parts, nil
+	if result != nil {
+		rec.Result = result
+	}
+	if text != nil {
+		rec.Error = string(text)
+	}
+	return rec, nil
 }
 
-// record is load without the parts that are objects.
+// record is Load without the parts that are objects, of which it has the names.
 func (t *Tasks) record(ctx context.Context, id string) (task.Record, taskParts, error) {
 	subject, ok := t.taskSubject(id)
 	if !ok {
@@ -107,11 +109,6 @@ func (t *Tasks) Update(ctx context.Context, rec task.Record) (task.Record, error
 	if !ok {
 		return rec, task.ErrNotFound
 	}
-	ctx, cancel, err := t.bounded(ctx)
-	if err != nil {
-		return rec, err
-	}
-	defer cancel()
 	before := t.list.parts(rec.ID)
 	stored, err := t.store(ctx, subject, rec, before)
 	if err != nil {
@@ -167,6 +164,11 @@ func (t *Tasks) store(ctx context.Context, subject string, rec task.Record, ther
 	if err := t.putObjects(ctx, objects, there); err != nil {
 		return rec, storeError("store task", err)
 	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return rec, err
+	}
+	defer cancel()
 	m := nats.NewMsg(subject)
 	m.Data = payload
 	var ttl time.Duration
