@@ -3,6 +3,8 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -96,15 +98,80 @@ func (t *Tasks) download(ctx context.Context, name string) ([]byte, error) {
 	return t.results.GetBytes(ctx, name)
 }
 
-// dropObjects deletes objects that no record refers to any more. What it misses
-// the sweeper finds.
+// dropObjects deletes objects that no record refers to any more, also if ctx has
+// ended. What it misses the sweeper finds.
 func (t *Tasks) dropObjects(ctx context.Context, parts, kept taskParts) {
 	for _, name := range parts.names() {
 		if name == kept.Params || name == kept.Result || name == kept.Error {
 			continue
 		}
-		if err := t.results.Delete(ctx, name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+		if err := t.deleteObject(context.WithoutCancel(ctx), name, 0); err != nil {
 			t.log.Debug("part of a task not deleted yet", "object", name, "error", err)
 		}
 	}
+}
+
+// deleteObject deletes an object that is older than age: first the message that names
+// it, so that nobody finds half of it, then what it consists of. The client library
+// would leave a message for ever that says that it is deleted.
+func (t *Tasks) deleteObject(ctx context.Context, name string, age time.Duration) error {
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	stream, err := t.objects(ctx)
+	if err != nil {
+		return err
+	}
+	m, err := stream.GetLastMsgForSubject(ctx, t.nameSubject(name))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil
+	case err != nil:
+		return away("look at a part of a task", err)
+	case time.Since(m.Time) < age:
+		return nil
+	}
+	if err := deleteMessage(ctx, stream, m.Sequence); err != nil {
+		return away("delete a part of a task", err)
+	}
+	var info jetstream.ObjectInfo
+	if err := json.Unmarshal(m.Data, &info); err != nil || info.NUID == "" {
+		return nil // the sweeper finds what it consisted of
+	}
+	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(t.chunkSubject(info.NUID))); err != nil {
+		return away("delete a part of a task", err)
+	}
+	return nil
+}
+
+// objects returns the stream that the object store consists of.
+func (t *Tasks) objects(ctx context.Context) (jetstream.Stream, error) {
+	t.mu.Lock()
+	s := t.objectStream
+	t.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	s, err := t.e.js.Stream(ctx, objectPrefix+t.e.stream("RESULTS"))
+	if err != nil {
+		return nil, away("look at the parts of tasks", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.objectStream = s
+	return s, nil
+}
+
+// Subjects of that stream, as every client has them: nameSubject is that of the one
+// message that names an object, chunkSubject that of those that it consists of.
+func (t *Tasks) nameSubject(name string) string {
+	return t.objectSubject("M", base64.URLEncoding.EncodeToString([]byte(name)))
+}
+
+func (t *Tasks) chunkSubject(nuid string) string { return t.objectSubject("C", nuid) }
+
+func (t *Tasks) objectSubject(kind, token string) string {
+	return "$O." + t.e.stream("RESULTS") + "." + kind + "." + token
 }

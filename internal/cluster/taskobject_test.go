@@ -93,3 +93,21 @@ func TestLargePartsFitAServerThatTakesSmallMessages(t *testing.T) {
 		t.Errorf("task has parameters of %d bytes, %v; want %d", len(rec.Params), err, len(want.Params))
 	}
 }
+
+// TestPartsOfATaskThatIsOverLeaveNothingBehind: not even a message that says that they
+// are deleted.
+func TestPartsOfATaskThatIsOverLeaveNothingBehind(t *testing.T) {
+	t.Parallel()
+	s := newTasks(t, openEngine(t, t.TempDir()), TasksOptions{})
+	rec := withLarge(t, s, "large")
+	if n := leftInResults(t, s); n < 2 {
+		t.Fatalf("parameters have %d messages", n)
+	}
+	rec.State, rec.Params, rec.Ended, rec.Keep = task.Cancelled, nil, time.Now(), time.Hour
+	if _, err := s.Update(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if n := leftInResults(t, s); n != 0 {
+		t.Errorf("%d messages are left", n)
+	}
+}

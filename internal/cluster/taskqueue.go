@@ -117,10 +117,21 @@ func (t *Tasks) unqueue(ctx context.Context, rec task.Record) error {
 	}
 	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
 	if err == nil {
-		err = t.taskq.DeleteMsg(ctx, m.Sequence)
+		err = deleteMessage(ctx, t.taskq, m.Sequence)
 	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil
+	}
+	return err
+}
+
+// deleteMessage deletes a message, unless somebody else has.
+func deleteMessage(ctx context.Context, s jetstream.Stream, seq uint64) error {
+	err := s.DeleteMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // for whatever reason
+		if _, missing := s.GetMsg(ctx, seq); errors.Is(missing, jetstream.ErrMsgNotFound) {
+			return nil
+		}
 	}
 	return err
 }

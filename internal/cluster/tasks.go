@@ -62,10 +62,11 @@ type Tasks struct {
 	orphanAge time.Duration
 	stuck     map[string]uint64 // messages of tasks, by id, that nobody would get at the last sweep; owned by sweep
 
-	mu        sync.Mutex
-	consumers map[string]jetstream.Consumer // by type of task
-	next      int                           // the type to look at first, so that none starves
-	hooks     task.Hooks
+	mu           sync.Mutex
+	consumers    map[string]jetstream.Consumer // by type of task
+	next         int                           // the type to look at first, so that none starves
+	hooks        task.Hooks
+	objectStream jetstream.Stream // of results; nil until it is needed
 }
 
 // NewTasks makes a store of the given streams and buckets.
