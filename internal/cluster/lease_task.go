@@ -132,7 +132,7 @@ func (t *Tasks) unstick(ctx context.Context, rec task.Record) (seq uint64, err e
 	case m.Sequence != t.stuck[rec.ID]:
 		return m.Sequence, nil
 	}
-	if err := t.taskq.DeleteMsg(ctx, m.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+	if err := deleteMessage(ctx, t.taskq, m.Sequence); err != nil {
 		return 0, away("queue task anew", err)
 	}
 	return 0, t.queueOrphan(ctx, rec.ID)
@@ -197,27 +197,4 @@ func (t *Tasks) queued(ctx context.Context) (map[string]bool, error) {
 		subjects[subject] = true
 	}
 	return subjects, nil
-}
-
-// sweepObjects deletes parts of records that are gone, or were never written.
-func (t *Tasks) sweepObjects(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*t.opts.Timeout)
-	defer cancel()
-	all, err := t.results.List(ctx)
-	if errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return nil
-	}
-	if err != nil {
-		return away("list parts of tasks", err)
-	}
-	used := t.list.objects()
-	for _, o := range all {
-		if used[o.Name] || time.Since(o.ModTime) < objectAge {
-			continue
-		}
-		if err := t.results.Delete(ctx, o.Name); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
-			return away("delete parts of tasks", err)
-		}
-	}
-	return nil
 }

@@ -54,6 +54,7 @@ func (t *Tasks) followOnce(ctx context.Context, h task.Hooks) error {
 	}
 	f := &follower{tasks: t, hooks: h, last: info.State.LastSeq}
 	t.list.unsee()
+	defer t.list.unsee() // what comes then is not seen
 	consumer, err := t.tasks.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{t.e.subject("tk.s.>")},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
@@ -129,6 +130,7 @@ func (f *follower) sawAll(ctx context.Context) {
 	f.whole, f.head = true, max(f.head, f.last)
 	f.missing = f.tasks.list.unseen(f.last)
 	f.lookForMissing(ctx)
+	f.tasks.list.sawAll()
 	f.tasks.sawAll()
 }
 
@@ -146,6 +148,21 @@ func (f *follower) lookForMissing(ctx context.Context) {
 		} // else it is on its way
 	}
 	f.missing = nil
+}
+
+// gone forgets a task here.
+func (t *Tasks) gone(ctx context.Context, id string, seq uint64) {
+	parts, known := t.list.forget(id, seq)
+	if !known {
+		return
+	}
+	t.dropObjects(ctx, parts, taskParts{})
+	t.mu.Lock()
+	gone := t.hooks.Gone
+	t.mu.Unlock()
+	if gone != nil { // Run was called
+		gone(id)
+	}
 }
 
 // expire forgets what the stream has forgotten meanwhile.

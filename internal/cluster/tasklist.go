@@ -27,6 +27,7 @@ type taskList struct {
 	holes   int // forgotten rows in order
 	byState map[task.State]int
 	full    bool // there is little room in the stream
+	whole   bool // all records that there are are in it
 }
 
 // taskRow is a record in the list. Guarded by taskList.mu.
@@ -129,9 +130,20 @@ func (l *taskList) unseen(last uint64) (gone []goneTask) {
 	return l.choose(func(r *taskRow) bool { return !r.seen && r.Revision <= last })
 }
 
-// unsee begins a comparison with all that there is.
+// unsee begins a comparison with all that there is. It lasts until sawAll: until then
+// the list may not have all.
 func (l *taskList) unsee() {
+	l.setWhole(false)
 	l.choose(func(r *taskRow) bool { r.seen = false; return false })
+}
+
+// sawAll notes that all has been put in.
+func (l *taskList) sawAll() { l.setWhole(true) }
+
+func (l *taskList) setWhole(whole bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.whole = whole
 }
 
 func (l *taskList) choose(which func(*taskRow) bool) (chosen []goneTask) {
@@ -162,7 +174,7 @@ func (l *taskList) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rows, l.byState = map[string]*taskRow{}, map[task.State]int{}
-	l.order, l.sorted, l.holes = nil, true, 0
+	l.order, l.sorted, l.holes, l.whole = nil, true, 0, false
 }
 
 func (l *taskList) peek(id string) (task.Record, bool) {
@@ -184,17 +196,18 @@ func (l *taskList) parts(id string) taskParts {
 	return taskParts{}
 }
 
-// objects returns the names of all objects that belong to a record.
-func (l *taskList) objects() map[string]bool {
+// objects returns the names of all objects that belong to a record, and whether the
+// list has all records.
+func (l *taskList) objects() (names map[string]bool, whole bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	names := map[string]bool{}
+	names = map[string]bool{}
 	for _, r := range l.rows {
 		for _, name := range r.parts.names() {
 			names[name] = true
 		}
 	}
-	return names
+	return names, l.whole
 }
 
 // room returns an error if there is none for one more pending task.

@@ -60,6 +60,7 @@ type Tasks struct {
 	sawAll func()        // closes it
 
 	orphanAge time.Duration
+	objectAge time.Duration
 	stuck     map[string]uint64 // messages of tasks, by id, that nobody would get at the last sweep; owned by sweep
 
 	mu           sync.Mutex
@@ -82,7 +83,7 @@ func NewTasks(e *Engine, tasks, taskq jetstream.Stream, lease jetstream.KeyValue
 		tasks: tasks, taskq: taskq, lease: lease, results: results, opts: opts,
 		list: newTaskList(), inline: int(min(256<<10, e.opts.MaxBody/4)),
 		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }),
-		orphanAge: orphanAge,
+		orphanAge: orphanAge, objectAge: objectAge,
 		consumers: map[string]jetstream.Consumer{},
 	}
 }

@@ -139,21 +139,6 @@ func (t *Tasks) Remove(ctx context.Context, rec task.Record) error {
 	return nil
 }
 
-// gone forgets a task here.
-func (t *Tasks) gone(ctx context.Context, id string, seq uint64) {
-	parts, known := t.list.forget(id, seq)
-	if !known {
-		return
-	}
-	t.dropObjects(ctx, parts, taskParts{})
-	t.mu.Lock()
-	gone := t.hooks.Gone
-	t.mu.Unlock()
-	if gone != nil { // Run was called
-		gone(id)
-	}
-}
-
 // store writes a record if it is still at rec.Revision; there is what of it are
 // objects already.
 func (t *Tasks) store(ctx context.Context, subject string, rec task.Record, there taskParts) (task.Record, error) {
