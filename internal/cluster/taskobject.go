@@ -3,6 +3,8 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,6 +12,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -29,47 +32,92 @@ func (t *Tasks) putObjects(ctx context.Context, objects []taskObject, there task
 	return nil
 }
 
-// upload stores an object. The client library takes away what it has stored of one
-// that is broken off, but in a context that must be alive then: so what ends first
-// is the reader.
+// upload stores an object as every client of the object store does: messages that it
+// consists of, then one that names it and replaces the one before. What is stored of
+// one that is broken off is taken away. The client library does that in a context that
+// has ended then, if that is why, and leaves goroutines behind.
 func (t *Tasks) upload(ctx context.Context, name string, size int, r io.Reader) error {
-	ctx, cancel, err := t.boundedFor(ctx, size)
+	during, cancel, err := t.boundedFor(ctx, size)
 	if err != nil {
 		return err
 	}
 	defer cancel()
-	alive, end := outlive(ctx, t.opts.Timeout)
-	defer end()
-	chunk := uint32(min(maxChunk, t.e.nc.MaxPayload()))
-	_, err = t.results.Put(alive, jetstream.ObjectMeta{Name: name, Opts: &jetstream.ObjectMetaOptions{ChunkSize: chunk}}, &breakable{ctx, r})
+	info := jetstream.ObjectInfo{
+		ObjectMeta: jetstream.ObjectMeta{Name: name},
+		Bucket:     t.e.stream("RESULTS"), NUID: rand.Text(),
+	}
+	stored := false // or maybe: then nothing may be taken away that it names
+	defer func() {
+		if !stored {
+			t.dropChunks(ctx, info.NUID)
+		}
+	}()
+	if err := t.putChunks(during, &info, r); err != nil {
+		return err
+	}
+	before, err := t.results.GetInfo(during, name, jetstream.GetObjectInfoShowDeleted())
+	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return err
+	}
+	m := nats.NewMsg(t.nameSubject(name))
+	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
+	if m.Data, err = json.Marshal(info); err != nil {
+		return fmt.Errorf("encode the name of an object: %w", err)
+	}
+	_, err = t.e.js.PublishMsg(during, m)
+	stored = apiError(err).ErrorCode == 0
+	if err == nil && before != nil {
+		t.dropChunks(ctx, before.NUID)
+	}
 	return err
 }
 
-// outlive returns a context that ends the given time after ctx, which has a deadline.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	deadline, _ := ctx.Deadline()
-	alive, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline.Add(d))
-	stop := context.AfterFunc(ctx, func() { // cancel ends it
-		pauseFor(alive, d)
-		cancel()
-	})
-	return alive, func() {
-		stop()
-		cancel()
+// putChunks stores what an object consists of, and notes in info what that was.
+func (t *Tasks) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader) error {
+	chunk := make([]byte, min(maxChunk, t.e.nc.MaxPayload()))
+	sum := sha256.New()
+	for {
+		n, err := io.ReadFull(r, chunk)
+		if n > 0 {
+			sum.Write(chunk[:n])
+			info.Size += uint64(n)
+			info.Chunks++
+			if _, err := t.e.js.Publish(ctx, t.chunkSubject(info.NUID), chunk[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			info.Digest = jetstream.GetObjectDigestValue(sum)
+			return nil
+		case err != nil:
+			return err
+		}
 	}
 }
 
-// breakable is a reader whose source ends when ctx does.
-type breakable struct {
-	ctx    context.Context
-	source io.Reader
+// dropChunks deletes what an object consisted of that has no name, also if ctx has
+// ended. What it misses the sweeper finds.
+func (t *Tasks) dropChunks(ctx context.Context, nuid string) {
+	if err := t.purgeChunks(context.WithoutCancel(ctx), nuid); err != nil {
+		t.log.Debug("what is left of a part of a task not deleted yet", "object", nuid, "error", err)
+	}
 }
 
-func (b *breakable) Read(p []byte) (int, error) {
-	if b.ctx.Err() != nil {
-		return 0, context.Cause(b.ctx)
+func (t *Tasks) purgeChunks(ctx context.Context, nuid string) error {
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return err
 	}
-	return b.source.Read(p)
+	defer cancel()
+	stream, err := t.objects(ctx)
+	if err == nil {
+		err = stream.Purge(ctx, jetstream.WithPurgeSubject(t.chunkSubject(nuid)))
+	}
+	if err != nil {
+		return away("delete a part of a task", err)
+	}
+	return nil
 }
 
 // download returns an object; nil if it is gone, or name is "".
@@ -140,10 +188,7 @@ func (t *Tasks) deleteObject(ctx context.Context, name string, age time.Duration
 	if err := json.Unmarshal(m.Data, &info); err != nil || info.NUID == "" {
 		return nil // the sweeper finds what it consisted of
 	}
-	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(t.chunkSubject(info.NUID))); err != nil {
-		return away("delete a part of a task", err)
-	}
-	return nil
+	return t.purgeChunks(ctx, info.NUID)
 }
 
 // objects returns the stream that the object store consists of.

@@ -18,7 +18,7 @@ func litter(t *testing.T, s *Tasks) {
 		}
 	}
 	for _, name := range []string{"none.result.x", "deleted.result.x", "unnamed.result.x"} {
-		if _, err := s.results.PutBytes(t.Context(), name, make([]byte, 1000)); err != nil {
+		if err := s.upload(t.Context(), name, 1000, bytes.NewReader(make([]byte, 1000))); err != nil {
 			t.Fatal(err)
 		}
 	}
