@@ -287,9 +287,7 @@ func TestALargeResultIsWholeAfterARestart(t *testing.T) {
 	if err := n.Remove(t.Context(), items[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := n.store.results.List(t.Context()); len(all) != 0 {
-		t.Errorf("%d objects are left, error %v", len(all), err)
-	}
+	eventually(t, "its parts are deleted", func() bool { return leftInResults(t, n.store) == 0 })
 }
 
 func TestTasksOfADeadProcessGoOnAtOnceWhenNobodyElseIsThere(t *testing.T) {

@@ -57,17 +57,23 @@ func (t *Tasks) sweepObjects(ctx context.Context) error {
 	return nil
 }
 
-// listObjects returns all objects, also those that were deleted and say so. The client
-// library may miss one that is overwritten meanwhile, as the server says too early
-// that nothing is left: those are looked up.
+// listObjects returns all objects, also those that were deleted and say so. The list of
+// the client library may lack one that is overwritten meanwhile, since the server says
+// too early that nothing is left, and never ends if the last one is deleted meanwhile:
+// so it has its own bound, and what it lacks is looked up.
 func (t *Tasks) listObjects(ctx context.Context, stream jetstream.Stream) ([]*jetstream.ObjectInfo, error) {
 	names, err := stream.Info(ctx, jetstream.WithSubjectFilter(t.objectSubject("M", ">")))
 	if err != nil {
 		return nil, away("list parts of tasks", err)
 	}
-	objects, err := t.results.List(ctx, jetstream.ListObjectsShowDeleted())
-	if err != nil && !errors.Is(err, jetstream.ErrNoObjectsFound) {
-		return nil, away("list parts of tasks", err)
+	if len(names.State.Subjects) == 0 {
+		return nil, nil
+	}
+	listing, cancel := context.WithTimeout(ctx, t.opts.Timeout)
+	defer cancel()
+	objects, err := t.results.List(listing, jetstream.ListObjectsShowDeleted())
+	if err != nil {
+		t.log.Debug("parts of tasks are looked up one by one", "parts", len(names.State.Subjects), "error", err)
 	}
 	for _, o := range objects {
 		delete(names.State.Subjects, t.nameSubject(o.Name))
