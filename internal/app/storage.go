@@ -93,29 +93,6 @@ func (p *program) engineOptions(command string) cluster.Options {
 	return opts
 }
 
-// follower gives a hub what the log tells.
-type follower struct {
-	*topic.Hub
-	log *cluster.Log
-}
-
-// Begin implements [cluster.Follower].
-func (f follower) Begin(floor, _ uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), lookPatience)
-	defer cancel()
-	at, exact, err := f.log.Time(ctx, floor-1)
-	if floor <= 1 || !exact || err != nil {
-		at = 0 // it does harm only to a client that stands exactly there
-	}
-	f.Hub.Begin(floor, at)
-}
-
-// lookPatience bounds a look at one event while a gateway starts.
-const lookPatience = 5 * time.Second
-
-// Rewind implements [cluster.Follower].
-func (f follower) Rewind(head uint64) { f.Hub.Rewind(head, f.log.Generation()) }
-
 // run does what storage has to do by itself, until ctx ends or a part fails. It
 // stops in order: first what others can still be told by, last the engine.
 func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) error {
@@ -126,7 +103,7 @@ func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) e
 		layers = [][]func(context.Context) error{
 			{func(ctx context.Context) error { return s.ledger.Run(ctx, g.Inherit) }},
 			{func(ctx context.Context) error { return s.nodes.Run(ctx, g.AnswerPeer) }},
-			{s.engine.Run, func(ctx context.Context) error { return s.log.Run(ctx, follower{hub, s.log}) }},
+			{s.engine.Run, func(ctx context.Context) error { return s.log.Run(ctx, hub) }},
 		}
 	}
 	stops := make([]func() error, len(layers))

@@ -98,10 +98,15 @@ func runLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *logN
 func startLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *logNode {
 	t.Helper()
 	n := &logNode{Log: NewLog(e, ev, opts), hub: newFakeHub()}
+	n.run(t, n.hub)
+	return n
+}
+
+func (n *logNode) run(t testing.TB, hub Follower) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := n.Run(ctx, n.hub); err != nil {
+		if err := n.Run(ctx, hub); err != nil {
 			t.Errorf("Run = %v", err)
 		}
 	})
@@ -110,7 +115,6 @@ func startLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *lo
 		wg.Wait()
 	})
 	t.Cleanup(n.stop)
-	return n
 }
 
 func (n *logNode) caught(t testing.TB) {
@@ -146,15 +150,16 @@ func (n *logNode) mustAppend(t testing.TB, name, data string) topic.Appended {
 
 // fakeHub keeps all that it is given.
 type fakeHub struct {
-	mu        sync.Mutex
-	receivers int
-	floor     uint64 // guarded by mu, like all below
-	head      uint64
-	begun     int
-	rewound   []uint64
-	events    []topic.Stored
-	last      map[string]topic.Stored
-	moved     chan struct{}
+	mu         sync.Mutex
+	receivers  int
+	floor      uint64 // guarded by mu, like all below
+	floorAt    int64
+	generation string
+	begun      int
+	rewound    []uint64
+	events     []topic.Stored
+	last       map[string]topic.Stored
+	moved      chan struct{}
 }
 
 func newFakeHub() *fakeHub {
@@ -163,10 +168,10 @@ func newFakeHub() *fakeHub {
 
 var errTopicClosed = wire.Errorf(409, wire.CodeTopicClosed, "closed")
 
-func (h *fakeHub) Begin(floor, head uint64) {
+func (h *fakeHub) Begin(floor uint64, at int64, generation string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.floor, h.head = floor, head
+	h.floor, h.floorAt, h.generation = floor, at, generation
 	h.begun++
 }
 
@@ -187,9 +192,10 @@ func (h *fakeHub) Apply(events []topic.Stored) []topic.Applied {
 	return applied
 }
 
-func (h *fakeHub) Rewind(head uint64) {
+func (h *fakeHub) Rewind(head uint64, generation string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.generation = generation
 	h.rewound = append(h.rewound, head)
 	h.events = slices.DeleteFunc(h.events, func(e topic.Stored) bool { return e.Seq > head })
 	maps.DeleteFunc(h.last, func(_ string, e topic.Stored) bool { return e.Seq > head })

@@ -145,15 +145,6 @@ func generationOf(info *jetstream.StreamInfo) string {
 	return info.Config.Metadata[generationKey]
 }
 
-// Generation is the first part of the ids of events, as the stream that is
-// followed has it: it is right in [Follower.Begin], and changes before
-// [Follower.Rewind].
-func (l *Log) Generation() string {
-	l.condition.mu.Lock()
-	defer l.condition.mu.Unlock()
-	return l.condition.generation
-}
-
 // see looks whether the stream is about full: then it drops its oldest events.
 func (c *logCondition) see(info *jetstream.StreamInfo) {
 	state, most := info.State, info.Config.MaxBytes

@@ -14,15 +14,16 @@ import (
 
 // Follower is given the events of a Log, by one goroutine: the hub.
 type Follower interface {
-	// Begin comes first: the log ends at position head, and what is applied
-	// begins at floor. What is before can only be read.
-	Begin(floor, head uint64)
+	// Begin comes first: what is applied begins at position floor, and what is
+	// before can only be read. at is when the event in front of it was stored, 0
+	// if there is none any more. generation is the first part of the log's ids.
+	Begin(floor uint64, at int64, generation string)
 	// Apply takes the next events, in their order and each once, and says for
 	// each what became of it. The slice is the caller's again when it returns.
 	Apply(events []topic.Stored) []topic.Applied
 	// Rewind says that the log has lost what was above head, or all that it
 	// had: other events may stand there now, and numbers come again from head+1 on.
-	Rewind(head uint64)
+	Rewind(head uint64, generation string)
 }
 
 // tail follows the log for one Run, by consumers that may be lost at any time:
@@ -91,8 +92,7 @@ func (t *tail) locate(ctx context.Context) error {
 		return fmt.Errorf("look at the event log: %w", err)
 	}
 	if !t.begun {
-		t.begin(info)
-		return nil
+		return t.begin(ctx, info)
 	}
 	back, err := t.wentBack(ctx, info)
 	for n := 0; err == nil && back && n < confirmations(info); n++ {
@@ -112,17 +112,34 @@ func (t *tail) locate(ctx context.Context) error {
 	return nil
 }
 
-func (t *tail) begin(info *jetstream.StreamInfo) {
+func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 	state := info.State
 	floor := max(state.FirstSeq, 1)
 	if back := uint64(t.l.opts.StartBack); state.LastSeq > back {
 		floor = max(floor, state.LastSeq-back+1)
 	}
+	at, err := t.timeOf(ctx, floor-1)
+	if err != nil {
+		return err
+	}
 	t.begun, t.target = true, state.LastSeq
 	t.l.condition.follow(info)
 	t.l.meeting.advance(floor - 1)
-	t.hub.Begin(floor, state.LastSeq)
+	t.hub.Begin(floor, at, generationOf(info))
 	t.arrive()
+	return nil
+}
+
+// timeOf is when the event at a position was stored; 0 if there is none.
+func (t *tail) timeOf(ctx context.Context, seq uint64) (int64, error) {
+	if seq == 0 {
+		return 0, nil
+	}
+	at, exact, err := t.l.Time(ctx, seq)
+	if err != nil || !exact {
+		return 0, err
+	}
+	return at, nil
 }
 
 func (t *tail) rewind(info *jetstream.StreamInfo) {
@@ -133,7 +150,7 @@ func (t *tail) rewind(info *jetstream.StreamInfo) {
 	t.l.condition.follow(info)
 	t.anchor, t.anchorAt = 0, 0
 	t.l.meeting.rewind(last) // first: what the hub has stored from then on is behind it
-	t.hub.Rewind(last)
+	t.hub.Rewind(last, generationOf(info))
 	t.target = last
 	t.arrive()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,12 +22,12 @@ func TestTailBeginsSomeEventsBack(t *testing.T) {
 	for i := range 20 {
 		n.mustAppend(t, "a", fmt.Sprint(i))
 	}
-	if n.hub.floor != 1 || n.hub.head != 0 {
-		t.Errorf("an empty log begins at %d behind %d", n.hub.floor, n.hub.head)
+	if n.hub.floor != 1 || n.hub.floorAt != 0 {
+		t.Errorf("an empty log begins at %d, behind what was stored at %d", n.hub.floor, n.hub.floorAt)
 	}
 	late := runLog(t, e, ev, LogOptions{StartBack: 5})
-	if h := late.hub; h.floor != 16 || h.head != 20 || h.begun != 1 || len(h.all()) != 5 {
-		t.Errorf("5 back from 20: from %d behind %d, %d events", h.floor, h.head, len(h.all()))
+	if h := late.hub; h.floor != 16 || h.floorAt != n.hub.all()[14].At || h.begun != 1 || len(h.all()) != 5 {
+		t.Errorf("5 back from 20: from %d, behind what was stored at %d, %d events", h.floor, h.floorAt, len(h.all()))
 	}
 }
 
@@ -51,8 +52,8 @@ func TestCaughtPassesWhatWasDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := runLog(t, e, ev, LogOptions{})
-	if h := none.hub; h.floor != last.Seq+1 || h.head != last.Seq {
-		t.Errorf("an emptied log begins at %d behind %d", h.floor, h.head)
+	if h := none.hub; h.floor != last.Seq+1 || h.floorAt != 0 {
+		t.Errorf("an emptied log begins at %d, behind what was stored at %d", h.floor, h.floorAt)
 	}
 	for _, n := range []*logNode{n, some, none} {
 		n.mustAppend(t, "c", "on")
@@ -223,17 +224,40 @@ func TestRewindWhenTheGenerationIsAnother(t *testing.T) {
 	t.Parallel()
 	n := soloLog(t)
 	n.mustAppend(t, "a", "1")
-	config := evConfig(n.e, 1)
-	config.Metadata = map[string]string{"sluice_generation": "abcd2345"}
-	if _, err := n.e.js.UpdateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	redraw(t, n.e, "abcd2345")
 	n.hub.until(t, "a rewind", func(h *fakeHub) bool { return len(h.rewound) > 0 })
-	if got := n.Generation(); n.hub.rewound[0] != 1 || got != "abcd2345" {
+	if got := n.hub.generation; n.hub.rewound[0] != 1 || got != "abcd2345" {
 		t.Errorf("rewound to %v, generation %q", n.hub.rewound, got)
 	}
 	if got := n.mustAppend(t, "a", "2"); got.Seq != 2 {
 		t.Errorf("then %+v", got)
+	}
+}
+
+// redraw gives the log another generation, as the engine does.
+func redraw(t testing.TB, e *Engine, generation string) {
+	t.Helper()
+	config := evConfig(e, 1)
+	config.Metadata = map[string]string{generationKey: generation}
+	if _, err := e.js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestIDsAreOfTheGenerationThatTheLogBeginsWith: it may have been drawn anew since
+// the node has opened the log.
+func TestIDsAreOfTheGenerationThatTheLogBeginsWith(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	ev := makeEV(t, e, 1)
+	redraw(t, e, "abcd2345")
+	n := runHub(t, e, ev, LogOptions{})
+	if got := n.publish(t, "a", "1"); !strings.HasPrefix(got, "abcd2345-") {
+		t.Errorf("the id %q is not of the log's generation", got)
+	}
+	if got, _ := n.connect(t, "formerly-0", "a").got(t); got != "reset 1" {
+		t.Errorf("with an id of the generation before received %q, want a reset", got)
 	}
 }
 

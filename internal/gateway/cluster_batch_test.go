@@ -35,7 +35,7 @@ func slow(t testing.TB, s *slowStore) *rig {
 		s.hub = topic.New(topic.Options{
 			Default: topic.Retention{Events: 1000, Replay: topic.ReplayAll}, Store: s, Generation: "slowstor",
 		})
-		s.hub.Begin(1, 0)
+		s.hub.Begin(1, 0, "")
 		o.Topics = s.hub
 	}, nodeA)[0]
 }
@@ -253,7 +253,7 @@ func TestABatchForStreamsOfAllNodesIsAnsweredInOrder(t *testing.T) {
 	rigs := cluster(t, sockets, func(o *gateway.Options) {
 		s := new(slowStore)
 		s.hub = topic.New(topic.Options{Store: s, Generation: "faststor"})
-		s.hub.Begin(1, 0)
+		s.hub.Begin(1, 0, "")
 		o.Topics = s.hub
 	}, nodeA, nodeB, nodeC)
 	var clients []*client

@@ -19,10 +19,12 @@ type stored struct {
 
 // Begin tells the hub that it will be given the store's events from position
 // floor on. at is when the event before that was stored; 0 if there is none any
-// more. It comes before the first Apply.
-func (h *Hub) Begin(floor uint64, at int64) {
+// more. generation is the first part of the ids of the store's events: that in the
+// options may have been drawn anew since. Begin comes before the first Apply.
+func (h *Hub) Begin(floor uint64, at int64, generation string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.generation = cmp.Or(generation, h.generation)
 	h.past.floor = floor
 	if h.seq = max(floor, 1) - 1; h.seq > 0 {
 		h.past.at = cmp.Or(at, time.Now().UnixNano())

@@ -41,7 +41,7 @@ func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
 			at = e.At
 		}
 	}
-	s.hub.Begin(floor, at)
+	s.hub.Begin(floor, at, "")
 	s.hub.Apply(slices.Clone(tail))
 	return s.hub
 }
