@@ -127,54 +127,6 @@ func (h *Hub) evict() {
 	}
 }
 
-// Rewind tells the hub that the store has lost what was above position head:
-// new events will come with numbers that were used before. Streams that were
-// sent such events are told of it.
-func (h *Hub) Rewind(head uint64, generation string) {
-	b := stream.NewBatch()
-	defer b.Flush()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.onTheWay.events) > 0 {
-		h.advance(b)
-	}
-	if generation != "" {
-		h.generation = generation
-	}
-	h.seq = head
-	h.past.marks.cut(head)
-	h.past.at, _ = h.past.marks.find(head)
-	h.past.floor = min(h.past.floor, head+1)
-	h.keys.init(h.opts.MaxKeys)
-	told := make(map[*Member]bool)
-	for _, l := range h.topics {
-		if l.last > head {
-			h.rewind(b, l, head, told)
-		}
-	}
-}
-
-// rewind takes back a log. What it has held up to head is left to the store.
-func (h *Hub) rewind(b *stream.Batch, l *log, head uint64, told map[*Member]bool) {
-	for l.held() > 0 {
-		h.drop(l, DropMemory)
-	}
-	l.traces = traces{lost: min(l.lost, head), born: min(l.born, head), forgotten: min(l.forgotten, head)}
-	if head > 0 {
-		l.cold = head + 1
-	}
-	for _, s := range l.subs {
-		if s.member.cursor > head && !told[s.member] {
-			told[s.member] = true
-			h.resets++
-			s.member.cursor = head
-			_ = s.member.sink.PushAll(b, []stream.Item{{Frame: resetFrame, Kind: stream.Replay}, h.idBlock(head)})
-		}
-	}
-	h.expiry.update(l)
-	h.release(l)
-}
-
 // await waits until the hub has been given the event at a position, and reports
 // false if ctx ends first.
 func (h *Hub) await(ctx context.Context, seq uint64) bool {

@@ -75,7 +75,7 @@ func (h *Hub) attach(m *Member, topics []string, from string, at places) (map[st
 	if missing := h.missing(ask, logs); len(missing) > 0 {
 		return nil, missing, nil
 	}
-	m.cursor = max(m.cursor, have.seq)
+	m.cursor = min(max(m.cursor, have.seq), h.seq) // it was at no topic when the store went back
 	if len(logs) > 0 {
 		h.replay(b, m, have, h.plan(ask, logs))
 	}
