@@ -111,6 +111,13 @@ func (t *tombstones) bury(stone tombstone) {
 	}
 }
 
+// forget has all that is known of removed topics be that there may have been
+// something up to a position.
+func (t *tombstones) forget(seq uint64) {
+	t.init()
+	t.merged = seq
+}
+
 // recall gives what is remembered of a removed topic; if that is nothing, the
 // position below which nothing is known of any.
 func (t *tombstones) recall(topic string) (stone tombstone, found bool, floor uint64) {

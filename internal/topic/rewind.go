@@ -25,6 +25,7 @@ func (h *Hub) Rewind(head uint64, generation string) {
 	h.past.at, _ = h.past.marks.find(head)
 	h.past.floor = min(h.past.floor, head+1)
 	h.keys.init(h.opts.MaxKeys)
+	h.tombs.forget(head)
 	h.eachMember(func(m *Member) { h.goBack(b, m, head) })
 	for _, l := range h.topics {
 		if l.last > head {

@@ -51,3 +51,38 @@ func TestStreamsThatStandBehindTheEndOfAStoreThatWentBackGetWhatIsNew(t *testing
 		wantGot(t, "one that saw what was lost", saw, "5 6 reset new 4")
 	}
 }
+
+// TestATopicWhoseEndWasLostCanBeAttachedAgain: a stream at several topics has had
+// the end of one, which then was among what the store has lost.
+func TestATopicWhoseEndWasLostCanBeAttachedAgain(t *testing.T) {
+	t.Parallel()
+	s := newFakeStore()
+	h := s.start(durable, 0)
+	c, m := open(t, h, "", topic.FromDefault, "all:a", "all:b")
+	publish(t, h, "all:a", "1", "2")
+	closeTopic(t, h, "all:a")
+	s.events = s.events[:1]
+	h.Rewind(1, "")
+	publish(t, h, "all:a", "new 2")
+	attach(t, h, m, topic.FromEarliest, "all:a")
+	publish(t, h, "all:a", "new 3")
+	wantGot(t, "the stream", c, "1 2 reset 1 new 2 new 3")
+}
+
+// TestATopicThatIsNotHeldIsNotClosedByAnEndThatWasLost: what is remembered of
+// topics that made room goes back with the store, too.
+func TestATopicThatIsNotHeldIsNotClosedByAnEndThatWasLost(t *testing.T) {
+	t.Parallel()
+	s := newFakeStore()
+	opts := durable
+	opts.MaxBytes = 1 // the newest event only
+	h := s.start(opts, 0)
+	publish(t, h, "all:a", "1")
+	closeTopic(t, h, "all:a")
+	publish(t, h, "all:b", "3", "4")
+	s.events = s.events[:1]
+	h.Rewind(1, "")
+	publish(t, h, "all:a", "new 2")
+	c, _ := connect(t, h, "", topic.FromDefault, "all:a", "all:b")
+	wantGot(t, "a newcomer", c, "1 new 2")
+}
