@@ -98,6 +98,7 @@ func runLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *logN
 func startLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *logNode {
 	t.Helper()
 	n := &logNode{Log: NewLog(e, ev, opts), hub: newFakeHub()}
+	n.hub.log = n.Log
 	n.run(t, n.hub)
 	return n
 }
@@ -151,6 +152,7 @@ func (n *logNode) mustAppend(t testing.TB, name, data string) topic.Appended {
 // fakeHub keeps all that it is given.
 type fakeHub struct {
 	mu         sync.Mutex
+	log        *Log
 	receivers  int
 	floor      uint64 // guarded by mu, like all below
 	floorAt    int64
@@ -173,6 +175,18 @@ func (h *fakeHub) Begin(floor uint64, at int64, generation string) {
 	defer h.mu.Unlock()
 	h.floor, h.floorAt, h.generation = floor, at, generation
 	h.begun++
+	h.events = nil
+	clear(h.last)
+	h.move()
+}
+
+func (h *fakeHub) Common(ctx context.Context) (position uint64, at int64, err error) {
+	for _, e := range slices.Backward(h.all()) {
+		if at, exact, err := h.log.Time(ctx, e.Seq); err != nil || exact && at == e.At {
+			return e.Seq, e.At, err
+		}
+	}
+	return 0, 0, nil
 }
 
 func (h *fakeHub) Apply(events []topic.Stored) []topic.Applied {

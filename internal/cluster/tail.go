@@ -17,12 +17,16 @@ type Follower interface {
 	// Begin comes first: what is applied begins at position floor, and what is
 	// before can only be read. at is when the event in front of it was stored, 0
 	// if there is none any more. generation is the first part of the log's ids.
+	// It comes again if the log has nothing in common with what was applied.
 	Begin(floor uint64, at int64, generation string)
 	// Apply takes the next events, in their order and each once, and says for
 	// each what became of it. The slice is the caller's again when it returns.
 	Apply(events []topic.Stored) []topic.Applied
-	// Rewind says that the log has lost what was above head, or all that it
-	// had: other events may stand there now, and numbers come again from head+1 on.
+	// Common finds the newest event that was applied and is still in the log
+	// where it was, and when it was stored; 0 if it finds none.
+	Common(ctx context.Context) (position uint64, at int64, err error)
+	// Rewind says that the log has lost what was above head, which is what Common
+	// has found: what is there now is applied from head+1 on.
 	Rewind(head uint64, generation string)
 }
 
@@ -38,7 +42,7 @@ type tail struct {
 	begun    bool
 	target   uint64 // the log's end when Run began, and when the consumer was made
 	caught   bool
-	anchor   uint64 // position of the newest event that was applied, 0: none
+	anchor   uint64 // position of the newest event that was applied, or is in front of what is; 0: none
 	anchorAt int64
 }
 
@@ -102,11 +106,11 @@ func (t *tail) locate(ctx context.Context) error {
 			}
 		}
 	}
-	switch {
-	case err != nil:
+	if err == nil && back {
+		err = t.rewind(ctx, info)
+	}
+	if err != nil {
 		return err
-	case back:
-		t.rewind(info)
 	}
 	t.target = info.State.LastSeq
 	return nil
@@ -123,6 +127,7 @@ func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 		return err
 	}
 	t.begun, t.target = true, state.LastSeq
+	t.moor(floor-1, at)
 	t.l.condition.follow(info)
 	t.l.meeting.advance(floor - 1)
 	t.hub.Begin(floor, at, generationOf(info))
@@ -142,17 +147,43 @@ func (t *tail) timeOf(ctx context.Context, seq uint64) (int64, error) {
 	return at, nil
 }
 
-func (t *tail) rewind(info *jetstream.StreamInfo) {
-	last := info.State.LastSeq
+// rewind goes back to where the log parted from what was applied. Others may have
+// stored new events since, up to its old end and beyond, and so may have this
+// node's Appends: all that is there behind that place is applied as what is new. If
+// nothing is in common, nothing but what comes from now on is.
+func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
+	position, at, err := t.hub.Common(ctx)
+	if err != nil {
+		return fmt.Errorf("look where the event log went back to: %w", err)
+	}
+	anew := position == 0
+	if anew {
+		position = info.State.LastSeq
+		if at, err = t.timeOf(ctx, position); err != nil {
+			return err
+		}
+	}
 	t.l.log.Error("event log went backwards: streams are told to begin anew",
-		"position", t.l.meeting.at(), "now", last, "made", info.Created)
+		"position", t.l.meeting.at(), "back_to", position, "last", info.State.LastSeq, "made", info.Created)
 	t.l.tally.add(func(s *LogStats) { s.Rewinds++ })
 	t.l.condition.follow(info)
-	t.anchor, t.anchorAt = 0, 0
-	t.l.meeting.rewind(last) // first: what the hub has stored from then on is behind it
-	t.hub.Rewind(last, generationOf(info))
-	t.target = last
+	t.moor(position, at)
+	t.l.meeting.rewind(position) // first: what the hub has stored from then on is behind it
+	if anew {
+		t.hub.Begin(position+1, at, generationOf(info))
+	} else {
+		t.hub.Rewind(position, generationOf(info))
+	}
+	t.target = info.State.LastSeq
 	t.arrive()
+	return nil
+}
+
+// moor lays the anchor at an event; at is 0 if there is none.
+func (t *tail) moor(seq uint64, at int64) {
+	if t.anchor, t.anchorAt = seq, at; at == 0 {
+		t.anchor = 0
+	}
 }
 
 const confirmPause = 500 * time.Millisecond
@@ -218,7 +249,7 @@ func (t *tail) apply(b *tailBatch) {
 			b.outcomes[i].applied = applied[i]
 		}
 		newest := b.events[len(b.events)-1]
-		t.anchor, t.anchorAt = newest.Seq, newest.At
+		t.moor(newest.Seq, newest.At)
 		t.l.tally.add(func(s *LogStats) { s.Applied += uint64(len(b.events)) })
 	}
 	foreign := t.l.meeting.apply(b.outcomes, b.position)

@@ -1,7 +1,6 @@
 package topic
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -15,20 +14,8 @@ type stored struct {
 	marks marks
 	loads map[string]*load
 	moved chan struct{} // closed at the next event, for those who wait for one; nil if nobody does
-}
 
-// Begin tells the hub that it will be given the store's events from position
-// floor on. at is when the event before that was stored; 0 if there is none any
-// more. generation is the first part of the ids of the store's events: that in the
-// options may have been drawn anew since. Begin comes before the first Apply.
-func (h *Hub) Begin(floor uint64, at int64, generation string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.generation = cmp.Or(generation, h.generation)
-	h.past.floor = floor
-	if h.seq = max(floor, 1) - 1; h.seq > 0 {
-		h.past.at = cmp.Or(at, time.Now().UnixNano())
-	}
+	restarts uint64 // times that some of what was known of the store did not hold any more
 }
 
 // applyStep bounds the events that are applied under one hold of the lock.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"sluice/internal/stream"
 	"sluice/internal/wire"
 )
 
@@ -71,23 +72,31 @@ func (h *Hub) fetch(ctx context.Context, topic string, n need) error {
 	return h.fetchEvents(ctx, topic)
 }
 
+// lack says what is not held of a log, and tells that from what was not some time
+// ago.
+type lack struct{ cold, restarts uint64 }
+
+func (h *Hub) lack(l *log) lack { return lack{l.cold, h.past.restarts} }
+
 // pin finds or makes the log of a topic, and has it stay until unpin.
-func (h *Hub) pin(topic string) (l *log, cold uint64, err error) {
+func (h *Hub) pin(topic string) (l *log, lacks lack, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if l, err = h.open(topic); err != nil {
-		return nil, 0, err
+		return nil, lack{}, err
 	}
 	l.pins++
-	return l, l.cold, nil
+	return l, h.lack(l), nil
 }
 
 // fetchState looks up a topic's newest event.
 func (h *Hub) fetchState(ctx context.Context, topic string) error {
-	l, cold, err := h.pin(topic)
+	l, lacks, err := h.pin(topic)
 	if err != nil {
 		return err
 	}
+	b := stream.NewBatch()
+	defer b.Flush()
 	e, found, err := h.opts.Store.Last(ctx, topic)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -96,13 +105,14 @@ func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	switch {
 	case err != nil:
 		return unavailable(err)
-	case l.known() || l.cold != cold: // events came meanwhile
+	case l.known() || h.lack(l) != lacks: // events came meanwhile
 	case !found:
 		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
 	case e.Delete:
 		l.reborn(e.Seq, e.At)
-	case e.Seq < cold:
+	case e.Seq < lacks.cold:
 		l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+		h.foundClosed(b, l)
 	}
 	// A newer one is on its way to this hub.
 	return nil
@@ -134,13 +144,15 @@ func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
 }
 
 func (h *Hub) readBack(ctx context.Context, topic string) error {
-	l, cold, err := h.pin(topic)
+	l, lacks, err := h.pin(topic)
 	if err != nil {
 		return err
 	}
+	b := stream.NewBatch()
+	defer b.Flush()
 	r := reader{hub: h, keep: l.keep}
-	if cold > 0 {
-		err = h.opts.Store.Read(ctx, topic, 1, cold, r.take)
+	if lacks.cold > 0 {
+		err = h.opts.Store.Read(ctx, topic, 1, lacks.cold, r.take)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -149,8 +161,9 @@ func (h *Hub) readBack(ctx context.Context, topic string) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	if cold > 0 && l.cold == cold { // else more was dropped, or it was deleted: whoever asks looks again
+	if lacks.cold > 0 && h.lack(l) == lacks { // else more was dropped, or it was deleted: whoever asks looks again
 		h.splice(l, &r)
+		h.foundClosed(b, l)
 	}
 	return nil
 }

@@ -56,8 +56,11 @@ func (m *marks) fits(seq uint64, at int64) (ok, sure bool) {
 	return held[i-1].at <= at && (i == len(held) || at <= held[i].at), true
 }
 
+// held is what is remembered, oldest first.
+func (m *marks) held() []mark { return m.list[m.head:] }
+
 func (m *marks) search(seq uint64) (held []mark, i int, found bool) {
-	held = m.list[m.head:]
+	held = m.held()
 	i, found = slices.BinarySearchFunc(held, seq, func(k mark, seq uint64) int { return cmp.Compare(k.seq, seq) })
 	return held, i, found
 }

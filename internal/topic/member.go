@@ -148,7 +148,7 @@ func (h *Hub) resumes(m *Member) bool {
 		_, ok := h.place(m.resume(), nil)
 		return ok
 	}
-	return m.past != nil && m.past.at != nil && m.past.at.ok
+	return m.past != nil && m.past.at != nil && m.past.at.ok && m.past.at.restarts == h.past.restarts
 }
 
 // Leave takes a stream out of all its topics. It may be called more than once.

@@ -34,7 +34,7 @@ type keyAt struct {
 }
 
 func (k *keyring) init(most int) {
-	k.seed, k.records, k.most = maphash.MakeSeed(), make(map[uint64]record), most
+	*k = keyring{seed: maphash.MakeSeed(), records: make(map[uint64]record), most: most, early: k.early}
 }
 
 func (k *keyring) hash(topic, key string) uint64 {

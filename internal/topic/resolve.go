@@ -15,14 +15,18 @@ type places map[string]placed
 
 type placed struct {
 	position
-	ok bool
+	ok       bool
+	restarts uint64 // it does not hold when the store has gone back since
 }
 
 // place reads an id of this hub.
 func (h *Hub) place(id string, at places) (position, bool) {
 	if h.opts.Store != nil {
 		p := at[id]
-		return p.position, p.ok
+		if !p.ok || p.restarts != h.past.restarts {
+			return position{}, false
+		}
+		return p.position, true
 	}
 	p, ok, _ := h.judge(id)
 	return p, ok
@@ -102,9 +106,10 @@ func (h *Hub) resolve(ctx context.Context, id string) (placed, error) {
 	h.mu.Lock()
 	p, ok, sure := h.judge(id)
 	ahead := p.seq > h.seq
+	found := placed{p, ok, h.past.restarts}
 	h.mu.Unlock()
 	if sure {
-		return placed{p, ok}, nil
+		return found, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, coldPatience)
 	defer cancel()
@@ -126,5 +131,5 @@ func (h *Hub) resolve(ctx context.Context, id string) (placed, error) {
 	case ahead:
 		return placed{}, ErrUnavailable // this node lags behind
 	}
-	return placed{p, true}, nil
+	return found, nil
 }

@@ -1,9 +1,11 @@
 package topic_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"testing"
 
 	"sluice/internal/topic"
 )
@@ -17,6 +19,9 @@ type fakeStore struct {
 	first  uint64
 	reads  int
 	trims  int
+
+	epoch     int64  // times that it went back: what comes then is stored at other times
+	meanwhile func() // what happens while the next Read is under way
 }
 
 var errAway = errors.New("the store is away")
@@ -60,11 +65,52 @@ func (s *fakeStore) Append(_ context.Context, e topic.Entry) (topic.Appended, er
 	if s.away {
 		return topic.Appended{}, errAway
 	}
-	got := topic.Stored{Entry: e, Seq: s.head() + 1, PrevKnown: true}
-	got.At = timeAt(got.Seq)
-	s.events = append(s.events, got)
+	got := s.take(e)
 	a := s.hub.Apply([]topic.Stored{got})[0]
 	return topic.Appended{Seq: got.Seq, At: got.At, Receivers: a.Receivers}, a.Err
+}
+
+// take stores an event without giving it to the hub.
+func (s *fakeStore) take(e topic.Entry) topic.Stored {
+	got := topic.Stored{Entry: e, Seq: s.head() + 1, PrevKnown: true}
+	got.At = timeAt(got.Seq) + s.epoch
+	s.events = append(s.events, got)
+	return got
+}
+
+// elsewhere is an event that another node stores, as the next of its topic.
+func (s *fakeStore) elsewhere(name, data string) topic.Stored {
+	e := topic.Entry{Topic: name, Data: data, HasEvent: true, Number: 1}
+	if last, ok, _ := s.Last(ctx, name); ok {
+		e.Number, e.Prev = last.Number+1, last.Seq
+	}
+	return s.take(e)
+}
+
+// lose takes the store back to a position.
+func (s *fakeStore) lose(above uint64) {
+	s.events = slices.DeleteFunc(slices.Clone(s.events), func(e topic.Stored) bool { return e.Seq > above })
+	s.epoch++
+}
+
+// rewind has the hub find out that the store went back, and follow it. It gives the
+// position where it does, and whether it has begun anew there.
+func (s *fakeStore) rewind(t testing.TB, generation string) (position uint64, anew bool) {
+	t.Helper()
+	position, _, err := s.hub.Common(ctx)
+	if err != nil {
+		t.Fatalf("Common = %v", err)
+	}
+	if anew = position == 0; anew {
+		position = s.head()
+		at, _, _ := s.Time(ctx, position)
+		s.hub.Begin(position+1, at, generation)
+	} else {
+		s.hub.Rewind(position, generation)
+	}
+	i, _ := slices.BinarySearchFunc(s.events, position+1, func(e topic.Stored, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	s.hub.Apply(slices.Clone(s.events[i:]))
+	return position, anew
 }
 
 func (s *fakeStore) Read(_ context.Context, name string, from, before uint64, yield func(topic.Stored) error) error {
@@ -72,6 +118,10 @@ func (s *fakeStore) Read(_ context.Context, name string, from, before uint64, yi
 		return errAway
 	}
 	s.reads++
+	if s.meanwhile != nil {
+		defer s.meanwhile()
+		s.meanwhile = nil
+	}
 	for _, e := range s.events {
 		if e.Topic == name && e.Seq >= from && e.Seq < before {
 			if err := yield(e); err != nil {
