@@ -118,13 +118,13 @@ func TestPrevOfAFasterOneIsNotKnown(t *testing.T) {
 	first := n.mustAppend(t, "a", "1")
 	n.mustAppend(t, "b", "1")
 	late := n.hub.entry("a", "2")
-	n.mustAppend(t, "a", "faster")
+	faster := n.mustAppend(t, "a", "faster")
 	if _, err := n.Append(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
 	e := n.hub.all()
-	if got := e[len(e)-1]; got.Data != "2" || got.PrevKnown || got.Prev != first.Seq {
-		t.Errorf("the slower one is %+v", got)
+	if got := e[len(e)-1]; got.Data != "2" || got.PrevKnown || got.Prev != faster.Seq {
+		t.Errorf("the slower one is %+v, want it to name the one that was faster", got)
 	}
 	if got := e[len(e)-2]; !got.PrevKnown || got.Prev != first.Seq {
 		t.Errorf("the faster one is %+v", got)

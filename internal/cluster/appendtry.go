@@ -126,15 +126,19 @@ func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err er
 // conflict is after the server has said that the topic's newest event is another
 // one. An older one, or none, means that newer ones have expired. A newer one may
 // be somebody's, or be this event itself, whose answer was lost: then the server
-// knows its id and says so.
+// knows its id and says so. That there was a newer one is stored, too: a node that
+// was not given it learns of it.
 func (t *appendTry) conflict(refusal *jetstream.APIError) {
 	_, number, _ := strings.Cut(refusal.Description, ": ")
 	newest, err := strconv.ParseUint(number, 10, 64)
-	if err == nil && newest < t.expect {
+	switch {
+	case err != nil:
+		t.blind = true
+	case newest < t.expect:
 		t.expect = newest
-		return
+	default:
+		t.blind, t.entry.Prev = true, newest
 	}
-	t.blind = true
 }
 
 // waitOr waits, until enough has closed or ctx has ended, which is an error.

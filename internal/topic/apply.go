@@ -86,16 +86,44 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 		return Applied{Err: ErrClosed}
 	}
 	defer h.release(l)
-	if l.last == 0 && l.cold == 0 && e.Number > 1 {
-		l.lose(e.Seq - 1) // all before it have expired
-	}
+	ev := h.stamp(block, e.Seq, e.At, e.At)
+	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // of a value only the newest counts
 	l.appended = max(l.appended+1, e.Number)
-	receivers := h.append(b, l, h.stamp(block, e.Seq, e.At, e.At), now)
+	receivers := h.append(b, l, ev, now)
 	if e.Close {
 		h.finish(b, l)
 	}
 	h.evict()
 	return Applied{Receivers: receivers}
+}
+
+// missed notes what the store has dropped of a topic in front of e, which the hub
+// was not given, and reports whether streams at the topic should have had it. This
+// node may have been cut off, or be behind, while others published more than the
+// topic keeps.
+//
+// What tells is the position of an event that came before e, as its publisher knew
+// it; numbers do not, for not all hubs count the same. A publisher that has not
+// seen yet that the store went back names one that was lost: there is nothing
+// there, or an event of another topic, which the hub was given.
+func (h *Hub) missed(l *log, e *Stored) bool {
+	before, ok := e.Prev, e.Prev > 0 && e.Prev < e.Seq
+	if ok && e.Prev > l.last {
+		_, given := h.past.marks.find(e.Prev)
+		ok = !given
+	}
+	lost := before
+	if !ok || !e.PrevKnown {
+		lost = e.Seq - 1 // there may have been more
+	}
+	switch {
+	case ok && before > l.last && (l.known() || before >= l.cold):
+		l.lose(lost)
+		return before > l.since
+	case l.last == 0 && l.cold == 0 && e.Number > 1: // all before it have expired
+		l.lose(lost)
+	}
+	return false
 }
 
 // evict keeps the topics within their bound: those that nobody is at, and that

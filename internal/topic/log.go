@@ -13,7 +13,8 @@ type event struct {
 	seq   uint64
 	at    int64 // unix nanoseconds
 	frame *stream.Frame
-	rest  int // where the block goes on after its id line
+	rest  int32 // where the block goes on after its id line
+	gap   bool  // to be queued live behind a reset
 }
 
 func (e event) replay() stream.Item { return stream.Item{Frame: e.frame, Kind: stream.Replay} }
@@ -54,6 +55,7 @@ type traces struct {
 	lost     uint64 // position of the newest event that is nowhere any more, 0: none
 	cold     uint64 // events below it may be in the store that are not held here, 0: there are none
 	born     uint64 // up to it the topic was deleted: nothing that a newcomer has lost
+	since    uint64 // where the hub was when the log was made: streams at it have come later
 	closed   bool
 
 	floor  uint64 // below it, it is not known whether there were events

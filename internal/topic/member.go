@@ -63,6 +63,9 @@ func (m *Member) had(l *log) bool {
 // push queues a live event and reports whether it was taken. A stream that has
 // ended, or that is ended here for being slow, leaves the hub by itself.
 func (m *Member) push(b *stream.Batch, e event) bool {
+	if e.gap {
+		_ = m.sink.PushAll(b, []stream.Item{{Frame: resetFrame, Kind: stream.Replay}}) // Push tells if it has ended
+	}
 	if m.sink.Push(b, e.frame) != nil {
 		return false
 	}

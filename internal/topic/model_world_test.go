@@ -191,6 +191,36 @@ func (w *world) publish(r *ref, hasEvent, end bool) {
 	}
 }
 
+// miss has other nodes publish more than a topic keeps, of which the hub is given
+// what is left.
+func (w *world) miss(r *ref) {
+	w.t.Helper()
+	if w.store == nil || r.closed || r.keep.Events > 10 {
+		return
+	}
+	count, takers := r.keep.Events+1+w.rng.IntN(4), w.takers(r)
+	w.t.Logf("others publish %d to %s for %d", count, r.name, len(takers))
+	var left []topic.Stored
+	for range count {
+		w.seq++
+		e := w.store.elsewhere(r.name, strconv.FormatUint(w.seq, 10))
+		r.events = append(r.events, entry{w.seq, true})
+		w.bySeq[w.seq] = r.name
+		left = append(left, e)
+	}
+	w.store.Trim(r.name, r.keep.Events)
+	w.hub.Apply(left[count-r.keep.Events:])
+	for _, c := range takers {
+		if r.keep.Replay != topic.ReplayLast {
+			c.resets++
+			c.queued++
+		}
+		for i := r.first(); i < len(r.events); i++ {
+			c.expect(r, i)
+		}
+	}
+}
+
 // remove deletes a topic.
 func (w *world) remove(r *ref) {
 	w.t.Helper()

@@ -120,6 +120,9 @@ func encode(p Publication) ([]byte, error) {
 func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers int) {
 	h.published++
 	l.last, l.lastAt = e.seq, e.at
+	if e.gap {
+		h.resets += uint64(l.streams())
+	}
 	if l.keep.Events > 0 {
 		l.push(e)
 		h.bytes += int64(e.frame.Len())
@@ -151,7 +154,7 @@ func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	id := append(appendID(append(line[:0], "id: "...), h.generation, seq, stored), '\n')
 	start := headroom - len(id)
 	copy(block[start:], id)
-	e := event{seq: seq, at: at, rest: len(id)}
+	e := event{seq: seq, at: at, rest: int32(len(id))}
 	e.frame = stream.NewFrame(block, start, e.order())
 	return e
 }

@@ -102,7 +102,7 @@ func (h *Hub) restart(b *stream.Batch, head mark, generation string, anew bool) 
 		if anew || l.last > head.seq {
 			h.rewind(l, head.seq)
 		} else {
-			l.cold = min(l.cold, head.seq+1) // what is behind is given again
+			l.cold, l.since = min(l.cold, head.seq+1), min(l.since, head.seq) // what is behind is given again
 		}
 	}
 }
@@ -152,7 +152,10 @@ func (t *traces) reaches(seq uint64) bool { return t.last > seq || !t.known() &&
 // rewind takes back a log. What it has held up to head is left to the store.
 func (h *Hub) rewind(l *log, head uint64) {
 	h.empty(l, DropMemory)
-	l.traces = traces{lost: min(l.lost, head), born: min(l.born, head), forgotten: min(l.forgotten, head)}
+	l.traces = traces{
+		lost: min(l.lost, head), born: min(l.born, head), forgotten: min(l.forgotten, head),
+		since: min(l.since, head),
+	}
 	if head > 0 {
 		l.cold = head + 1
 	}

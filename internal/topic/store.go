@@ -53,7 +53,7 @@ type Entry struct {
 	// Number counts the events of the topic, from 1; Prev is the position of
 	// the one before, 0 for none. They are what the publishing hub knows. If
 	// the store cannot make sure that Prev is right, it stores that it is not
-	// known.
+	// known; then there was one at Prev, and there may be others behind it.
 	Number, Prev uint64
 
 	// Key makes a repeat within KeyLife return what the first got; "" for none.

@@ -172,6 +172,7 @@ func (h *Hub) enter(topic string) *log {
 	default:
 		l.cold = h.coldFrom(floor)
 	}
+	l.since = h.seq
 	h.topics[topic] = l
 	return l
 }
