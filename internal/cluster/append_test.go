@@ -134,6 +134,25 @@ func TestPrevOfAFasterOneIsNotKnown(t *testing.T) {
 	}
 }
 
+// TestPrevBehindItsEventIsNotKnown: a publisher that has not seen that the log went
+// back names what was lost.
+func TestPrevBehindItsEventIsNotKnown(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	for _, prev := range []uint64{1, 1000} { // the event's own position, and one behind it
+		e := n.hub.entry(fmt.Sprint("topic", prev), "1")
+		e.Number, e.Prev = 7, prev
+		got, err := n.Append(t.Context(), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := n.hub.all()
+		if last := all[len(all)-1]; last.Seq != got.Seq || last.PrevKnown != (prev < got.Seq) {
+			t.Errorf("with the predecessor %d it is %+v", prev, last)
+		}
+	}
+}
+
 func TestPrevThatHasExpiredIsKnown(t *testing.T) {
 	t.Parallel()
 	n := soloLog(t)

@@ -93,6 +93,8 @@ func (e *Engine) storedOf(subject string, header nats.Header, data []byte, seq u
 		return topic.Stored{}, fmt.Errorf("event %d: %w", seq, err)
 	}
 	entry.Topic, entry.Age = name, parseTTL(header.Get(jetstream.MsgTTLHeader))
+	// A publisher that has not seen that the log went back may name what was lost.
+	prevKnown = prevKnown && entry.Prev < seq
 	return topic.Stored{Entry: entry, Seq: seq, At: at, PrevKnown: prevKnown}, nil
 }
 
