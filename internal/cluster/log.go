@@ -135,6 +135,7 @@ func (l *Log) watch(ctx context.Context, t *tail) {
 		if err != nil {
 			continue // the tail will notice
 		}
+		l.noteDiscarded(ctx, info)
 		if info.State.LastSeq < applied || l.condition.isOther(info) {
 			t.restart()
 		}

@@ -83,14 +83,6 @@ func (l *Log) Health() []string {
 	return nil
 }
 
-// Discarded is the position below which events may have been dropped for want of
-// room, before their time; 0 if none were, as far as this process has seen.
-func (l *Log) Discarded() uint64 {
-	l.condition.mu.Lock()
-	defer l.condition.mu.Unlock()
-	return l.condition.discarded
-}
-
 // logCondition is what is known of the stream and of the tail.
 type logCondition struct {
 	caught chan struct{} // closed when all that was in the log at first has been applied
@@ -130,6 +122,7 @@ func (c *logCondition) follow(info *jetstream.StreamInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.created, c.generation = info.Created, generationOf(info)
+	c.discarded = discardedOf(info)
 }
 
 // isOther tells whether the stream is not the one that is followed, but was made
@@ -143,15 +136,4 @@ func (c *logCondition) isOther(info *jetstream.StreamInfo) bool {
 // generationOf is what the engine has drawn when it made the stream.
 func generationOf(info *jetstream.StreamInfo) string {
 	return info.Config.Metadata[generationKey]
-}
-
-// see looks whether the stream is about full: then it drops its oldest events.
-func (c *logCondition) see(info *jetstream.StreamInfo) {
-	state, most := info.State, info.Config.MaxBytes
-	if most <= 0 || state.Bytes < uint64(most)/10*9 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.discarded = max(c.discarded, state.FirstSeq)
 }
