@@ -6,16 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/internal/wire"
@@ -24,12 +20,16 @@ import (
 const (
 	ledgerFirstPause = 100 * time.Millisecond
 	ledgerMaxPause   = 500 * time.Millisecond
-	// ledgerProbes is how many changes are tried at once while the engine is away.
+	// ledgerProbes is how many changes of a kind are tried at once while the engine
+	// is away.
 	ledgerProbes = 2
 	// enrolment is how long a node that has been put on the roster counts as being
 	// on it. It is far below DrainedFor, so that a record is never written of a
 	// node that is not on the roster.
 	enrolment = time.Minute
+	// complainEvery is how often the log says that records are not written, or not
+	// taken out, while that goes on.
+	complainEvery = time.Minute
 )
 
 // LedgerOptions configure a Ledger. The zero value of a field stands for its
@@ -81,7 +81,8 @@ type Ledger struct {
 	log   *slog.Logger
 	queue *ledgerQueue
 	heirs chan struct{} // one for each call of heir
-	full  atomic.Bool   // it has been logged that there is no room
+
+	enterLog, strikeLog complaint
 
 	mu       sync.Mutex
 	enrolled map[string]time.Time // guarded by mu: nodes on the roster, since when for sure
@@ -96,8 +97,8 @@ type LedgerStats struct {
 	Struck         uint64 // records taken out
 	Inherited      uint64 // records of dead nodes that heir has dealt with
 	HeirFailures   uint64 // and calls of heir that failed; they are made again
-	DroppedEnters  uint64 // records never written: no room, or refused by the engine
-	DroppedStrikes uint64 // records never taken out: no room, or refused by the engine
+	DroppedEnters  uint64 // records never written: no room here or in the engine, or refused by it
+	DroppedStrikes uint64 // records never taken out: no room here, or refused by the engine
 	Unreadable     uint64 // records of dead nodes that could not be read and were taken out
 	WaitingEnters  int
 	WaitingStrikes int
@@ -119,8 +120,9 @@ func NewLedger(e *Engine, st jetstream.Stream, nodes *Nodes, opts LedgerOptions)
 // be telling of its streams' ends.
 func (l *Ledger) Steady() bool { return l.nodes.steady() }
 
-// Enter records a stream. It returns when the record is durable, or when ctx
-// ends; it is written later then, unless there was no room for it to wait.
+// Enter records a stream. It returns when the record is durable, or when the
+// engine refuses it, which it does for want of room; or when ctx ends: it is
+// written later then, unless there was no room for it to wait.
 func (l *Ledger) Enter(ctx context.Context, entry wire.LedgerEntry) {
 	record, err := json.Marshal(entry)
 	if err != nil { // the request is not JSON
@@ -136,7 +138,7 @@ func (l *Ledger) Enter(ctx context.Context, entry wire.LedgerEntry) {
 			}
 		case <-ctx.Done():
 			if !queued {
-				l.dropEnter("no room", ctx.Err())
+				l.dropEnter("too many wait", ctx.Err())
 			}
 			return
 		}
@@ -147,21 +149,42 @@ func (l *Ledger) Enter(ctx context.Context, entry wire.LedgerEntry) {
 // has not been written yet will not be.
 func (l *Ledger) Strike(node, token string) {
 	if l.queue.strike(ledgerKeyOf(node, token), l.opts.MaxStrikes) == nil {
-		l.droppedStrikes.Add(1)
-		l.logFull("records of ended streams stay: too many wait to be taken out, and the backend will be told of their ends again", nil)
+		l.dropStrike("too many wait", nil)
 	}
 }
 
 func (l *Ledger) dropEnter(why string, err error) {
-	l.droppedEnters.Add(1)
-	l.logFull("streams are not recorded ("+why+"): if this node dies, the backend will not be told of their ends", err)
+	dropped := l.droppedEnters.Add(1)
+	l.complain(&l.enterLog, "streams are not recorded ("+why+"): if this node dies, the backend will not be told of their ends", dropped, err)
 }
 
-// logFull logs once until all that waits has been done.
-func (l *Ledger) logFull(message string, err error) {
-	if !l.full.Swap(true) {
+func (l *Ledger) dropStrike(why string, err error) {
+	dropped := l.droppedStrikes.Add(1)
+	l.complain(&l.strikeLog, "records of ended streams stay ("+why+"): the backend will be told of their ends again", dropped, err)
+}
+
+// complaint is something that is logged when it happens first, and then once in
+// complainEvery: every stream may have a reason for it.
+type complaint struct {
+	mu    sync.Mutex
+	until time.Time // guarded by mu: not again before this
+}
+
+func (c *complaint) due() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	if now.Before(c.until) {
+		return false
+	}
+	c.until = now.Add(complainEvery)
+	return true
+}
+
+func (l *Ledger) complain(c *complaint, message string, dropped uint64, err error) {
+	if c.due() {
 		enters, strikes := l.queue.waiting()
-		l.log.Error(message, "waiting_enters", enters, "waiting_strikes", strikes, "error", err)
+		l.log.Error(message, "dropped", dropped, "waiting_enters", enters, "waiting_strikes", strikes, "error", err)
 	}
 }
 
@@ -211,77 +234,6 @@ func (l *Ledger) Run(ctx context.Context, heir func(context.Context, wire.Ledger
 	if enters, strikes := l.queue.waiting(); enters+strikes > 0 {
 		l.log.Error("stopped with an unfinished ledger: the engine does not answer", "enters", enters, "strikes", strikes)
 	}
-	return nil
-}
-
-// write makes one change.
-func (l *Ledger) write(ctx context.Context, c *ledgerChange) {
-	ctx, cancel := context.WithTimeout(ctx, l.opts.WriteTimeout)
-	defer cancel()
-	var err error
-	if c.record == nil {
-		err = l.st.Purge(ctx, jetstream.WithPurgeSubject(l.subject(c.key)))
-	} else if err = l.enrol(ctx, c.key.node); err == nil {
-		_, err = l.e.js.Publish(ctx, l.subject(c.key), c.record)
-	}
-	again := err != nil && !finalRefusal(err)
-	switch {
-	case err == nil && c.record == nil:
-		l.struck.Add(1)
-	case err == nil:
-		l.entered.Add(1)
-	case again:
-		l.log.Debug("change of the ledger is made again", "error", err)
-	case c.record == nil:
-		l.droppedStrikes.Add(1)
-		l.log.Error("a record cannot be taken out", "node", c.key.node, "error", err)
-	default:
-		l.droppedEnters.Add(1)
-		l.log.Error("a stream cannot be recorded", "node", c.key.node, "error", err)
-	}
-	l.queue.settle(c, again, err != nil && !again)
-	if enters, strikes := l.queue.waiting(); enters+strikes == 0 {
-		l.full.Store(false)
-	}
-}
-
-// finalRefusal tells a change that will never be possible from an engine that is away.
-func finalRefusal(err error) bool {
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return true
-	}
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.Code == http.StatusBadRequest && !wrongRevision(err)
-}
-
-var errNotJoined = errors.New("the node has no lease yet")
-
-// enrol puts a node on the roster, unless it was put there a short while ago. It
-// is on it before a record is written, also if it is a name that this process
-// has given up since and others have dealt with: they look again then.
-func (l *Ledger) enrol(ctx context.Context, node string) error {
-	now := time.Now()
-	l.mu.Lock()
-	since, ok := l.enrolled[node]
-	l.mu.Unlock()
-	// Both clocks: the monotonic one stands still while the machine is suspended.
-	if ok && now.Sub(since) < enrolment && now.Round(0).Sub(since.Round(0)).Abs() < enrolment {
-		return nil
-	}
-	if !l.nodes.mayRecord(node) {
-		return errNotJoined
-	}
-	if _, err := l.nodes.bucket.kv.PutString(ctx, rosterKeys+node, rosterLive); err != nil {
-		return fmt.Errorf("enter node %s in the roster: %w", node, err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for name, since := range l.enrolled {
-		if now.Sub(since) > enrolment {
-			delete(l.enrolled, name)
-		}
-	}
-	l.enrolled[node] = now
 	return nil
 }
 

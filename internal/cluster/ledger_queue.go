@@ -25,26 +25,34 @@ type ledgerChange struct {
 	gone   bool // not to be done any more
 }
 
-// ledgerQueue holds the changes that have not been made yet, first in first
-// out. For a record there is one change at a time: its outcome is known before
-// the next is begun, so that a record cannot come back. While the engine is
-// away, all wait and few try.
+// ledgerQueue holds the changes that have not been made yet. For a record there
+// is one change at a time: its outcome is known before the next is begun, so that
+// a record cannot come back. Records to be written and those to be taken out have
+// a line each, and take turns: what makes room never waits for what needs it.
 type ledgerQueue struct {
 	maxEnters int
 	wake      chan struct{} // size 1: there may be something to do
 
-	mu      sync.Mutex
-	changes map[ledgerKey]*ledgerChange // guarded by mu, like all below
-	line    []*ledgerChange
-	gone    int // of those in line
-	enters  int
-	strikes int
+	mu       sync.Mutex
+	changes  map[ledgerKey]*ledgerChange // guarded by mu, like all below
+	entering ledgerLine
+	striking ledgerLine
+	enters   int // changes with a record, in line or being made
+	strikes  int
+	struck   bool          // the last change that was begun was a strike
+	room     chan struct{} // closed when there is room for a record again; nil while there is
+	longest  time.Duration // of a pause
+	empty    chan struct{} // closed when nothing is left; nil while nobody waits
+}
+
+// ledgerLine are changes of one kind that wait, first in first out. While the
+// engine does not make them, all wait and few are tried.
+type ledgerLine struct {
+	changes []*ledgerChange
+	gone    int // of those
 	busy    int
-	room    chan struct{} // closed when there is room for a record again; nil while there is
-	paused  time.Time     // nothing is done before this
-	misses  int           // pauses in a row
-	longest time.Duration // of a pause
-	empty   chan struct{} // closed when nothing is left; nil while nobody waits
+	paused  time.Time // nothing is done before this
+	misses  int       // pauses in a row
 }
 
 func newLedgerQueue(maxEnters int) *ledgerQueue {
@@ -100,16 +108,25 @@ func (q *ledgerQueue) cancel(c *ledgerChange) {
 	c.gone = true
 	q.finish(c)
 	q.checkEmpty()
-	if q.gone++; q.gone > max(1024, len(q.line)/2) {
-		q.line = slices.DeleteFunc(q.line, func(c *ledgerChange) bool { return c.gone })
-		q.gone = 0
+	line := q.lineOf(c)
+	if line.gone++; line.gone > max(1024, len(line.changes)/2) {
+		line.changes = slices.DeleteFunc(line.changes, func(c *ledgerChange) bool { return c.gone })
+		line.gone = 0
 	}
+}
+
+func (q *ledgerQueue) lineOf(c *ledgerChange) *ledgerLine {
+	if c.record == nil {
+		return &q.striking
+	}
+	return &q.entering
 }
 
 func (q *ledgerQueue) add(c *ledgerChange) <-chan struct{} {
 	c.done = make(chan struct{})
 	q.changes[c.key] = c
-	q.line = append(q.line, c)
+	line := q.lineOf(c)
+	line.changes = append(line.changes, c)
 	q.notify()
 	return c.done
 }
@@ -176,25 +193,44 @@ func (q *ledgerQueue) dispatch(ctx context.Context, due chan<- *ledgerChange) {
 func (q *ledgerQueue) next() (*ledgerChange, time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.line) > 0 && q.line[0].gone {
-		q.line = q.line[1:]
-		q.gone--
+	first, second := &q.striking, &q.entering
+	if q.struck {
+		first, second = second, first
 	}
-	if len(q.line) == 0 {
-		q.line = nil // gives back what a long line took
-		return nil, time.Hour
+	c, wait := first.next()
+	if c == nil {
+		var other time.Duration
+		c, other = second.next()
+		wait = min(wait, other)
 	}
-	if q.misses > 0 && q.busy >= ledgerProbes {
-		return nil, time.Hour // until one of those comes back
-	}
-	if wait := time.Until(q.paused); wait > 0 {
+	if c == nil {
 		return nil, wait
 	}
-	c := q.line[0]
-	q.line[0] = nil
-	q.line = q.line[1:]
+	q.struck = c.record == nil
+	return c, 0
+}
+
+// next is ledgerQueue.next for one line.
+func (l *ledgerLine) next() (*ledgerChange, time.Duration) {
+	for len(l.changes) > 0 && l.changes[0].gone {
+		l.changes = l.changes[1:]
+		l.gone--
+	}
+	if len(l.changes) == 0 {
+		l.changes = nil // gives back what a long line took
+		return nil, time.Hour
+	}
+	if l.misses > 0 && l.busy >= ledgerProbes {
+		return nil, time.Hour // until one of those comes back
+	}
+	if wait := time.Until(l.paused); wait > 0 {
+		return nil, wait
+	}
+	c := l.changes[0]
+	l.changes[0] = nil
+	l.changes = l.changes[1:]
 	c.busy = true
-	q.busy++
+	l.busy++
 	return c, 0
 }
 
@@ -204,33 +240,35 @@ func (q *ledgerQueue) settle(c *ledgerChange, again, failed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer q.notify()
+	line := q.lineOf(c)
 	c.busy = false
-	q.busy--
+	line.busy--
 	switch now := time.Now(); {
 	case !again:
-		q.misses, q.paused = 0, time.Time{}
-	case !now.Before(q.paused): // those that were out together fail once
-		q.misses++
-		q.paused = now.Add(ledgerPause(q.misses, ledgerFirstPause, q.longest))
+		line.misses, line.paused = 0, time.Time{}
+	case !now.Before(line.paused): // those that were out together fail once
+		line.misses++
+		line.paused = now.Add(ledgerPause(line.misses, ledgerFirstPause, q.longest))
 	}
 	if again {
 		c.tried = true
-		q.line = append(q.line, c)
+		line.changes = append(line.changes, c)
 		return
 	}
 	q.finish(c)
-	if c.struck && !failed {
+	// What is refused now may have been written by a try that nobody heard of.
+	if c.struck && (!failed || c.tried) {
 		q.strikes++
 		q.add(&ledgerChange{key: c.key})
 	}
 	q.checkEmpty()
 }
 
-// resume ends a pause: there is news of the engine.
+// resume ends pauses: there is news of the engine.
 func (q *ledgerQueue) resume() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.paused = time.Time{}
+	q.entering.paused, q.striking.paused = time.Time{}, time.Time{}
 	q.notify()
 }
 
@@ -239,7 +277,7 @@ func (q *ledgerQueue) resume() {
 func (q *ledgerQueue) hurry() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.longest, q.paused = ledgerFirstPause, time.Time{}
+	q.longest, q.entering.paused, q.striking.paused = ledgerFirstPause, time.Time{}, time.Time{}
 	q.notify()
 	empty := make(chan struct{})
 	q.empty = empty

@@ -82,8 +82,8 @@ func TestLedgerQueueDoesNotKeepWhatIsCancelled(t *testing.T) {
 		}
 		q.strike(numberedKey(i), 0)
 	}
-	if len(q.line) > 2_000 || len(q.changes) != 1 || q.strikes != 0 {
-		t.Errorf("%d in line, %d changes and %d strikes for one record", len(q.line), len(q.changes), q.strikes)
+	if len(q.entering.changes) > 2_000 || len(q.changes) != 1 || q.strikes != 0 {
+		t.Errorf("%d in line, %d changes and %d strikes for one record", len(q.entering.changes), len(q.changes), q.strikes)
 	}
 	if c, _ := q.next(); c == nil || string(c.record) != "stays" {
 		t.Errorf("next = %v, want the record that was not struck", c)
@@ -116,5 +116,81 @@ func TestLedgerQueueKnowsAnOutcomeBeforeItStrikes(t *testing.T) {
 	q.settle(c, false, true)
 	if c, _ := q.next(); c != nil {
 		t.Errorf("next = %+v, want nothing", c)
+	}
+}
+
+func TestLedgerQueueHoldsNoStrikeUpForEnters(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newLedgerQueue(1000)
+		for i := range 200 {
+			q.enter(numberedKey(i), []byte("record"))
+		}
+		for range 10 { // none can be made
+			if c, wait := q.next(); c == nil {
+				time.Sleep(wait)
+			} else {
+				q.settle(c, true, false)
+			}
+		}
+		begun := time.Now()
+		for i := range 100 {
+			q.strike(numberedKey(1000+i), 1000)
+		}
+		for _, strikes := q.waiting(); strikes > 0; _, strikes = q.waiting() {
+			c, wait := q.next()
+			if c == nil {
+				t.Fatalf("%d strikes have to wait for %v", strikes, wait)
+			}
+			q.settle(c, c.record != nil, false)
+		}
+		if enters, _ := q.waiting(); enters != 200 || !time.Now().Equal(begun) {
+			t.Errorf("%d enters are waiting after %v, want 200 at once", enters, time.Since(begun))
+		}
+	})
+}
+
+func TestLedgerQueueHoldsNoEnterUpForStrikes(t *testing.T) {
+	t.Parallel()
+	q := newLedgerQueue(1000)
+	for i := range 10 {
+		q.strike(numberedKey(i), 1000)
+	}
+	c, _ := q.next()
+	q.settle(c, true, false) // cannot be made
+	q.enter(numberedKey(1000), []byte("record"))
+	if c, wait := q.next(); c == nil || c.record == nil {
+		t.Errorf("next = %+v and a pause of %v, want the record", c, wait)
+	}
+}
+
+func TestLedgerQueueHasEntersAndStrikesTakeTurns(t *testing.T) {
+	t.Parallel()
+	q := newLedgerQueue(1000)
+	for i := range 10 {
+		q.enter(numberedKey(i), []byte("record"))
+	}
+	for i := range 10 {
+		q.strike(numberedKey(100+i), 1000)
+	}
+	for i := range 20 {
+		if c, _ := q.next(); c == nil || (c.record == nil) != (i%2 == 0) {
+			t.Fatalf("number %d is %+v, want a strike first, and every other one", i, c)
+		}
+	}
+}
+
+func TestLedgerQueueStrikesWhatMayHaveBeenWrittenBeforeItWasRefused(t *testing.T) {
+	t.Parallel()
+	q := newLedgerQueue(10)
+	q.enter(numberedKey(1), []byte("record"))
+	c, _ := q.next()
+	q.settle(c, true, false) // nobody knows whether it was written
+	q.resume()
+	c, _ = q.next()
+	q.strike(numberedKey(1), 10)
+	q.settle(c, false, true)
+	if c, _ := q.next(); c == nil || c.record != nil {
+		t.Errorf("next = %+v, want the strike", c)
 	}
 }

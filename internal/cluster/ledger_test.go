@@ -98,7 +98,7 @@ func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
 	awaitThat(t, "writing was tried", func() bool {
 		m.ledger.queue.mu.Lock()
 		defer m.ledger.queue.mu.Unlock()
-		return m.ledger.queue.misses > 1
+		return m.ledger.queue.entering.misses > 1
 	})
 	if n := m.records(t, node); n != 0 {
 		t.Errorf("%d records of a node that has no lease", n)

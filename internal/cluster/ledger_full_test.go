@@ -1,0 +1,157 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/wire"
+)
+
+func TestFullLedgerOfThisProcessHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	fullLedgerHoldsNobodyUp(t, Options{Dir: t.TempDir()})
+}
+
+// A stream with copies is refused at another place of the server.
+func TestFullLedgerOfAClusterHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	fullLedgerHoldsNobodyUp(t, Options{URLs: startCluster(t, 3).URLs()})
+}
+
+func fullLedgerHoldsNobodyUp(t *testing.T, o Options) {
+	t.Helper()
+	var logged lockedBuffer
+	o.LedgerBytes, o.Log = 1<<20, slog.New(slog.NewTextHandler(&logged, nil))
+	e := openWith(t, o)
+	m := openMember(t, e)
+	node, written := m.nodes.Node(), m.fill(t)
+
+	var crowd sync.WaitGroup
+	for i := range 200 {
+		crowd.Go(func() { m.enterAtOnce(t, largeEntry(node, 10_000+i)) })
+	}
+	crowd.Wait()
+	if s := m.ledger.Stats(); s.Entered != uint64(written) || s.DroppedEnters != 201 || s.WaitingEnters != 0 {
+		t.Errorf("stats = %+v, want 201 dropped, none waiting and %d entered", s, written)
+	}
+	if n := strings.Count(logged.String(), "streams are not recorded"); n != 1 {
+		t.Errorf("it was logged %d times that streams are not recorded, want once", n)
+	}
+
+	// Room is made, and used.
+	for i := range 100 {
+		m.ledger.Strike(node, largeEntry(node, i).Token)
+	}
+	awaitThat(t, "the records are out", func() bool { return m.ledger.Stats().Struck == 100 })
+	for i := range 50 {
+		m.enterAtOnce(t, largeEntry(node, 20_000+i))
+	}
+	if s := m.ledger.Stats(); s.Entered != uint64(written)+50 || s.DroppedEnters != 201 {
+		t.Errorf("stats = %+v after room was made, want 50 more entered", s)
+	}
+}
+
+func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
+	t.Parallel()
+	m := openMember(t, openWith(t, Options{Dir: t.TempDir(), LedgerBytes: 1 << 20}))
+	node, written := m.nodes.Node(), m.fill(t)
+	crowd, leave := context.WithCancel(t.Context())
+	var connects sync.WaitGroup
+	for w := range 32 {
+		connects.Go(func() {
+			for i := 0; crowd.Err() == nil; i++ {
+				token := largeEntry(node, 1_000_000*(w+1)+i)
+				m.ledger.Enter(crowd, token)
+				m.ledger.Strike(node, token.Token) // its client has had enough
+			}
+		})
+	}
+	for i := range written {
+		m.ledger.Strike(node, largeEntry(node, i).Token)
+	}
+	awaitThat(t, "all that was written before is out", func() bool {
+		for i := range written {
+			if changeOf(m.ledger.queue, ledgerKeyOf(node, largeEntry(node, i).Token)) != nil {
+				return false
+			}
+		}
+		return true
+	})
+	leave()
+	connects.Wait()
+	awaitThat(t, "nothing is left", func() bool { return m.records(t, node) == 0 })
+}
+
+// openMember makes and runs a member with the streams of the program.
+func openMember(t *testing.T, e *Engine) *member {
+	t.Helper()
+	m := &member{e: e, ended: make(chan struct{})}
+	var err error
+	if m.nodes, err = e.OpenNodes(t.Context(), NodesOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if m.ledger, err = e.OpenLedger(t.Context(), m.nodes, LedgerOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m.st = m.ledger.st
+	m.run(t, memberOptions{})
+	awaitThat(t, "the node has joined", func() bool { return m.nodes.mayRecord(m.nodes.Node()) })
+	return m
+}
+
+// fill enters streams until there is no room, and returns how many there are.
+func (m *member) fill(t *testing.T) int {
+	t.Helper()
+	for i := range 5000 {
+		m.enterAtOnce(t, largeEntry(m.nodes.Node(), i))
+		if s := m.ledger.Stats(); t.Failed() || s.DroppedEnters > 0 {
+			return int(s.Entered)
+		}
+	}
+	t.Fatal("the ledger does not get full")
+	return 0
+}
+
+// enterAtOnce enters a stream, which must not take as long as a connect waits.
+func (m *member) enterAtOnce(t *testing.T, entry wire.LedgerEntry) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if m.ledger.Enter(ctx, entry); ctx.Err() != nil {
+		t.Errorf("Enter waited for 10s; stats = %+v", m.ledger.Stats())
+	}
+}
+
+// largeEntry is the record of a browser's stream.
+func largeEntry(node string, i int) wire.LedgerEntry {
+	request, err := json.Marshal(strings.Repeat("x", 500))
+	if err != nil {
+		panic(err)
+	}
+	return wire.LedgerEntry{Node: node, Token: fmt.Sprint("token-", i), OpenedAt: 1, Request: request}
+}
+
+// lockedBuffer is a log that several goroutines write to.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
