@@ -26,6 +26,7 @@ type heirFunc func(context.Context, wire.LedgerEntry) error
 func (l *Ledger) sweep(ctx context.Context, heir heirFunc) {
 	var work sync.WaitGroup
 	defer work.Wait()
+	work.Go(func() { l.surveys(ctx) })
 	tick := time.NewTicker(l.opts.SweepEvery)
 	defer tick.Stop()
 	for {

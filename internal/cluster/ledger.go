@@ -44,8 +44,11 @@ type LedgerOptions struct {
 	Heirs      int           // default 16 calls of heir at once
 	Estates    int           // default 64 dead nodes dealt with at once
 	SweepEvery time.Duration // default 10s: how often the roster is looked through, besides at once
-	FirstPause time.Duration // default 100ms: after heir has failed; doubles
-	MaxPause   time.Duration // default 10s
+	// SurveyEvery is how often one of all nodes looks through the records for nodes
+	// that the roster does not have. Default 5m.
+	SurveyEvery time.Duration
+	FirstPause  time.Duration // default 100ms: after heir has failed; doubles
+	MaxPause    time.Duration // default 10s
 	// DrainedFor is how long a dead node's records are looked for after the last
 	// has been dealt with. Default 15m: longer than a server keeps the connection
 	// of a process that has stopped answering.
@@ -61,6 +64,7 @@ func (o LedgerOptions) withDefaults() LedgerOptions {
 	o.Heirs = cmp.Or(o.Heirs, 16)
 	o.Estates = cmp.Or(o.Estates, 64)
 	o.SweepEvery = cmp.Or(o.SweepEvery, 10*time.Second)
+	o.SurveyEvery = cmp.Or(o.SurveyEvery, 5*time.Minute)
 	o.FirstPause = cmp.Or(o.FirstPause, 100*time.Millisecond)
 	o.MaxPause = cmp.Or(o.MaxPause, 10*time.Second)
 	o.DrainedFor = max(cmp.Or(o.DrainedFor, 15*time.Minute).Round(time.Second), time.Second)

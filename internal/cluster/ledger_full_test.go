@@ -30,7 +30,7 @@ func fullLedgerHoldsNobodyUp(t *testing.T, o Options) {
 	var logged lockedBuffer
 	o.LedgerBytes, o.Log = 1<<20, slog.New(slog.NewTextHandler(&logged, nil))
 	e := openWith(t, o)
-	m := openMember(t, e)
+	m := openMember(t, e, memberOptions{})
 	node, written := m.nodes.Node(), m.fill(t)
 
 	var crowd sync.WaitGroup
@@ -60,7 +60,7 @@ func fullLedgerHoldsNobodyUp(t *testing.T, o Options) {
 
 func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
 	t.Parallel()
-	m := openMember(t, openWith(t, Options{Dir: t.TempDir(), LedgerBytes: 1 << 20}))
+	m := openMember(t, openWith(t, Options{Dir: t.TempDir(), LedgerBytes: 1 << 20}), memberOptions{})
 	node, written := m.nodes.Node(), m.fill(t)
 	crowd, leave := context.WithCancel(t.Context())
 	var connects sync.WaitGroup
@@ -90,18 +90,18 @@ func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
 }
 
 // openMember makes and runs a member with the streams of the program.
-func openMember(t *testing.T, e *Engine) *member {
+func openMember(t *testing.T, e *Engine, o memberOptions) *member {
 	t.Helper()
 	m := &member{e: e, ended: make(chan struct{})}
 	var err error
-	if m.nodes, err = e.OpenNodes(t.Context(), NodesOptions{}); err != nil {
+	if m.nodes, err = e.OpenNodes(t.Context(), o.nodes); err != nil {
 		t.Fatal(err)
 	}
-	if m.ledger, err = e.OpenLedger(t.Context(), m.nodes, LedgerOptions{}); err != nil {
+	if m.ledger, err = e.OpenLedger(t.Context(), m.nodes, o.ledger); err != nil {
 		t.Fatal(err)
 	}
 	m.st = m.ledger.st
-	m.run(t, memberOptions{})
+	m.run(t, o)
 	awaitThat(t, "the node has joined", func() bool { return m.nodes.mayRecord(m.nodes.Node()) })
 	return m
 }

@@ -112,6 +112,23 @@ func (n *Nodes) bereft() map[string]rosterEntry {
 	return found
 }
 
+// stranger tells whether a node is not this one, is not on the roster and has no
+// lease, as far as is known here.
+func (n *Nodes) stranger(node string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, enrolled := n.seen.roster[node]
+	_, held := n.seen.leases[node]
+	return node != n.Node() && !enrolled && !held
+}
+
+// foremost tells whether this node is the one that does what one of all is to do.
+// There may be two for a while, or none.
+func (n *Nodes) foremost() bool {
+	self, others := n.Node(), n.Others()
+	return n.mayRecord(self) && (len(others) == 0 || self < others[0])
+}
+
 // watch keeps n.seen as the bucket is, until ctx ends.
 func (n *Nodes) watch(ctx context.Context) {
 	pause := time.NewTimer(0)
