@@ -82,30 +82,60 @@ func (h *Hub) pin(topic string) (l *log, cold uint64, err error) {
 	return l, l.cold, nil
 }
 
-// fetchState looks up a topic's newest event.
+func (h *Hub) unpin(l *log) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.pins--
+	h.release(l)
+}
+
+// fetchState looks up a topic's newest event. One that this hub has not been given
+// yet is waited for: to look again before would find it again.
 func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	l, cold, err := h.pin(topic)
 	if err != nil {
 		return err
 	}
+	defer h.unpin(l)
 	e, found, err := h.opts.Store.Last(ctx, topic)
+	if err != nil {
+		return unavailable(err)
+	}
+	if h.learn(l, cold, e, found) == stateAhead && !h.await(ctx, e.Seq) {
+		return ErrUnavailable // this node lags behind
+	}
+	return nil
+}
+
+// state says what became of a topic's newest event that was looked up.
+type state int
+
+const (
+	stateKnown state = iota
+	stateAhead       // it is on its way to this hub
+)
+
+// learn notes what the newest event of a topic says of it. It was asked for when
+// the log was as far as cold.
+func (h *Hub) learn(l *log, cold uint64, e Stored, found bool) state {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l.pins--
-	defer h.release(l)
 	switch {
-	case err != nil:
-		return unavailable(err)
 	case l.known() || l.cold != cold: // events came meanwhile
+		return stateKnown
 	case !found:
 		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
-	case e.Delete:
-		l.reborn(e.Seq, e.At)
-	case e.Seq < cold:
-		l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+		return stateKnown
+	case e.Seq > h.seq:
+		return stateAhead
 	}
-	// A newer one is on its way to this hub.
-	return nil
+	l.cold = max(l.cold, e.Seq+1) // it has passed by, and nothing is known of it
+	if e.Delete {
+		l.reborn(e.Seq, e.At)
+		return stateKnown
+	}
+	l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+	return stateKnown
 }
 
 // fetchEvents reads back all of a topic that the store has and the hub has not.

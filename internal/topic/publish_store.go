@@ -30,7 +30,7 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 // entry is what a publication is to the store. What the topic is like now has to
 // be known for it.
 func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, answered bool, err error) {
-	for {
+	for range maxColdTries {
 		e, r, answered, known, err := h.entryNow(p)
 		if err != nil || answered || known {
 			return e, r, answered, err
@@ -39,6 +39,7 @@ func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, ans
 			return e, r, false, err
 		}
 	}
+	return e, r, false, ErrUnavailable
 }
 
 func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool, err error) {
