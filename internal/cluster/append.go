@@ -15,6 +15,8 @@ const (
 	appendTimeout = 10 * time.Second
 	// countTimeout is how long other nodes may take to tell their receivers.
 	countTimeout = 250 * time.Millisecond
+	// takeOutTimeout bounds what is done about a refused event.
+	takeOutTimeout = time.Second
 )
 
 // errUnanswered is what an Append returns that has run out of time.
@@ -62,10 +64,25 @@ func (l *Log) Append(ctx context.Context, e topic.Entry) (topic.Appended, error)
 		return l.repeat(ctx, ack.Sequence)
 	}
 	if w.err != nil {
+		l.takeOut(ctx, w)
 		return topic.Appended{}, w.err
 	}
 	l.tally.add(func(s *LogStats) { s.Appends++ })
 	return l.count(ctx, w), nil
+}
+
+// takeOut drops an event from the log that the hub has refused, as those of all
+// nodes do: it counts for nobody, and would take the place of one that does.
+func (l *Log) takeOut(ctx context.Context, w *appendWaiter) {
+	seq := w.got.Seq
+	if seq == 0 {
+		return // it has not come
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTimeout)
+	defer cancel()
+	if err := l.ev.DeleteMsg(ctx, seq); err != nil {
+		l.log.Debug("refused event stays in the log", "position", seq, "error", err)
+	}
 }
 
 // repeat answers an Append whose key was used before.

@@ -406,3 +406,28 @@ func TestAgeBecomesATTL(t *testing.T) {
 		t.Errorf("the age is %v", got)
 	}
 }
+
+// What the hubs of all nodes refuse would count when the topic is trimmed, and be
+// the newest event for a node that begins later.
+func TestRefusedEventDoesNotStayInTheLog(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	n.mustAppend(t, "a", "1")
+	stale := n.hub.entry("a", "late")
+	end := n.hub.entry("a", "end")
+	end.Close = true
+	last, err := n.Append(t.Context(), end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Append(t.Context(), stale); err != error(errTopicClosed) {
+		t.Fatalf("Append behind the end = %v", err)
+	}
+	if e, ok, err := n.Last(t.Context(), "a"); err != nil || !ok || e.Seq != last.Seq {
+		t.Errorf("Last = %+v, %v, %v, want the end", e, ok, err)
+	}
+	n.mustAppend(t, "b", "and on")
+	if len(n.hub.rewound) > 0 || n.Stats().TailStarts != 1 {
+		t.Errorf("the tail was disturbed: %+v, rewound to %v", n.Stats(), n.hub.rewound)
+	}
+}

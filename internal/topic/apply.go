@@ -97,6 +97,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 		return Applied{Err: ErrClosed}
 	}
 	defer h.release(l)
+	l.doubt = !e.PrevKnown && !l.known()
 	if l.last == 0 && l.cold == 0 && e.Number > 1 {
 		l.lose(e.Seq - 1) // all before it have expired
 	}

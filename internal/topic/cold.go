@@ -51,7 +51,7 @@ func (a ask) missing(l *log) need {
 	case a.from == FromLatest:
 		return state
 	case l.keep.Replay == ReplayLast && l.held() > 0:
-		return needNothing
+		return state
 	case a.at != nil && a.at.of(l.name)+1 < l.cold:
 		return needEvents
 	case a.at != nil, l.keep.Replay == ReplayNone && !a.unknown:
@@ -101,8 +101,13 @@ func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	if h.learn(l, cold, e, found) == stateAhead && !h.await(ctx, e.Seq) {
-		return ErrUnavailable // this node lags behind
+	switch h.learn(l, cold, e, found) {
+	case stateAhead:
+		if !h.await(ctx, e.Seq) {
+			return ErrUnavailable // this node lags behind
+		}
+	case stateDoubt:
+		return h.fetchEvents(ctx, topic)
 	}
 	return nil
 }
@@ -113,6 +118,7 @@ type state int
 const (
 	stateKnown state = iota
 	stateAhead       // it is on its way to this hub
+	stateDoubt       // it may have come after the topic's end: all of the topic tells
 )
 
 // learn notes what the newest event of a topic says of it. It was asked for when
@@ -128,11 +134,16 @@ func (h *Hub) learn(l *log, cold uint64, e Stored, found bool) state {
 		return stateKnown
 	case e.Seq > h.seq:
 		return stateAhead
+	case l.doubt:
+		return stateDoubt
 	}
 	l.cold = max(l.cold, e.Seq+1) // it has passed by, and nothing is known of it
-	if e.Delete {
+	switch {
+	case e.Delete:
 		l.reborn(e.Seq, e.At)
 		return stateKnown
+	case !e.PrevKnown:
+		return stateDoubt
 	}
 	l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
 	return stateKnown
@@ -231,7 +242,7 @@ func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainID
 // splice puts what was read back in front of what is held. The caller holds the
 // lock; the bound over all topics is applied later, when it has been used.
 func (h *Hub) splice(l *log, r *reader) {
-	l.cold = 0
+	l.cold, l.doubt = 0, false
 	if r.born > 0 {
 		l.born, l.forgotten, l.lost = max(l.born, r.born), max(l.forgotten, r.born), max(l.lost, r.born)
 	}
@@ -240,6 +251,11 @@ func (h *Hub) splice(l *log, r *reader) {
 			l.last, l.lastAt = r.born, r.bornAt
 		}
 		return
+	}
+	if r.closed { // what is held came after the end, and does not count
+		for l.held() > 0 {
+			h.pop(l)
+		}
 	}
 	h.judgeLoss(l, r)
 	front := make([]event, 0, len(r.events)+l.held())
@@ -250,7 +266,7 @@ func (h *Hub) splice(l *log, r *reader) {
 		l.bytes += int64(ev.frame.Len())
 	}
 	newest := r.events[len(r.events)-1]
-	if l.last < newest.Seq {
+	if r.closed || l.last <= newest.Seq {
 		l.last, l.lastAt, l.closed = newest.Seq, newest.At, r.closed
 	}
 	l.appended = max(l.appended, newest.Number)
@@ -283,6 +299,6 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 
 // reborn notes that the topic was deleted and nothing has come since.
 func (l *log) reborn(seq uint64, at int64) {
-	l.cold, l.last, l.lastAt, l.closed, l.appended = 0, seq, at, false, 0
+	l.cold, l.last, l.lastAt, l.closed, l.doubt, l.appended = 0, seq, at, false, false, 0
 	l.lost, l.born, l.forgotten = seq, seq, seq
 }
