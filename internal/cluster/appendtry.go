@@ -50,10 +50,15 @@ type appendTry struct {
 func newTry(e topic.Entry, ref appendRef) appendTry {
 	try := appendTry{entry: e, ref: ref, id: ref.String(), expect: e.Prev}
 	if e.Key != "" {
-		sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
-		try.id = "=" + base64.RawURLEncoding.EncodeToString(sum[:16]) // no node is called so
+		try.id = keyID(e)
 	}
 	return try
+}
+
+// keyID is the Nats-Msg-Id of an event with a key.
+func keyID(e topic.Entry) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
+	return "=" + base64.RawURLEncoding.EncodeToString(sum[:16]) // no node is called so
 }
 
 func (t *appendTry) message(e *Engine) *nats.Msg {

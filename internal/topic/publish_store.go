@@ -17,6 +17,9 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 		return Receipt{}, err
 	}
 	e, r, answered, err := h.entry(ctx, p)
+	if err == ErrClosed && p.Key != "" {
+		return h.repeat(ctx, p, e)
+	}
 	if err != nil || answered {
 		return r, err
 	}
@@ -24,7 +27,7 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, unavailable(err)
 	}
-	return h.noted(p, got), nil
+	return h.noted(p, got)
 }
 
 // entry is what a publication is to the store. What the topic is like now has to
@@ -53,13 +56,8 @@ func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool,
 		return e, r, false, true, err
 	}
 	defer h.release(l)
-	switch {
-	case !l.known():
+	if !l.known() {
 		return e, r, false, false, nil
-	case l.closed:
-		return e, r, false, true, ErrClosed
-	case !p.HasEvent && !p.Close:
-		return e, Receipt{Receivers: l.streams()}, true, true, nil
 	}
 	e = Entry{
 		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
@@ -72,30 +70,39 @@ func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool,
 		// What was published before the topic was deleted does not count.
 		e.Key = strconv.FormatUint(l.forgotten, 36) + "." + p.Key
 	}
+	switch {
+	case l.closed:
+		return e, r, false, true, ErrClosed
+	case !p.HasEvent && !p.Close:
+		return e, Receipt{Receivers: l.streams()}, true, true, nil
+	}
 	return e, r, false, true, nil
 }
 
 // noted remembers what was answered, and has the store trim the topic now and
-// then.
-func (h *Hub) noted(p Publication, got Appended) Receipt {
+// then. It returns ErrClosed for a repeat of what came behind the topic's end.
+func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.topics[p.Topic]
 	r := Receipt{ID: h.id(got.Seq, got.At), Receivers: got.Receivers}
 	if got.Repeat && l != nil {
+		if l.closed && got.Seq > l.last {
+			return Receipt{}, ErrClosed
+		}
 		r.Receivers = l.streams()
 	}
 	if p.Key != "" {
 		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: got.At, receivers: r.Receivers}, time.Now())
 	}
 	if l == nil || l.keep.Events <= 0 {
-		return r
+		return r, nil
 	}
 	if l.untrimmed++; l.untrimmed >= max(l.keep.Events/4, leastTrim) && l.appended > uint64(l.keep.Events) {
 		l.untrimmed = 0
 		h.opts.Store.Trim(p.Topic, l.keep.Events)
 	}
-	return r
+	return r, nil
 }
 
 // leastTrim is how many events of a topic are appended before the store is asked

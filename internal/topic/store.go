@@ -24,6 +24,10 @@ type Store interface {
 	// Last gives the newest stored event of a topic; ok is false if there is none.
 	Last(ctx context.Context, topic string) (e Stored, ok bool, err error)
 
+	// Find gives the newest event of e.Topic in [from, before) that Append has
+	// stored with e.Key, as it would answer its repeat; ok is false if there is none.
+	Find(ctx context.Context, e Entry, from, before uint64) (a Appended, ok bool, err error)
+
 	// Time tells when the event at a position was stored, in unix nanoseconds.
 	// If there is none any more it tells of the next one that there is, and exact
 	// is false; after the last one at is 0.

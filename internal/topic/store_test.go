@@ -17,11 +17,12 @@ type fakeStore struct {
 	first  uint64
 	reads  int
 	trims  int
+	keys   map[string]topic.Appended
 }
 
 var errAway = errors.New("the store is away")
 
-func newFakeStore() *fakeStore { return &fakeStore{first: 1} }
+func newFakeStore() *fakeStore { return &fakeStore{first: 1, keys: make(map[string]topic.Appended)} }
 
 // start makes a hub that is given the newest back events.
 func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
@@ -60,9 +61,13 @@ func (s *fakeStore) Append(_ context.Context, e topic.Entry) (topic.Appended, er
 	if s.away {
 		return topic.Appended{}, errAway
 	}
+	if first, ok := s.keys[e.Topic+" "+e.Key]; ok && e.Key != "" {
+		return first, nil
+	}
 	got := topic.Stored{Entry: e, Seq: s.head() + 1, PrevKnown: true}
 	got.At = timeAt(got.Seq)
 	s.events = append(s.events, got)
+	s.keys[e.Topic+" "+e.Key] = topic.Appended{Seq: got.Seq, At: got.At, Repeat: true}
 	a := s.hub.Apply([]topic.Stored{got})[0]
 	return topic.Appended{Seq: got.Seq, At: got.At, Receivers: a.Receivers}, a.Err
 }
@@ -80,6 +85,14 @@ func (s *fakeStore) Read(_ context.Context, name string, from, before uint64, yi
 		}
 	}
 	return nil
+}
+
+func (s *fakeStore) Find(_ context.Context, e topic.Entry, from, before uint64) (topic.Appended, bool, error) {
+	if s.away {
+		return topic.Appended{}, false, errAway
+	}
+	first, ok := s.keys[e.Topic+" "+e.Key]
+	return first, ok && first.Seq >= from && first.Seq < before, nil
 }
 
 func (s *fakeStore) Last(_ context.Context, name string) (topic.Stored, bool, error) {

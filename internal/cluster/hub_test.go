@@ -1,0 +1,86 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/topic"
+)
+
+// hubNode is a real hub on a log, as a gateway has it.
+type hubNode struct {
+	*topic.Hub
+	log *Log
+}
+
+// Begin implements [Follower].
+func (n *hubNode) Begin(floor, _ uint64) { n.Hub.Begin(floor, 0) }
+
+// Rewind implements [Follower].
+func (n *hubNode) Rewind(head uint64) { n.Hub.Rewind(head, n.log.Generation()) }
+
+// runHub runs a hub that is given the newest back events, until the test ends.
+func runHub(t *testing.T, url string, back int) *hubNode {
+	t.Helper()
+	e := openURL(t, url)
+	n := &hubNode{log: NewLog(e, makeEV(t, e, 1), LogOptions{StartBack: back})}
+	n.Hub = topic.New(topic.Options{
+		Default: topic.Retention{Events: 100, Age: time.Hour, Replay: topic.ReplayAll},
+		Store:   n.log, Generation: "testgene",
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := n.log.Run(ctx, n); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		wg.Wait()
+	})
+	(&logNode{Log: n.log}).caught(t)
+	return n
+}
+
+func (n *hubNode) mustPublish(t *testing.T, p topic.Publication) topic.Receipt {
+	t.Helper()
+	r, err := n.Publish(t.Context(), p)
+	if err != nil {
+		t.Fatalf("Publish(%+v) = %v", p, err)
+	}
+	return r
+}
+
+func event(name, data, key string) topic.Publication {
+	return topic.Publication{Topic: name, HasEvent: true, Data: data, Key: key}
+}
+
+// What was answered by one node is answered by another one, and by one that began
+// later and has been given only the newest event.
+func TestRepeatAtAClosedTopicGetsTheFirstIDFromAnyNode(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	first := runHub(t, s.ClientURL(), 0)
+	other := runHub(t, s.ClientURL(), 0)
+	middle := event("a", "1", "middle")
+	end := event("a", "2", "end")
+	end.Close = true
+	want := map[string]string{"middle": first.mustPublish(t, middle).ID, "end": first.mustPublish(t, end).ID}
+	first.mustPublish(t, event("b", "1", ""))
+	later, replicated := runHub(t, s.ClientURL(), 1), runHub(t, s.ClientURL(), 1)
+	replicated.log.noBatch = true // it reads as where there are more replicas
+	for name, n := range map[string]*hubNode{"other": other, "later": later, "replicated": replicated} {
+		for _, p := range []topic.Publication{middle, end} {
+			if got := n.mustPublish(t, p); got.ID != want[p.Key] {
+				t.Errorf("%s: the repeat of %s has the id %s, want %s", name, p.Key, got.ID, want[p.Key])
+			}
+		}
+		if _, err := n.Publish(t.Context(), event("a", "3", "new")); !errors.Is(err, topic.ErrClosed) {
+			t.Errorf("%s: Publish with another key = %v", name, err)
+		}
+	}
+}
