@@ -68,6 +68,9 @@ func (t *appendTry) message(e *Engine) *nats.Msg {
 	if !t.blind {
 		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(t.expect, 10)}
 	}
+	if t.entry.Born > 0 {
+		msg.Header[headerBorn] = []string{strconv.FormatUint(t.entry.Born, 36)}
+	}
 	if t.entry.Age > 0 {
 		msg.Header[jetstream.MsgTTLHeader] = []string{formatTTL(t.entry.Age)}
 	}

@@ -84,3 +84,25 @@ func TestRepeatAtAClosedTopicGetsTheFirstIDFromAnyNode(t *testing.T) {
 		}
 	}
 }
+
+// The key of an event says which life of its topic it belongs to, and a node that
+// did not see the topic's deletion says the same as one that did.
+func TestRepeatAfterADeleteGetsTheFirstIDFromAnyNode(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	n := runHub(t, s.ClientURL(), 0)
+	old := n.mustPublish(t, event("a", "1", "k"))
+	if err := n.Delete(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	first := n.mustPublish(t, event("a", "1", "k"))
+	if first.ID == old.ID {
+		t.Fatal("the key of the deleted topic swallowed an event of the new one")
+	}
+	n.mustPublish(t, event("b", "1", ""))
+	for _, back := range []int{1, 2, 0} { // it knows the topic by a look, by its newest event, by all
+		if got := runHub(t, s.ClientURL(), back).mustPublish(t, event("a", "1", "k")); got.ID != first.ID {
+			t.Errorf("a node that began %d events back answers %s, want %s", back, got.ID, first.ID)
+		}
+	}
+}

@@ -98,6 +98,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	}
 	defer h.release(l)
 	l.doubt = !e.PrevKnown && !l.known()
+	l.bornAt(max(l.born, e.Born))
 	if l.last == 0 && l.cold == 0 && e.Number > 1 {
 		l.lose(e.Seq - 1) // all before it have expired
 	}

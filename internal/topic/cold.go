@@ -146,6 +146,7 @@ func (h *Hub) learn(l *log, cold uint64, e Stored, found bool) state {
 		return stateDoubt
 	}
 	l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+	l.bornAt(e.Born)
 	return stateKnown
 }
 
@@ -225,6 +226,7 @@ func (r *reader) take(e Stored) error {
 		return nil // it came after the end, and does not count
 	}
 	r.closed = e.Close
+	r.born = max(r.born, e.Born)
 	r.events = append(r.events, &e)
 	r.bytes += e.size()
 	for len(r.events) > max(r.keep.Events, 1) || r.keep.Bytes > 0 && r.bytes > r.keep.Bytes && len(r.events) > 1 {
@@ -243,9 +245,7 @@ func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainID
 // lock; the bound over all topics is applied later, when it has been used.
 func (h *Hub) splice(l *log, r *reader) {
 	l.cold, l.doubt = 0, false
-	if r.born > 0 {
-		l.born, l.forgotten, l.lost = max(l.born, r.born), max(l.forgotten, r.born), max(l.lost, r.born)
-	}
+	l.bornAt(max(l.born, r.born))
 	if len(r.events) == 0 {
 		if l.unsure, l.floor = true, h.opts.Store.Discarded(); l.last == 0 && r.born > 0 {
 			l.last, l.lastAt = r.born, r.bornAt
@@ -296,6 +296,9 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 		l.lost = max(l.lost, oldest.Seq-1)
 	}
 }
+
+// bornAt notes up to which position the topic was deleted, when it has begun anew.
+func (l *log) bornAt(seq uint64) { l.born, l.forgotten, l.lost = seq, seq, max(l.lost, seq) }
 
 // reborn notes that the topic was deleted and nothing has come since.
 func (l *log) reborn(seq uint64, at int64) {

@@ -61,13 +61,14 @@ func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool,
 	}
 	e = Entry{
 		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
-		Number: l.appended + 1, Prev: l.last, Age: l.keep.Age,
+		Number: l.appended + 1, Prev: l.last, Born: l.born, Age: l.keep.Age,
 	}
 	if l.keep.Events <= 0 {
 		e.Age = time.Second // it is for those who are there now
 	}
 	if p.Key != "" {
-		// What was published before the topic was deleted does not count.
+		// What was published before the topic was deleted does not count. All
+		// nodes have to say the same here, so events tell of it.
 		e.Key = strconv.FormatUint(l.forgotten, 36) + "." + p.Key
 	}
 	switch {

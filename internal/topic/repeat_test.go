@@ -132,3 +132,67 @@ func TestARepeatOfWhatCameBehindTheEndIsRefusedAgain(t *testing.T) {
 		t.Errorf("publish = %+v, %v, want ErrClosed", got, err)
 	}
 }
+
+// A node that has seen the topic's deletion and one that has not mean the same
+// event by the same key.
+func TestARepeatAfterADeleteGetsTheFirstIDFromAnyNode(t *testing.T) {
+	t.Parallel()
+	s := &silentStore{fakeStore: newFakeStore(), answers: true}
+	h := s.node(1)
+	p := topic.Publication{Topic: "all:a", HasEvent: true, Data: "x", Key: "k"}
+	old, err := h.Publish(ctx, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Delete(ctx, "all:a"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, h, "all:a", "1")
+	s.answers = false
+	if _, err := h.Publish(ctx, p); !errors.Is(err, topic.ErrUnavailable) {
+		t.Fatalf("publish without an answer = %v", err)
+	}
+	s.answers = true
+	first, stored := storeID(h, s.head()), len(s.events)
+	if first == old.ID {
+		t.Fatal("the key of the deleted topic swallowed an event of the new one")
+	}
+	for floor := s.head() + 1; floor > 0; floor-- {
+		if got, err := s.node(floor).Publish(ctx, p); err != nil || got.ID != first {
+			t.Errorf("floor %d: the repeat = %+v, %v, want id %s", floor, got, err, first)
+		}
+	}
+	if len(s.events) != stored {
+		t.Errorf("%d events more are stored", len(s.events)-stored)
+	}
+	h = s.node(s.head() + 1)
+	if err := h.Delete(ctx, "all:a"); err != nil {
+		t.Fatal(err)
+	}
+	if anew, err := h.Publish(ctx, p); err != nil || anew.ID == first {
+		t.Errorf("after another deletion publish = %+v, %v, want an id of its own", anew, err)
+	}
+}
+
+// Whoever comes back from before a deletion is told of it by what came behind,
+// when its own event is not in the store any more.
+func TestADeletionIsKnownByTheEventsBehindIt(t *testing.T) {
+	t.Parallel()
+	s := &silentStore{fakeStore: newFakeStore(), answers: true}
+	h := s.node(1)
+	publish(t, h, "all:a", "old")
+	if err := h.Delete(ctx, "all:a"); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, h, "all:a", "1", "2")
+	s.events = s.events[1:] // the deletion has expired
+	for floor := s.head() + 1; floor > 2; floor-- {
+		h := s.node(floor)
+		if got := resume(t, h, "", "all:a"); got != "1 2" {
+			t.Errorf("floor %d: a newcomer received %q, want no reset", floor, got)
+		}
+		if got := resume(t, h, storeID(h, 1), "all:a"); got != "reset 1 2" {
+			t.Errorf("floor %d: who was there before received %q, want a reset", floor, got)
+		}
+	}
+}

@@ -59,6 +59,9 @@ type Entry struct {
 	// the store cannot make sure that Prev is right, it stores that it is not
 	// known.
 	Number, Prev uint64
+	// Born is the position up to which the topic was deleted, 0 if it never was,
+	// as the publishing hub knows it.
+	Born uint64
 
 	// Key makes a repeat within KeyLife return what the first got; "" for none.
 	Key string
