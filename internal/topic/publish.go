@@ -197,7 +197,7 @@ func (h *Hub) finish(b *stream.Batch, l *log) {
 // Delete forgets a topic and its events. Streams at it are treated as if it had
 // been closed. Published to again, the topic begins anew: who has seen nothing
 // of it before is not told of a loss. It returns ErrNotFound if there is no such
-// topic, or ErrUnavailable.
+// topic, or ErrUnavailable; then a repeat completes it.
 func (h *Hub) Delete(ctx context.Context, topic string) error {
 	if h.opts.Store != nil {
 		return h.storeDelete(ctx, topic)

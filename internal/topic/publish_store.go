@@ -61,10 +61,7 @@ func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool,
 	}
 	e = Entry{
 		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
-		Number: l.appended + 1, Prev: l.last, Born: l.born, Age: l.keep.Age,
-	}
-	if l.keep.Events <= 0 {
-		e.Age = time.Second // it is for those who are there now
+		Number: l.appended + 1, Prev: l.last, Born: l.born, Age: l.keep.life(),
 	}
 	if p.Key != "" {
 		// What was published before the topic was deleted does not count. All
@@ -109,40 +106,3 @@ func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 // leastTrim is how many events of a topic are appended before the store is asked
 // to trim it: more than the topic keeps if that is few, for a trim is not cheap.
 const leastTrim = 256
-
-// storeDelete deletes a topic on all nodes.
-func (h *Hub) storeDelete(ctx context.Context, topic string) error {
-	exists, err := h.exists(ctx, topic)
-	if err != nil {
-		return err
-	}
-	if !exists {
-		return ErrNotFound
-	}
-	got, err := h.opts.Store.Append(ctx, Entry{Topic: topic, Delete: true, Age: tombstoneAge})
-	if err != nil {
-		return unavailable(err)
-	}
-	// Whoever reads the topic back begins behind this event, so that nobody
-	// waits for what is before it to be dropped.
-	return unavailableOr(h.opts.Store.Purge(ctx, topic, got.Seq))
-}
-
-// tombstoneAge is how long a store remembers that a topic was deleted.
-const tombstoneAge = 24 * time.Hour
-
-func unavailableOr(err error) error {
-	if err == nil {
-		return nil
-	}
-	return unavailable(err)
-}
-
-// exists tells whether a topic has events or streams anywhere.
-func (h *Hub) exists(ctx context.Context, topic string) (bool, error) {
-	info, err := h.Info(ctx, topic)
-	if err == ErrNotFound {
-		return false, nil
-	}
-	return err == nil && (info.Events > 0 || info.Streams > 0 || info.LastID != ""), err
-}
