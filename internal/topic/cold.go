@@ -326,12 +326,12 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 	switch {
 	case r.lost > 0:
 		l.lost = max(l.lost, r.lost)
+	case !oldest.PrevKnown: // nor is its number: there was at least one that came with it
+		l.lost = max(l.lost, oldest.Seq-1)
 	case oldest.Number <= 1:
 		l.unsure = r.born == 0
-	case oldest.PrevKnown:
-		l.lost = max(l.lost, oldest.Prev)
 	default:
-		l.lost = max(l.lost, oldest.Seq-1)
+		l.lost = max(l.lost, oldest.Prev)
 	}
 }
 

@@ -84,3 +84,21 @@ func TestATopicIsOpenBehindAnEventThatCameWithAnother(t *testing.T) {
 		}
 	}
 }
+
+// Two nodes published the first event of a topic at the same time. Both say that
+// theirs is number 1.
+func TestTheLossOfAnEventIsToldThoughTheNextOneTakesItselfForTheFirst(t *testing.T) {
+	t.Parallel()
+	s := newFakeStore()
+	s.events = []topic.Stored{ // and event 1 has been dropped
+		blind(storedEvent(2, "all:a", "2", 1, 0)),
+		storedEvent(3, "all:b", "other", 1, 0),
+	}
+	s.first = 2
+	h := s.start(durable, 1)
+	for _, id := range []string{"", h.ID(0, 0)} {
+		if got := resume(t, h, id, "all:a"); got != "reset 2" {
+			t.Errorf("with the id %q received %q, want a reset first", id, got)
+		}
+	}
+}
