@@ -85,11 +85,15 @@ func (l *Log) takeOut(ctx context.Context, w *appendWaiter) {
 	}
 }
 
-// repeat answers an Append whose key was used before.
+// repeat answers an Append whose key was used before. When the first one was stored
+// is known only while it is there.
 func (l *Log) repeat(ctx context.Context, seq uint64) (topic.Appended, error) {
-	at, _, err := l.Time(ctx, seq)
+	at, exact, err := l.Time(ctx, seq)
 	if err != nil {
 		return topic.Appended{}, err
+	}
+	if !exact {
+		at = 0
 	}
 	l.tally.add(func(s *LogStats) { s.Repeats++ })
 	return topic.Appended{Seq: seq, At: at, Repeat: true}, nil

@@ -209,6 +209,26 @@ func TestRepeatOfAKeyAnswersTheFirst(t *testing.T) {
 	}
 }
 
+// The time of the next event would make an id of it that leads nowhere.
+func TestRepeatOfADroppedEventHasNoTime(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	entry := n.hub.entry("a", "1")
+	entry.Key = "k"
+	first, err := n.Append(t.Context(), entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.mustAppend(t, "b", "1")
+	if err := n.Purge(t.Context(), "a", first.Seq+1); err != nil {
+		t.Fatal(err)
+	}
+	want := topic.Appended{Seq: first.Seq, Repeat: true}
+	if got, err := n.Append(t.Context(), entry); err != nil || got != want {
+		t.Errorf("the repeat = %+v, %v, want %+v", got, err, want)
+	}
+}
+
 // The server's answer is lost, and the event published again.
 func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 	t.Parallel()

@@ -83,15 +83,22 @@ func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.topics[p.Topic]
-	r := Receipt{ID: h.id(got.Seq, got.At), Receivers: got.Receivers}
+	at := got.At
+	if at == 0 { // the first one is gone
+		at, _ = h.past.marks.find(got.Seq)
+	}
+	r := Receipt{Receivers: got.Receivers}
+	if at != 0 { // an id with another time would be one of another log
+		r.ID = h.id(got.Seq, at)
+	}
 	if got.Repeat && l != nil {
 		if l.closed && got.Seq > l.last {
 			return Receipt{}, ErrClosed
 		}
 		r.Receivers = l.streams()
 	}
-	if p.Key != "" {
-		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: got.At, receivers: r.Receivers}, time.Now())
+	if p.Key != "" && at != 0 {
+		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: at, receivers: r.Receivers}, time.Now())
 	}
 	if l == nil || l.keep.Events <= 0 {
 		return r, nil

@@ -196,3 +196,39 @@ func TestADeletionIsKnownByTheEventsBehindIt(t *testing.T) {
 		}
 	}
 }
+
+// forgetful stores do not have an event any more when its key comes again.
+type forgetful struct{ *silentStore }
+
+func (s forgetful) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	got, err := s.silentStore.Append(ctx, e)
+	if got.Repeat {
+		got.At = 0
+	}
+	return got, err
+}
+
+func TestARepeatOfADroppedEventHasTheFirstIDOrNone(t *testing.T) {
+	t.Parallel()
+	s := forgetful{&silentStore{fakeStore: newFakeStore()}}
+	opts := durable
+	opts.Store, opts.Generation = s, "teststor"
+	s.hub = topic.New(opts)
+	s.hub.Begin(1, 0)
+	p := topic.Publication{Topic: "all:a", HasEvent: true, Data: "x", Key: "k"}
+	if _, err := s.hub.Publish(ctx, p); !errors.Is(err, topic.ErrUnavailable) {
+		t.Fatalf("publish without an answer = %v", err)
+	}
+	s.answers = true
+	publish(t, s.hub, "all:b", "1")
+	if got, err := s.hub.Publish(ctx, p); err != nil || got.ID != storeID(s.hub, 1) {
+		t.Errorf("the hub that was given the first answers %+v, %v, want its id", got, err)
+	}
+	later := topic.New(opts)
+	later.Begin(2, 0)
+	for range 2 {
+		if got, err := later.Publish(ctx, p); err != nil || got.ID != "" {
+			t.Errorf("a hub that began later answers %+v, %v, want no id", got, err)
+		}
+	}
+}

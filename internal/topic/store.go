@@ -72,7 +72,7 @@ type Entry struct {
 // Appended answers Append.
 type Appended struct {
 	Seq       uint64
-	At        int64 // unix nanoseconds
+	At        int64 // unix nanoseconds; 0 for a repeat whose first is not in the store any more
 	Receivers int   // streams that got it, on all nodes
 	Repeat    bool  // the key was used before: Seq and At are of the first, Receivers counts nothing
 }
