@@ -121,6 +121,42 @@ func TestAReadThatNobodyWaitsForEndsAndTheNextOneBeginsAnew(t *testing.T) {
 	})
 }
 
+// tardyStore takes two seconds for each reading.
+type tardyStore struct{ *fakeStore }
+
+func (s *tardyStore) Read(ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error) error {
+	pause := time.NewTimer(2 * time.Second)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return s.fakeStore.Read(ctx, name, from, before, yield)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func TestAnAttachWaitsForAllItsTopicsTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &tardyStore{newFakeStore()}
+		names := []string{"all:1", "all:2", "all:3"}
+		for i, name := range names {
+			s.events = append(s.events, storedEvent(uint64(i+1), name, name, 1, 0))
+		}
+		opts := durable
+		opts.Store, opts.Generation = s, "teststor"
+		h := topic.New(opts)
+		h.Begin(4, 0)
+		for try, want := range []error{topic.ErrUnavailable, topic.ErrUnavailable, nil} { // each reads one topic more
+			begun := time.Now()
+			_, err := h.Attach(t.Context(), topic.NewMember(&sink{}, ""), names, topic.FromEarliest)
+			if took := time.Since(begun); !errors.Is(err, want) || took > 3*time.Second {
+				t.Errorf("attempt %d = %v after %v, want %v within 3 s", try, err, took, want)
+			}
+		}
+	})
+}
+
 func TestAReadThatTakesTooLongEndsForAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
