@@ -25,12 +25,19 @@ var errUnanswered = errors.New("cluster: no answer from the event log in time")
 // Append stores an event and waits for it to come back in the tail, see
 // [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
 // deadline; it then is unknown whether the event is stored. It returns a
-// *wire.Error with status 413 if the event is too large for the log. 10,000 Appends
+// *wire.Error with status 413 if the event is too large for the log, and with
+// ENGINE_FULL if that has no room and the event is not stored. 10,000 Appends
 // may be under way; others are refused, and their events are not stored.
 //
 // One event after the other of a topic is stored in this order, if each Append
 // has returned before the next is called.
 func (l *Log) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	got, err := l.appendOne(ctx, e)
+	l.failed(&l.failedAppends, "event not stored, or not known to be", e.Topic, err)
+	return got, err
+}
+
+func (l *Log) appendOne(ctx context.Context, e topic.Entry) (topic.Appended, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, appendTimeout, errUnanswered)
@@ -130,8 +137,12 @@ func (l *Log) store(ctx context.Context, e topic.Entry, w *appendWaiter) (*jetst
 		if w.isSettled() {
 			return nil, nil
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case try.unanswered:
 			return nil, err
+		default:
+			return nil, full(err)
 		}
 	}
 }

@@ -56,6 +56,18 @@ func (l *Log) Find(
 type takeMessage func(msg *nats.Msg, seq uint64, at time.Time) error
 
 func (l *Log) read(ctx context.Context, name string, from, before uint64, take takeMessage) error {
+	var enough error // of who reads
+	err := l.readRange(ctx, name, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+		enough = take(msg, seq, at)
+		return enough
+	})
+	if enough == nil {
+		l.failed(&l.failedReads, "topic not read", name, err)
+	}
+	return err
+}
+
+func (l *Log) readRange(ctx context.Context, name string, from, before uint64, take takeMessage) error {
 	from = max(from, 1)
 	if from >= before {
 		return nil
