@@ -15,6 +15,8 @@ const (
 	appendTimeout = 10 * time.Second
 	// countTimeout is how long other nodes may take to tell their receivers.
 	countTimeout = 250 * time.Millisecond
+	// takeOutTimeout bounds what is done about a refused event.
+	takeOutTimeout = time.Second
 )
 
 // errUnanswered is what an Append returns that has run out of time.
@@ -23,12 +25,19 @@ var errUnanswered = errors.New("cluster: no answer from the event log in time")
 // Append stores an event and waits for it to come back in the tail, see
 // [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
 // deadline; it then is unknown whether the event is stored. It returns a
-// *wire.Error with status 413 if the event is too large for the log. 10,000 Appends
+// *wire.Error with status 413 if the event is too large for the log, and with
+// ENGINE_FULL if that has no room and the event is not stored. 10,000 Appends
 // may be under way; others are refused, and their events are not stored.
 //
 // One event after the other of a topic is stored in this order, if each Append
 // has returned before the next is called.
 func (l *Log) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	got, err := l.appendOne(ctx, e)
+	l.failed(&l.failedAppends, "event not stored, or not known to be", e.Topic, err)
+	return got, err
+}
+
+func (l *Log) appendOne(ctx context.Context, e topic.Entry) (topic.Appended, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, appendTimeout, errUnanswered)
@@ -62,17 +71,36 @@ func (l *Log) Append(ctx context.Context, e topic.Entry) (topic.Appended, error)
 		return l.repeat(ctx, ack.Sequence)
 	}
 	if w.err != nil {
+		l.takeOut(ctx, w)
 		return topic.Appended{}, w.err
 	}
 	l.tally.add(func(s *LogStats) { s.Appends++ })
 	return l.count(ctx, w), nil
 }
 
-// repeat answers an Append whose key was used before.
+// takeOut drops an event from the log that the hub has refused, as those of all
+// nodes do: it counts for nobody, and would take the place of one that does.
+func (l *Log) takeOut(ctx context.Context, w *appendWaiter) {
+	seq := w.got.Seq
+	if seq == 0 {
+		return // it has not come
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTimeout)
+	defer cancel()
+	if err := l.ev.DeleteMsg(ctx, seq); err != nil {
+		l.log.Debug("refused event stays in the log", "position", seq, "error", err)
+	}
+}
+
+// repeat answers an Append whose key was used before. When the first one was stored
+// is known only while it is there.
 func (l *Log) repeat(ctx context.Context, seq uint64) (topic.Appended, error) {
-	at, _, err := l.Time(ctx, seq)
+	at, exact, err := l.Time(ctx, seq)
 	if err != nil {
 		return topic.Appended{}, err
+	}
+	if !exact {
+		at = 0
 	}
 	l.tally.add(func(s *LogStats) { s.Repeats++ })
 	return topic.Appended{Seq: seq, At: at, Repeat: true}, nil
@@ -109,8 +137,12 @@ func (l *Log) store(ctx context.Context, e topic.Entry, w *appendWaiter) (*jetst
 		if w.isSettled() {
 			return nil, nil
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case try.unanswered:
 			return nil, err
+		default:
+			return nil, full(err)
 		}
 	}
 }

@@ -228,6 +228,26 @@ func TestRepeatOfAKeyAnswersTheFirst(t *testing.T) {
 	}
 }
 
+// The time of the next event would make an id of it that leads nowhere.
+func TestRepeatOfADroppedEventHasNoTime(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	entry := n.hub.entry("a", "1")
+	entry.Key = "k"
+	first, err := n.Append(t.Context(), entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.mustAppend(t, "b", "1")
+	if err := n.Purge(t.Context(), "a", first.Seq+1); err != nil {
+		t.Fatal(err)
+	}
+	want := topic.Appended{Seq: first.Seq, Repeat: true}
+	if got, err := n.Append(t.Context(), entry); err != nil || got != want {
+		t.Errorf("the repeat = %+v, %v, want %+v", got, err, want)
+	}
+}
+
 // The server's answer is lost, and the event published again.
 func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 	t.Parallel()
@@ -423,5 +443,30 @@ func TestAgeBecomesATTL(t *testing.T) {
 	}
 	if got := n.hub.all()[0].Age; got != 91*time.Second {
 		t.Errorf("the age is %v", got)
+	}
+}
+
+// What the hubs of all nodes refuse would count when the topic is trimmed, and be
+// the newest event for a node that begins later.
+func TestRefusedEventDoesNotStayInTheLog(t *testing.T) {
+	t.Parallel()
+	n := soloLog(t)
+	n.mustAppend(t, "a", "1")
+	stale := n.hub.entry("a", "late")
+	end := n.hub.entry("a", "end")
+	end.Close = true
+	last, err := n.Append(t.Context(), end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Append(t.Context(), stale); err != error(errTopicClosed) {
+		t.Fatalf("Append behind the end = %v", err)
+	}
+	if e, ok, err := n.Last(t.Context(), "a"); err != nil || !ok || e.Seq != last.Seq {
+		t.Errorf("Last = %+v, %v, %v, want the end", e, ok, err)
+	}
+	n.mustAppend(t, "b", "and on")
+	if len(n.hub.rewound) > 0 || n.Stats().TailStarts != 1 {
+		t.Errorf("the tail was disturbed: %+v, rewound to %v", n.Stats(), n.hub.rewound)
 	}
 }

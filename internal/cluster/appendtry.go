@@ -45,15 +45,22 @@ type appendTry struct {
 	id     string // Nats-Msg-Id: what is stored once
 	blind  bool   // no expectation, Prev is not known
 	expect uint64 // position of the topic's newest event
+
+	unanswered bool // a try may have been stored for all that is known
 }
 
 func newTry(e topic.Entry, ref appendRef) appendTry {
 	try := appendTry{entry: e, ref: ref, id: ref.String(), expect: e.Prev}
 	if e.Key != "" {
-		sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
-		try.id = "=" + base64.RawURLEncoding.EncodeToString(sum[:16]) // no node is called so
+		try.id = keyID(e)
 	}
 	return try
+}
+
+// keyID is the Nats-Msg-Id of an event with a key.
+func keyID(e topic.Entry) string {
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
+	return "=" + base64.RawURLEncoding.EncodeToString(sum[:16]) // no node is called so
 }
 
 func (t *appendTry) message(e *Engine) *nats.Msg {
@@ -62,6 +69,9 @@ func (t *appendTry) message(e *Engine) *nats.Msg {
 	msg.Header[headerRef] = []string{t.ref.String()}
 	if !t.blind {
 		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(t.expect, 10)}
+	}
+	if t.entry.Born > 0 {
+		msg.Header[headerBorn] = []string{strconv.FormatUint(t.entry.Born, 36)}
 	}
 	if t.entry.Age > 0 {
 		msg.Header[jetstream.MsgTTLHeader] = []string{formatTTL(t.entry.Age)}
@@ -93,6 +103,7 @@ func tooLarge(size, most int) error {
 func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err error) error {
 	refusal, refused := errors.AsType[*jetstream.APIError](err)
 	_, final := errors.AsType[*wire.Error](err)
+	try.unanswered = try.unanswered || !refused && !final
 	switch {
 	case final:
 		return err
@@ -103,8 +114,7 @@ func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err er
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return fmt.Errorf("store event: %w", err)
 	case !refused:
-		l.tally.add(func(s *LogStats) { s.Retries++ })
-		return waitOr(ctx, tryPause, w.settled)
+		return l.pause(ctx, w, err)
 	}
 	switch refusal.ErrorCode {
 	case codeTooLarge:
@@ -117,10 +127,19 @@ func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err er
 		return waitOr(ctx, tryPause, w.settled)
 	}
 	if refusal.Code == http.StatusServiceUnavailable {
-		l.tally.add(func(s *LogStats) { s.Retries++ })
-		return waitOr(ctx, tryPause, w.settled)
+		return l.pause(ctx, w, err)
 	}
 	return fmt.Errorf("store event: %w", err)
+}
+
+// pause is before the next try. If there is no time left for it, it was err that
+// the last one failed with.
+func (l *Log) pause(ctx context.Context, w *appendWaiter, err error) error {
+	l.tally.add(func(s *LogStats) { s.Retries++ })
+	if late := waitOr(ctx, tryPause, w.settled); late != nil {
+		return fmt.Errorf("store event: %w: %w", late, err)
+	}
+	return nil
 }
 
 // conflict is after the server has said that the topic's newest event is another

@@ -23,7 +23,8 @@ import (
 //	name      uvarint length, and the bytes
 //	data      the rest
 //
-// Its topic is in the subject. The headers are for NATS, and say who published it.
+// Its topic is in the subject. The headers are for NATS, say who published it, and
+// have what came later, so that nodes of an older version can read the rest.
 const envelopeVersion = 1
 
 const (
@@ -36,6 +37,9 @@ const (
 
 // headerRef says which Append of which node published an event: NODE.NUMBER.
 const headerRef = "Sl-Ref"
+
+// headerBorn has Entry.Born, if that is not 0.
+const headerBorn = "Sl-Born"
 
 var (
 	errEnvelope = errors.New("cluster: not an event of this version")
@@ -93,6 +97,11 @@ func (e *Engine) storedOf(subject string, header nats.Header, data []byte, seq u
 		return topic.Stored{}, fmt.Errorf("event %d: %w", seq, err)
 	}
 	entry.Topic, entry.Age = name, parseTTL(header.Get(jetstream.MsgTTLHeader))
+	if born := header.Get(headerBorn); born != "" {
+		if entry.Born, err = strconv.ParseUint(born, 36, 64); err != nil {
+			return topic.Stored{}, fmt.Errorf("event %d: %w", seq, errEnvelope)
+		}
+	}
 	// A publisher that has not seen that the log went back may name what was lost.
 	prevKnown = prevKnown && entry.Prev < seq
 	return topic.Stored{Entry: entry, Seq: seq, At: at, PrevKnown: prevKnown}, nil

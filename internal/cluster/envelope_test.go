@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -97,6 +98,23 @@ func TestTTLIsWholeSecondsRoundedUp(t *testing.T) {
 	for age, want := range map[time.Duration]string{1: "1s", time.Second: "1s", time.Hour + 1: "3601s"} {
 		if got := formatTTL(age); got != want {
 			t.Errorf("formatTTL(%v) = %q", age, got)
+		}
+	}
+}
+
+func TestBornComesBackAndNothingElseIsTakenForIt(t *testing.T) {
+	t.Parallel()
+	e := &Engine{opts: Options{Prefix: "p"}}
+	entry := topic.Entry{Topic: "a", HasEvent: true, Number: 1, Born: 1<<64 - 1}
+	try := newTry(entry, appendRef{"n", 1})
+	msg := try.message(e)
+	if got, err := e.storedOf(msg.Subject, msg.Header, msg.Data, 7, 1); err != nil || got.Entry != entry {
+		t.Errorf("%+v came back as %+v, %v", entry, got, err)
+	}
+	for _, s := range []string{"-1", "x y", "zzzzzzzzzzzzzzzz"} {
+		msg.Header.Set(headerBorn, s)
+		if got, err := e.storedOf(msg.Subject, msg.Header, msg.Data, 7, 1); !errors.Is(err, errEnvelope) {
+			t.Errorf("%q is read as %d, %v", s, got.Born, err)
 		}
 	}
 }

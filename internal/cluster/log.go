@@ -46,6 +46,8 @@ type Log struct {
 	trims     trimQueue
 	condition logCondition
 	tally     logTally
+
+	failedAppends, failedReads, failedLooks failures
 }
 
 // maxReads is how many reads of topics may be under way: each one goes through

@@ -19,7 +19,9 @@ func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error)
 		return topic.Stored{}, false, nil
 	}
 	if err != nil {
-		return topic.Stored{}, false, fmt.Errorf("look up the newest event: %w", err)
+		err = fmt.Errorf("look up the newest event: %w", err)
+		l.failed(&l.failedLooks, "topic not looked up", name, err)
+		return topic.Stored{}, false, err
 	}
 	e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, msg.Sequence, msg.Time.UnixNano())
 	return e, err == nil, err
@@ -55,7 +57,9 @@ func (l *Log) Purge(ctx context.Context, name string, before uint64) error {
 	defer cancel()
 	err := l.ev.Purge(ctx, jetstream.WithPurgeSubject(l.e.topicSubject(name)), jetstream.WithPurgeSequence(before))
 	if err != nil {
-		return fmt.Errorf("purge topic: %w", err)
+		err = fmt.Errorf("purge topic: %w", err)
+		l.failed(&l.failedAppends, "deleted topic not purged", name, err)
+		return err
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/internal/topic"
 )
@@ -27,6 +28,46 @@ var errReadCut = errors.New("cluster: the read of a topic was cut short")
 func (l *Log) Read(
 	ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error,
 ) error {
+	return l.read(ctx, name, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+		e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at.UnixNano())
+		if err != nil { // it is left out, as the tail does
+			l.tally.add(func(s *LogStats) { s.Unreadable++ })
+			return nil
+		}
+		return yield(e)
+	})
+}
+
+// Find looks for an event by its key, see [topic.Store]. It is a read like others.
+func (l *Log) Find(
+	ctx context.Context, e topic.Entry, from, before uint64,
+) (found topic.Appended, ok bool, err error) {
+	id := keyID(e)
+	err = l.read(ctx, e.Topic, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+		if msg.Header.Get(jetstream.MsgIDHeader) == id {
+			found, ok = topic.Appended{Seq: seq, At: at.UnixNano(), Repeat: true}, true
+		}
+		return nil
+	})
+	return found, ok && err == nil, err
+}
+
+// takeMessage is given a message of the log.
+type takeMessage func(msg *nats.Msg, seq uint64, at time.Time) error
+
+func (l *Log) read(ctx context.Context, name string, from, before uint64, take takeMessage) error {
+	var enough error // of who reads
+	err := l.readRange(ctx, name, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+		enough = take(msg, seq, at)
+		return enough
+	})
+	if enough == nil {
+		l.failed(&l.failedReads, "topic not read", name, err)
+	}
+	return err
+}
+
+func (l *Log) readRange(ctx context.Context, name string, from, before uint64, take takeMessage) error {
 	from = max(from, 1)
 	if from >= before {
 		return nil
@@ -38,7 +79,7 @@ func (l *Log) Read(
 		return fmt.Errorf("wait for other reads: %w", context.Cause(ctx))
 	}
 	l.tally.add(func(s *LogStats) { s.Reads++ })
-	r := &topicRead{l: l, subject: l.e.topicSubject(name), next: from, before: before, yield: yield}
+	r := &topicRead{l: l, subject: l.e.topicSubject(name), next: from, before: before, take: take}
 	if config := l.config(); config.AllowDirect && config.Replicas <= 1 && !l.noBatch {
 		return r.direct(ctx)
 	}
@@ -50,16 +91,12 @@ type topicRead struct {
 	l            *Log
 	subject      string
 	next, before uint64 // what is to be given yet is in [next, before)
-	yield        func(topic.Stored) error
+	take         takeMessage
 }
 
-// give hands on a message. What cannot be read is left out, as the tail does.
+// give hands on a message.
 func (r *topicRead) give(msg *nats.Msg, seq uint64, at time.Time) error {
 	r.next = seq + 1
-	e, err := r.l.e.storedOf(r.subject, msg.Header, msg.Data, seq, at.UnixNano())
-	if err != nil {
-		r.l.tally.add(func(s *LogStats) { s.Unreadable++ })
-		return nil
-	}
-	return r.yield(e)
+	msg.Subject = r.subject // of an answer, it says who asked
+	return r.take(msg, seq, at)
 }

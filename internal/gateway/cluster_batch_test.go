@@ -70,6 +70,9 @@ func (s *slowStore) Read(context.Context, string, uint64, uint64, func(topic.Sto
 func (s *slowStore) Last(context.Context, string) (e topic.Stored, ok bool, err error) {
 	return e, false, nil
 }
+func (s *slowStore) Find(context.Context, topic.Entry, uint64, uint64) (a topic.Appended, ok bool, err error) {
+	return a, false, nil
+}
 func (s *slowStore) Time(context.Context, uint64) (at int64, exact bool, err error) {
 	return 0, false, nil
 }

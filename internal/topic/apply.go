@@ -86,6 +86,8 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 		return Applied{Err: ErrClosed}
 	}
 	defer h.release(l)
+	l.doubt = !e.PrevKnown && !l.known()
+	l.bornAt(max(l.born, e.Born))
 	ev := h.stamp(block, e.Seq, e.At, e.At)
 	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // of a value only the newest counts
 	l.appended = max(l.appended+1, e.Number)

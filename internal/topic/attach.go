@@ -31,26 +31,37 @@ const (
 // before the first one that does comes back behind the topic's past.
 //
 // With a store, what is not held any more is read back first. That is waited
-// for, a few seconds at most; nothing else is.
+// for, a few seconds at most for all topics; nothing else is. What was read back by
+// then is held, so the next attempt goes on from there.
 func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from string) (map[string]wire.TopicInfo, error) {
 	at, err := h.resolveAll(ctx, m, from)
 	if err != nil {
 		return nil, err
 	}
+	infos, missing, err := h.attachGated(m, topics, from, at)
+	if err != nil || len(missing) == 0 {
+		return infos, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, coldPatience) // for all topics together
+	defer cancel()
 	for range maxColdTries {
-		h.gate <- struct{}{}
-		infos, missing, err := h.attach(m, topics, from, at)
-		<-h.gate
-		if err != nil || len(missing) == 0 {
-			return infos, err
-		}
 		for topic, n := range missing {
 			if err := h.fetch(ctx, topic, n); err != nil {
 				return nil, err
 			}
 		}
+		infos, missing, err := h.attachGated(m, topics, from, at)
+		if err != nil || len(missing) == 0 {
+			return infos, err
+		}
 	}
 	return nil, ErrUnavailable
+}
+
+func (h *Hub) attachGated(m *Member, topics []string, from string, at places) (map[string]wire.TopicInfo, map[string]need, error) {
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
+	return h.attach(m, topics, from, at)
 }
 
 // attach does it, or says what has to be read back before.

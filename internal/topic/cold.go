@@ -24,8 +24,10 @@ const (
 
 // load is one reading back, for all who wait for it.
 type load struct {
-	done chan struct{}
-	err  error
+	stop    context.CancelFunc // ends it early
+	done    chan struct{}      // closed when it has ended
+	err     error              // set before done is closed
+	waiting int                // guarded by the hub's lock
 }
 
 // need says how much of a log somebody asks for.
@@ -52,7 +54,7 @@ func (a ask) missing(l *log) need {
 	case a.from == FromLatest:
 		return state
 	case l.keep.Replay == ReplayLast && l.held() > 0:
-		return needNothing
+		return state
 	case a.at != nil && a.at.of(l.name)+1 < l.cold:
 		return needEvents
 	case a.at != nil, l.keep.Replay == ReplayNone && !a.unknown:
@@ -89,7 +91,15 @@ func (h *Hub) pin(topic string) (l *log, lacks lack, err error) {
 	return l, h.lack(l), nil
 }
 
-// fetchState looks up a topic's newest event.
+func (h *Hub) unpin(l *log) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.pins--
+	h.release(l)
+}
+
+// fetchState looks up a topic's newest event. One that this hub has not been given
+// yet is waited for: to look again before would find it again.
 func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	l, lacks, err := h.pin(topic)
 	if err != nil {
@@ -97,49 +107,119 @@ func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	}
 	b := stream.NewBatch()
 	defer b.Flush()
+	defer h.unpin(l)
 	e, found, err := h.opts.Store.Last(ctx, topic)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l.pins--
-	defer h.release(l)
-	switch {
-	case err != nil:
+	if err != nil {
 		return unavailable(err)
-	case l.known() || h.lack(l) != lacks: // events came meanwhile
-	case !found:
-		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
-	case e.Delete:
-		l.reborn(e.Seq, e.At)
-	case e.Seq < lacks.cold:
-		l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
-		h.foundClosed(b, l)
 	}
-	// A newer one is on its way to this hub.
+	switch h.learn(b, l, lacks, e, found) {
+	case stateAhead:
+		if !h.await(ctx, e.Seq) {
+			return ErrUnavailable // this node lags behind
+		}
+	case stateDoubt:
+		return h.fetchEvents(ctx, topic)
+	}
 	return nil
 }
 
-// fetchEvents reads back all of a topic that the store has and the hub has not.
-func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
+// state says what became of a topic's newest event that was looked up.
+type state int
+
+const (
+	stateKnown state = iota
+	stateAhead       // it is on its way to this hub
+	stateDoubt       // it may have come after the topic's end: all of the topic tells
+)
+
+// learn notes what the newest event of a topic says of it. It was asked for when
+// the log lacked that.
+func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool) state {
 	h.mu.Lock()
-	at, running := h.past.loads[topic]
-	if !running {
-		at = &load{done: make(chan struct{})}
-		h.past.loads[topic] = at
+	defer h.mu.Unlock()
+	switch {
+	case l.known() || h.lack(l) != lacks: // events came meanwhile
+		return stateKnown
+	case !found:
+		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
+		return stateKnown
+	case e.Seq > h.seq:
+		return stateAhead
+	case l.doubt:
+		return stateDoubt
 	}
-	h.mu.Unlock()
-	if !running {
-		at.err = h.readBack(ctx, topic)
-		h.mu.Lock()
-		delete(h.past.loads, topic)
-		h.mu.Unlock()
-		close(at.done)
-		return at.err
+	l.cold = max(l.cold, e.Seq+1) // it has passed by, and nothing is known of it
+	switch {
+	case e.Delete:
+		l.reborn(e.Seq, e.At)
+		return stateKnown
+	case !e.PrevKnown:
+		return stateDoubt
 	}
+	l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+	l.bornAt(e.Born)
+	h.foundClosed(b, l)
+	return stateKnown
+}
+
+// fetchEvents reads back all of a topic that the store has and the hub has not. All
+// who ask at the same time share one reading, and none of them can spoil it for the
+// others: it ends when it is done, after coldPatience, or with the last of them.
+func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
+	at := h.joinLoad(ctx, topic)
 	select {
 	case <-at.done:
 		return at.err
 	case <-ctx.Done():
+		if h.leaveLoad(topic, at) {
+			at.stop()
+			<-at.done // nobody else waits for it
+		}
 		return unavailable(ctx.Err())
+	}
+}
+
+// joinLoad finds or begins the reading back of a topic.
+func (h *Hub) joinLoad(ctx context.Context, topic string) *load {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, running := h.past.loads[topic]
+	if !running {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), coldPatience)
+		at = &load{done: make(chan struct{}), stop: stop}
+		h.past.loads[topic] = at
+		go func() { // coldPatience or the last one in fetchEvents ends it, who waits for that
+			defer close(at.done)
+			defer stop()
+			at.err = h.readBack(ctx, topic)
+			h.endLoad(topic, at)
+		}()
+	}
+	at.waiting++
+	return at
+}
+
+// leaveLoad is for who does not wait any longer. It tells whether that was the last
+// one; then the next one begins anew.
+func (h *Hub) leaveLoad(topic string, at *load) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at.waiting--; at.waiting > 0 {
+		return false
+	}
+	h.dropLoad(topic, at)
+	return true
+}
+
+func (h *Hub) endLoad(topic string, at *load) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropLoad(topic, at)
+}
+
+func (h *Hub) dropLoad(topic string, at *load) {
+	if h.past.loads[topic] == at {
+		delete(h.past.loads, topic)
 	}
 }
 
@@ -197,6 +277,7 @@ func (r *reader) take(e Stored) error {
 		return nil // it came after the end, and does not count
 	}
 	r.closed = e.Close
+	r.born = max(r.born, e.Born)
 	r.events = append(r.events, &e)
 	r.bytes += e.size()
 	for len(r.events) > max(r.keep.Events, 1) || r.keep.Bytes > 0 && r.bytes > r.keep.Bytes && len(r.events) > 1 {
@@ -214,15 +295,18 @@ func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainID
 // splice puts what was read back in front of what is held. The caller holds the
 // lock; the bound over all topics is applied later, when it has been used.
 func (h *Hub) splice(l *log, r *reader) {
-	l.cold = 0
-	if r.born > 0 {
-		l.born, l.forgotten, l.lost = max(l.born, r.born), max(l.forgotten, r.born), max(l.lost, r.born)
-	}
+	l.cold, l.doubt = 0, false
+	l.bornAt(max(l.born, r.born))
 	if len(r.events) == 0 {
 		if l.unsure, l.floor = true, h.opts.Store.Discarded(); l.last == 0 && r.born > 0 {
 			l.last, l.lastAt = r.born, r.bornAt
 		}
 		return
+	}
+	if r.closed { // what is held came after the end, and does not count
+		for l.held() > 0 {
+			h.pop(l)
+		}
 	}
 	h.judgeLoss(l, r)
 	front := make([]event, 0, len(r.events)+l.held())
@@ -233,7 +317,7 @@ func (h *Hub) splice(l *log, r *reader) {
 		l.bytes += int64(ev.frame.Len())
 	}
 	newest := r.events[len(r.events)-1]
-	if l.last < newest.Seq {
+	if r.closed || l.last <= newest.Seq {
 		l.last, l.lastAt, l.closed = newest.Seq, newest.At, r.closed
 	}
 	l.appended = max(l.appended, newest.Number)
@@ -255,17 +339,20 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 	switch {
 	case r.lost > 0:
 		l.lost = max(l.lost, r.lost)
+	case !oldest.PrevKnown: // nor is its number: there was at least one that came with it
+		l.lost = max(l.lost, oldest.Seq-1)
 	case oldest.Number <= 1:
 		l.unsure = r.born == 0
-	case oldest.PrevKnown:
-		l.lost = max(l.lost, oldest.Prev)
 	default:
-		l.lost = max(l.lost, oldest.Seq-1)
+		l.lost = max(l.lost, oldest.Prev)
 	}
 }
 
+// bornAt notes up to which position the topic was deleted, when it has begun anew.
+func (l *log) bornAt(seq uint64) { l.born, l.forgotten, l.lost = seq, seq, max(l.lost, seq) }
+
 // reborn notes that the topic was deleted and nothing has come since.
 func (l *log) reborn(seq uint64, at int64) {
-	l.cold, l.last, l.lastAt, l.closed, l.appended = 0, seq, at, false, 0
+	l.cold, l.last, l.lastAt, l.closed, l.doubt, l.appended = 0, seq, at, false, false, 0
 	l.lost, l.born, l.forgotten = seq, seq, seq
 }

@@ -57,6 +57,7 @@ type traces struct {
 	born     uint64 // up to it the topic was deleted: nothing that a newcomer has lost
 	since    uint64 // where the hub was when the log was made: streams at it have come later
 	closed   bool
+	doubt    bool // the newest event may have come after the topic's end, which is below cold
 
 	floor  uint64 // below it, it is not known whether there were events
 	unsure bool   // nor is it of events that have had time to expire
@@ -65,7 +66,7 @@ type traces struct {
 }
 
 // known says whether the newest event is known, or that there is none.
-func (t *traces) known() bool { return t.cold == 0 || t.last > 0 }
+func (t *traces) known() bool { return t.cold == 0 || t.last > 0 && !t.doubt }
 
 // subscription is one stream at one topic.
 type subscription struct {

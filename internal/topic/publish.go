@@ -21,7 +21,7 @@ type Publication struct {
 
 // Receipt answers a publication.
 type Receipt struct {
-	ID        string // of the event; "" if nothing was appended
+	ID        string // of the event; "" if nothing was appended, or it is not known any more, see Publish
 	Receivers int    // streams at the topic, which get it
 }
 
@@ -36,7 +36,8 @@ const headroom = stream.Room + len("id: ") + plainIDBytes + len("\n")
 //
 // With a store, the event is as durable as the store makes it, and its streams
 // on other nodes are counted too. After ErrUnavailable it is not known whether it
-// was taken: a repeat with the same key finds out.
+// was taken: a repeat with the same key finds out. If what it repeats has been
+// dropped since, and this hub does not remember it, it is answered without an id.
 func (h *Hub) Publish(ctx context.Context, p Publication) (Receipt, error) {
 	b := stream.NewBatch()
 	defer b.Flush()
@@ -200,7 +201,7 @@ func (h *Hub) finish(b *stream.Batch, l *log) {
 // Delete forgets a topic and its events. Streams at it are treated as if it had
 // been closed. Published to again, the topic begins anew: who has seen nothing
 // of it before is not told of a loss. It returns ErrNotFound if there is no such
-// topic, or ErrUnavailable.
+// topic, or ErrUnavailable; then a repeat completes it.
 func (h *Hub) Delete(ctx context.Context, topic string) error {
 	if h.opts.Store != nil {
 		return h.storeDelete(ctx, topic)

@@ -17,6 +17,9 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 		return Receipt{}, err
 	}
 	e, r, answered, err := h.entry(ctx, p)
+	if err == ErrClosed && p.Key != "" {
+		return h.repeat(ctx, p, e)
+	}
 	if err != nil || answered {
 		return r, err
 	}
@@ -24,13 +27,13 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, unavailable(err)
 	}
-	return h.noted(p, got), nil
+	return h.noted(p, got)
 }
 
 // entry is what a publication is to the store. What the topic is like now has to
 // be known for it.
 func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, answered bool, err error) {
-	for {
+	for range maxColdTries {
 		e, r, answered, known, err := h.entryNow(p)
 		if err != nil || answered || known {
 			return e, r, answered, err
@@ -39,6 +42,7 @@ func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, ans
 			return e, r, false, err
 		}
 	}
+	return e, r, false, ErrUnavailable
 }
 
 func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool, err error) {
@@ -52,88 +56,60 @@ func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool,
 		return e, r, false, true, err
 	}
 	defer h.release(l)
-	switch {
-	case !l.known():
+	if !l.known() {
 		return e, r, false, false, nil
+	}
+	e = Entry{
+		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
+		Number: l.appended + 1, Prev: l.last, Born: l.born, Age: l.keep.life(),
+	}
+	if p.Key != "" {
+		// What was published before the topic was deleted does not count. All
+		// nodes have to say the same here, so events tell of it.
+		e.Key = strconv.FormatUint(l.forgotten, 36) + "." + p.Key
+	}
+	switch {
 	case l.closed:
 		return e, r, false, true, ErrClosed
 	case !p.HasEvent && !p.Close:
 		return e, Receipt{Receivers: l.streams()}, true, true, nil
 	}
-	e = Entry{
-		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
-		Number: l.appended + 1, Prev: l.last, Age: l.keep.Age,
-	}
-	if l.keep.Events <= 0 {
-		e.Age = time.Second // it is for those who are there now
-	}
-	if p.Key != "" {
-		// What was published before the topic was deleted does not count.
-		e.Key = strconv.FormatUint(l.forgotten, 36) + "." + p.Key
-	}
 	return e, r, false, true, nil
 }
 
 // noted remembers what was answered, and has the store trim the topic now and
-// then.
-func (h *Hub) noted(p Publication, got Appended) Receipt {
+// then. It returns ErrClosed for a repeat of what came behind the topic's end.
+func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.topics[p.Topic]
-	r := Receipt{ID: h.id(got.Seq, got.At), Receivers: got.Receivers}
+	at := got.At
+	if at == 0 { // the first one is gone
+		at, _ = h.past.marks.find(got.Seq)
+	}
+	r := Receipt{Receivers: got.Receivers}
+	if at != 0 { // an id with another time would be one of another log
+		r.ID = h.id(got.Seq, at)
+	}
 	if got.Repeat && l != nil {
+		if l.closed && got.Seq > l.last {
+			return Receipt{}, ErrClosed
+		}
 		r.Receivers = l.streams()
 	}
-	if p.Key != "" {
-		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: got.At, receivers: r.Receivers}, time.Now())
+	if p.Key != "" && at != 0 {
+		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: at, receivers: r.Receivers}, time.Now())
 	}
 	if l == nil || l.keep.Events <= 0 {
-		return r
+		return r, nil
 	}
 	if l.untrimmed++; l.untrimmed >= max(l.keep.Events/4, leastTrim) && l.appended > uint64(l.keep.Events) {
 		l.untrimmed = 0
 		h.opts.Store.Trim(p.Topic, l.keep.Events)
 	}
-	return r
+	return r, nil
 }
 
 // leastTrim is how many events of a topic are appended before the store is asked
 // to trim it: more than the topic keeps if that is few, for a trim is not cheap.
 const leastTrim = 256
-
-// storeDelete deletes a topic on all nodes.
-func (h *Hub) storeDelete(ctx context.Context, topic string) error {
-	exists, err := h.exists(ctx, topic)
-	if err != nil {
-		return err
-	}
-	if !exists {
-		return ErrNotFound
-	}
-	got, err := h.opts.Store.Append(ctx, Entry{Topic: topic, Delete: true, Age: tombstoneAge})
-	if err != nil {
-		return unavailable(err)
-	}
-	// Whoever reads the topic back begins behind this event, so that nobody
-	// waits for what is before it to be dropped.
-	return unavailableOr(h.opts.Store.Purge(ctx, topic, got.Seq))
-}
-
-// tombstoneAge is how long a store remembers that a topic was deleted.
-const tombstoneAge = 24 * time.Hour
-
-func unavailableOr(err error) error {
-	if err == nil {
-		return nil
-	}
-	return unavailable(err)
-}
-
-// exists tells whether a topic has events or streams anywhere.
-func (h *Hub) exists(ctx context.Context, topic string) (bool, error) {
-	info, err := h.Info(ctx, topic)
-	if err == ErrNotFound {
-		return false, nil
-	}
-	return err == nil && (info.Events > 0 || info.Streams > 0 || info.LastID != ""), err
-}

@@ -48,18 +48,24 @@ func (h *Hub) makeRoom() {
 // drop lets go of the oldest event of l. What goes for want of memory only is
 // still in the store, if there is one.
 func (h *Hub) drop(l *log, why DropReason) {
-	e := l.pop()
+	e := h.pop(l)
 	if why == DropMemory && h.opts.Store != nil {
 		l.cold = e.seq + 1
 	} else {
 		l.lose(e.seq)
 	}
+	h.dropped[why]++
+}
+
+// pop takes the oldest event out of l.
+func (h *Hub) pop(l *log) event {
+	e := l.pop()
 	h.bytes -= int64(e.frame.Len())
 	h.events--
-	h.dropped[why]++
 	if l.held() == 0 {
 		h.recent.remove(l)
 	}
+	return e
 }
 
 // empty drops all that l holds.

@@ -24,6 +24,10 @@ type Store interface {
 	// Last gives the newest stored event of a topic; ok is false if there is none.
 	Last(ctx context.Context, topic string) (e Stored, ok bool, err error)
 
+	// Find gives the newest event of e.Topic in [from, before) that Append has
+	// stored with e.Key, as it would answer its repeat; ok is false if there is none.
+	Find(ctx context.Context, e Entry, from, before uint64) (a Appended, ok bool, err error)
+
 	// Time tells when the event at a position was stored, in unix nanoseconds.
 	// If there is none any more it tells of the next one that there is, and exact
 	// is false; after the last one at is 0.
@@ -55,6 +59,9 @@ type Entry struct {
 	// the store cannot make sure that Prev is right, it stores that it is not
 	// known; then there was one at Prev, and there may be others behind it.
 	Number, Prev uint64
+	// Born is the position up to which the topic was deleted, 0 if it never was,
+	// as the publishing hub knows it.
+	Born uint64
 
 	// Key makes a repeat within KeyLife return what the first got; "" for none.
 	Key string
@@ -65,7 +72,7 @@ type Entry struct {
 // Appended answers Append.
 type Appended struct {
 	Seq       uint64
-	At        int64 // unix nanoseconds
+	At        int64 // unix nanoseconds; 0 for a repeat whose first is not in the store any more
 	Receivers int   // streams that got it, on all nodes
 	Repeat    bool  // the key was used before: Seq and At are of the first, Receivers counts nothing
 }

@@ -19,6 +19,7 @@ type fakeStore struct {
 	first  uint64
 	reads  int
 	trims  int
+	keys   map[string]topic.Appended
 
 	epoch     int64  // times that it went back: what comes then is stored at other times
 	meanwhile func() // what happens while the next Read is under way
@@ -26,7 +27,7 @@ type fakeStore struct {
 
 var errAway = errors.New("the store is away")
 
-func newFakeStore() *fakeStore { return &fakeStore{first: 1} }
+func newFakeStore() *fakeStore { return &fakeStore{first: 1, keys: make(map[string]topic.Appended)} }
 
 // start makes a hub that is given the newest back events.
 func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
@@ -65,7 +66,11 @@ func (s *fakeStore) Append(_ context.Context, e topic.Entry) (topic.Appended, er
 	if s.away {
 		return topic.Appended{}, errAway
 	}
+	if first, ok := s.keys[e.Topic+" "+e.Key]; ok && e.Key != "" {
+		return first, nil
+	}
 	got := s.take(e)
+	s.keys[e.Topic+" "+e.Key] = topic.Appended{Seq: got.Seq, At: got.At, Repeat: true}
 	a := s.hub.Apply([]topic.Stored{got})[0]
 	return topic.Appended{Seq: got.Seq, At: got.At, Receivers: a.Receivers}, a.Err
 }
@@ -130,6 +135,14 @@ func (s *fakeStore) Read(_ context.Context, name string, from, before uint64, yi
 		}
 	}
 	return nil
+}
+
+func (s *fakeStore) Find(_ context.Context, e topic.Entry, from, before uint64) (topic.Appended, bool, error) {
+	if s.away {
+		return topic.Appended{}, false, errAway
+	}
+	first, ok := s.keys[e.Topic+" "+e.Key]
+	return first, ok && first.Seq >= from && first.Seq < before, nil
 }
 
 func (s *fakeStore) Last(_ context.Context, name string) (topic.Stored, bool, error) {

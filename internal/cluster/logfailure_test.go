@@ -1,0 +1,145 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"sluice/internal/topic"
+	"sluice/internal/wire"
+)
+
+func TestAppendToAFullLogSaysThatItIsFull(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	config := evConfig(e, 1)
+	config.MaxBytes, config.Discard = 4096, jetstream.DiscardNew
+	ev, err := e.js.CreateStream(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged lines
+	n := runLog(t, e, ev, LogOptions{Log: logged.logger(slog.LevelWarn)})
+	n.mustAppend(t, "a", "1")
+	for range 2 {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		_, err := n.append(ctx, "a", strings.Repeat("x", 5000))
+		cancel()
+		if got, ok := errors.AsType[*wire.Error](err); !ok || got.Code != wire.CodeEngineFull {
+			t.Errorf("Append = %v, want ENGINE_FULL", err)
+		}
+	}
+	if got := len(n.hub.all()); got != 1 {
+		t.Errorf("%d events, want 1", got)
+	}
+	if got := logged.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "maximum bytes exceeded") {
+		t.Errorf("logged %q, want one line with the cause", got)
+	}
+}
+
+// A server that refuses what comes now may have stored it before, when its answer
+// was lost.
+func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
+	t.Parallel()
+	for silent, want := range map[int]wire.Code{0: wire.CodeEngineFull, 1: ""} {
+		t.Run(fmt.Sprint(silent, " tries without an answer"), func(t *testing.T) {
+			t.Parallel()
+			s, _ := startNATS(t, t.TempDir(), -1)
+			e := openURL(t, s.ClientURL())
+			l := NewLog(e, makeEV(t, e, 1), LogOptions{})
+			if err := e.js.DeleteStream(t.Context(), l.name); err != nil {
+				t.Fatal(err)
+			}
+			asked := 0
+			sub, err := e.nc.Subscribe(e.topicSubject("a"), func(msg *nats.Msg) { // played by this test
+				if asked++; asked > silent {
+					_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unsubscribe(sub)
+			w, err := l.meeting.enter("node", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), tryTimeout+10*tryPause)
+			defer cancel()
+			_, err = l.store(ctx, topic.Entry{Topic: "a"}, w)
+			if got, _ := errors.AsType[*wire.Error](err); err == nil || got == nil && want != "" || got != nil && got.Code != want {
+				t.Errorf("store = %v, want the code %q", err, want)
+			}
+		})
+	}
+}
+
+func TestTheFirstOfAKindOfFailuresIsLogged(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	var logged lines
+	n := runLog(t, e, makeEV(t, e, 1), LogOptions{Log: logged.logger(slog.LevelWarn)})
+	n.mustAppend(t, "a", "1")
+	enough := errors.New("enough")
+	_ = n.Read(t.Context(), "a", 1, 9, func(topic.Stored) error { return enough })
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	_ = n.Read(gone, "a", 1, 9, func(topic.Stored) error { return nil })
+	_, _ = n.append(t.Context(), "a", strings.Repeat("x", 256<<10))
+	if got := logged.String(); got != "" {
+		t.Errorf("what callers know is logged: %s", got)
+	}
+	n.stop()
+	e.nc.Close()
+	for range 3 {
+		if _, err := n.append(t.Context(), "a", "1"); err == nil {
+			t.Error("Append without a connection = nil")
+		}
+		if _, err := readAll(n.Log, "a", 1, 9); err == nil {
+			t.Error("Read without a connection = nil")
+		}
+		if _, _, err := n.Last(t.Context(), "a"); err == nil {
+			t.Error("Last without a connection = nil")
+		}
+	}
+	for _, line := range []string{"event not stored", "topic not read", "topic not looked up"} {
+		if got := strings.Count(logged.String(), line); got != 1 {
+			t.Errorf("%q is logged %d times: %s", line, got, logged.String())
+		}
+	}
+	if got := logged.String(); !strings.Contains(got, nats.ErrConnectionClosed.Error()) {
+		t.Errorf("the cause is not logged: %s", got)
+	}
+}
+
+func TestFailuresOfAKindAreLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	var f failures
+	begun := time.Now()
+	for _, tt := range []struct {
+		after  time.Duration
+		silent int
+		ok     bool
+	}{
+		{0, 0, true},
+		{time.Second, 0, false},
+		{failurePause - 1, 0, false},
+		{failurePause, 2, true},
+		{failurePause + 1, 0, false},
+		{3 * failurePause, 1, true},
+		{5 * failurePause, 0, true},
+	} {
+		if silent, ok := f.next(begun.Add(tt.after)); silent != tt.silent || ok != tt.ok {
+			t.Errorf("after %v: %d, %v, want %d, %v", tt.after, silent, ok, tt.silent, tt.ok)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package topic
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// tombstoneAge is how long a store remembers at least that a topic was deleted.
+	tombstoneAge = 24 * time.Hour
+
+	// A purge is tried some times, with a pause between, and given up in time.
+	purgeTries    = 3
+	purgePause    = 300 * time.Millisecond
+	purgePatience = 10 * time.Second
+)
+
+// storeDelete deletes a topic on all nodes: an event says so, and then what is
+// before it is dropped. Whoever reads the topic back begins behind that event, so
+// nobody waits for the second. But if it fails, it has to be done by a repeat, to
+// which the topic is deleted already.
+func (h *Hub) storeDelete(ctx context.Context, topic string) error {
+	exists, err := h.exists(ctx, topic)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return h.deleteRest(ctx, topic)
+	}
+	got, err := h.opts.Store.Append(ctx, Entry{Topic: topic, Delete: true, Age: h.retention(topic).tombstone()})
+	if err != nil {
+		return unavailable(err)
+	}
+	return h.purge(ctx, topic, got.Seq)
+}
+
+// exists tells whether a topic has events or streams anywhere.
+func (h *Hub) exists(ctx context.Context, topic string) (bool, error) {
+	info, err := h.Info(ctx, topic)
+	if err == ErrNotFound {
+		return false, nil
+	}
+	return err == nil && (info.Events > 0 || info.Streams > 0 || info.LastID != ""), err
+}
+
+var errSome = errors.New("topic: there are some")
+
+// deleteRest drops what a deletion has left in the store. It returns ErrNotFound
+// if that is nothing.
+func (h *Hub) deleteRest(ctx context.Context, topic string) error {
+	h.mu.Lock()
+	born := h.forgotten(topic)
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, coldPatience)
+	defer cancel()
+	switch err := h.opts.Store.Read(ctx, topic, 1, born, func(Stored) error { return errSome }); {
+	case errors.Is(err, errSome):
+		return h.purge(ctx, topic, born)
+	case err != nil:
+		return unavailable(err)
+	}
+	return ErrNotFound
+}
+
+// purge drops what is before a position, also if who asked for it has gone.
+func (h *Hub) purge(ctx context.Context, topic string, before uint64) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), purgePatience)
+	defer cancel()
+	err := h.opts.Store.Purge(ctx, topic, before)
+	for try := 1; err != nil && try < purgeTries && ctx.Err() == nil; try++ {
+		pause := time.NewTimer(purgePause)
+		select {
+		case <-pause.C:
+			err = h.opts.Store.Purge(ctx, topic, before)
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// life is after what time a store drops an event; 0 for never.
+func (r Retention) life() time.Duration {
+	if r.Events <= 0 {
+		return time.Second // it is for those who are there now
+	}
+	return r.Age
+}
+
+// tombstone is how long a store remembers that a topic was deleted: no event from
+// before may outlive it, for if a purge has failed, that would bring it back.
+func (r Retention) tombstone() time.Duration {
+	life := r.life()
+	if life == 0 {
+		return 0
+	}
+	return max(life, tombstoneAge)
+}
