@@ -65,9 +65,15 @@ func (q *queue) prepend(i Item) {
 }
 
 // merge puts each of items in front of those that wait and have a higher order.
-// items must be in order.
+// items must be in order. They are taken over: many of them need not be copied.
 func (q *queue) merge(items []Item) {
-	if q.front().Frame == nil {
+	switch {
+	case q.front().Frame != nil:
+	case len(items) > keptItems:
+		l := q.spill()
+		l.items, l.head = items, 0
+		return
+	default:
 		for _, i := range items {
 			q.add(i)
 		}

@@ -134,7 +134,7 @@ func (s *Stream) PushAll(b *Batch, items []Item) error {
 
 // Merge queues items like PushAll, but each in front of those that wait and have
 // a higher order. It is for a stream that is not served yet; items must be in
-// order. It returns ErrEnded.
+// order, and must not be used afterwards. It returns ErrEnded.
 func (s *Stream) Merge(items []Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -88,7 +88,9 @@ func (h *Hub) attach(m *Member, topics []string, from string, at places) (map[st
 	}
 	m.cursor = min(max(m.cursor, have.seq), h.seq) // it was at no topic when the store went back
 	if len(logs) > 0 {
-		h.replay(b, m, have, h.plan(ask, logs))
+		p := h.plan(ask, logs)
+		h.replay(b, m, have, p)
+		p.done()
 	}
 	for _, l := range logs {
 		if l.closed {

@@ -101,3 +101,21 @@ func BenchmarkReconnect(b *testing.B) {
 		h.Leave(m)
 	}
 }
+
+// BenchmarkResume is a client that comes back 1,000 events behind, until they are
+// in its stream's queue.
+func BenchmarkResume(b *testing.B) {
+	h := newHub(topic.Retention{Events: 1_000, Replay: topic.ReplayAll})
+	for range 1_001 {
+		publish(b, h, "a", "data")
+	}
+	e := stream.NewEngine(stream.Options{NoParking: true})
+	b.ReportAllocs()
+	for b.Loop() {
+		var s stream.Stream
+		s.Init(e, nil)
+		m := topic.NewMember(&s, "")
+		attach(b, h, m, topic.FromDefault, "a")
+		h.Leave(m)
+	}
+}

@@ -3,6 +3,7 @@ package topic
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
 
 	"sluice/internal/stream"
@@ -14,6 +15,7 @@ import (
 type plan struct {
 	ask    ask
 	events []planned // in order
+	list   *[]planned
 	reset  bool
 	// skipped is the newest position that is held and deliberately not
 	// replayed: an id below it would bring it back at the next resume.
@@ -26,8 +28,17 @@ type planned struct {
 	log *log
 }
 
+// plans are the events of plans that have been replayed: a crowd that comes back
+// would leave them behind by the megabyte.
+var plans = sync.Pool{New: func() any { return new([]planned) }}
+
+// keptPlanned is how many events a plan may have had to be kept for others.
+const keptPlanned = 16 << 10
+
+// plan says what is replayed; with it done must be called.
 func (h *Hub) plan(a ask, logs []*log) plan {
-	p := plan{ask: a, seq: h.seq}
+	p := plan{ask: a, seq: h.seq, list: plans.Get().(*[]planned)}
+	p.events = (*p.list)[:0]
 	superseded := a.superseded(logs)
 	for _, l := range logs {
 		events, lost := a.of(l)
@@ -47,6 +58,15 @@ func (h *Hub) plan(a ask, logs []*log) plan {
 		slices.SortFunc(p.events, func(a, b planned) int { return cmp.Compare(a.seq, b.seq) })
 	}
 	return p
+}
+
+// done gives back what the plan was written on.
+func (p *plan) done() {
+	clear(p.events)
+	if *p.list = p.events[:0]; cap(p.events) <= keptPlanned {
+		plans.Put(p.list)
+	}
+	p.events, p.list = nil, nil
 }
 
 // superseded are the logs whose newest event a newcomer does not get, although
