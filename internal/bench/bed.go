@@ -36,7 +36,9 @@ type bed struct {
 	door    door // with the topic that streams are subscribed to
 
 	sent sent  // what must have arrived at the end
+	more []int // processes that are of the bench too
 	used usage // by all that was timed
+	undo []func() error
 }
 
 // runMode does one run of one mode: everything is built, used once, checked
@@ -51,14 +53,30 @@ func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode,
 		}
 	}()
 	b := &bed{opts: opts, subject: s, mode: m.name, flags: m.flags, report: rep, log: log}
-	if b.backend, err = listenBackend(ctx, opts.CallbackListen); err != nil {
+	defer func() { err = errors.Join(err, b.takeDown()) }()
+	if err = b.setUp(ctx, opts.CallbackListen); err != nil {
 		return err
 	}
-	defer b.backend.listener.Close()
-	if b.store, err = openStore(ctx, opts, s, log); err != nil {
+	if b.clients, err = startClients(ctx, opts, log); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.store.close()) }() // when the gateway has ended
+	b.later(b.clients.stop)
+	return b.use(ctx, m)
+}
+
+// setUp starts the backend and the gateway.
+func (b *bed) setUp(ctx context.Context, callbacks string) (err error) {
+	if b.backend, err = listenBackend(ctx, callbacks); err != nil {
+		return err
+	}
+	b.later(func() error {
+		_ = b.backend.listener.Close() // if it was never used
+		return nil
+	})
+	if b.store, err = openStore(ctx, b.opts, b.subject, b.log); err != nil {
+		return err
+	}
+	b.later(func() error { return b.store.close() }) // when the gateway has ended
 	if err = b.findGateway(ctx); err != nil {
 		return err
 	}
@@ -70,14 +88,23 @@ func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode,
 			b.backend.fault(err.Error())
 		}
 	})
-	defer backend.Wait()
-	defer end()
-	defer func() { err = errors.Join(err, b.gateway.stop()) }()
-	if b.clients, err = startClients(ctx, opts, log); err != nil {
-		return err
+	b.later(func() error {
+		end()
+		backend.Wait()
+		return nil
+	})
+	b.later(func() error { return b.gateway.stop() })
+	return nil
+}
+
+// later has something done when the bed is taken down, in the opposite order.
+func (b *bed) later(undo func() error) { b.undo = append(b.undo, undo) }
+
+func (b *bed) takeDown() (err error) {
+	for _, undo := range slices.Backward(b.undo) {
+		err = errors.Join(err, undo())
 	}
-	defer func() { err = errors.Join(err, b.clients.stop()) }()
-	return b.use(ctx, m)
+	return err
 }
 
 // findGateway starts a gateway, or takes the one that runs.
@@ -182,7 +209,7 @@ func (b *bed) open(count int) (time.Duration, error) {
 
 // timed tells what was used while do ran.
 func (b *bed) timed(do func() error) (usage, error) {
-	bench := append(b.clients.pids(), os.Getpid())
+	bench := slices.Concat(b.clients.pids(), b.more, []int{os.Getpid()})
 	begin, err := takeSample(b.gateway.pids, bench)
 	if err != nil {
 		return usage{}, err

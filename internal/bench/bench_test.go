@@ -87,6 +87,7 @@ var wanted = []struct{ mode, figure string }{
 	{"history", "memory of the process, settled"},
 	{"resume", "resumes"},
 	{"resume", "live delivery during, p99"},
+	{"resume", "live delivery at another gateway, p99"},
 }
 
 func checkWanted(t *testing.T, got *report) {

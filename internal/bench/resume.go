@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -27,12 +28,7 @@ func measureResume(ctx context.Context, b *bed) error {
 	if err := b.fallBehind(ctx); err != nil {
 		return err
 	}
-	listeners, err := startClients(ctx, b.opts, b.log)
-	if err != nil {
-		return err
-	}
-	err = b.resumeBeside(ctx, &live{bed: b, clients: listeners})
-	return errors.Join(err, listeners.stop())
+	return b.resumeBeside(ctx)
 }
 
 // fallBehind publishes an event to each topic, whose id the streams come back
@@ -74,112 +70,82 @@ func (b *bed) fallBehind(ctx context.Context) error {
 	return b.again(ctx)
 }
 
-// resumeBeside lets the listeners come first, and then the others.
-func (b *bed) resumeBeside(ctx context.Context, l *live) error {
-	if err := l.open(ctx); err != nil {
+// resumeBeside lets the listeners come first, and then the others. Another
+// gateway, to which nobody comes back, has listeners too: what those notice is
+// the machine's doing, and that of the clients on it.
+func (b *bed) resumeBeside(ctx context.Context) (err error) {
+	own := &live{bed: b}
+	if err := own.start(ctx); err != nil {
 		return err
 	}
-	defer l.conn.close()
-	before, err := l.during(ctx, func() error { return pause(ctx, b.opts.lasting(sendDefault)) })
+	defer func() { err = errors.Join(err, own.stop()) }()
+	b.more = own.clients.pids()
+	all := lives{own}
+	if b.subject.command != nil {
+		other, err := b.startBeside(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, other.bed.takeDown()) }()
+		b.more = slices.Concat(b.more, other.clients.pids(), other.bed.gateway.pids)
+		all = append(all, other)
+	}
+	before, err := all.during(ctx, func() error { return pause(ctx, b.opts.lasting(sendDefault)) })
 	if err != nil {
 		return err
 	}
 	b.clients.opened = liveStreams // the ids before are those of the listeners
 	b.sent.each = int64(b.opts.Behind)
-	var took time.Duration
-	during, err := l.during(ctx, func() error {
-		used, err := b.timed(func() error {
-			begin := time.Now()
-			if _, err := b.open(b.opts.Streams); err != nil {
-				return err
-			}
-			_, err := b.clients.await(b.sent)
-			took = time.Since(begin)
-			return err
-		})
-		if err == nil {
-			b.cpuFigures("resume", used, int64(b.opts.Streams))
-		}
-		return err
-	})
+	during, err := all.during(ctx, func() error { return b.resume(ctx) })
 	if err != nil {
 		return err
 	}
-	b.figure("all caught up after", "ms", millis(took))
-	b.figure("resumes", "/s", float64(b.opts.Streams)/took.Seconds())
-	b.figure("events replayed", "/s", float64(b.opts.Streams*b.opts.Behind)/took.Seconds())
+	b.compareLive(before, during)
+	return nil
+}
+
+// compareLive compares what the listeners noticed with the time before and with
+// those at the other gateway, if there is one.
+func (b *bed) compareLive(before, during []histogram) {
 	for _, p := range []struct {
 		name string
 		q    float64
 	}{{"p50", 0.50}, {"p99", 0.99}} {
-		calm, stormy := millis(before.quantile(p.q)), millis(during.quantile(p.q))
+		calm, stormy := millis(before[0].quantile(p.q)), millis(during[0].quantile(p.q))
 		b.figure("live delivery before, "+p.name, "ms", calm)
 		b.figure("live delivery during, "+p.name, "ms", stormy)
 		if calm > 0 {
 			b.figure("live delivery during, "+p.name+", times that before", "×", stormy/calm)
 		}
+		if len(during) == 1 {
+			continue
+		}
+		elsewhere := millis(during[1].quantile(p.q))
+		b.figure("live delivery at another gateway, "+p.name, "ms", elsewhere)
+		if elsewhere > 0 {
+			b.figure("live delivery during, "+p.name+", times that at another gateway", "×", stormy/elsewhere)
+		}
 	}
-	return nil
 }
 
-// live is the topic that goes on all the time, and its listeners.
-type live struct {
-	bed     *bed
-	clients *clients
-	conn    *sender
-	topic   string
-	sent    int64
-}
-
-func (l *live) open(ctx context.Context) (err error) {
-	d := l.bed.door
-	l.topic = d.Topic + "-live"
-	d = door{Address: d.Address, Base: d.Base, Path: d.Path, Topic: l.topic}
-	if _, err := l.clients.open(d, liveStreams, l.bed.opts.Window); err != nil {
+// resume has all come back at once.
+func (b *bed) resume(ctx context.Context) error {
+	var took time.Duration
+	used, err := b.timed(func() error {
+		begin := time.Now()
+		if _, err := b.open(b.opts.Streams); err != nil {
+			return err
+		}
+		_, err := b.clients.await(b.sent)
+		took = time.Since(begin)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	l.conn, err = l.bed.api.dial(ctx)
-	return err
-}
-
-// during publishes while do runs, and returns how long deliveries took.
-func (l *live) during(ctx context.Context, do func() error) (histogram, error) {
-	if err := l.clients.forget(); err != nil {
-		return histogram{}, err
-	}
-	publishing, enough := context.WithCancel(ctx)
-	published := make(chan error, 1)
-	go func() { published <- l.publish(publishing) }() // waited for below
-	err := do()
-	enough()
-	if err = errors.Join(err, <-published); err != nil {
-		return histogram{}, err
-	}
-	if _, err := l.clients.await(sent{each: l.sent}); err != nil && !errors.Is(err, errUndelivered) {
-		return histogram{}, fmt.Errorf("the listeners: %w", err)
-	}
-	got, err := l.clients.report(sent{each: l.sent})
-	if err == nil && got.Faults != (faults{}) {
-		l.bed.fault("the listeners: " + got.Faults.String())
-	}
-	return got.Latency, err
-}
-
-// publish publishes until ctx ends. An event that is late does not make the next
-// one late, which is begun when its time has come or, if that has passed, at once.
-func (l *live) publish(ctx context.Context) error {
-	ticker := time.NewTicker(max(l.bed.opts.Pace, time.Millisecond))
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return nil
-		}
-		l.sent++
-		m := mark{seq: l.sent, to: everyone, at: now()}
-		if _, err := l.conn.post(sendPath, typeJSON, appendMessage(nil, topicTarget(l.topic), m, l.bed.opts.Size)); err != nil {
-			return fmt.Errorf("publish to the listeners: %w", err)
-		}
-	}
+	b.cpuFigures("resume", used, int64(b.opts.Streams))
+	b.figure("all caught up after", "ms", millis(took))
+	b.figure("resumes", "/s", float64(b.opts.Streams)/took.Seconds())
+	b.figure("events replayed", "/s", float64(b.opts.Streams*b.opts.Behind)/took.Seconds())
+	return nil
 }
