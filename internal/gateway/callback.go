@@ -84,8 +84,9 @@ func pooledTransport(conns int) *http.Transport {
 // client does, whose lifetime ctx is, and a client would. Once it has one it goes
 // on without them, to find out what the backend thinks; but the slot is given
 // back when nobody would wait any more: a backend that hangs must not hold up
-// others. begun is set when it has the slot. rest is as in call.
-func (c *caller) connect(ctx context.Context, body *callback, begun *atomic.Bool) (a answer, rest func()) {
+// others. early is set when it has the slot in the first half of the time: whatever
+// it comes to then is the backend's doing. rest is as in call.
+func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool) (a answer, rest func()) {
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
 	begin := time.Now()
@@ -97,11 +98,11 @@ func (c *caller) connect(ctx context.Context, body *callback, begun *atomic.Bool
 		return answer{err: context.Cause(ctx)}, func() {}
 	}
 	waited := time.Since(begin)
-	if waited >= c.timeout { // nobody waits any more: leave the backend out of it
+	if waited >= c.timeout-c.timeout/20 { // nobody waits much longer: leave the backend out of it
 		<-c.slots
 		return answer{err: errNoSlot}, func() {}
 	}
-	begun.Store(true)
+	early.Store(waited < c.timeout/2)
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), c.timeout+callbackPatience-waited, errNoAnswer)
 	finished, moved := make(chan struct{}), make(chan struct{})
 	go func() { // ends with this function, which waits for it

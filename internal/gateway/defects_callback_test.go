@@ -276,8 +276,8 @@ func TestF20WhoCannotBeAskedAboutInTimeComesAgain(t *testing.T) {
 			}
 			got = append(got, word)
 		}
-		// Three are answered in 5 s, the fourth is being asked about.
-		if want := "200 200 200 504 again again again again"; strings.Join(got, " ") != want {
+		// Three are answered in 5 s, the fourth had to wait for them most of the time.
+		if want := "200 200 200 again again again again again"; strings.Join(got, " ") != want {
 			t.Errorf("clients got %q, want %q", got, want)
 		}
 	})

@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"sluice/internal/stream"
 )
@@ -18,7 +20,35 @@ const (
 	MaxBatchLines = maxBatchLines
 	MaxStreamBody = maxStreamBody
 	ComeBack      = comeBack
+	Breath        = breath
+	MaxBreaths    = maxBreaths
+	QuietAfter    = quietAfter
 )
+
+// ErrCrowded is what a client is told whose turn did not come in time.
+var ErrCrowded = errCrowded
+
+// Pace is what tests see of a pace, with what it looks at.
+type Pace struct {
+	*pace
+	Delivered, Ready atomic.Uint64
+}
+
+func NewPace() *Pace {
+	p := new(Pace)
+	p.pace = newPace(p.Delivered.Load)
+	p.ready = p.Ready.Load
+	return p
+}
+
+func (p *Pace) Begin(ctx context.Context, patience time.Duration) error {
+	return p.begin(ctx, patience)
+}
+func (p *Pace) Done()        { p.done() }
+func (p *Pace) Under() int64 { return p.under.Load() }
+
+// EasyConnects is how many connects are no crowd here.
+func EasyConnects() int { return int(NewPace().easy) }
 
 // Simulate has the gateway write to sockets in memory. It is called before Run.
 func (g *Gateway) Simulate(k *stream.Simulation) {

@@ -83,6 +83,7 @@ type Gateway struct {
 	secret      [sha256.Size]byte // set once: hash of opts.InternalSecret
 	engine      *stream.Engine
 	requests    *packed.Store // of streams, each until its disconnect has been told
+	pace        *pace
 	callbacks   *caller
 	disconnects *disconnects
 	table       table
@@ -103,6 +104,7 @@ func New(opts Options) *Gateway {
 	}
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = packed.New(packed.Options{})
+	g.pace = newPace(g.metrics.events.Load)
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
 	g.node.Store(new(identity))

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,8 @@ type metrics struct {
 	deliveries         prometheus.Counter
 	deliveredBytes     prometheus.Counter
 	heartbeats         prometheus.Counter
+
+	events atomic.Uint64 // as deliveries, to be looked at
 }
 
 func newMetrics() *metrics {
@@ -72,6 +75,7 @@ func (m *metrics) watch(g *Gateway) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("sluice_streams", "Streams open or waiting for their callback.", func() float64 { return float64(g.table.count.Load()) })
+	gauge("sluice_connects", "Clients that wait for their turn, or for the backend to be asked.", func() float64 { return float64(g.pace.under.Load()) })
 	gauge("sluice_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
 	gauge("sluice_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
 	gauge("sluice_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
@@ -112,6 +116,7 @@ func (m *metrics) sent(target string, err error) {
 
 // Wrote implements stream.Observer.
 func (m *metrics) Wrote(events, bytes int) {
+	m.events.Add(uint64(events))
 	m.deliveries.Add(float64(events))
 	m.deliveredBytes.Add(float64(bytes))
 }

@@ -102,10 +102,13 @@ var errCrowded = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.C
 
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
+	if err := g.pace.begin(r.Context(), g.opts.CallbackTimeout); err != nil {
+		g.leaveUnrecorded(w, r, c, errCrowded)
+		return false
+	}
+	defer g.pace.done()
 	if g.door.isShut() { // a drain that began meanwhile may not have seen it
-		g.unregister(c)
-		g.requests.Release(c.request)
-		g.turnAway(w, errDraining)
+		g.leaveUnrecorded(w, r, c, errDraining)
 		return false
 	}
 	if g.record(r.Context(), c); r.Context().Err() != nil {
@@ -133,6 +136,18 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 		return false
 	}
 	return true
+}
+
+// leaveUnrecorded is the end of a client that nobody else has heard of: it has
+// left, or e is why it gets no stream.
+func (g *Gateway) leaveUnrecorded(w http.ResponseWriter, r *http.Request, c *conn, e *wire.Error) {
+	g.unregister(c)
+	g.requests.Release(c.request)
+	if r.Context().Err() != nil {
+		g.metrics.ended(wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback})
+		return
+	}
+	g.turnAway(w, e)
 }
 
 func (g *Gateway) register(r *http.Request) *conn {
@@ -181,10 +196,10 @@ func (h *handshake) abandon(why wire.Ending) bool {
 // may have, a disconnect follows it. waited is false if the client has left.
 func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) {
 	var h handshake
-	var begun atomic.Bool
+	var early atomic.Bool
 	answered, before := make(chan struct{}), g.callbacks.answered.Load()
 	g.door.inside.Go(func() {
-		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request}, &begun)
+		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request}, &early)
 		defer rest()
 		defer close(answered)
 		h.mu.Lock()
@@ -204,11 +219,11 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 	late := answer{err: errNoAnswer, abandoned: true}
 	select {
 	case <-answered:
-		return g.crowded(h.answer, &begun, before), true
+		return g.crowded(h.answer, &early, before), true
 	case <-timeout.C:
 		if h.abandon(wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackTimeout}) {
 			g.unregister(c)
-			return g.crowded(late, &begun, before), true
+			return g.crowded(late, &early, before), true
 		}
 	case <-ctx.Done():
 		why := wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback}
@@ -219,13 +234,13 @@ func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) 
 		}
 	}
 	<-answered
-	return g.crowded(h.answer, &begun, before), true
+	return g.crowded(h.answer, &early, before), true
 }
 
 // crowded tells a connect that others were in front of from one that the backend
 // does not answer. before is how many it had answered when the client came.
-func (g *Gateway) crowded(a answer, begun *atomic.Bool, before uint64) answer {
-	if a.status == 0 && isTimeout(a.err) && !begun.Load() && g.callbacks.answered.Load() != before {
+func (g *Gateway) crowded(a answer, early *atomic.Bool, before uint64) answer {
+	if a.status == 0 && isTimeout(a.err) && !early.Load() && g.callbacks.answered.Load() != before {
 		a.err = errCrowd
 	}
 	return a
