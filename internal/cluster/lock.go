@@ -33,7 +33,7 @@ func openFolder(opts Options) (*folder, error) {
 	}
 	f := &folder{dir: opts.Dir, sync: opts.sync, lock: lock}
 	if err := f.begin(opts.bootID(), opts.Durability); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, dropLock(lock))
 	}
 	return f, nil
 }
@@ -47,7 +47,7 @@ func (f *folder) close() error {
 		f.record.Clean = true
 		err = f.write()
 	}
-	return errors.Join(err, f.lock.Close())
+	return errors.Join(err, dropLock(f.lock))
 }
 
 // takeLock locks the file LOCK, which tells who has the folder. The lock ends with
@@ -69,4 +69,10 @@ func takeLock(dir string) (*os.File, error) {
 		_, _ = fmt.Fprintf(lock, "pid %d\n", os.Getpid()) // for whoever finds it locked
 	}
 	return lock, nil
+}
+
+// dropLock frees the folder. A process that was forked and has not become another
+// program yet has the file open too, so to close it here would not be enough.
+func dropLock(lock *os.File) error {
+	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }
