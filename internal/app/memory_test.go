@@ -91,22 +91,33 @@ func TestEachCollectionIsFollowedUp(t *testing.T) {
 	calls := make(chan struct{}, 100) // more than there are collections
 	afterEachCollection(ctx, func() { calls <- struct{}{} })
 	for range 5 {
-		runtime.GC()
-		<-calls
+		collectUntil(calls)
 	}
 	cancel()
 	others := make(chan struct{}, 100)
 	afterEachCollection(t.Context(), func() { others <- struct{}{} })
 	collect := func() {
 		for range 3 { // what follows up the first has all been called by the last
-			runtime.GC()
-			<-others
+			collectUntil(others)
 		}
 	}
 	collect()
 	before := len(calls)
 	if collect(); len(calls) != before {
 		t.Errorf("%d calls after the context ended", len(calls)-before)
+	}
+}
+
+// collectUntil collects until it has been followed up: a collection that begins
+// before the last one has been, entirely, is followed up together with it.
+func collectUntil(followed <-chan struct{}) {
+	for {
+		runtime.GC()
+		select {
+		case <-followed:
+			return
+		default:
+		}
 	}
 }
 
