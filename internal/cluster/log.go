@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -50,9 +51,10 @@ type Log struct {
 	failedAppends, failedReads, failedLooks failures
 }
 
-// maxReads is how many reads of topics may be under way: each one goes through
-// blocks of the log, and there are only so many processors on the other side.
-const maxReads = 4
+// maxReads is how many reads of topics may be under way. Each one goes through
+// blocks of the log, where the server is in the process at this process's cost, and
+// live events need a processor as well.
+func maxReads() int { return max(1, min(4, runtime.GOMAXPROCS(0)/2)) }
 
 // NewLog makes a Log over the stream ev, which takes what is published at
 // "<prefix>.ev.*", drops old messages, and allows a message its own TTL.
@@ -70,7 +72,7 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 		e: e, ev: ev, opts: opts,
 		log:   cmp.Or(opts.Log, e.log).With("component", "log"),
 		name:  ev.CachedInfo().Config.Name,
-		reads: make(chan struct{}, maxReads),
+		reads: make(chan struct{}, maxReads()),
 	}
 	l.meeting.init()
 	l.trims.init()

@@ -22,8 +22,8 @@ const (
 // errReadCut: the server ended before it had given all.
 var errReadCut = errors.New("cluster: the read of a topic was cut short")
 
-// Read gives the stored events of a topic, see [topic.Store]. Four reads at most
-// are under way, others wait until ctx ends. What expires meanwhile may be given
+// Read gives the stored events of a topic, see [topic.Store]. Few reads are under
+// way at once, see maxReads; others wait until ctx ends. What expires meanwhile may be given
 // or not.
 func (l *Log) Read(
 	ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error,

@@ -103,7 +103,7 @@ func TestFourReadsAtOnce(t *testing.T) {
 	under := make(chan struct{})
 	finish := make(chan struct{})
 	var wg sync.WaitGroup
-	for range maxReads {
+	for range maxReads() {
 		wg.Go(func() {
 			_ = n.Read(t.Context(), "a", 1, 9, func(topic.Stored) error {
 				under <- struct{}{}
@@ -112,7 +112,7 @@ func TestFourReadsAtOnce(t *testing.T) {
 			})
 		})
 	}
-	for range maxReads {
+	for range maxReads() {
 		<-under
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -234,6 +234,7 @@ func (h *Hub) readBack(ctx context.Context, topic string) error {
 	if lacks.cold > 0 {
 		err = h.opts.Store.Read(ctx, topic, 1, lacks.cold, r.take)
 	}
+	r.encode()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l.pins--
@@ -261,6 +262,7 @@ type reader struct {
 	hub    *Hub
 	keep   Retention
 	events []*Stored
+	blocks [][]byte // of events
 	bytes  int64
 	lost   uint64 // the newest event that was left out
 	born   uint64
@@ -289,6 +291,14 @@ func (r *reader) take(e Stored) error {
 	return nil
 }
 
+// encode makes the blocks of the events, which is not to be done under the lock.
+func (r *reader) encode() {
+	r.blocks = make([][]byte, len(r.events))
+	for i, e := range r.events {
+		r.blocks[i] = e.encode()
+	}
+}
+
 // size is about what an event counts when it is held.
 func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainIDBytes) }
 
@@ -310,8 +320,8 @@ func (h *Hub) splice(l *log, r *reader) {
 	}
 	h.judgeLoss(l, r)
 	front := make([]event, 0, len(r.events)+l.held())
-	for _, e := range r.events {
-		ev := h.stamp(e.encode(), e.Seq, e.At, e.At)
+	for i, e := range r.events {
+		ev := h.stamp(r.blocks[i], e.Seq, e.At, e.At)
 		front = append(front, ev)
 		h.bytes += int64(ev.frame.Len())
 		l.bytes += int64(ev.frame.Len())
