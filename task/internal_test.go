@@ -197,6 +197,32 @@ func TestDroppedOutboxTakesNothing(t *testing.T) {
 	}
 }
 
+// TestPumpOfALostTaskTellsThatItIsForgotten, if that comes while it is at work.
+func TestPumpOfALostTaskTellsThatItIsForgotten(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		do   func(o *outbox) bool
+		want pumpEnd
+	}{
+		"lost":                {func(o *outbox) bool { o.lose(); return true }, endIdle},
+		"forgotten":           {func(o *outbox) bool { return o.drop() }, endDropped},
+		"lost, and forgotten": {func(o *outbox) bool { o.lose(); return o.drop() }, endDropped},
+		"forgotten, and lost": {func(o *outbox) bool { defer o.lose(); return o.drop() }, endDropped},
+	} {
+		o := newOutbox()
+		o.begin(1, []item{named(kindStarted, "started")})
+		if !o.claim(func() {}) {
+			t.Fatal("there is a pump already")
+		}
+		if !tt.do(o) {
+			t.Errorf("%s: no pump is at work", name)
+		}
+		if _, got := o.take(1, 1, false); got != tt.want {
+			t.Errorf("%s: the pump ends with %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
 // TestMemoryAgainstAModel compares the store with a plain slice over random steps.
 func TestMemoryAgainstAModel(t *testing.T) {
 	t.Parallel()

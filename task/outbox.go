@@ -300,19 +300,17 @@ func (o *outbox) wakeProgress() {
 	}
 }
 
+// drop throws away what is left of a task that is forgotten. It reports whether a
+// pump is still at work; that one is told to stop, and is the last to touch the log.
+func (o *outbox) drop() (pumping bool) { return o.discard(false) }
+
 // lose is drop for a task that another process has taken over, unless it was dropped
 // before: whoever did that is told when the pump has ended.
-func (o *outbox) lose() {
-	o.mu.Lock()
-	o.lost = o.lost || !o.dropped
-	o.mu.Unlock()
-	o.drop()
-}
+func (o *outbox) lose() { o.discard(true) }
 
-// drop throws away what is left. It reports whether a pump is still at work;
-// that one is told to stop, and is the last to touch the log.
-func (o *outbox) drop() (pumping bool) {
+func (o *outbox) discard(lost bool) (pumping bool) {
 	o.mu.Lock()
+	o.lost = lost && (o.lost || !o.dropped)
 	o.dropped = true
 	o.grow(-o.bytes)
 	o.queue = nil

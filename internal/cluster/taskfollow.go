@@ -150,13 +150,17 @@ func (f *follower) lookForMissing(ctx context.Context) {
 	f.missing = nil
 }
 
-// gone forgets a task here.
-func (t *Tasks) gone(ctx context.Context, id string, seq uint64) {
+// gone forgets a task here, and reports whether it was known here.
+func (t *Tasks) gone(ctx context.Context, id string, seq uint64) (known bool) {
 	parts, known := t.list.forget(id, seq)
-	if !known {
-		return
+	if known {
+		t.dropObjects(ctx, parts, taskParts{})
+		t.tellGone(id)
 	}
-	t.dropObjects(ctx, parts, taskParts{})
+	return known
+}
+
+func (t *Tasks) tellGone(id string) {
 	t.mu.Lock()
 	gone := t.hooks.Gone
 	t.mu.Unlock()

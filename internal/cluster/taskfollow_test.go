@@ -51,3 +51,23 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 		t.Error("the task that runs is not in the list any more")
 	}
 }
+
+// TestWhoRemovesATaskIsToldAlthoughItsListIsBehind: what a removal replaces in the
+// stream never comes to a list that has not had it, so nothing would be gone from it.
+func TestWhoRemovesATaskIsToldAlthoughItsListIsBehind(t *testing.T) {
+	t.Parallel()
+	e := openEngine(t, t.TempDir())
+	s, other := newTasks(t, anotherTo(t, e), brief), newTasks(t, e, brief)
+	var gone []string
+	s.hooks.Gone = func(id string) { gone = append(gone, id) }
+	rec, err := other.Submit(t.Context(), task.Record{ID: "a", Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(gone, []string{"a"}) {
+		t.Errorf("%q are gone, want the one that was removed", gone)
+	}
+}

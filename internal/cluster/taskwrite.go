@@ -135,7 +135,9 @@ func (t *Tasks) Remove(ctx context.Context, rec task.Record) error {
 	if err != nil {
 		return err
 	}
-	t.gone(ctx, rec.ID, seq)
+	if !t.gone(ctx, rec.ID, seq) {
+		t.tellGone(rec.ID) // the list is behind: it will never have what was replaced
+	}
 	return nil
 }
 
