@@ -114,7 +114,7 @@ func (f *follower) see(ctx context.Context, m jetstream.Msg) {
 	f.head, f.behind = max(f.head, seq), 0
 	id := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
 	if m.Headers().Get(taskOpHeader) == taskOpRemoved {
-		f.tasks.gone(ctx, id, seq)
+		f.tasks.removed(ctx, id, seq)
 	} else if rec, parts, err := decodeTask(id, seq, m.Data()); err != nil {
 		f.tasks.log.Error("record of a task cannot be read", "task_id", id, "error", err)
 	} else if f.tasks.list.put(rec, parts, expiry(rec)) {
@@ -150,14 +150,21 @@ func (f *follower) lookForMissing(ctx context.Context) {
 	f.missing = nil
 }
 
-// gone forgets a task here, and reports whether it was known here.
-func (t *Tasks) gone(ctx context.Context, id string, seq uint64) (known bool) {
-	parts, known := t.list.forget(id, seq)
-	if known {
+// gone forgets a task here.
+func (t *Tasks) gone(ctx context.Context, id string, seq uint64) {
+	if parts, known := t.list.forget(id, seq); known {
 		t.dropObjects(ctx, parts, taskParts{})
 		t.tellGone(id)
 	}
-	return known
+}
+
+// removed forgets a task here that somebody removed: this process, which need not
+// have had it in the list, or another one, which may have died since.
+func (t *Tasks) removed(ctx context.Context, id string, seq uint64) {
+	if parts, news := t.list.remove(id, seq, time.Now()); news {
+		t.dropObjects(ctx, parts, taskParts{})
+		t.tellGone(id)
+	}
 }
 
 func (t *Tasks) tellGone(id string) {

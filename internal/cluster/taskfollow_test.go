@@ -52,9 +52,10 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 	}
 }
 
-// TestWhoRemovesATaskIsToldAlthoughItsListIsBehind: what a removal replaces in the
-// stream never comes to a list that has not had it, so nothing would be gone from it.
-func TestWhoRemovesATaskIsToldAlthoughItsListIsBehind(t *testing.T) {
+// TestARemovalIsToldOnce, also where the list is behind: what a removal replaces in
+// the stream never comes to a list that has not had it, and what is on its way comes
+// after the removal is known.
+func TestARemovalIsToldOnce(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
 	s, other := newTasks(t, anotherTo(t, e), brief), newTasks(t, e, brief)
@@ -69,5 +70,17 @@ func TestWhoRemovesATaskIsToldAlthoughItsListIsBehind(t *testing.T) {
 	}
 	if !slices.Equal(gone, []string{"a"}) {
 		t.Errorf("%q are gone, want the one that was removed", gone)
+	}
+	late := rec
+	if s.list.put(late, taskParts{}, time.Time{}) {
+		t.Error("a record from before the removal brings the task back")
+	}
+	s.removed(t.Context(), "a", rec.Revision+1) // as who follows the stream sees it
+	if len(gone) != 1 {
+		t.Errorf("%q are gone, want one", gone)
+	}
+	s.list.expired(time.Now().Add(2 * tombstoneTTL))
+	if len(s.list.removed) != 0 {
+		t.Errorf("%d removals are remembered for ever", len(s.list.removed))
 	}
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,15 @@ type taskList struct {
 	byState map[task.State]int
 	full    bool // there is little room in the stream
 	whole   bool // all records that there are are in it
+	removed map[string]removal
+}
+
+// removal is of a task that somebody removed. It is remembered for as long as the
+// stream does, so that it is noted once, and a record from before that is still on
+// its way does not bring the task back.
+type removal struct {
+	seq   uint64
+	until time.Time
 }
 
 // taskRow is a record in the list. Guarded by taskList.mu.
@@ -40,7 +50,7 @@ type taskRow struct {
 }
 
 func newTaskList() *taskList {
-	return &taskList{rows: map[string]*taskRow{}, byState: map[task.State]int{}, sorted: true}
+	return &taskList{rows: map[string]*taskRow{}, byState: map[task.State]int{}, removed: map[string]removal{}, sorted: true}
 }
 
 // expiryMargin is how much later than the store the list forgets: clocks differ.
@@ -60,6 +70,9 @@ func (l *taskList) put(rec task.Record, parts taskParts, expires time.Time) (new
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.rows[rec.ID]
+	if rec.Revision <= l.removed[rec.ID].seq {
+		return false
+	}
 	if r == nil {
 		r = &taskRow{}
 		l.rows[rec.ID] = r
@@ -92,11 +105,28 @@ func listed(rec task.Record, parts taskParts) task.Record {
 func (l *taskList) forget(id string, seq uint64) (parts taskParts, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.forgetLocked(id, seq)
+}
+
+func (l *taskList) forgetLocked(id string, seq uint64) (parts taskParts, known bool) {
 	r := l.rows[id]
 	if r == nil || r.Revision > seq {
 		return taskParts{}, false
 	}
 	return l.drop(r), true
+}
+
+// remove is forget for a task that was removed by the message at seq. It reports
+// whether that is news, also of a task that the list has not had yet.
+func (l *taskList) remove(id string, seq uint64, now time.Time) (parts taskParts, news bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.removed[id].seq >= seq {
+		return taskParts{}, false
+	}
+	l.removed[id] = removal{seq, now.Add(tombstoneTTL)}
+	parts, _ = l.forgetLocked(id, seq)
+	return parts, true
 }
 
 // drop drops a row. The caller holds mu.
@@ -121,6 +151,9 @@ type goneTask struct {
 
 // expired returns what may be forgotten at the given time.
 func (l *taskList) expired(at time.Time) (gone []goneTask) {
+	l.mu.Lock()
+	maps.DeleteFunc(l.removed, func(_ string, r removal) bool { return at.After(r.until) })
+	l.mu.Unlock()
 	return l.choose(func(r *taskRow) bool { return !r.expires.IsZero() && at.After(r.expires) })
 }
 
@@ -173,7 +206,7 @@ func (l *taskList) open() (recs []task.Record) {
 func (l *taskList) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rows, l.byState = map[string]*taskRow{}, map[task.State]int{}
+	l.rows, l.byState, l.removed = map[string]*taskRow{}, map[task.State]int{}, map[string]removal{}
 	l.order, l.sorted, l.holes, l.whole = nil, true, 0, false
 }
 

@@ -135,9 +135,7 @@ func (t *Tasks) Remove(ctx context.Context, rec task.Record) error {
 	if err != nil {
 		return err
 	}
-	if !t.gone(ctx, rec.ID, seq) {
-		t.tellGone(rec.ID) // the list is behind: it will never have what was replaced
-	}
+	t.removed(ctx, rec.ID, seq)
 	return nil
 }
 
