@@ -34,13 +34,12 @@ type LogOptions struct {
 // which the nodes share. Make it with NewLog. Its methods may be called
 // concurrently; Append answers only while Run does its work.
 type Log struct {
-	e       *Engine // set once, like all of this group
-	ev      jetstream.Stream
-	opts    LogOptions
-	log     *slog.Logger
-	name    string // of the stream
-	reads   chan struct{}
-	noBatch bool // set by tests: read as where there are more replicas
+	e     *Engine // set once, like all of this group
+	ev    jetstream.Stream
+	opts  LogOptions
+	log   *slog.Logger
+	name  string // of the stream
+	reads chan struct{}
 
 	meeting   appendMeeting
 	inbox     countInbox

@@ -56,25 +56,22 @@ func BenchmarkAppend(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	const stored = 10_000
 	for _, events := range []int{10, 1000} {
-		for _, direct := range []bool{true, false} {
-			b.Run(fmt.Sprintf("events=%d/direct=%v", events, direct), func(b *testing.B) {
-				n := embeddedLog(b)
-				for i := range stored {
-					if _, err := n.append(b.Context(), fmt.Sprint("topic", i%(stored/events)), benchBody); err != nil {
-						b.Fatal(err)
-					}
+		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
+			n := embeddedLog(b)
+			for i := range stored {
+				if _, err := n.append(b.Context(), fmt.Sprint("topic", i%(stored/events)), benchBody); err != nil {
+					b.Fatal(err)
 				}
-				n.noBatch = !direct
-				b.ReportAllocs()
-				for b.Loop() {
-					count := 0
-					err := n.Read(b.Context(), "topic3", 1, 1<<40, func(topic.Stored) error { count++; return nil })
-					if err != nil || count != events {
-						b.Fatalf("%d events, %v", count, err)
-					}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				count := 0
+				err := n.Read(b.Context(), "topic3", 1, 1<<40, func(topic.Stored) error { count++; return nil })
+				if err != nil || count != events {
+					b.Fatalf("%d events, %v", count, err)
 				}
-			})
-		}
+			}
+		})
 	}
 }
 

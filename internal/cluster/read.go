@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,16 +10,6 @@ import (
 
 	"sluice/internal/topic"
 )
-
-const (
-	// readBatch is how many events are asked for at once.
-	readBatch = 256
-	// readPatience is how long the server may take for a batch.
-	readPatience = 5 * time.Second
-)
-
-// errReadCut: the server ended before it had given all.
-var errReadCut = errors.New("cluster: the read of a topic was cut short")
 
 // Read gives the stored events of a topic, see [topic.Store]. Few reads are under
 // way at once, see maxReads; others wait until ctx ends. What expires meanwhile may be given
@@ -80,23 +69,5 @@ func (l *Log) readRange(ctx context.Context, name string, from, before uint64, t
 	}
 	l.tally.add(func(s *LogStats) { s.Reads++ })
 	r := &topicRead{l: l, subject: l.e.topicSubject(name), next: from, before: before, take: take}
-	if config := l.config(); config.AllowDirect && config.Replicas <= 1 && !l.noBatch {
-		return r.direct(ctx)
-	}
-	return r.leader(ctx)
-}
-
-// topicRead is one Read.
-type topicRead struct {
-	l            *Log
-	subject      string
-	next, before uint64 // what is to be given yet is in [next, before)
-	take         takeMessage
-}
-
-// give hands on a message.
-func (r *topicRead) give(msg *nats.Msg, seq uint64, at time.Time) error {
-	r.next = seq + 1
-	msg.Subject = r.subject // of an answer, it says who asked
-	return r.take(msg, seq, at)
+	return r.run(ctx)
 }

@@ -12,6 +12,10 @@ import (
 )
 
 const (
+	// readBatch is how many events are asked for at once.
+	readBatch = 256
+	// readPatience is how long the server may give nothing.
+	readPatience = 5 * time.Second
 	// readerLife is after what time the server drops the consumer of a reader that
 	// did not do so itself.
 	readerLife = 30 * time.Second
@@ -19,10 +23,33 @@ const (
 	makeReaderFor = 10 * time.Second
 )
 
-// leader reads where there are more replicas. Many messages at once can only be
-// had of a consumer, and it may run at a replica that is behind. So the leader is
-// asked for the newest event first: the read has ended when that has come.
-func (r *topicRead) leader(ctx context.Context) error {
+// errReadCut: the server ended before it had given all.
+var errReadCut = errors.New("cluster: the read of a topic was cut short")
+
+// topicRead is one Read.
+//
+// It has a consumer of its own, although many messages can also be had as the
+// answer to one request (a batched direct get). For that the server lets nobody
+// write to the stream, nor take anything from the connection that asked, until the
+// batch is done; it takes twice as long; and where there are more replicas, one
+// that is behind may answer.
+type topicRead struct {
+	l            *Log
+	subject      string
+	next, before uint64 // what is to be given yet is in [next, before)
+	take         takeMessage
+}
+
+// give hands on a message.
+func (r *topicRead) give(msg *nats.Msg, seq uint64, at time.Time) error {
+	r.next = seq + 1
+	msg.Subject = r.subject
+	return r.take(msg, seq, at)
+}
+
+// run gives what there is. The consumer may run at a replica that is behind. So the
+// leader is asked for the newest event first: the read has ended when that has come.
+func (r *topicRead) run(ctx context.Context) error {
 	newest, err := r.newest(ctx)
 	if err != nil || newest < r.next {
 		return err
@@ -115,23 +142,7 @@ func (r *topicRead) fetch(c jetstream.Consumer, delivered *uint64) error {
 		return fmt.Errorf("read topic: %w", err)
 	}
 	for msg := range batch.Messages() {
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("read topic: %w", err)
-		}
-		if *delivered++; meta.Sequence.Consumer != *delivered {
-			return fmt.Errorf("read topic: %w", errReadCut)
-		}
-		seq := meta.Sequence.Stream
-		if seq >= r.before {
-			r.next = seq // and so the end
-			return nil
-		}
-		if seq < r.next {
-			continue
-		}
-		raw := &nats.Msg{Header: msg.Headers(), Data: msg.Data()}
-		if err := r.give(raw, seq, meta.Timestamp); err != nil {
+		if more, err := r.got(msg, delivered); err != nil || !more {
 			return err
 		}
 	}
@@ -140,4 +151,26 @@ func (r *topicRead) fetch(c jetstream.Consumer, delivered *uint64) error {
 		return fmt.Errorf("read topic: %w", err)
 	}
 	return nil
+}
+
+// got hands on a message of the consumer, which numbers them, if it is wanted. more
+// is false when it lies behind what is read.
+func (r *topicRead) got(msg jetstream.Msg, delivered *uint64) (more bool, err error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return false, fmt.Errorf("read topic: %w", err)
+	}
+	if *delivered++; meta.Sequence.Consumer != *delivered {
+		return false, fmt.Errorf("read topic: %w", errReadCut)
+	}
+	switch seq := meta.Sequence.Stream; {
+	case seq >= r.before:
+		r.next = seq // and so the end
+		return false, nil
+	case seq < r.next:
+		return true, nil
+	default:
+		err := r.give(&nats.Msg{Header: msg.Headers(), Data: msg.Data()}, seq, meta.Timestamp)
+		return err == nil, err
+	}
 }
