@@ -21,7 +21,9 @@ const (
 	MaxStreamBody = maxStreamBody
 	ComeBack      = comeBack
 	Breath        = breath
-	MaxBreaths    = maxBreaths
+	MaxTurn       = maxTurn
+	PaceShare     = paceShare
+	TurnPatience  = turnPatience
 	QuietAfter    = quietAfter
 )
 
@@ -32,20 +34,24 @@ var ErrCrowded = errCrowded
 type Pace struct {
 	*pace
 	Delivered, Ready atomic.Uint64
+	Used             atomic.Int64 // nanoseconds
+	Hurry            atomic.Bool
 }
 
 func NewPace() *Pace {
 	p := new(Pace)
-	p.pace = newPace(p.Delivered.Load)
+	p.pace = newPace(p.Delivered.Load, p.Hurry.Load)
 	p.ready = p.Ready.Load
+	p.used = func() time.Duration { return time.Duration(p.Used.Load()) }
 	return p
 }
 
-func (p *Pace) Begin(ctx context.Context, patience time.Duration) error {
-	return p.begin(ctx, patience)
-}
-func (p *Pace) Done()        { p.done() }
-func (p *Pace) Under() int64 { return p.under.Load() }
+// Patience sets the bound of the wait for a turn.
+func (p *Pace) Patience(d time.Duration) { p.patience = d }
+
+func (p *Pace) Begin(ctx context.Context) error { return p.begin(ctx) }
+func (p *Pace) Done()                           { p.done() }
+func (p *Pace) Under() int64                    { return p.under.Load() }
 
 // EasyConnects is how many connects are no crowd here.
 func EasyConnects() int { return int(NewPace().easy) }

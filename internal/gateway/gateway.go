@@ -104,7 +104,7 @@ func New(opts Options) *Gateway {
 	}
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = packed.New(packed.Options{})
-	g.pace = newPace(g.metrics.events.Load)
+	g.pace = newPace(g.delivered, g.door.isShut)
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
 	g.node.Store(new(identity))
@@ -112,6 +112,9 @@ func New(opts Options) *Gateway {
 	g.metrics.watch(g)
 	return g
 }
+
+// delivered is how many events have gone to streams that were there already.
+func (g *Gateway) delivered() uint64 { return g.opts.Topics.Delivered() + g.metrics.direct.Load() }
 
 func (g *Gateway) engineOptions() stream.Options {
 	return stream.Options{

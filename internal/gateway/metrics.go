@@ -30,7 +30,7 @@ type metrics struct {
 	deliveredBytes     prometheus.Counter
 	heartbeats         prometheus.Counter
 
-	events atomic.Uint64 // as deliveries, to be looked at
+	direct atomic.Uint64 // as sentToToken, to be looked at
 }
 
 func newMetrics() *metrics {
@@ -111,12 +111,12 @@ func (m *metrics) sent(target string, err error) {
 		m.sentToTopic.Inc()
 	default:
 		m.sentToToken.Inc()
+		m.direct.Add(1)
 	}
 }
 
 // Wrote implements stream.Observer.
 func (m *metrics) Wrote(events, bytes int) {
-	m.events.Add(uint64(events))
 	m.deliveries.Add(float64(events))
 	m.deliveredBytes.Add(float64(bytes))
 }

@@ -102,7 +102,7 @@ var errCrowded = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.C
 
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
-	if err := g.pace.begin(r.Context(), g.opts.CallbackTimeout); err != nil {
+	if err := g.pace.begin(r.Context()); err != nil {
 		g.leaveUnrecorded(w, r, c, errCrowded)
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	runtimemetrics "runtime/metrics"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -13,20 +14,27 @@ import (
 //
 // All that a process has to do waits in the scheduler's queues, and they are
 // served in turn: with a thousand connects under way, an event for a stream that
-// is there waits behind all of them, at each goroutine on its way. So when some
-// are under way already, the next one begins when nothing is ready that no
-// processor has taken. That is no bound on how many are under way: while they wait
-// for the backend, and not for a processor, more begin.
+// is there waits behind all of them, at each goroutine on its way. And a processor
+// that is always busy lets whoever wakes up wait, in the kernel's queues as well.
+// So when some are under way already, the next one begins when nothing is ready
+// that no processor has taken, and the process has used no more than its share
+// since the one before. That is no bound on how many are under way: while they
+// wait for the backend, and not for a processor, more begin.
 type pace struct {
-	easy      int64         // set once: up to so many need not wait for their turn
-	delivered func() uint64 // set once: events that were written to streams so far
-	ready     func() uint64 // set once: goroutines that wait for a processor
-	under     atomic.Int64  // connects under way, or waiting for their turn
+	easy      int64                // set once: up to so many need not wait for their turn
+	delivered func() uint64        // set once: events for streams that were there, so far
+	ready     func() uint64        // set once: goroutines that wait for a processor
+	used      func() time.Duration // set once: processor time of this process so far
+	hurry     func() bool          // set once: says that nobody is to wait any more
+	patience  time.Duration        // set once: bounds the wait for a turn
+	under     atomic.Int64         // connects under way, or waiting for their turn
 
 	turn chan struct{} // size 1: who holds it is next; first come, first served
 	// Owned by who holds the turn.
 	seen   uint64 // delivered, when it was looked at last
 	seenAt time.Time
+	turnAt time.Time     // when the last one began
+	before time.Duration // used, at that time
 }
 
 const (
@@ -35,17 +43,24 @@ const (
 	// breath is the least time between two turns. The scheduler hears of the network
 	// when it has nothing else to do, which a crowd in a row would prevent.
 	breath = 100 * time.Microsecond
-	// maxBreaths bounds a turn: a machine that is always busy lets in 2,000 clients
-	// a second.
-	maxBreaths = 5
-	// quietAfter is how long ago an event was written for nobody to be waiting.
+	// paceShare is which part of the processors a process may use while a crowd is
+	// let in: one of so many. With more, events for those who are there take more
+	// than twice as long as in quiet times (see bench/README.md).
+	paceShare = 4
+	// maxTurn bounds a turn, for where more is used without any crowd.
+	maxTurn = 5 * time.Millisecond
+	// turnPatience bounds the wait for a turn. A crowd too large to be let in within
+	// half of it at the share's pace is let in faster.
+	turnPatience = 20 * time.Second
+	// quietAfter is how long ago an event came for nobody to be waiting.
 	quietAfter = time.Second
 )
 
-func newPace(delivered func() uint64) *pace {
+func newPace(delivered func() uint64, hurry func() bool) *pace {
 	return &pace{
 		easy: easyConnects * int64(runtime.GOMAXPROCS(0)), turn: make(chan struct{}, 1),
-		delivered: delivered, ready: readyGoroutines,
+		delivered: delivered, ready: readyGoroutines, used: processorTime,
+		hurry: hurry, patience: turnPatience,
 	}
 }
 
@@ -56,14 +71,24 @@ func readyGoroutines() uint64 {
 	return s[0].Value.Uint64()
 }
 
+// processorTime is what this process has used so far. The kernel counts it up to
+// the moment, see getrusage(2).
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // begin waits for a connect's turn, for as long as its client stays, whose lifetime
-// ctx is, and patience at most. It returns errCrowded if that was too short, or the
-// cause of ctx's end. Without an error done must be called.
-func (p *pace) begin(ctx context.Context, patience time.Duration) error {
+// ctx is, and turnPatience at most. It returns errCrowded if that was too short, or
+// the cause of ctx's end. Without an error done must be called.
+func (p *pace) begin(ctx context.Context) error {
 	if p.under.Add(1) <= p.easy {
 		return nil
 	}
-	late := time.NewTimer(patience)
+	late := time.NewTimer(p.patience)
 	defer late.Stop()
 	select {
 	case p.turn <- struct{}{}:
@@ -82,16 +107,30 @@ func (p *pace) begin(ctx context.Context, patience time.Duration) error {
 // calm waits until the next connect delays nobody who is there. It is called by
 // who holds the turn.
 func (p *pace) calm() {
-	if n, now := p.delivered(), time.Now(); n != p.seen {
+	now := time.Now()
+	if n := p.delivered(); n != p.seen {
 		p.seen, p.seenAt = n, now
 	} else if now.Sub(p.seenAt) > quietAfter {
 		return
 	}
-	for range maxBreaths {
-		if time.Sleep(breath); p.ready() == 0 {
-			return
+	for end := now.Add(p.longest()); now.Before(end) && !p.hurry(); {
+		time.Sleep(breath)
+		if now = time.Now(); p.ready() == 0 && p.spare(now) {
+			break
 		}
 	}
+	p.turnAt, p.before = now, p.used()
+}
+
+// longest is how long the turn may take for all who wait to have theirs in time.
+func (p *pace) longest() time.Duration {
+	return min(maxTurn, p.patience/2/time.Duration(max(1, p.under.Load())))
+}
+
+// spare says that the process has used no more than its share since the last turn.
+func (p *pace) spare(now time.Time) bool {
+	since := min(now.Sub(p.turnAt), p.patience)
+	return p.used()-p.before <= since*time.Duration(runtime.GOMAXPROCS(0))/paceShare
 }
 
 func (p *pace) done() { p.under.Add(-1) }

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -14,13 +15,13 @@ import (
 
 // crowd has n connects come at once, whose clients stay for as long as ctx, and
 // gives what became of each and when, in the order in which they came.
-func crowd(ctx context.Context, p *gateway.Pace, n int, patience time.Duration) (errs []error, after []time.Duration) {
+func crowd(ctx context.Context, p *gateway.Pace, n int) (errs []error, after []time.Duration) {
 	errs, after = make([]error, n), make([]time.Duration, n)
 	begin := time.Now()
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			errs[i] = p.Begin(ctx, patience)
+			errs[i] = p.Begin(ctx)
 			after[i] = time.Since(begin)
 		})
 		synctest.Wait() // so that they come in this order
@@ -34,7 +35,7 @@ func TestFewConnectsNeedNoTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := gateway.NewPace()
 		for range 3 { // the places are given back
-			errs, after := crowd(t.Context(), p, gateway.EasyConnects(), 0)
+			errs, after := crowd(t.Context(), p, gateway.EasyConnects())
 			if slices.ContainsFunc(errs, func(err error) bool { return err != nil }) || slices.Max(after) != 0 {
 				t.Errorf("they begin after %v with %v, want at once", after, errs)
 			}
@@ -61,7 +62,7 @@ func TestACrowdBeginsOneAfterAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := gateway.NewPace()
 		p.Delivered.Store(1)
-		errs, after := crowd(t.Context(), p, 100, time.Minute)
+		errs, after := crowd(t.Context(), p, 100)
 		wantTurns(t, errs, after, gateway.Breath)
 	})
 }
@@ -72,8 +73,63 @@ func TestACrowdBeginsSlowlyWhereAllProcessorsAreBusy(t *testing.T) {
 		p := gateway.NewPace()
 		p.Delivered.Store(1)
 		p.Ready.Store(1)
-		errs, after := crowd(t.Context(), p, 100, time.Minute)
-		wantTurns(t, errs, after, gateway.MaxBreaths*gateway.Breath)
+		errs, after := crowd(t.Context(), p, 100)
+		wantTurns(t, errs, after, gateway.MaxTurn)
+	})
+}
+
+// Each connect that begins takes a millisecond of a processor.
+func TestACrowdTakesAPartOfTheProcessors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const cost = time.Millisecond
+		p := gateway.NewPace()
+		p.Delivered.Store(1)
+		var begun sync.WaitGroup
+		begin := time.Now()
+		const n = 200
+		for range n + gateway.EasyConnects() {
+			begun.Go(func() {
+				if err := p.Begin(t.Context()); err != nil {
+					t.Error(err)
+				}
+				p.Used.Add(int64(cost))
+			})
+		}
+		begun.Wait()
+		share := time.Duration(runtime.GOMAXPROCS(0)) * time.Since(begin) / gateway.PaceShare
+		if used := time.Duration(n) * cost; used > share+2*cost || used < share*3/4 {
+			t.Errorf("a crowd uses %s in %s, want about %s, its share", used, time.Since(begin), share)
+		}
+	})
+}
+
+func TestALargeCrowdBeginsInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := gateway.NewPace()
+		p.Delivered.Store(1)
+		p.Ready.Store(1)
+		n := int(gateway.TurnPatience / gateway.MaxTurn * 3 / 2)
+		errs, after := crowd(t.Context(), p, n)
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+		if last := slices.Max(after); last >= gateway.TurnPatience {
+			t.Errorf("the last one of %d begins after %s", n, last)
+		}
+	})
+}
+
+func TestNobodyWaitsForATurnWhenTheGatewayStops(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := gateway.NewPace()
+		p.Delivered.Store(1)
+		p.Ready.Store(1)
+		p.Hurry.Store(true)
+		errs, after := crowd(t.Context(), p, 100)
+		wantTurns(t, errs, after, 0)
 	})
 }
 
@@ -83,20 +139,20 @@ func TestACrowdThatDelaysNobodyBeginsAtOnce(t *testing.T) {
 		p := gateway.NewPace()
 		p.Ready.Store(1)
 		for range 2 {
-			errs, after := crowd(t.Context(), p, 100, time.Minute)
+			errs, after := crowd(t.Context(), p, 100)
 			wantTurns(t, errs, after, 0) // nothing has ever been written
 			for range errs {
 				p.Done()
 			}
 		}
 		p.Delivered.Store(1)
-		errs, after := crowd(t.Context(), p, 10, time.Minute)
-		wantTurns(t, errs, after, gateway.MaxBreaths*gateway.Breath)
+		errs, after := crowd(t.Context(), p, 10)
+		wantTurns(t, errs, after, gateway.MaxTurn)
 		for range errs {
 			p.Done()
 		}
 		time.Sleep(gateway.QuietAfter + time.Millisecond)
-		errs, after = crowd(t.Context(), p, 100, time.Minute)
+		errs, after = crowd(t.Context(), p, 100)
 		wantTurns(t, errs, after, 0)
 	})
 }
@@ -108,7 +164,8 @@ func TestTheWaitForATurnIsBounded(t *testing.T) {
 		p := gateway.NewPace()
 		p.Delivered.Store(1)
 		patience := 50*gateway.Breath + gateway.Breath/2
-		errs, after := crowd(t.Context(), p, n, patience)
+		p.Patience(patience)
+		errs, after := crowd(t.Context(), p, n)
 		begun := 0
 		for i, err := range errs {
 			switch {
@@ -133,13 +190,13 @@ func TestAClientThatLeavesGivesItsTurnUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := gateway.NewPace()
 		p.Delivered.Store(1)
-		if errs, _ := crowd(t.Context(), p, gateway.EasyConnects(), 0); errors.Join(errs...) != nil {
+		if errs, _ := crowd(t.Context(), p, gateway.EasyConnects()); errors.Join(errs...) != nil {
 			t.Fatal(errs)
 		}
 		gone := errors.New("gone")
 		ctx, leave := context.WithCancelCause(t.Context())
 		leave(gone)
-		for _, err := range first(crowd(ctx, p, 20, time.Minute)) {
+		for _, err := range first(crowd(ctx, p, 20)) {
 			if err != nil && !errors.Is(err, gone) {
 				t.Errorf("who has left is told %v", err)
 			} else if err == nil {

@@ -210,3 +210,7 @@ func (h *Hub) Stats() Stats {
 		Dropped: maps.Clone(h.dropped),
 	}
 }
+
+// Delivered is how many events have gone to streams that were there when they
+// came. Other than Stats, it waits for nobody.
+func (h *Hub) Delivered() uint64 { return h.delivered.Load() }

@@ -162,3 +162,21 @@ func TestStatsNameEveryReasonForADrop(t *testing.T) {
 		t.Errorf("DropReasons() = %q, want %q", got, want)
 	}
 }
+
+func TestWhatIsReplayedIsNotDelivered(t *testing.T) {
+	t.Parallel()
+	h := newHub(keepAll)
+	publish(t, h, "a", "1", "2")
+	_, m := connect(t, h, "", "")
+	if _, err := h.Attach(ctx, m, []string{"a"}, topic.FromEarliest); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.Delivered(); got != 0 {
+		t.Errorf("%d events count that came before the stream", got)
+	}
+	publish(t, h, "a", "3")
+	publish(t, h, "b", "1")
+	if got := h.Delivered(); got != 1 {
+		t.Errorf("%d events count, want the one that a stream waited for", got)
+	}
+}

@@ -120,6 +120,9 @@ func encode(p Publication) ([]byte, error) {
 // tells how many they are.
 func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers int) {
 	h.published++
+	if l.streams() > 0 {
+		h.delivered.Add(1)
+	}
 	l.last, l.lastAt = e.seq, e.at
 	if e.gap {
 		h.resets += uint64(l.streams())

@@ -115,6 +115,7 @@ type Hub struct {
 	tombs      tombstones
 	dropped    map[DropReason]uint64
 	published  uint64
+	delivered  atomic.Uint64 // see Delivered
 	resets     uint64
 }
 
