@@ -24,8 +24,15 @@ for part in $parts; do
 	case $part in
 	publish) bench publish --size 256 --duration 2s --storage process --compare-storage memory ;;
 	fsync)   bench publish --size 256 --duration 2s --storage power --limit "$dir/fsync" ;;
-	resume)  bench resume --streams 5000 --window 1024 --pace 10ms --storage process --compare-storage memory ;;
-	cold)    bench resume --streams 5000 --window 1024 --pace 10ms --storage process --cold ;;
+	resume)
+		bench resume --streams 5000 --window 1024 --pace 10m --storage process --compare-storage memory # no live events
+		bench resume --streams 5000 --window 1024 --pace 10ms --storage process --compare-storage memory
+		bench resume --streams 5000 --window 4096 --pace 10ms --storage process
+		;;
+	cold)
+		bench resume --streams 5000 --window 1024 --pace 10m --storage process --cold
+		bench resume --streams 5000 --window 1024 --pace 10ms --storage process --cold
+		;;
 	nodes)   bench nodes --nats-server "$dir/nats-server" ;;
 	memory)  bench history --size 256 --settle 60s --storage process --compare-storage memory ;;
 	idle)    bench idle --streams 19000 --first 5000 --settle 60s --timeout 5m --storage process --compare-storage memory ;;

@@ -72,7 +72,8 @@ func (b *bed) fallBehind(ctx context.Context) error {
 
 // resumeBeside lets the listeners come first, and then the others. Another
 // gateway, to which nobody comes back, has listeners too: what those notice is
-// the machine's doing, and that of the clients on it.
+// the machine's doing, and that of the clients on it. Those who come back stand for
+// programs on other machines, and so get what the gateway leaves of this one.
 func (b *bed) resumeBeside(ctx context.Context) (err error) {
 	own := &live{bed: b}
 	if err := own.start(ctx); err != nil {
@@ -92,6 +93,9 @@ func (b *bed) resumeBeside(ctx context.Context) (err error) {
 	}
 	before, err := all.during(ctx, func() error { return pause(ctx, b.opts.lasting(sendDefault)) })
 	if err != nil {
+		return err
+	}
+	if err := yieldCPU(b.clients.pids()); err != nil {
 		return err
 	}
 	b.clients.opened = liveStreams // the ids before are those of the listeners
