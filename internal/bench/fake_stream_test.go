@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type fakeStream struct {
 	slow   chan struct{} // closed when it is farther behind
 	out    *http.ResponseController
 	lastID string
+	begun  atomic.Bool // the headers are out
 
 	mu    sync.Mutex
 	held  string // guarded by mu, as all below: for lie "swap"
@@ -39,6 +41,7 @@ func (g *fakeGateway) stream(w http.ResponseWriter, r *http.Request) {
 	beat := time.NewTicker(g.heartbeat)
 	defer beat.Stop()
 	_ = s.out.Flush()
+	s.begun.Store(true)
 	for {
 		var err error
 		select {
@@ -81,12 +84,21 @@ func (s *fakeStream) send(lie, frame string) {
 		}
 		select {
 		case s.frames <- f:
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(s.patience()):
 			s.ended = true
 			close(s.slow)
 			_ = s.out.SetWriteDeadline(time.Now())
 		}
 	}
+}
+
+// patience is how long a client may be behind. One that has not got its headers is
+// subscribed already, and cannot help it.
+func (s *fakeStream) patience() time.Duration {
+	if s.begun.Load() {
+		return 200 * time.Millisecond
+	}
+	return 10 * time.Second
 }
 
 // spoil tells the lie with the tenth event of a stream. The caller holds mu.
