@@ -107,13 +107,32 @@ func (s *estate) settle(ctx context.Context) error {
 			stop(err)
 		}
 	})
-	err := s.work(life)
+	err := s.grace(life)
+	if err == nil {
+		err = s.work(life)
+	}
 	stop(nil)
 	keeping.Wait()
 	if !errors.Is(context.Cause(life), errLost) {
 		n.leave(ctx, claim)
 	}
 	return err
+}
+
+// grace waits where nothing says that the node's lease has ended: storage may have
+// lost it, and the node live and not know yet. When another lease would have run
+// out since the claim it has ended its streams, as after any last renewal.
+func (s *estate) grace(ctx context.Context) error {
+	n := s.l.nodes
+	if s.entry.ended || n.opts.Alone {
+		return nil
+	}
+	select {
+	case <-time.After(n.opts.LeaseTTL):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // work makes passes until there is nothing left.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -144,20 +143,16 @@ func (l *Ledger) nodeOf(subject string) string {
 }
 
 // adopt puts a node on the roster that is not there and has no lease. It may live
-// all the same, and not know yet that its lease was lost. So the lease is taken
-// from it first, and left to run out: as after any last renewal the node has
-// ended its streams before somebody else can claim it.
+// all the same, which whoever deals with it takes into account, see
+// [estate.grace].
 func (l *Ledger) adopt(ctx context.Context, node string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.opts.WriteTimeout)
 	defer cancel()
 	b := l.nodes.bucket
-	if _, err := b.kv.Get(ctx, rosterKeys+node); !errors.Is(err, jetstream.ErrKeyNotFound) {
-		return err // nil: what is known here was old
-	}
-	if _, err := b.create(ctx, leaseKeys+node, heldByHeir+rand.Text()); errors.Is(err, errHeld) {
-		return nil // it lives, or has an heir
-	} else if err != nil {
-		return err
+	for _, key := range []string{rosterKeys + node, leaseKeys + node} {
+		if _, err := b.kv.Get(ctx, key); !errors.Is(err, jetstream.ErrKeyNotFound) {
+			return err // nil: what is known here was old
+		}
 	}
 	if _, err := b.kv.PutString(ctx, rosterKeys+node, rosterLive); err != nil {
 		return err

@@ -14,15 +14,19 @@ import (
 // oftenSurveyed is a ledger that is looked through all the time.
 var oftenSurveyed = LedgerOptions{SweepEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond}
 
-// lose has storage forget a node, but not its records. Who watches is not told.
-func (m *member) lose(t testing.TB, node string) {
+// lose has storage forget of a node what is under these keys, all if there are
+// none, but not its records. Who watches is not told.
+func (m *member) lose(t testing.TB, node string, keys ...string) {
 	t.Helper()
 	bucket, err := m.e.js.Stream(t.Context(), kvPrefix+m.nodes.bucket.kv.Bucket())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, keys := range []string{leaseKeys, rosterKeys} {
-		if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$KV."+m.nodes.bucket.kv.Bucket()+"."+keys+node)); err != nil {
+	if len(keys) == 0 {
+		keys = []string{leaseKeys, rosterKeys}
+	}
+	for _, key := range keys {
+		if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$KV."+m.nodes.bucket.kv.Bucket()+"."+key+node)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,6 +96,16 @@ func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasForgotten(t *testing.
 
 func TestNodeThatStorageHasForgottenEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	t.Parallel()
+	for name, lost := range map[string][]string{"all of it": nil, "its lease": {leaseKeys}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkStreamsEndBeforeHeirs(t, lost...)
+		})
+	}
+}
+
+func checkStreamsEndBeforeHeirs(t *testing.T, lost ...string) {
+	t.Helper()
 	url := serveMembers(t)
 	p := newStallingProxy(t, url)
 	told := newToldTally()
@@ -104,7 +118,7 @@ func TestNodeThatStorageHasForgottenEndsItsStreamsBeforeTheHeirsAct(t *testing.T
 
 	p.freeze() // it does not hear that its lease is gone
 	witness := newMember(t, memberEngine(t, url), memberOptions{})
-	witness.lose(t, old)
+	witness.lose(t, old, lost...)
 	heir := startMember(t, url, memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir("other")})
 	awaitThat(t, "it is on the roster", func() bool { return heir.rosterValue(t, old) != "" })
 	at := <-ended

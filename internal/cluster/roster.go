@@ -25,6 +25,7 @@ const (
 type picture struct {
 	leases map[string]sighting
 	roster map[string]rosterEntry
+	ended  map[string]bool // leases that have run out or were given back: there is a marker
 }
 
 // sighting is a lease that was made or renewed.
@@ -37,10 +38,11 @@ type sighting struct {
 type rosterEntry struct {
 	revision uint64
 	drained  bool
+	ended    bool // of bereft: its lease has ended, and has not just vanished
 }
 
 func newPicture() picture {
-	return picture{leases: map[string]sighting{}, roster: map[string]rosterEntry{}}
+	return picture{leases: map[string]sighting{}, roster: map[string]rosterEntry{}, ended: map[string]bool{}}
 }
 
 // apply enters one change of the bucket. It reports whether there is something
@@ -48,6 +50,7 @@ func newPicture() picture {
 func (p picture) apply(entry jetstream.KeyValueEntry) bool {
 	there := entry.Operation() == jetstream.KeyValuePut
 	if node, ok := strings.CutPrefix(entry.Key(), leaseKeys); ok {
+		p.ended[node] = !there
 		if there {
 			p.leases[node] = sighting{at: time.Now(), node: strings.HasPrefix(string(entry.Value()), heldByNode)}
 		} else {
@@ -60,6 +63,7 @@ func (p picture) apply(entry jetstream.KeyValueEntry) bool {
 			p.roster[node] = rosterEntry{revision: entry.Revision(), drained: string(entry.Value()) == rosterDrained}
 		} else {
 			delete(p.roster, node)
+			delete(p.ended, node)
 		}
 		return there
 	}
@@ -106,6 +110,7 @@ func (n *Nodes) bereft() map[string]rosterEntry {
 	found := map[string]rosterEntry{}
 	for node, entry := range n.seen.roster {
 		if lease, held := n.seen.leases[node]; node != self && (!held || !n.fresh(lease)) {
+			entry.ended = n.seen.ended[node]
 			found[node] = entry
 		}
 	}
