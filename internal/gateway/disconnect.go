@@ -51,18 +51,6 @@ type disconnects struct {
 	done    chan struct{} // closed when nothing is left; nil while nobody waits for it
 }
 
-// delivery is one disconnect on its way.
-type delivery struct {
-	body     callback
-	order    uint64
-	since    time.Time
-	after    time.Time // not before
-	attempts int
-	at       int // index in items; -1 while it is being told
-	previous *delivery
-	next     *delivery
-}
-
 func newDisconnects(o Options, c *caller, m *metrics, over func(*callback)) *disconnects {
 	steady := func() bool { return true }
 	if o.Ledger != nil {
@@ -117,55 +105,6 @@ func (d *disconnects) notify() {
 	case d.wake <- struct{}{}:
 	default:
 	}
-}
-
-// link makes an item the youngest.
-func (d *disconnects) link(item *delivery) {
-	if item.previous = d.last; d.last == nil {
-		d.first = item
-	} else {
-		d.last.next = item
-	}
-	d.last = item
-}
-
-// disown takes out what is still to be told of streams of a node, for others to
-// tell.
-func (d *disconnects) disown(node *identity) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	node.disowned.Store(true)
-	for item := d.first; item != nil; {
-		next := item.next
-		if item.body.node == node && item.at >= 0 {
-			heap.Remove(&d.items, item.at)
-			d.unlink(item)
-			d.call.requests.Release(item.body.request)
-		}
-		item = next
-	}
-	d.checkDone()
-}
-
-// unlink takes an item out of the order of age.
-func (d *disconnects) unlink(item *delivery) {
-	if item.previous == nil {
-		d.first = item.next
-	} else {
-		item.previous.next = item.next
-	}
-	if item.next == nil {
-		d.last = item.previous
-	} else {
-		item.next.previous = item.previous
-	}
-	item.previous, item.next = nil, nil
-}
-
-func (d *disconnects) depth() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.items) + d.out
 }
 
 // run delivers until ctx ends. Then it waits with settled for all that may still
@@ -235,13 +174,6 @@ func (d *disconnects) empty(ctx context.Context) {
 	}
 }
 
-func (d *disconnects) checkDone() {
-	if d.done != nil && len(d.items)+d.out == 0 {
-		close(d.done)
-		d.done = nil
-	}
-}
-
 // dispatch hands out what is due, until ctx ends.
 func (d *disconnects) dispatch(ctx context.Context, due chan<- *delivery) {
 	defer close(due)
@@ -278,30 +210,6 @@ func (d *disconnects) tell(ctx context.Context, item *delivery) {
 	a, rest := d.call.call(attempt, &item.body)
 	d.settle(item, a)
 	rest()
-}
-
-// next takes what is due, or says how long nothing will be.
-func (d *disconnects) next() (item *delivery, wait time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.items) == 0 {
-		return nil, time.Hour
-	}
-	if d.misses > 0 && d.out >= probes {
-		return nil, time.Hour // until one of those that are out comes back
-	}
-	if !d.steady() {
-		return nil, unsteadyPause
-	}
-	now, due := time.Now(), d.items[0].after
-	if d.paused.After(due) {
-		due = d.paused
-	}
-	if due.After(now) {
-		return nil, due.Sub(now)
-	}
-	d.out++
-	return heap.Pop(&d.items).(*delivery), 0
 }
 
 // leave leaves a disconnect to others.
@@ -367,36 +275,4 @@ func retryable(a answer) bool {
 func pause(failures int, longest time.Duration) time.Duration {
 	d := min(longest, firstPause<<min(failures-1, 10))
 	return d/2 + rand.N(d/2+1)
-}
-
-// deliveries is a heap by when an item is due, then by age.
-type deliveries []*delivery
-
-func (d deliveries) Len() int { return len(d) }
-func (d deliveries) Less(i, j int) bool {
-	if !d[i].after.Equal(d[j].after) {
-		return d[i].after.Before(d[j].after)
-	}
-	return d[i].order < d[j].order
-}
-func (d deliveries) Swap(i, j int) {
-	d[i], d[j] = d[j], d[i]
-	d[i].at, d[j].at = i, j
-}
-
-// Push implements heap.Interface.
-func (d *deliveries) Push(x any) {
-	item := x.(*delivery)
-	item.at = len(*d)
-	*d = append(*d, item)
-}
-
-// Pop implements heap.Interface.
-func (d *deliveries) Pop() any {
-	old := *d
-	item := old[len(old)-1]
-	old[len(old)-1] = nil
-	*d = old[:len(old)-1]
-	item.at = -1
-	return item
 }

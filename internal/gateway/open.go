@@ -1,14 +1,10 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"sluice/internal/stream"
@@ -86,20 +82,6 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeDraining,
-	Message: "Shutting down: come again", RetryAfter: comeBack}
-
-// errCutOff is for a client that came when this node was given up by the others,
-// and goes on under another name.
-var errCutOff = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineUnavailable,
-	Message: "Cut off from the other nodes: come again", RetryAfter: comeBack}
-
-// errCrowded is for a client that came with so many others that the backend was
-// not asked about it in time, although it answers: were it told an error, a
-// browser would never come back, and with it all who could not be first.
-var errCrowded = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeTooManyConnections,
-	Message: "Too many connects at once: come again", RetryAfter: comeBack}
-
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	if err := g.pace.begin(r.Context()); err != nil {
@@ -171,119 +153,6 @@ func (c *conn) Ended(why wire.Ending) {
 	c.gateway.door.leave()
 }
 
-// handshake joins the two that end a connect callback: its answer, and a client
-// that no longer waits for it.
-type handshake struct {
-	mu        sync.Mutex
-	answer    answer
-	done      bool
-	abandoned *wire.Ending
-}
-
-// abandon says that the client is not there for the answer any more. It is too
-// late for that if the answer is there.
-func (h *handshake) abandon(why wire.Ending) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.done {
-		h.abandoned = &why
-	}
-	return !h.done
-}
-
-// connect does the connect callback. The callback is let finish even if the
-// client leaves or is told that it took too long: if the backend accepts, or
-// may have, a disconnect follows it. waited is false if the client has left.
-func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) {
-	var h handshake
-	var early atomic.Bool
-	answered, before := make(chan struct{}), g.callbacks.answered.Load()
-	g.door.inside.Go(func() {
-		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request}, &early)
-		defer rest()
-		defer close(answered)
-		h.mu.Lock()
-		h.answer, h.done = a, true
-		abandoned := h.abandoned
-		h.mu.Unlock()
-		switch {
-		case abandoned == nil:
-		case a.accepted() || a.maybe():
-			g.tellDisconnect(c, *abandoned)
-		default:
-			g.release(c)
-		}
-	})
-	timeout := time.NewTimer(g.opts.CallbackTimeout)
-	defer timeout.Stop()
-	late := answer{err: errNoAnswer, abandoned: true}
-	select {
-	case <-answered:
-		return g.crowded(h.answer, &early, before), true
-	case <-timeout.C:
-		if h.abandon(wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackTimeout}) {
-			g.unregister(c)
-			return g.crowded(late, &early, before), true
-		}
-	case <-ctx.Done():
-		why := wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback}
-		if h.abandon(why) {
-			g.unregister(c)
-			g.metrics.ended(why)
-			return late, false
-		}
-	}
-	<-answered
-	return g.crowded(h.answer, &early, before), true
-}
-
-// crowded tells a connect that others were in front of from one that the backend
-// does not answer. before is how many it had answered when the client came.
-func (g *Gateway) crowded(a answer, early *atomic.Bool, before uint64) answer {
-	if a.status == 0 && isTimeout(a.err) && !early.Load() && g.callbacks.answered.Load() != before {
-		a.err = errCrowd
-	}
-	return a
-}
-
-// refuse answers a client whose callback was not accepted.
-func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
-	switch {
-	case a.abandoned: // whoever waits for the answer goes on with it
-	case a.maybe():
-		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackFailed})
-	default:
-		g.release(c)
-	}
-	g.unregister(c)
-	e := refusal(a)
-	g.opts.Log.Info("stream refused", "token", fingerprint(c.name()), "status", e.Status, "code", e.Code,
-		"cause", a.err, "undelivered", c.stream.Undelivered())
-	if a.retryAfter != "" && e.Status == a.status {
-		w.Header().Set("Retry-After", a.retryAfter)
-	}
-	g.turnAway(w, e)
-}
-
-// turnAway answers a client that gets no stream. EventSource never comes back
-// after an error, so a drain or a cut-off, and with --retryable-rejections whatever
-// may pass, is answered with an empty stream that says when to come.
-func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
-	g.metrics.refused(e.Code)
-	passing := e.Status >= 500 || e.Status == http.StatusTooManyRequests
-	if e != errDraining && e != errCutOff && e != errCrowded && !(g.opts.RetryableFail && passing) {
-		wire.WriteError(w, e)
-		return
-	}
-	wait := jitter(max(g.opts.Retry, comeBack))
-	if seconds, err := strconv.ParseUint(w.Header().Get("Retry-After"), 10, 16); err == nil {
-		wait += time.Duration(seconds) * time.Second
-	}
-	w.Header().Del("Retry-After")
-	streamHeaders(w)
-	_, _ = w.Write(sse.AppendRetry(nil, wait))
-}
-
 // ended takes a stream that was accepted out of everything and tells the
 // backend. It is called once for each.
 func (g *Gateway) ended(c *conn, why wire.Ending) {
@@ -345,9 +214,6 @@ func streamHeaders(w http.ResponseWriter) {
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 }
-
-// comeBack is when a client that was turned away should try again.
-const comeBack = 3 * time.Second
 
 // jitter spreads d by half of it either way, so that clients who were told
 // together do not come back together.

@@ -1,0 +1,112 @@
+package topic
+
+import (
+	"context"
+	"errors"
+
+	"sluice/internal/stream"
+	"sluice/internal/wire"
+)
+
+// load is one reading back, for all who wait for it.
+type load struct {
+	stop    context.CancelFunc // ends it early
+	done    chan struct{}      // closed when it has ended
+	err     error              // set before done is closed
+	waiting int                // guarded by the hub's lock
+}
+
+// fetchEvents reads back all of a topic that the store has and the hub has not. All
+// who ask at the same time share one reading, and none of them can spoil it for the
+// others: it ends when it is done, after coldPatience, or with the last of them.
+func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
+	at := h.joinLoad(ctx, topic)
+	select {
+	case <-at.done:
+		return at.err
+	case <-ctx.Done():
+		if h.leaveLoad(topic, at) {
+			at.stop()
+			<-at.done // nobody else waits for it
+		}
+		return unavailable(ctx.Err())
+	}
+}
+
+// joinLoad finds or begins the reading back of a topic.
+func (h *Hub) joinLoad(ctx context.Context, topic string) *load {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at, running := h.past.loads[topic]
+	if !running {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), coldPatience)
+		at = &load{done: make(chan struct{}), stop: stop}
+		h.past.loads[topic] = at
+		go func() { // coldPatience or the last one in fetchEvents ends it, who waits for that
+			defer close(at.done)
+			defer stop()
+			at.err = h.readBack(ctx, topic)
+			h.endLoad(topic, at)
+		}()
+	}
+	at.waiting++
+	return at
+}
+
+// leaveLoad is for who does not wait any longer. It tells whether that was the last
+// one; then the next one begins anew.
+func (h *Hub) leaveLoad(topic string, at *load) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if at.waiting--; at.waiting > 0 {
+		return false
+	}
+	h.dropLoad(topic, at)
+	return true
+}
+
+func (h *Hub) endLoad(topic string, at *load) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.dropLoad(topic, at)
+}
+
+func (h *Hub) dropLoad(topic string, at *load) {
+	if h.past.loads[topic] == at {
+		delete(h.past.loads, topic)
+	}
+}
+
+func (h *Hub) readBack(ctx context.Context, topic string) error {
+	l, lacks, err := h.pin(topic)
+	if err != nil {
+		return err
+	}
+	b := stream.NewBatch()
+	defer b.Flush()
+	r := reader{hub: h, keep: l.keep}
+	if lacks.cold > 0 {
+		err = h.opts.Store.Read(ctx, topic, 1, lacks.cold, r.take)
+	}
+	r.encode()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.pins--
+	defer h.release(l)
+	if err != nil {
+		return unavailable(err)
+	}
+	if lacks.cold > 0 && h.lack(l) == lacks { // else more was dropped, or it was deleted: whoever asks looks again
+		h.splice(l, &r)
+		h.foundClosed(b, l)
+	}
+	return nil
+}
+
+// unavailable is what a caller is told of an error of the store.
+func unavailable(err error) error {
+	if _, ok := errors.AsType[*wire.Error](err); ok {
+		return err
+	}
+	return ErrUnavailable
+}

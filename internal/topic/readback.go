@@ -1,0 +1,113 @@
+package topic
+
+import "time"
+
+// reader collects what is read back of a topic, within the topic's bounds.
+type reader struct {
+	hub    *Hub
+	keep   Retention
+	events []*Stored
+	blocks [][]byte // of events
+	bytes  int64
+	lost   uint64 // the newest event that was left out
+	born   uint64
+	bornAt int64
+	closed bool
+}
+
+func (r *reader) take(e Stored) error {
+	switch {
+	case e.Delete:
+		*r = reader{hub: r.hub, keep: r.keep, born: e.Seq, bornAt: e.At}
+		return nil
+	case r.closed:
+		return nil // it came after the end, and does not count
+	}
+	r.closed = e.Close
+	r.born = max(r.born, e.Born)
+	r.events = append(r.events, &e)
+	r.bytes += e.size()
+	for len(r.events) > max(r.keep.Events, 1) || r.keep.Bytes > 0 && r.bytes > r.keep.Bytes && len(r.events) > 1 {
+		r.lost = r.events[0].Seq
+		r.bytes -= r.events[0].size()
+		r.events[0] = nil
+		r.events = r.events[1:]
+	}
+	return nil
+}
+
+// encode makes the blocks of the events, which is not to be done under the lock.
+func (r *reader) encode() {
+	r.blocks = make([][]byte, len(r.events))
+	for i, e := range r.events {
+		r.blocks[i] = e.encode()
+	}
+}
+
+// size is about what an event counts when it is held.
+func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainIDBytes) }
+
+// splice puts what was read back in front of what is held. The caller holds the
+// lock; the bound over all topics is applied later, when it has been used.
+func (h *Hub) splice(l *log, r *reader) {
+	l.cold, l.doubt = 0, false
+	l.bornAt(max(l.born, r.born))
+	if len(r.events) == 0 {
+		if l.unsure, l.floor = true, h.opts.Store.Discarded(); l.last == 0 && r.born > 0 {
+			l.last, l.lastAt = r.born, r.bornAt
+		}
+		return
+	}
+	if r.closed { // what is held came after the end, and does not count
+		for l.held() > 0 {
+			h.pop(l)
+		}
+	}
+	h.judgeLoss(l, r)
+	front := make([]event, 0, len(r.events)+l.held())
+	for i, e := range r.events {
+		ev := h.stamp(r.blocks[i], e.Seq, e.At, e.At)
+		front = append(front, ev)
+		h.bytes += int64(ev.frame.Len())
+		l.bytes += int64(ev.frame.Len())
+	}
+	newest := r.events[len(r.events)-1]
+	if r.closed || l.last <= newest.Seq {
+		l.last, l.lastAt, l.closed = newest.Seq, newest.At, r.closed
+	}
+	l.appended = max(l.appended, newest.Number)
+	h.events += len(front)
+	l.events, l.head = append(front, l.events[l.head:]...), 0
+	for why := l.over(time.Now()); why != ""; why = l.over(time.Now()) {
+		h.drop(l, why)
+	}
+	h.expiry.remove(l) // its oldest event is older than before
+	h.expiry.update(l)
+	if l.held() > 0 {
+		h.recent.touch(l)
+	}
+}
+
+// judgeLoss finds out what there was before the oldest event that was read back.
+func (h *Hub) judgeLoss(l *log, r *reader) {
+	oldest := r.events[0]
+	switch {
+	case r.lost > 0:
+		l.lost = max(l.lost, r.lost)
+	case !oldest.PrevKnown: // nor is its number: there was at least one that came with it
+		l.lost = max(l.lost, oldest.Seq-1)
+	case oldest.Number <= 1:
+		l.unsure = r.born == 0
+	default:
+		l.lost = max(l.lost, oldest.Prev)
+	}
+}
+
+// bornAt notes up to which position the topic was deleted, when it has begun anew.
+func (l *log) bornAt(seq uint64) { l.born, l.forgotten, l.lost = seq, seq, max(l.lost, seq) }
+
+// reborn notes that the topic was deleted and nothing has come since.
+func (l *log) reborn(seq uint64, at int64) {
+	l.cold, l.last, l.lastAt, l.closed, l.doubt, l.appended = 0, seq, at, false, false, 0
+	l.lost, l.born, l.forgotten = seq, seq, seq
+}
