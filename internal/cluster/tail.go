@@ -39,6 +39,7 @@ type tail struct {
 	again chan struct{} // size 1: somebody thinks that the log is not the same any more
 
 	// Owned by run.
+	patience time.Duration // for an answer about the log; a consumer may take twice that
 	begun    bool
 	target   uint64 // the log's end when Run began, and when the consumer was made
 	caught   bool
@@ -48,15 +49,24 @@ type tail struct {
 
 const (
 	restartPause    = 50 * time.Millisecond // before the second try to connect, doubled for each
-	restartPauseMax = 2 * time.Second
+	restartPauseMax = 200 * time.Millisecond
+	// electionTime is how long there may be no leader. As long as this nobody answers,
+	// and as soon as there is one publishers wait for nothing but the tail: so it asks
+	// often, and waits for an answer no longer than quickPatience. A server that takes
+	// longer to answer gets its time afterwards.
+	electionTime  = 12 * time.Second
+	quickPatience = 250 * time.Millisecond
 )
 
 func (t *tail) run(ctx context.Context) error {
 	nc := t.l.e.nc
 	status := nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	defer nc.RemoveStatusListener(status)
-	wait, told := restartPause, false
+	wait, told, lost := restartPause, false, time.Now()
 	for {
+		if t.patience = quickPatience; time.Since(lost) > electionTime {
+			t.patience = logLookTimeout
+		}
 		started, err := t.session(ctx, status)
 		switch {
 		case ctx.Err() != nil:
@@ -64,7 +74,7 @@ func (t *tail) run(ctx context.Context) error {
 		case nc.IsClosed():
 			return fmt.Errorf("follow the event log: %w", nats.ErrConnectionClosed)
 		case started:
-			wait, told = restartPause, false
+			wait, told, lost = restartPause, false, time.Now()
 		}
 		if !told {
 			told = true
@@ -91,7 +101,9 @@ func (t *tail) restart() {
 
 // locate begins, or makes sure that the log goes on behind what was applied.
 func (t *tail) locate(ctx context.Context) error {
-	info, err := t.l.info(ctx)
+	look, cancel := context.WithTimeout(ctx, t.patience)
+	info, err := t.l.info(look)
+	cancel()
 	if err != nil {
 		return fmt.Errorf("look at the event log: %w", err)
 	}

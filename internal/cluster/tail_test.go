@@ -8,8 +8,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"sluice/internal/topic"
 )
@@ -341,5 +345,50 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	cancel()
 	if err := n.Caught(ctx); err == nil {
 		t.Error("Caught of a log that never began is no error")
+	}
+}
+
+// While there is no leader nobody answers. Publishers wait for the tail as soon as
+// there is one, so it asks more than once a second.
+func TestTailAsksOftenWhileThereIsNoLeader(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	makeEV(t, e, 1)
+	name, asked := e.stream("EV"), make(chan time.Time, 100)
+	var leads atomic.Bool
+	leads.Store(true)
+	sub, err := e.nc.Subscribe("PLAYED.STREAM.INFO."+name, func(msg *nats.Msg) {
+		if !leads.Load() {
+			asked <- time.Now()
+		} else if answer, err := e.nc.Request("$JS.API.STREAM.INFO."+name, msg.Data, logPatience); err == nil {
+			_ = msg.Respond(answer.Data)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unsubscribe(sub)
+	js, err := jetstream.NewWithAPIPrefix(e.nc, "PLAYED")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, err := js.Stream(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leads.Store(false)
+	n := &logNode{Log: NewLog(e, ev, LogOptions{}), hub: newFakeHub()}
+	n.run(t, n.hub)
+	before := <-asked
+	var pauses []time.Duration
+	for range 3 {
+		at := <-asked
+		pauses = append(pauses, at.Sub(before))
+		before = at
+	}
+	slices.Sort(pauses)
+	if pauses[1] > 900*time.Millisecond {
+		t.Errorf("it asks again after %v, want less than a second", pauses)
 	}
 }

@@ -99,7 +99,7 @@ type tailConsumer struct {
 }
 
 func (t *tail) consume(ctx context.Context, c *tailConsumer, inbox string) error {
-	ctx, cancel := context.WithTimeout(ctx, logLookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*t.patience)
 	defer cancel()
 	_, err := t.l.e.js.CreatePushConsumer(ctx, t.l.name, jetstream.ConsumerConfig{
 		Name:              c.name,
@@ -125,7 +125,7 @@ func (t *tail) release(ctx context.Context, name string) {
 	if !t.l.e.nc.IsConnected() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.patience)
 	defer cancel()
 	_ = t.l.e.js.DeleteConsumer(ctx, t.l.name, name)
 }
