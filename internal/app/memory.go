@@ -24,6 +24,9 @@ const (
 	calmEvery  = 5 * time.Second
 	calmBytes  = 4 << 20
 	worthBytes = 16 << 20
+	// cacheTicks is how many calm looks later it is given back once more: by then
+	// the store in the process has let go of the blocks that it read or wrote.
+	cacheTicks = 6
 )
 
 // tendMemory keeps the memory of the program close to what is in use, until ctx
@@ -53,12 +56,14 @@ func afterEachCollection(ctx context.Context, do func()) {
 	})
 }
 
-// whenCalm calls do whenever a burst of allocations is over, until ctx ends.
+// whenCalm calls do whenever a burst of allocations is over, and once more some
+// time later, until ctx ends.
 // allocated tells how many bytes have been allocated since the start.
 func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
 	ticker := time.NewTicker(calmEvery)
 	defer ticker.Stop()
 	var last, given uint64
+	left := 0 // looks until it is done once more
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,9 +71,15 @@ func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
 		case <-ticker.C:
 		}
 		now := allocated()
-		if now-last < calmBytes && now-given > worthBytes {
+		switch calm := now-last < calmBytes; {
+		case calm && now-given > worthBytes:
 			do()
-			given = now
+			given, left = now, cacheTicks
+		case calm && left > 0:
+			if left--; left == 0 {
+				do()
+				given = now
+			}
 		}
 		last = now
 	}

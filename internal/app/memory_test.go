@@ -28,8 +28,8 @@ func TestGrowthKeepsTheHeadroom(t *testing.T) {
 	}
 }
 
-// TestMemoryIsGivenBackWhenCalm, once a burst, and neither amid one nor for
-// little.
+// TestMemoryIsGivenBackWhenCalm, once a burst and once when caches are empty, and
+// neither amid a burst nor for little.
 func TestMemoryIsGivenBackWhenCalm(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -52,7 +52,9 @@ func TestMemoryIsGivenBackWhenCalm(t *testing.T) {
 			{calmBytes - 1, false},  // more, but not yet worth it
 			{worthBytes / 2, false}, // busy
 			{calmBytes - 1, true},   // calm again
-			{0, false},
+			{0, false}, {0, false}, {0, false}, {0, false}, {0, false},
+			{0, true}, // caches are empty
+			{0, false}, {0, false}, {0, false}, {0, false}, {0, false}, {0, false}, {0, false},
 		} {
 			total.Add(step.bytes)
 			before := given.Load()
