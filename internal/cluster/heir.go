@@ -108,12 +108,15 @@ func (s *estate) settle(ctx context.Context) error {
 		}
 	})
 	err := s.grace(life)
-	if err == nil {
+	waited := err == nil
+	if waited {
 		err = s.work(life)
 	}
 	stop(nil)
 	keeping.Wait()
-	if !errors.Is(context.Cause(life), errLost) {
+	// A claim that is given back says that nobody has to wait any more. One of a
+	// heir that stops before that runs out.
+	if waited && !errors.Is(context.Cause(life), errLost) {
 		n.leave(ctx, claim)
 	}
 	return err
