@@ -44,8 +44,8 @@ const (
 	// when it has nothing else to do, which a crowd in a row would prevent.
 	breath = 100 * time.Microsecond
 	// paceShare is which part of the processors a process may use while a crowd is
-	// let in: one of so many. With more, events for those who are there take more
-	// than twice as long as in quiet times (see bench/README.md).
+	// let in: one of so many. With a third the slowest events for those who are there
+	// take about twice as long as in quiet times (see bench/README.md).
 	paceShare = 4
 	// maxTurn bounds a turn, for where more is used without any crowd.
 	maxTurn = 5 * time.Millisecond
