@@ -1,4 +1,4 @@
-module sluice
+module tidegate
 
 go 1.26.0
 

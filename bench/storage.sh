@@ -12,14 +12,14 @@ shift || true
 parts=${*:-publish fsync resume cold nodes memory idle restart}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-CGO_ENABLED=0 go build -o "$dir/" ./cmd/sluice ./bench/limit
+CGO_ENABLED=0 go build -o "$dir/" ./cmd/tidegate ./bench/limit
 if [[ " $parts " == *" nodes "* ]]; then
 	CGO_ENABLED=0 go build -o "$dir/" github.com/nats-io/nats-server/v2
 fi
 printf '#!/bin/sh\nexec "%s" fsync "$@"\n' "$dir/limit" >"$dir/fsync"
 chmod +x "$dir/fsync"
 
-bench() { printf '\n'; uptime; timeout 1h "$dir/sluice" bench "$@" --runs "$runs"; }
+bench() { printf '\n'; uptime; timeout 1h "$dir/tidegate" bench "$@" --runs "$runs"; }
 for part in $parts; do
 	case $part in
 	publish) bench publish --size 256 --duration 2s --storage process --compare-storage memory ;;

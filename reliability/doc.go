@@ -1,7 +1,7 @@
-// Package reliability is a folder of programs that put a running Sluice under
+// Package reliability is a folder of programs that put a running Tidegate under
 // load while it is killed, and of a separate checker that finds out whether
 // anything that was answered was lost, repeated or disordered. They know of
-// Sluice what docs/protocol.md says, and import nothing of its inside.
+// Tidegate what docs/protocol.md says, and import nothing of its inside.
 //
 // The programs:
 //

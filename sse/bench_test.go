@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 func payloads() map[string]sse.Event {

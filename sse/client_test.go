@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // connections is a handler that answers the first request with the first function and

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // roundTrip is a network that answers by itself.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // script is a reader that returns one part for each call of Read.

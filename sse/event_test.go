@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 func TestAppendWritesOneBlock(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // An event is encoded into a byte slice, which can then be written to any number of

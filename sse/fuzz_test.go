@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.Run(m)) }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // referenceDecode is the standard's text as plainly as it can be written, over the

@@ -8,7 +8,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 
 	"github.com/google/go-cmp/cmp"
 )

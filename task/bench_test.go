@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // counter is a Publisher that counts the logs that ended.

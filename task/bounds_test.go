@@ -13,7 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // endData returns the data of the terminal event of a task.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // printer is a Publisher that prints, and tells when a log has ended.

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 func TestRunFiftyTimes(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/task"
+	"tidegate/internal/leftover"
+	"tidegate/task"
 )
 
 var errAway = errors.New("publisher is away")

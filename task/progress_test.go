@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // inside runs f as the function of a task and returns the task's id.

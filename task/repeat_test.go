@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 func TestPausesBetweenAttemptsDouble(t *testing.T) {

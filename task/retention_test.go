@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // forgetter is an OnForget that remembers.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 func TestLogOfATaskByteForByte(t *testing.T) {

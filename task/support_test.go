@@ -11,7 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // logs is a Publisher that keeps what it is given, each Key once.

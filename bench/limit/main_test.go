@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 // TestMain lets the test binary be started as the program starts itself.

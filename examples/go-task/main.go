@@ -1,9 +1,9 @@
 // Go-task runs a task of its own in this process and shows its progress through a
 // gateway: package task does the work, a Publisher of 30 lines sends its events.
 //
-//	sluice serve &
+//	tidegate serve &
 //	go run ./examples/go-task
-//	sluice listen "http://localhost:8080/api/sse/tasks?task_id=ID"  # the ID that it printed
+//	tidegate listen "http://localhost:8080/api/sse/tasks?task_id=ID"  # the ID that it printed
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"os"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // gateway appends a task's events to its topic, one message a line.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A backend for Sluice with nothing but the standard library.
+"""A backend for Tidegate with nothing but the standard library.
 
-    sluice gateway --callback-url http://127.0.0.1:5000/callback
+    tidegate gateway --callback-url http://127.0.0.1:5000/callback
     python3 backend.py
-    sluice listen http://localhost:8080/news
+    tidegate listen http://localhost:8080/news
     curl -d 'It works' http://127.0.0.1:5000/headlines
 
 Streams at /news follow the topic "news"; every other path is refused. Each POST

@@ -14,11 +14,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sluice/internal/backend"
-	"sluice/internal/config"
-	"sluice/internal/gateway"
-	"sluice/internal/pipenet"
-	"sluice/internal/topic"
+	"tidegate/internal/backend"
+	"tidegate/internal/config"
+	"tidegate/internal/gateway"
+	"tidegate/internal/pipenet"
+	"tidegate/internal/topic"
 )
 
 // Addresses is where a started program can be reached from this machine.

@@ -12,9 +12,9 @@ import (
 	"syscall"
 	"time"
 
-	"sluice/internal/express"
-	"sluice/internal/gateway"
-	"sluice/internal/stream"
+	"tidegate/internal/express"
+	"tidegate/internal/gateway"
+	"tidegate/internal/stream"
 )
 
 // server is one listener and what answers on it.

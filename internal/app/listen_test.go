@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/selfsigned"
-	"sluice/sse"
+	"tidegate/internal/selfsigned"
+	"tidegate/sse"
 )
 
 // occupied is an address that another program listens on.

@@ -9,12 +9,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"sluice/internal/backend"
-	"sluice/internal/config"
-	"sluice/internal/gateway"
-	"sluice/internal/topic"
-	"sluice/task"
-	"sluice/task/checksum"
+	"tidegate/internal/backend"
+	"tidegate/internal/config"
+	"tidegate/internal/gateway"
+	"tidegate/internal/topic"
+	"tidegate/task"
+	"tidegate/task/checksum"
 )
 
 // newGateway makes the gateway. A nil transport is one over the network.

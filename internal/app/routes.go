@@ -7,10 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"sluice/internal/backend"
-	"sluice/internal/gateway"
-	"sluice/internal/page"
-	"sluice/internal/wire"
+	"tidegate/internal/backend"
+	"tidegate/internal/gateway"
+	"tidegate/internal/page"
+	"tidegate/internal/wire"
 )
 
 // Paths that more than one part knows.

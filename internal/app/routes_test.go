@@ -162,7 +162,7 @@ func TestServeAnswersForAllItsParts(t *testing.T) {
 			t.Errorf("%s %s: %d %.80q, want %d %q", c.method, c.path, got.status, got.body, c.status, c.want)
 		}
 	}
-	if got := do(t, "GET", p.Internal+"/metrics", ""); !strings.Contains(got.body, "sluice_streams ") || !strings.Contains(got.body, "sluice_tasks{") {
+	if got := do(t, "GET", p.Internal+"/metrics", ""); !strings.Contains(got.body, "tidegate_streams ") || !strings.Contains(got.body, "tidegate_tasks{") {
 		t.Error("/metrics lacks the gateway's or the backend's metrics")
 	}
 }
@@ -190,7 +190,7 @@ func TestBackendAloneHasItsOwnRoutes(t *testing.T) {
 	if got := do(t, "POST", p.Public+"/api/sse/callback?secret=s3cret", disconnect); got.status != http.StatusOK || got.body != "{}" {
 		t.Errorf("disconnect callback: %d %q, want 200 {}", got.status, got.body)
 	}
-	if got := do(t, "GET", p.Public+"/metrics", ""); !strings.Contains(got.body, "sluice_backend_disconnects_total{") {
+	if got := do(t, "GET", p.Public+"/metrics", ""); !strings.Contains(got.body, "tidegate_backend_disconnects_total{") {
 		t.Error("/metrics lacks the backend's metrics")
 	}
 }
@@ -201,8 +201,8 @@ func TestMetricsTellOfStorage(t *testing.T) {
 	do(t, "POST", p.Internal+"/internal/send", `{"topic":"a","event":{"data":"x"}}`)
 	text := do(t, "GET", p.Internal+"/metrics", "").body
 	for _, want := range []string{
-		"sluice_storage_ready 1", "sluice_log_appends_total 1", "sluice_log_applied_total 1", "sluice_log_connected 1",
-		"sluice_nodes 1", "sluice_ledger_entered_total 0",
+		"tidegate_storage_ready 1", "tidegate_log_appends_total 1", "tidegate_log_applied_total 1", "tidegate_log_connected 1",
+		"tidegate_nodes 1", "tidegate_ledger_entered_total 0",
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("metrics lack %q", want)

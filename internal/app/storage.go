@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sluice/internal/cluster"
-	"sluice/internal/config"
-	"sluice/internal/gateway"
-	"sluice/internal/topic"
+	"tidegate/internal/cluster"
+	"tidegate/internal/config"
+	"tidegate/internal/gateway"
+	"tidegate/internal/topic"
 )
 
 // storage is what of a process outlives it, and what it shares with others. The

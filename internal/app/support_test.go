@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/app"
-	"sluice/internal/config"
+	"tidegate/internal/app"
+	"tidegate/internal/config"
 )
 
 // patience is how long anything in these tests may take before it counts as

@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"internal/app":        {"internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/topic", "internal/stream", "internal/config", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum"},
 	"internal/bench":      {"internal/selfsigned", "sse"},
 	"internal/cli":        {"internal/app", "internal/bench", "internal/config", "internal/wire", "sse"},
-	"cmd/sluice":          {"internal/cli"},
+	"cmd/tidegate":        {"internal/cli"},
 	"internal/e2e":        nil,
 	"internal/archtest":   nil,
 	"bench/limit":         nil,
@@ -77,7 +77,7 @@ type goPackage struct {
 func TestImportsGoOneWay(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		name, ours := strings.CutPrefix(p.ImportPath, "sluice/")
+		name, ours := strings.CutPrefix(p.ImportPath, "tidegate/")
 		if !ours {
 			continue
 		}
@@ -90,7 +90,7 @@ func TestImportsGoOneWay(t *testing.T) {
 			continue
 		}
 		for _, path := range p.Imports {
-			other, ours := strings.CutPrefix(path, "sluice/")
+			other, ours := strings.CutPrefix(path, "tidegate/")
 			if ours && !slices.Contains(may, other) {
 				t.Errorf("%s imports %s; it may import only %v", name, other, may)
 			}
@@ -105,7 +105,7 @@ func TestSupportOfTestsIsImportedByTestsAlone(t *testing.T) {
 	t.Parallel()
 	all := packages(t)
 	for _, support := range testSupport {
-		path, used := "sluice/"+support, false
+		path, used := "tidegate/"+support, false
 		for _, p := range all {
 			if slices.Contains(p.Imports, path) {
 				t.Errorf("%s imports %s, which is for tests", p.ImportPath, support)
@@ -127,7 +127,7 @@ func TestOnePackageKnowsNATS(t *testing.T) {
 		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
 		knows := slices.ContainsFunc(imports, func(path string) bool { return strings.HasPrefix(path, "github.com/nats-io/") })
 		switch {
-		case p.ImportPath == "sluice/internal/cluster":
+		case p.ImportPath == "tidegate/internal/cluster":
 			used = knows
 		case knows:
 			t.Errorf("%s imports NATS; only internal/cluster may", p.ImportPath)
@@ -142,7 +142,7 @@ func TestOnePackageKnowsNATS(t *testing.T) {
 // they do in a build.
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "sluice/...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "tidegate/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}

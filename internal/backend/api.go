@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const mediaJSON = "application/json"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // Mode says how careful the backend is with its callers.

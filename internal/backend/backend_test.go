@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 func TestNewReportsAllThatIsWrong(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 // testBundle is a backend, the gateway it talks to, and what it logged.

@@ -11,8 +11,8 @@ import (
 	"runtime/debug"
 	"time"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 // maxCallbackBytes bounds the body of a callback. The gateway takes 64 KiB of

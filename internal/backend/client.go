@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // ErrUnreachable is returned by the methods of [Client] when no whole answer

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // dial serves handler over a real socket and returns a client of it.

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // TestConversations replays testdata/*.txtar: what is said to the backend, what

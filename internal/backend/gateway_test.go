@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // fakeGateway is as much of a gateway's internal API as these tests need.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 var _ task.LogReader = (*publisher)(nil)

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // Bounds of what a log record repeats of a client's request.

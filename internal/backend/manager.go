@@ -8,7 +8,7 @@ import (
 	"maps"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // connectBudget bounds all that is done while a connect callback waits. It is

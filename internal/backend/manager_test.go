@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const versionURL = "/api/sse/utils/version?request_id=tab1"
@@ -54,7 +54,7 @@ func TestBE1ACloseThatWaitsForItsCallbackDoesNotLock(t *testing.T) {
 		return false
 	}
 	wantOK(t, b.connect("new", versionURL))
-	if got := b.metric(t, "sluice_backend_replaced_streams_total"); got != 1 {
+	if got := b.metric(t, "tidegate_backend_replaced_streams_total"); got != 1 {
 		t.Errorf("replaced = %v, want 1", got)
 	}
 }
@@ -72,7 +72,7 @@ func TestBE18ACloseThatTakesSecondsIsASuccess(t *testing.T) {
 			return false
 		}
 		wantOK(t, b.connect("new", versionURL))
-		if got := b.metric(t, "sluice_backend_replaced_streams_total"); got != 1 {
+		if got := b.metric(t, "tidegate_backend_replaced_streams_total"); got != 1 {
 			t.Errorf("replaced = %v, want 1", got)
 		}
 	})
@@ -166,12 +166,12 @@ func TestBE13EndsAreCountedOnce(t *testing.T) {
 		wantOK(t, b.disconnect(fmt.Sprint("t", i), versionURL, wire.ClientClosed)) // the answer was lost
 	}
 	wantOK(t, b.disconnect("x", versionURL, "made up"))
-	opened := b.metric(t, "sluice_backend_connects_total", "accepted")
-	closed := b.metric(t, "sluice_backend_disconnects_total", "client_closed")
+	opened := b.metric(t, "tidegate_backend_connects_total", "accepted")
+	closed := b.metric(t, "tidegate_backend_disconnects_total", "client_closed")
 	if opened != streams || closed != streams {
 		t.Errorf("%v connects, %v disconnects, want %d each", opened, closed, streams)
 	}
-	if other := b.metric(t, "sluice_backend_disconnects_total", "other"); other != 1 {
+	if other := b.metric(t, "tidegate_backend_disconnects_total", "other"); other != 1 {
 		t.Errorf("an unknown reason was counted %v times as other, want 1", other)
 	}
 	if n := strings.Count(b.log.String(), `"stream disconnected"`); n != streams+1 {

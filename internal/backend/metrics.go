@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // metrics are what the backend counts. Every label has a closed list of values,
@@ -31,18 +31,18 @@ func newMetrics() *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	return &metrics{
-		connects:    counters("sluice_backend_connects_total", "Connect callbacks, by what became of the stream.", "outcome"),
-		disconnects: counters("sluice_backend_disconnects_total", "Streams that ended, each counted once.", "reason"),
+		connects:    counters("tidegate_backend_connects_total", "Connect callbacks, by what became of the stream.", "outcome"),
+		disconnects: counters("tidegate_backend_disconnects_total", "Streams that ended, each counted once.", "reason"),
 		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_backend_callback_seconds", Help: "Time to answer a callback.",
+			Name: "tidegate_backend_callback_seconds", Help: "Time to answer a callback.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"action"}),
-		published: counters("sluice_backend_publish_total", "Events of tasks sent to the gateway, repeats included.", "outcome"),
-		finished:  counters("sluice_tasks_finished_total", "Tasks that reached a final state.", "type", "state"),
-		versions:  counters("sluice_backend_versions_total", "Version notices published, to all or to one request id.", "scope", "outcome"),
-		polls:     counters("sluice_backend_version_polls_total", "Looks at the version URL.", "outcome"),
-		replaced:  counter("sluice_backend_replaced_streams_total", "Streams ended because a newer one took their place."),
-		swept:     counter("sluice_backend_swept_tasks_total", "Task logs closed because the process that wrote them is gone."),
+		published: counters("tidegate_backend_publish_total", "Events of tasks sent to the gateway, repeats included.", "outcome"),
+		finished:  counters("tidegate_tasks_finished_total", "Tasks that reached a final state.", "type", "state"),
+		versions:  counters("tidegate_backend_versions_total", "Version notices published, to all or to one request id.", "scope", "outcome"),
+		polls:     counters("tidegate_backend_version_polls_total", "Looks at the version URL.", "outcome"),
+		replaced:  counter("tidegate_backend_replaced_streams_total", "Streams ended because a newer one took their place."),
+		swept:     counter("tidegate_backend_swept_tasks_total", "Task logs closed because the process that wrote them is gone."),
 	}
 }
 
@@ -55,7 +55,7 @@ func (m *metrics) register(r prometheus.Registerer, service *task.Service, clien
 		m.versions, m.polls, m.replaced, m.swept,
 		taskCollector{service},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "sluice_backend_gateway_reachable", Help: "1 if the latest call to the gateway got an answer.",
+			Name: "tidegate_backend_gateway_reachable", Help: "1 if the latest call to the gateway got an answer.",
 		}, func() float64 {
 			if client.Reachable() {
 				return 1
@@ -72,7 +72,7 @@ func (m *metrics) register(r prometheus.Registerer, service *task.Service, clien
 // gauge that is counted up and down would drift.
 type taskCollector struct{ service *task.Service }
 
-var tasksDesc = prometheus.NewDesc("sluice_tasks", "Tasks that are remembered, by state.", []string{"state"}, nil)
+var tasksDesc = prometheus.NewDesc("tidegate_tasks", "Tasks that are remembered, by state.", []string{"state"}, nil)
 
 // Describe implements [prometheus.Collector].
 func (taskCollector) Describe(ch chan<- *prometheus.Desc) { ch <- tasksDesc }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // maxEchoBytes bounds what an error repeats of an action or a URL.

@@ -152,7 +152,7 @@ func TestBE25AVersionURLThatHangsDelaysNoConnect(t *testing.T) {
 		}
 		time.Sleep(pollTimeout + time.Second)
 		synctest.Wait()
-		if n := b.metric(t, "sluice_backend_version_polls_total", "failed"); n != 1 {
+		if n := b.metric(t, "tidegate_backend_version_polls_total", "failed"); n != 1 {
 			t.Errorf("%v polls failed after %v, want 1", n, pollTimeout)
 		}
 	})

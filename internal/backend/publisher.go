@@ -4,8 +4,8 @@ import (
 	"context"
 	"net/http"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 var _ task.Publisher = (*publisher)(nil)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 func events(id string, names ...string) []task.Event {
@@ -86,7 +86,7 @@ func TestWhatPublishTellsTheTaskService(t *testing.T) {
 			if (err == nil) != tc.ok || index != tc.rejected {
 				t.Errorf("Publish = %v, want ok %v, rejected %d", err, tc.ok, tc.rejected)
 			}
-			if total := b.metric(t, "sluice_backend_publish_total"); total != 3 {
+			if total := b.metric(t, "tidegate_backend_publish_total"); total != 3 {
 				t.Errorf("%v events were counted, want 3", total)
 			}
 		})
@@ -115,7 +115,7 @@ func TestBE18ACloseWhoseAnswerIsLostIsNoErrorTheSecondTime(t *testing.T) {
 	if err := p.Publish(t.Context(), "a", closing); err != nil {
 		t.Errorf("the repeat = %v", err)
 	}
-	if n := b.metric(t, "sluice_backend_publish_total", outcomeThere); n != 1 {
+	if n := b.metric(t, "tidegate_backend_publish_total", outcomeThere); n != 1 {
 		t.Errorf("counted %v times as already closed, want 1", n)
 	}
 }

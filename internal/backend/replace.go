@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // maxReplaceStreams bounds the streams of one identifier that are looked at.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // request sends one to the REST endpoints; a body is JSON.

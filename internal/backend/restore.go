@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // restoreIfLost is called when a stream was attached as planned, with its topics

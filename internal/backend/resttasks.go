@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 // Bounds of GET /api/tasks.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestRoutesToTopics(t *testing.T) {

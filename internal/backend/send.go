@@ -9,7 +9,7 @@ import (
 	"io"
 	"net/http"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // Bounds of one batch, as the gateway has them.

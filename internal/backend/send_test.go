@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestBatchesStayWithinTheGatewaysBounds(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // sweepMargin is how much longer than a task may run its log must be quiet

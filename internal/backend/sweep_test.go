@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestTheSweepClosesLogsThatNobodyWrites(t *testing.T) {
@@ -56,7 +56,7 @@ func TestTheSweepClosesLogsThatNobodyWrites(t *testing.T) {
 			event.Data.Error != "Task lost: the process that ran it is gone" || event.Timestamp.IsZero() {
 			t.Errorf("event = %s, %v", data, err)
 		}
-		if n := b.metric(t, "sluice_backend_swept_tasks_total"); n != 1 {
+		if n := b.metric(t, "tidegate_backend_swept_tasks_total"); n != 1 {
 			t.Errorf("swept = %v, want 1", n)
 		}
 	})

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"time"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 // taskLogs keeps the topics of tasks in step with what the task service knows.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // kinds are the event types, or the names of other events, in a topic.
@@ -46,10 +46,10 @@ func TestATaskWritesItsWholeLog(t *testing.T) {
 		if got := b.gateway.kinds("task:" + id); got != want {
 			t.Errorf("log = %s, want %s", got, want)
 		}
-		if n := b.metric(t, "sluice_tasks_finished_total", "completed", "demo_task"); n != 1 {
+		if n := b.metric(t, "tidegate_tasks_finished_total", "completed", "demo_task"); n != 1 {
 			t.Errorf("finished = %v, want 1", n)
 		}
-		if n := b.metric(t, "sluice_tasks", "completed"); n != 1 {
+		if n := b.metric(t, "tidegate_tasks", "completed"); n != 1 {
 			t.Errorf("tasks = %v, want 1", n)
 		}
 	})

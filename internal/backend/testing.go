@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"sluice/internal/wire"
-	"sluice/task"
+	"tidegate/internal/wire"
+	"tidegate/task"
 )
 
 // The endpoints below /api/testing/ drive a server from a browser test. They

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // Bounds of a version notice.

@@ -19,7 +19,7 @@ import (
 	"os"
 	"slices"
 
-	"sluice/internal/selfsigned"
+	"tidegate/internal/selfsigned"
 )
 
 // ErrFaults is returned by [Run] when a gateway did not deliver what it was
@@ -83,7 +83,7 @@ func (o *Options) certificate() (files selfsigned.Files, remove func(), err erro
 	if !o.encrypted() || o.external() {
 		return selfsigned.Files{}, func() {}, nil
 	}
-	dir, err := os.MkdirTemp("", "sluice-bench-")
+	dir, err := os.MkdirTemp("", "tidegate-bench-")
 	if err != nil {
 		return selfsigned.Files{}, nil, fmt.Errorf("make a directory for a certificate: %w", err)
 	}

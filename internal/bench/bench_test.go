@@ -108,8 +108,8 @@ func checkWanted(t *testing.T, got *report) {
 
 func TestMeasuresTheRealGateway(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "sluice")
-	args := []string{"build", "-o", binary, "sluice/cmd/sluice"}
+	binary := filepath.Join(t.TempDir(), "tidegate")
+	args := []string{"build", "-o", binary, "tidegate/cmd/tidegate"}
 	// Built like this test, so that what the others compiled serves again.
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		args = slices.Insert(args, 1, "-race")

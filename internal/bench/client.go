@@ -15,7 +15,7 @@ const (
 	// started with to be a process of clients.
 	benchCommand, clientCommand = "bench", "client"
 	// clientMarker in the environment tells it apart from someone who tries.
-	clientMarker = "SLUICE_BENCH_CLIENT=1"
+	clientMarker = "TIDEGATE_BENCH_CLIENT=1"
 )
 
 // IsClient reports whether the program was started by [Run] to hold streams:

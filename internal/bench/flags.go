@@ -21,7 +21,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 }
 
 func (o *Options) addGatewayFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.Binary, "binary", "", "measure this build of sluice, a `FILE`; without it the program measures itself")
+	fs.StringVar(&o.Binary, "binary", "", "measure this build of tidegate, a `FILE`; without it the program measures itself")
 	fs.StringVar(&o.GatewayArgs, "gateway-args", "", "further `FLAGS` for the gateway that is started, separated by blanks")
 	fs.StringVar(&o.Public, "public", "", "base `URL` of the streams of a gateway that runs already")
 	fs.StringVar(&o.Internal, "internal", "", "base `URL` of its internal API")
@@ -31,7 +31,7 @@ func (o *Options) addGatewayFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.TokensOnly, "tokens-only", false, "the gateway has no topics: fan out with one send to each token")
 	fs.StringVar(&o.Limit, "limit", "", "measure this program beside it, a `FILE`: a bare gateway that shows what the machine can do (bench/limit)")
 	fs.IntVar(&o.Threads, "threads", 0, "threads of the program of --limit; 0 leaves it to that")
-	fs.StringVar(&o.Compare, "compare", "", "measure another build of sluice beside it, a `FILE`")
+	fs.StringVar(&o.Compare, "compare", "", "measure another build of tidegate beside it, a `FILE`")
 }
 
 func (o *Options) addStorageFlags(fs *pflag.FlagSet) {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/selfsigned"
+	"tidegate/internal/selfsigned"
 )
 
 func TestModesAndTheirOrder(t *testing.T) {
@@ -110,7 +110,7 @@ func TestMistakesInOptions(t *testing.T) {
 }
 
 func TestCommandsOfGateways(t *testing.T) {
-	t.Setenv("SLUICE_HEARTBEAT", "1s")
+	t.Setenv("TIDEGATE_HEARTBEAT", "1s")
 	o := optionsOf(t, "--gateway-args", "--heartbeat 9s", "--internal-secret", "hush", "--limit", "/x/limit", "--threads", "3")
 	s := o.subjects(selfsigned.Files{Cert: "c.pem", Key: "k.pem"})
 	got := strings.Join(s[0].command[1:], " ")
@@ -119,7 +119,7 @@ func TestCommandsOfGateways(t *testing.T) {
 		t.Errorf("gateway: %q, want %q", got, want)
 	}
 	env := strings.Join(s[0].env, "\n")
-	if strings.Contains(env, "SLUICE_HEARTBEAT") || !strings.Contains(env, "SLUICE_INTERNAL_SECRET=hush") {
+	if strings.Contains(env, "TIDEGATE_HEARTBEAT") || !strings.Contains(env, "TIDEGATE_INTERNAL_SECRET=hush") {
 		t.Errorf("environment of the gateway:\n%s", env)
 	}
 	if names := o.gatewayName() + " " + o.besideName(); !strings.HasSuffix(names, " limit") || strings.Contains(names, "/") {
@@ -133,14 +133,14 @@ func TestCommandsOfGateways(t *testing.T) {
 func TestNamesOfStorages(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ args, gateway, beside string }{
-		{"", "sluice", ""},
-		{"--storage power", "sluice/power", ""},
-		{"--storage power --compare-storage memory", "sluice/power", "sluice"},
-		{"--compare-storage process", "sluice", "sluice/process"},
-		{"--storage power --compare /old/sluice", "sluice/power", "/old/sluice/power"},
-		{"--storage power --limit /x/limit", "sluice/power", "limit"},
+		{"", "tidegate", ""},
+		{"--storage power", "tidegate/power", ""},
+		{"--storage power --compare-storage memory", "tidegate/power", "tidegate"},
+		{"--compare-storage process", "tidegate", "tidegate/process"},
+		{"--storage power --compare /old/tidegate", "tidegate/power", "/old/tidegate/power"},
+		{"--storage power --limit /x/limit", "tidegate/power", "limit"},
 	} {
-		o := optionsOf(t, append(strings.Fields(tt.args), "--binary", "/new/sluice")...)
+		o := optionsOf(t, append(strings.Fields(tt.args), "--binary", "/new/tidegate")...)
 		subjects := o.subjects(selfsigned.Files{})
 		if got := o.gatewayName(); got != tt.gateway {
 			t.Errorf("%s: the gateway is called %q, want %q", tt.args, got, tt.gateway)

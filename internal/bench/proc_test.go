@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-const statusText = `Name:	sluice
+const statusText = `Name:	tidegate
 Umask:	0022
 State:	S (sleeping)
 VmPeak:	 1234567 kB
@@ -23,7 +23,7 @@ func TestParseStatus(t *testing.T) {
 	if want := (memory{rss: 350000 << 10, peak: 361112 << 10, threads: 11}); err != nil || got != want {
 		t.Errorf("parseStatus = %+v, %v, want %+v", got, err, want)
 	}
-	const ended = "Name:\tsluice\nState:\tZ (zombie)\nThreads:\t1\n"
+	const ended = "Name:\ttidegate\nState:\tZ (zombie)\nThreads:\t1\n"
 	for _, bad := range []string{"", ended, "VmRSS: x kB\nVmHWM: 1 kB\nThreads: 1\n"} {
 		if got, err := parseStatus(bad); !errors.Is(err, errProc) {
 			t.Errorf("parseStatus(%q) = %v, %v, want an error", bad, got, err)

@@ -67,7 +67,7 @@ func openStore(ctx context.Context, o *Options, s subject, log io.Writer) (*stor
 	if s.storage == storageMemory && s.natsServer == "" {
 		return &store{}, nil
 	}
-	dir, err := os.MkdirTemp(o.StorageDir, "sluice-bench-")
+	dir, err := os.MkdirTemp(o.StorageDir, "tidegate-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("--storage-dir: %w", err)
 	}

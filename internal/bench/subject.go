@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"sluice/internal/selfsigned"
+	"tidegate/internal/selfsigned"
 )
 
 // subject is a gateway that is measured, before it runs.
@@ -110,10 +110,10 @@ var legacyVariables = []string{"PORT", "CALLBACK_URL", "HEARTBEAT_INTERVAL_SECON
 func gatewayEnvironment(secret string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(line string) bool {
 		name, _, _ := strings.Cut(line, "=")
-		return strings.HasPrefix(name, "SLUICE_") || slices.Contains(legacyVariables, name)
+		return strings.HasPrefix(name, "TIDEGATE_") || slices.Contains(legacyVariables, name)
 	})
 	if secret != "" {
-		env = append(env, "SLUICE_INTERNAL_SECRET="+secret) // others could read a command line
+		env = append(env, "TIDEGATE_INTERNAL_SECRET="+secret) // others could read a command line
 	}
 	return env
 }

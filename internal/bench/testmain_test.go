@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 // TestMain lets the test binary be started as what the program starts, itself

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/internal/bench"
-	"sluice/internal/config"
+	"tidegate/internal/bench"
+	"tidegate/internal/config"
 )
 
-const benchHelp = `Usage: sluice bench [MODE…] [--flag value …]
+const benchHelp = `Usage: tidegate bench [MODE…] [--flag value …]
 
 Measures a gateway from outside: one that it starts itself, from this program or
 --binary, or with --public and --internal any that runs already and calls the
@@ -25,12 +25,12 @@ Modes (default: all):
 
 const benchExamples = `
 Examples:
-  sluice bench
-  sluice bench idle --streams 19000 --first 5000 --settle 60s --runs 5
-  sluice bench fanout unicast --json
-  sluice bench fanout --protocol h2
-  sluice bench all --limit ./limit --svg figures.svg
-  sluice bench --public http://127.0.0.1:3000 --internal http://127.0.0.1:3001 \
+  tidegate bench
+  tidegate bench idle --streams 19000 --first 5000 --settle 60s --runs 5
+  tidegate bench fanout unicast --json
+  tidegate bench fanout --protocol h2
+  tidegate bench all --limit ./limit --svg figures.svg
+  tidegate bench --public http://127.0.0.1:3000 --internal http://127.0.0.1:3001 \
       --callback-listen 127.0.0.1:9099 --pid 4711
 
 Exit codes: 0 when all was measured and delivered; 1 when something was lost or
@@ -58,7 +58,7 @@ func measure(ctx context.Context, sys System) error {
 	f.Modes = modes
 	// A flag that could not be read has its default, so that both errors are told.
 	if wrong := f.Check(); wrong != nil {
-		lines := strings.ReplaceAll(wrong.Error(), "\n", "\nsluice: bench: ")
+		lines := strings.ReplaceAll(wrong.Error(), "\n", "\ntidegate: bench: ")
 		err = errors.Join(err, usagef("bench: %s", lines))
 	}
 	if err != nil {

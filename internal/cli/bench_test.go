@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/internal/bench"
-	"sluice/internal/config"
+	"tidegate/internal/bench"
+	"tidegate/internal/config"
 )
 
 func TestBenchTellsAllMistakesAtOnce(t *testing.T) {
@@ -26,7 +26,7 @@ func TestBenchTellsAllMistakesAtOnce(t *testing.T) {
 		got := runCommand(t, "", append([]string{"bench"}, c.args...)...)
 		for _, want := range c.want {
 			if got.code != exitUsage || !strings.Contains(got.stderr, want) {
-				t.Errorf("sluice bench %q: exit code %d, stderr %q; want 2 and %q", c.args, got.code, got.stderr, want)
+				t.Errorf("tidegate bench %q: exit code %d, stderr %q; want 2 and %q", c.args, got.code, got.stderr, want)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 // Exit codes.
@@ -28,7 +28,7 @@ type System struct {
 	Stderr io.Writer
 }
 
-// command is one word after "sluice".
+// command is one word after "tidegate".
 type command struct {
 	name    string
 	summary string
@@ -62,7 +62,7 @@ func Main(ctx context.Context, sys System) int {
 		fmt.Fprintln(sys.Stderr, err)
 		return exitUsage
 	default:
-		fmt.Fprintln(sys.Stderr, "sluice:", err)
+		fmt.Fprintln(sys.Stderr, "tidegate:", err)
 		return exitError
 	}
 }
@@ -87,26 +87,26 @@ func dispatch(ctx context.Context, sys System) error {
 	all := commands()
 	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
 	if i < 0 {
-		return usagef("unknown command %q; sluice --help lists them", name)
+		return usagef("unknown command %q; tidegate --help lists them", name)
 	}
 	return all[i].run(ctx, sys)
 }
 
 func help(w io.Writer) {
 	var b strings.Builder
-	b.WriteString("Sluice holds Server-Sent Events streams for web backends, and shows the progress\n" +
-		"of background tasks in browsers without losing a line of it.\n\nUsage: sluice COMMAND [--flag value …]\n\nCommands:\n")
+	b.WriteString("Tidegate holds Server-Sent Events streams for web backends, and shows the progress\n" +
+		"of background tasks in browsers without losing a line of it.\n\nUsage: tidegate COMMAND [--flag value …]\n\nCommands:\n")
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
 	}
-	b.WriteString("\nsluice COMMAND --help tells all about a command.\n")
+	b.WriteString("\ntidegate COMMAND --help tells all about a command.\n")
 	_, _ = io.WriteString(w, b.String())
 }
 
 // usageError is a mistake in how the program was called.
 type usageError struct{ text string }
 
-func (e *usageError) Error() string { return "sluice: " + e.text }
+func (e *usageError) Error() string { return "tidegate: " + e.text }
 
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}

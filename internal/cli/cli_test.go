@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 // result is what a command did.
@@ -54,7 +54,7 @@ func TestUsageMistakesExitWith2AndSayWhatToDo(t *testing.T) {
 	} {
 		got := runCommand(t, "", c.args...)
 		if got.code != exitUsage || !strings.Contains(got.stderr, c.want) {
-			t.Errorf("sluice %q: exit code %d, stderr %q; want 2 and %q", c.args, got.code, got.stderr, c.want)
+			t.Errorf("tidegate %q: exit code %d, stderr %q; want 2 and %q", c.args, got.code, got.stderr, c.want)
 		}
 	}
 }
@@ -64,12 +64,12 @@ func TestHelpOfEveryCommandIsOnStdoutAndExitsWith0(t *testing.T) {
 	for _, c := range commands() {
 		for _, args := range [][]string{{c.name, "--help"}, {"help", c.name}} {
 			got := runCommand(t, "", args...)
-			if got.code != exitOK || got.stderr != "" || !strings.Contains(got.stdout, "sluice "+c.name) {
-				t.Errorf("sluice %q: exit code %d, stderr %q, stdout %q", args, got.code, got.stderr, got.stdout)
+			if got.code != exitOK || got.stderr != "" || !strings.Contains(got.stdout, "tidegate "+c.name) {
+				t.Errorf("tidegate %q: exit code %d, stderr %q, stdout %q", args, got.code, got.stderr, got.stdout)
 			}
 		}
 		if got := runCommand(t, "", "--help"); !strings.Contains(got.stdout, c.summary) {
-			t.Errorf("sluice --help does not list %s", c.name)
+			t.Errorf("tidegate --help does not list %s", c.name)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestEveryFlagHasAVariableThatAllCommandsKnow(t *testing.T) {
 	for _, fs := range []*pflag.FlagSet{new(listenFlags).set(), new(sendFlags).set(), new(clusterFlags).set()} {
 		fs.VisitAll(func(f *pflag.Flag) {
 			if !slices.Contains(known, f.Name) {
-				t.Errorf("sluice %s --%s is not in config.ClientFlags", fs.Name(), f.Name)
+				t.Errorf("tidegate %s --%s is not in config.ClientFlags", fs.Name(), f.Name)
 			}
 		})
 	}
@@ -89,9 +89,9 @@ func TestEveryFlagHasAVariableThatAllCommandsKnow(t *testing.T) {
 func TestVersionNamesReleaseCommitAndGo(t *testing.T) {
 	t.Parallel()
 	got := runCommand(t, "", "version")
-	for _, want := range []string{"sluice development", "commit ", "go1."} {
+	for _, want := range []string{"tidegate development", "commit ", "go1."} {
 		if got.code != exitOK || !strings.Contains(got.stdout, want) {
-			t.Errorf("sluice version: exit code %d, stdout %q, want %q in it", got.code, got.stdout, want)
+			t.Errorf("tidegate version: exit code %d, stdout %q, want %q in it", got.code, got.stdout, want)
 		}
 	}
 }

@@ -15,11 +15,11 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/internal/config"
-	"sluice/internal/wire"
+	"tidegate/internal/config"
+	"tidegate/internal/wire"
 )
 
-const clusterHelp = `Usage: sluice cluster status [--flag value …]
+const clusterHelp = `Usage: tidegate cluster status [--flag value …]
 
 Shows the storage of a running gateway, as that sees it: where it is, which nodes
 are alive, what is stored, and what is wrong.
@@ -29,8 +29,8 @@ Flags:
 
 const clusterExamples = `
 Examples:
-  sluice cluster status
-  sluice cluster status --server http://10.0.0.5:8081 --json
+  tidegate cluster status
+  tidegate cluster status --server http://10.0.0.5:8081 --json
 
 Exit codes: 0 when all is well; 1 when something is wrong, or nobody answers; 2
 for a mistake in the call.

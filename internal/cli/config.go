@@ -4,17 +4,17 @@ import (
 	"context"
 	"fmt"
 
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
-// configure is sluice config check|print.
+// configure is tidegate config check|print.
 func configure(_ context.Context, sys System) error {
 	cfg, words, err := config.Load("config", sys.Args, sys.Env, sys.Stdout)
 	if err != nil {
 		return err
 	}
 	if len(words) != 1 || words[0] != "check" && words[0] != "print" {
-		return usagef("config: say check or print, as in: sluice config check --config sluice.yaml")
+		return usagef("config: say check or print, as in: tidegate config check --config tidegate.yaml")
 	}
 	for _, warning := range cfg.Warnings() {
 		fmt.Fprintln(sys.Stderr, "warning:", warning)

@@ -13,11 +13,11 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/internal/config"
-	"sluice/sse"
+	"tidegate/internal/config"
+	"tidegate/sse"
 )
 
-const listenHelp = `Usage: sluice listen URL [--flag value …]
+const listenHelp = `Usage: tidegate listen URL [--flag value …]
 
 Opens a stream and prints its events as they come, one a line: the name and the
 data. It reconnects and resumes as a browser does, until the server ends the
@@ -28,9 +28,9 @@ Flags:
 
 const listenExamples = `
 Examples:
-  sluice listen 'http://localhost:8080/api/sse/tasks?task_id=ID'
-  sluice listen http://localhost:8080/api/sse/utils/version?request_id=me --json
-  sluice listen http://localhost:3000/news --limit 1 --header 'Authorization: Bearer …'
+  tidegate listen 'http://localhost:8080/api/sse/tasks?task_id=ID'
+  tidegate listen http://localhost:8080/api/sse/utils/version?request_id=me --json
+  tidegate listen http://localhost:3000/news --limit 1 --header 'Authorization: Bearer …'
 
 Exit codes: 0 when the stream has ended for good, the limit is reached or after
 an interrupt; 1 when the stream is refused; 2 for a mistake in the call.
@@ -66,7 +66,7 @@ func listen(ctx context.Context, sys System) error {
 		return err
 	}
 	if len(words) != 1 {
-		return usagef("listen: give one URL, as in: sluice listen http://localhost:8080/api/sse/tasks?task_id=ID")
+		return usagef("listen: give one URL, as in: tidegate listen http://localhost:8080/api/sse/tasks?task_id=ID")
 	}
 	if u, err := url.Parse(words[0]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return usagef("listen: %q is not an http or https URL", words[0])

@@ -16,12 +16,12 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/internal/config"
-	"sluice/internal/wire"
+	"tidegate/internal/config"
+	"tidegate/internal/wire"
 )
 
-const sendHelp = `Usage: sluice send (--token TOKEN | --topic TOPIC) [DATA] [--flag value …]
-       sluice send -
+const sendHelp = `Usage: tidegate send (--token TOKEN | --topic TOPIC) [DATA] [--flag value …]
+       tidegate send -
 
 Sends one event to a stream or to a topic, through the gateway's internal API,
 and prints the answer. Without DATA no event is sent, only --close is done. With -
@@ -33,10 +33,10 @@ Flags:
 
 const sendExamples = `
 Examples:
-  sluice send --topic news 'hello, all'
-  sluice send --topic task:42 --name task_event '{"event_type":"progress_update"}'
-  sluice send --token TOKEN 'goodbye' --close
-  echo '{"topic":"news","event":{"data":"one"}}' | sluice send -
+  tidegate send --topic news 'hello, all'
+  tidegate send --topic task:42 --name task_event '{"event_type":"progress_update"}'
+  tidegate send --token TOKEN 'goodbye' --close
+  echo '{"topic":"news","event":{"data":"one"}}' | tidegate send -
 
 Exit codes: 0 when everything was taken; 1 when something was not; 2 for a
 mistake in the call.
@@ -220,5 +220,5 @@ func refusalText(response *http.Response, answer []byte) string {
 	if json.Unmarshal(answer, &told) == nil && told.Error != nil {
 		return told.Error.Error()
 	}
-	return cmp.Or(response.Status, "unknown status") + ", not from a Sluice gateway"
+	return cmp.Or(response.Status, "unknown status") + ", not from a Tidegate gateway"
 }

@@ -6,8 +6,8 @@ import (
 	"io"
 	"log/slog"
 
-	"sluice/internal/app"
-	"sluice/internal/config"
+	"tidegate/internal/app"
+	"tidegate/internal/config"
 )
 
 // server is serve, gateway or backend.
@@ -40,11 +40,11 @@ func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
 func greet(w io.Writer, name string, a app.Addresses) {
 	switch name {
 	case "serve":
-		fmt.Fprintf(w, "Sluice is ready. Open %s/ in a browser.\n", a.Public)
+		fmt.Fprintf(w, "Tidegate is ready. Open %s/ in a browser.\n", a.Public)
 	case "gateway":
-		fmt.Fprintf(w, "Sluice gateway is ready: streams at %s\n", a.Public)
+		fmt.Fprintf(w, "Tidegate gateway is ready: streams at %s\n", a.Public)
 	case "backend":
-		fmt.Fprintf(w, "Sluice backend is ready: callbacks at %s/api/sse/callback\n", a.Public)
+		fmt.Fprintf(w, "Tidegate backend is ready: callbacks at %s/api/sse/callback\n", a.Public)
 	}
 	if a.Internal != "" {
 		fmt.Fprintf(w, "Internal API: %s/internal/send\n", a.Internal)

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // Two nodes publish to some topics from many goroutines. Both are given the same

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // An Append and its event meet again where the tail applies it. This

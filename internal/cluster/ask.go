@@ -13,7 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // A request and its answer are the bodies as they are; the rest is in headers.

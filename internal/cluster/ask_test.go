@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestNodesAskEachOther(t *testing.T) {

@@ -43,7 +43,7 @@ func (f *folder) begin(bootID string, durability Durability) error {
 		Redraw:     last.Redraw || last.mayHaveLost(bootID),
 	}
 	if f.record.Name == "" {
-		f.record.Name = "sluice-" + newNode()
+		f.record.Name = "tidegate-" + newNode()
 	}
 	return f.write()
 }

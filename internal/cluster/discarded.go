@@ -13,7 +13,7 @@ import (
 // stream up to which position events may have been dropped for want of room: as
 // long as the stream is full that is one that its first event has yet to come to,
 // so that it is not written all the time; and afterwards, where the first is.
-const discardedKey = "sluice_discarded" // in the metadata of EV
+const discardedKey = "tidegate_discarded" // in the metadata of EV
 
 // Discarded is the position below which events may have been dropped for want of
 // room, before their time; 0 if none were.

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // space is that of a file system, in bytes. free is what this user may still use.

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/selfsigned"
+	"tidegate/internal/selfsigned"
 )
 
 func TestNobodyElseCanReachTheServer(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package cluster is where Sluice meets NATS, and the only package that knows of
+// Package cluster is where Tidegate meets NATS, and the only package that knows of
 // it. It gives the other packages what they ask for in interfaces of their own:
 // the topics a store for their logs, the gateway its peers and a ledger of its
 // streams, the tasks their records and their queue.
@@ -153,7 +153,7 @@ func (e *Engine) wake() {
 // subject puts the deployment's prefix before a subject.
 func (e *Engine) subject(s string) string { return e.opts.Prefix + "." + s }
 
-// stream names a stream or bucket of the deployment: SLUICE_EV.
+// stream names a stream or bucket of the deployment: TIDEGATE_EV.
 func (e *Engine) stream(s string) string { return strings.ToUpper(e.opts.Prefix) + "_" + s }
 
 // newNode draws the name of a node: 8 lowercase letters and digits.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 func countsMsg(node string, n, receivers uint64) *nats.Msg {

@@ -119,7 +119,7 @@ func (e *Engine) accessOptions() ([]nats.Option, error) {
 // while there is no connection: what is late must not be sent as if it were new.
 func (e *Engine) connectOptions() []nats.Option {
 	return []nats.Option{
-		nats.Name("sluice " + e.opts.Command + "/" + e.opts.Node),
+		nats.Name("tidegate " + e.opts.Command + "/" + e.opts.Node),
 		nats.MaxReconnects(-1),
 		nats.ReconnectBufSize(-1),
 		nats.ReconnectWait(500 * time.Millisecond),

@@ -15,8 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
-	"sluice/internal/selfsigned"
-	"sluice/internal/wire"
+	"tidegate/internal/selfsigned"
+	"tidegate/internal/wire"
 )
 
 // refused opens an engine that must not open and returns the reason.
@@ -176,7 +176,7 @@ func TestTLSWithCertificatesOnBothSides(t *testing.T) {
 func TestTheConnectionHasAName(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{URLs: []string{startServer(t)}, Command: "gateway", Node: "abcdefgh"})
-	if e.nc.Opts.Name != "sluice gateway/abcdefgh" {
+	if e.nc.Opts.Name != "tidegate gateway/abcdefgh" {
 		t.Errorf("name %q", e.nc.Opts.Name)
 	}
 }
@@ -259,8 +259,8 @@ func TestWhatIsNotPermittedIsSaid(t *testing.T) {
 	t.Parallel()
 	const user = `authorization: {users: [{user: u, password: p, permissions: {publish: {allow: %s}, subscribe: ["_INBOX.>"]}}]}`
 	for denied, allowed := range map[string]string{
-		"$JS.API.INFO":                    `["x"]`,
-		"$JS.API.STREAM.CREATE.SLUICE_EV": `["$JS.API.INFO", "$JS.API.STREAM.INFO.>"]`,
+		"$JS.API.INFO":                      `["x"]`,
+		"$JS.API.STREAM.CREATE.TIDEGATE_EV": `["$JS.API.INFO", "$JS.API.STREAM.INFO.>"]`,
 	} {
 		var log lines
 		url := startServer(t, fmt.Sprintf(user, allowed))
@@ -289,7 +289,7 @@ func TestAConnectionComesBackAndKeepsNothing(t *testing.T) {
 	}
 	p.kill()
 	eventually(t, "the loss shows", func() bool { return strings.Contains(strings.Join(e.Health(), ";"), "not connected") })
-	if err := e.nc.Publish("sluice.x", nil); err != nats.ErrReconnectBufExceeded {
+	if err := e.nc.Publish("tidegate.x", nil); err != nats.ErrReconnectBufExceeded {
 		t.Errorf("publish while away = %v, want an error at once", err)
 	}
 	p.start(t)
@@ -333,7 +333,7 @@ func TestAClusterLosesALeader(t *testing.T) {
 	c := startCluster(t, 3)
 	e := openWith(t, Options{URLs: c.URLs(), Needs: NeedLog})
 	leader := -1
-	eventually(t, "there is a leader", func() bool { leader = c.Leader("SLUICE_EV"); return leader >= 0 })
+	eventually(t, "there is a leader", func() bool { leader = c.Leader("TIDEGATE_EV"); return leader >= 0 })
 	publish := func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -350,7 +350,7 @@ func TestAClusterLosesALeader(t *testing.T) {
 		return err == nil && len(status.Streams) == 1
 	})
 	s := status.Streams[0]
-	if status.Mode != "external" || status.Cluster != "test" || s.Name != "SLUICE_EV" || s.Replicas != 3 || s.Leader == "" || s.Messages < 2 {
+	if status.Mode != "external" || status.Cluster != "test" || s.Name != "TIDEGATE_EV" || s.Replicas != 3 || s.Leader == "" || s.Messages < 2 {
 		t.Errorf("status %+v", status)
 	}
 }

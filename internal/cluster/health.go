@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestADiskThatIsNearlyFullTakesNothingUntilThereIsRoom(t *testing.T) {
@@ -230,7 +230,7 @@ func TestStatusTellsWhatThereIs(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"mode":"embedded"`, `"durability":"process"`, `"generation":"` + e.Generation(), `"nodes":["aaaaaaaa","bbbbbbbb"]`, `"health":[]`,
-		`{"name":"SLUICE_EV","messages":1,`, `"last":1,"replicas":1,`, `"disk":{"free":`,
+		`{"name":"TIDEGATE_EV","messages":1,`, `"last":1,"replicas":1,`, `"disk":{"free":`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in %s", want, text)

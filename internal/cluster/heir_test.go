@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestOneHeirDealsWithEachRecordOfADeadNodeOnce(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // runHubAt is runHub for a node that is given the newest back events.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // sweeperKey is the lease of the process that sweeps. It is not renewed: when it

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // orphan stores a task that is not in the queue.

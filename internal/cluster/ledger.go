@@ -14,7 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const (

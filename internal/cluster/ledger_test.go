@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestLedgerHoldsWhatIsEnteredUntilItIsStruck(t *testing.T) {

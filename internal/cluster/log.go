@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 var _ topic.Store = (*Log)(nil)

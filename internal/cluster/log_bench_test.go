@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // embeddedLog is a log on a server in this process.

@@ -17,12 +17,12 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // A server that can be killed is a process of its own: this binary, told so by
 // its environment.
-const replicaEnv = "SLUICE_TEST_CLUSTER_MEMBER"
+const replicaEnv = "TIDEGATE_TEST_CLUSTER_MEMBER"
 
 func init() {
 	if config := os.Getenv(replicaEnv); config != "" {

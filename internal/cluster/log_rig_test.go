@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // logPatience bounds what must happen in a test.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // failurePause is how often failures of one kind are logged: while storage is away

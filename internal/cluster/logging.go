@@ -8,7 +8,7 @@ import (
 
 // serverLog is where the server in this process logs to. What it says in the
 // course of things is for debugging here: "Server is ready" is news to somebody who
-// runs a NATS server, but not to somebody who runs Sluice.
+// runs a NATS server, but not to somebody who runs Tidegate.
 type serverLog struct {
 	log *slog.Logger
 

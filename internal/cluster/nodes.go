@@ -13,7 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // Keys of the bucket. A node is there as long as its lease is; the roster names

@@ -17,8 +17,8 @@ type Options struct {
 	Dir  string   // data folder of a server in this process; made if it is not there
 	URLs []string // of an external server, or of some of a cluster's
 
-	Prefix  string // of all subjects, streams and buckets: lowercase letters, digits, - and _; default "sluice"
-	Command string // shown in the connection's name: "sluice COMMAND/NODE"; default "serve"
+	Prefix  string // of all subjects, streams and buckets: lowercase letters, digits, - and _; default "tidegate"
+	Command string // shown in the connection's name: "tidegate COMMAND/NODE"; default "serve"
 	Node    string // first identity of this node, shown there too; default drawn
 	Needs   Need   // what Open makes at once; the rest is made when it is asked for
 
@@ -91,7 +91,7 @@ const (
 var validPrefix = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`) // streams have it in capitals
 
 func (o Options) withDefaults() Options {
-	o.Prefix = cmp.Or(o.Prefix, "sluice")
+	o.Prefix = cmp.Or(o.Prefix, "tidegate")
 	o.Command = cmp.Or(o.Command, "serve")
 	o.Node = cmp.Or(o.Node, newNode())
 	o.MaxBody = cmp.Or(o.MaxBody, defaultMaxBody)

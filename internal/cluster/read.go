@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // Read gives the stored events of a topic, see [topic.Store]. Few reads are under

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // readAll reads all of a range.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // stored is what the log has of a topic from a position on, as a client would be

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	generationKey = "sluice_generation" // in the metadata of EV
+	generationKey = "tidegate_generation" // in the metadata of EV
 
 	makeWait  = 30 * time.Second // for one stream: elections, peers that are just being started
 	makeRetry = 250 * time.Millisecond

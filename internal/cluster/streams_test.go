@@ -22,9 +22,9 @@ func TestOnlyWhatIsNeededIsMade(t *testing.T) {
 	t.Parallel()
 	for needs, want := range map[Need][]string{
 		0:                     nil,
-		NeedLog:               {"SLUICE_EV"},
-		NeedLedger:            {"SLUICE_ST"},
-		NeedNodes | NeedTasks: {"KV_SLUICE_LEASE", "KV_SLUICE_NODES", "OBJ_SLUICE_RESULTS", "SLUICE_TASKQ", "SLUICE_TASKS"},
+		NeedLog:               {"TIDEGATE_EV"},
+		NeedLedger:            {"TIDEGATE_ST"},
+		NeedNodes | NeedTasks: {"KV_TIDEGATE_LEASE", "KV_TIDEGATE_NODES", "OBJ_TIDEGATE_RESULTS", "TIDEGATE_TASKQ", "TIDEGATE_TASKS"},
 	} {
 		e := openWith(t, Options{Dir: t.TempDir(), Needs: needs})
 		var got []string
@@ -52,13 +52,13 @@ func TestStreamsAreAsDesigned(t *testing.T) {
 	}
 	const size = mib + envelope
 	want := map[string]facts{
-		"SLUICE_EV":          {[]string{"sluice.ev.>"}, jetstream.LimitsPolicy, jetstream.DiscardOld, 77, 1024 * mib, size, true},
-		"SLUICE_ST":          {[]string{"sluice.st.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 256 * mib, size, false},
-		"SLUICE_TASKS":       {[]string{"sluice.tk.s.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 256 * mib, size, true},
-		"SLUICE_TASKQ":       {[]string{"sluice.tk.q.>"}, jetstream.WorkQueuePolicy, jetstream.DiscardNew, 1, 64 * mib, size, false},
-		"KV_SLUICE_NODES":    {[]string{"$KV.SLUICE_NODES.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 16 * mib, -1, true},
-		"KV_SLUICE_LEASE":    {[]string{"$KV.SLUICE_LEASE.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 16 * mib, -1, true},
-		"OBJ_SLUICE_RESULTS": {[]string{"$O.SLUICE_RESULTS.C.>", "$O.SLUICE_RESULTS.M.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, -1, 1024 * mib, -1, false},
+		"TIDEGATE_EV":          {[]string{"tidegate.ev.>"}, jetstream.LimitsPolicy, jetstream.DiscardOld, 77, 1024 * mib, size, true},
+		"TIDEGATE_ST":          {[]string{"tidegate.st.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 256 * mib, size, false},
+		"TIDEGATE_TASKS":       {[]string{"tidegate.tk.s.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 256 * mib, size, true},
+		"TIDEGATE_TASKQ":       {[]string{"tidegate.tk.q.>"}, jetstream.WorkQueuePolicy, jetstream.DiscardNew, 1, 64 * mib, size, false},
+		"KV_TIDEGATE_NODES":    {[]string{"$KV.TIDEGATE_NODES.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 16 * mib, -1, true},
+		"KV_TIDEGATE_LEASE":    {[]string{"$KV.TIDEGATE_LEASE.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, 1, 16 * mib, -1, true},
+		"OBJ_TIDEGATE_RESULTS": {[]string{"$O.TIDEGATE_RESULTS.C.>", "$O.TIDEGATE_RESULTS.M.>"}, jetstream.LimitsPolicy, jetstream.DiscardNew, -1, 1024 * mib, -1, false},
 	}
 	got := map[string]facts{}
 	for name := range want {
@@ -88,7 +88,7 @@ func TestASmallDiskIsShared(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum += s.CachedInfo().Config.MaxBytes
-		if name := d.config.Name; name == "SLUICE_ST" && s.CachedInfo().Config.MaxBytes != 3<<20 {
+		if name := d.config.Name; name == "TIDEGATE_ST" && s.CachedInfo().Config.MaxBytes != 3<<20 {
 			t.Errorf("%s has %d bytes, want what is configured", name, s.CachedInfo().Config.MaxBytes)
 		}
 	}
@@ -137,10 +137,10 @@ func TestBucketsAndStoresWork(t *testing.T) {
 	if _, err := tasks.leases.Put(ctx, "sweeper", nil); err != nil {
 		t.Error(err)
 	}
-	if ledger, err := e.ensureLedger(ctx); err != nil || ledger.CachedInfo().Config.Name != "SLUICE_ST" {
+	if ledger, err := e.ensureLedger(ctx); err != nil || ledger.CachedInfo().Config.Name != "TIDEGATE_ST" {
 		t.Errorf("ledger %v, %v", ledger, err)
 	}
-	if tasks.records.CachedInfo().Config.Name != "SLUICE_TASKS" || tasks.queue.CachedInfo().Config.Name != "SLUICE_TASKQ" {
+	if tasks.records.CachedInfo().Config.Name != "TIDEGATE_TASKS" || tasks.queue.CachedInfo().Config.Name != "TIDEGATE_TASKQ" {
 		t.Error("records and queue are something else")
 	}
 }
@@ -170,7 +170,7 @@ func TestAStreamThatIsThereBecomesWhatIsConfiguredAndItIsSaid(t *testing.T) {
 	if c.Description != foreign.Description || first.Generation() != second.Generation() {
 		t.Errorf("description %q, generations %q and %q", c.Description, first.Generation(), second.Generation())
 	}
-	if want := "stream=SLUICE_EV what=max_msgs_per_subject from=500 to=100"; !strings.Contains(log.String(), want) {
+	if want := "stream=TIDEGATE_EV what=max_msgs_per_subject from=500 to=100"; !strings.Contains(log.String(), want) {
 		t.Errorf("no %q in %s", want, log.String())
 	}
 	if strings.Contains(log.String(), "max_bytes") {
@@ -234,7 +234,7 @@ func TestABoundThatIsMoreThanThereIsSaysSo(t *testing.T) {
 	t.Parallel()
 	url := startServer(t, `jetstream: {store_dir: "`+t.TempDir()+`", max_file: 10MB}`)
 	_, err := Open(within(t), Options{URLs: []string{url}, Needs: NeedLog})
-	if err == nil || !strings.Contains(err.Error(), "SLUICE_EV") || !strings.Contains(err.Error(), "lower the bound") {
+	if err == nil || !strings.Contains(err.Error(), "TIDEGATE_EV") || !strings.Contains(err.Error(), "lower the bound") {
 		t.Errorf("error %v", err)
 	}
 	openWith(t, Options{URLs: []string{url}, Needs: NeedLog, EventsBytes: 5 << 20})
@@ -254,7 +254,7 @@ func TestAClusterOfThreeKeepsThreeCopies(t *testing.T) {
 		}
 	}
 	c.Stop(0)
-	for _, prefix := range []string{"sluice", "later"} { // those that are there, and new ones
+	for _, prefix := range []string{"tidegate", "later"} { // those that are there, and new ones
 		s, err := openWith(t, Options{URLs: c.URLs(), Prefix: prefix}).ensureLog(within(t))
 		if err != nil || s.CachedInfo().Config.Replicas != 3 {
 			t.Errorf("%s with one server away: %+v, %v; want 3 replicas", prefix, s, err)

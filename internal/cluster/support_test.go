@@ -19,7 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 // patience is how long a test waits for what must come. Elections of three
@@ -39,7 +39,7 @@ var builtInto string
 
 // serverBinary builds the nats-server of go.mod, once.
 var serverBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "sluice-nats-")
+	dir, err := os.MkdirTemp("", "tidegate-nats-")
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 func TestTailBeginsSomeEventsBack(t *testing.T) {

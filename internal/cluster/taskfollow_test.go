@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // TestARecordThatIsOverwrittenIsNotTakenForGone begins a pass through the stream, in

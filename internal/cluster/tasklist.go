@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // Bounds of what a taskList has of the parts of a record that can be large.

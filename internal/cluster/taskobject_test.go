@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // leftInResults is how many messages the object store of s consists of.

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // maxStoredProgress bounds the latest progress in a record. A larger one is there

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // endings is a Publisher that counts the logs that ended.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // brief are options with short times, for tests in which somebody is gone.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // TestKilledProcessesLoseNothing kills processes that run tasks again and again,

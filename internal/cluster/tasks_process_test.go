@@ -19,11 +19,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // workerEnv makes the test binary a process that runs tasks: the URL of a server.
-const workerEnv = "SLUICE_TEST_TASK_WORKER"
+const workerEnv = "TIDEGATE_TEST_TASK_WORKER"
 
 // killOptions are those of every store in tests that kill: small, so that they are
 // short.
@@ -153,7 +153,7 @@ func serveLog(t *testing.T, nc *nats.Conn, log *taskLog) (began func(id string) 
 }
 
 // serverEnv makes the test binary a NATS server: its folder and port.
-const serverEnv = "SLUICE_TEST_TASK_SERVER"
+const serverEnv = "TIDEGATE_TEST_TASK_SERVER"
 
 // TestTaskServerProcess is the main function of servers that tests kill; by itself
 // it does nothing.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // shared makes nodes that share a server, each with a connection of its own.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // What holds for a task service whatever its store is.

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // taskLog is the log of tasks: a Publisher that keeps each Key once, and takes

@@ -10,7 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // sweepObjects deletes parts of records that are gone, or were never written, and

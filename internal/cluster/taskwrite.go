@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // A record that was removed is a message with this header for a while, so that

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // TestATaskEndsAlthoughItsRecordIsTooLarge has an error that neither the connection

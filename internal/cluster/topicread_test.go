@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // pair is the number of a message among those of its consumer, and its position.

@@ -57,7 +57,7 @@ func (c *Config) listeners(command string) []setting {
 		listen = ":8082"
 	}
 	return []setting{
-		{"listen", all, address(&c.Listen, listen), "public listener; `sluice backend` listens on :8082 by default"},
+		{"listen", all, address(&c.Listen, listen), "public listener; `tidegate backend` listens on :8082 by default"},
 		{"internal-listen", streams, address(&c.InternalListen, "127.0.0.1:8081", Shared), "internal API and metrics; a non-loopback address needs --internal-secret; `shared` puts them on the public listener"},
 		{"internal-secret", all, secret(&c.InternalSecret), "bearer token that the internal API asks for, and that the backend sends"},
 		{"tls-cert", all, file(&c.TLSCert), "PEM file with the certificate of the public listener; needs --tls-key"},

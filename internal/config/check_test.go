@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 func TestRulesBetweenSettings(t *testing.T) {
@@ -32,11 +32,11 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"gateway", "--tls-key " + pem + " --tls-cert " + pem, "", ""},
 
 		{"gateway", "--internal-listen :9000", "", `flag --internal-listen: ":9000": is not a loopback address`},
-		{"serve", "", "SLUICE_INTERNAL_LISTEN=0.0.0.0:9000", `environment SLUICE_INTERNAL_LISTEN: "0.0.0.0:9000": is not a loopback address`},
+		{"serve", "", "TIDEGATE_INTERNAL_LISTEN=0.0.0.0:9000", `environment TIDEGATE_INTERNAL_LISTEN: "0.0.0.0:9000": is not a loopback address`},
 		{"gateway", "--internal-listen gateway.local:9000", "", `flag --internal-listen: "gateway.local:9000": is not a loopback address`},
 		{"gateway", "--internal-listen [::]:9000", "", `flag --internal-listen: "[::]:9000": is not a loopback address`},
 		{"gateway", "--internal-listen :9000 --internal-secret x", "", ""},
-		{"gateway", "--internal-listen :9000", "SLUICE_INTERNAL_SECRET=x", ""},
+		{"gateway", "--internal-listen :9000", "TIDEGATE_INTERNAL_SECRET=x", ""},
 		{"gateway", "--internal-listen localhost:9000", "", ""},
 		{"gateway", "--internal-listen [::1]:9000", "", ""},
 		{"gateway", "--internal-listen [::ffff:127.0.0.1]:9000", "", ""},
@@ -54,7 +54,7 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"gateway", "--max-body 32MiB --max-batch 32MiB --max-pending 64MiB", "", ""},
 
 		{"backend", "", "", "flag --callback-secret: is missing: in production mode callbacks need a secret"},
-		{"backend", "--mode production", "SLUICE_CALLBACK_SECRET=x", ""},
+		{"backend", "--mode production", "TIDEGATE_CALLBACK_SECRET=x", ""},
 		{"backend", "--mode development", "", ""},
 		{"backend", "--mode testing", "", ""},
 		{"serve", "", "", ""},
@@ -65,12 +65,12 @@ func TestRulesBetweenSettings(t *testing.T) {
 		_, err := load(t, tt.cmd, tt.args, tt.env)
 		if tt.want == "" {
 			if err != nil {
-				t.Errorf("sluice %s %s %s: %v", tt.env, tt.cmd, tt.args, err)
+				t.Errorf("tidegate %s %s %s: %v", tt.env, tt.cmd, tt.args, err)
 			}
 			continue
 		}
 		if got := problems(t, err); len(got) != 1 || !strings.HasPrefix(got[0], tt.want) {
-			t.Errorf("sluice %s %s %s: %q, want %q", tt.env, tt.cmd, tt.args, got, tt.want)
+			t.Errorf("tidegate %s %s %s: %q, want %q", tt.env, tt.cmd, tt.args, got, tt.want)
 		}
 	}
 }
@@ -92,7 +92,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if diff := cmp.Diff(tt.want, mustLoad(t, tt.cmd, tt.args, "").Warnings(), ignoreOrigins); diff != "" {
-			t.Errorf("sluice %s %s: warnings (-want +got):\n%s", tt.cmd, tt.args, diff)
+			t.Errorf("tidegate %s %s: warnings (-want +got):\n%s", tt.cmd, tt.args, diff)
 		}
 	}
 	if w := new(config.Config).Warnings(); len(w) > 0 {
@@ -131,9 +131,9 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		{args: []string{"--callback-url", "http://h/?a=1;b=" + s + "\x01"}},
 		{args: []string{"--frontend-version-url", "ftp://h/?key=" + s}},
 		{args: []string{"--gateway-url", "http://" + s + "@h/"}},
-		{env: "SLUICE_INTERNAL_SECRET=" + s},
-		{env: "SLUICE_INTERNAL_SECRET=" + s + "\t"},
-		{env: "SLUICE_INTERNAL_SECERT=" + s},
+		{env: "TIDEGATE_INTERNAL_SECRET=" + s},
+		{env: "TIDEGATE_INTERNAL_SECRET=" + s + "\t"},
+		{env: "TIDEGATE_INTERNAL_SECERT=" + s},
 		{env: "CALLBACK_URL=http://user:" + s + "@h/"},
 		{env: "CALLBACK_URL=nowhere?secret=" + s},
 		{args: file("internal-secret: " + s)},
@@ -201,7 +201,7 @@ func TestLegacyVariables(t *testing.T) {
 		{"CALLBACK_URL=nowhere", `environment CALLBACK_URL: "nowhere": give a URL`},
 		{"CALLBACK_URL=http://u:p@h/", `environment CALLBACK_URL: "http://<set>@h/": has a user or password`},
 		// Ours come first, and then theirs are not even looked at.
-		{"PORT=abc SLUICE_LISTEN=:1 CALLBACK_URL=x SLUICE_CALLBACK_URL=http://s HEARTBEAT_INTERVAL_SECONDS=0 SLUICE_HEARTBEAT=2s", ":1 http://s 2s"},
+		{"PORT=abc TIDEGATE_LISTEN=:1 CALLBACK_URL=x TIDEGATE_CALLBACK_URL=http://s HEARTBEAT_INTERVAL_SECONDS=0 TIDEGATE_HEARTBEAT=2s", ":1 http://s 2s"},
 	}
 	for _, tt := range tests {
 		cfg, err := load(t, "gateway", "", tt.env)
@@ -232,7 +232,7 @@ func TestLegacyPortWithBlanks(t *testing.T) {
 // GW-19: an interval of 30 days made a timer overflow and beat hundreds of times a second.
 func TestGW19HeartbeatHasAnUpperBound(t *testing.T) {
 	t.Parallel()
-	for _, env := range []string{"HEARTBEAT_INTERVAL_SECONDS=2592000", "SLUICE_HEARTBEAT=720h"} {
+	for _, env := range []string{"HEARTBEAT_INTERVAL_SECONDS=2592000", "TIDEGATE_HEARTBEAT=720h"} {
 		if _, err := load(t, "gateway", "", env); err == nil {
 			t.Errorf("%s is accepted", env)
 		}

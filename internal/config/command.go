@@ -17,7 +17,7 @@ const (
 type command struct {
 	name     string
 	set      commands
-	summary  string // to follow "sluice gateway "
+	summary  string // to follow "tidegate gateway "
 	about    string
 	args     bool // whether it takes arguments that are not flags
 	examples []string
@@ -30,38 +30,38 @@ var commandTable = []command{
 		about: `Streams are opened at /api/sse/ on the public listener, tasks and versions are driven at /api/.
 Callbacks stay inside the process, with a secret of their own, so that nothing has to be configured.`,
 		examples: []string{
-			"sluice serve",
-			"sluice serve --listen :443 --tls-cert cert.pem --tls-key key.pem",
-			"sluice serve --mode testing --listen 127.0.0.1:0 --log-format json",
+			"tidegate serve",
+			"tidegate serve --listen :443 --tls-cert cert.pem --tls-key key.pem",
+			"tidegate serve --mode testing --listen 127.0.0.1:0 --log-format json",
 		},
 	},
 	{
 		name: "gateway", set: gateway, summary: "runs only the gateway, beside any backend",
 		about: `Each stream is announced to the backend by a callback, whose status decides; events are sent with
 POST /internal/send on the internal listener.
-Where SLUICE_LISTEN, SLUICE_CALLBACK_URL and SLUICE_HEARTBEAT are absent from the environment, PORT,
+Where TIDEGATE_LISTEN, TIDEGATE_CALLBACK_URL and TIDEGATE_HEARTBEAT are absent from the environment, PORT,
 CALLBACK_URL and HEARTBEAT_INTERVAL_SECONDS are read in their place.`,
 		examples: []string{
-			"sluice gateway --callback-url http://127.0.0.1:8082/api/sse/callback",
-			"SLUICE_CALLBACK_SECRET=… sluice gateway --config gateway.yaml",
-			"PORT=3000 CALLBACK_URL=http://127.0.0.1:5000/callback sluice gateway --internal-listen shared",
-			"sluice gateway --namespace chat=events:500,age:1h,replay:all",
+			"tidegate gateway --callback-url http://127.0.0.1:8082/api/sse/callback",
+			"TIDEGATE_CALLBACK_SECRET=… tidegate gateway --config gateway.yaml",
+			"PORT=3000 CALLBACK_URL=http://127.0.0.1:5000/callback tidegate gateway --internal-listen shared",
+			"tidegate gateway --namespace chat=events:500,age:1h,replay:all",
 		},
 	},
 	{
 		name: "backend", set: backend, summary: "runs only the backend: callback endpoint, tasks and versions",
 		about: `It answers the callbacks of a gateway and sends events to that gateway's internal listener.`,
 		examples: []string{
-			"SLUICE_CALLBACK_SECRET=… sluice backend --gateway-url http://127.0.0.1:8081",
-			"sluice backend --mode development",
+			"TIDEGATE_CALLBACK_SECRET=… tidegate backend --gateway-url http://127.0.0.1:8081",
+			"tidegate backend --mode development",
 		},
 	},
 	{
 		name: "config", set: all, args: true, summary: "print shows the effective configuration and where each value comes from",
 		about: `It takes the settings of all commands. Secrets are shown as ` + hidden + `.`,
 		examples: []string{
-			"sluice config print",
-			"sluice config print --config sluice.yaml",
+			"tidegate config print",
+			"tidegate config print --config tidegate.yaml",
 		},
 	},
 }

@@ -12,7 +12,7 @@ import (
 
 const (
 	// envPrefix begins the name of each environment variable.
-	envPrefix = "SLUICE_"
+	envPrefix = "TIDEGATE_"
 	// separator is between the entries of a repeatable setting in one variable.
 	separator = ";"
 )
@@ -49,7 +49,7 @@ func environment(env []string) map[string]string {
 	return vars
 }
 
-// unknownVariables reports each SLUICE_ variable that belongs to none of the flags.
+// unknownVariables reports each TIDEGATE_ variable that belongs to none of the flags.
 func unknownVariables(vars map[string]string, flags []string) []*Problem {
 	known := make([]string, 0, len(flags)+len(clientFlags))
 	for _, f := range slices.Concat(flags, clientFlags) {
@@ -70,17 +70,17 @@ func unknownVariables(vars map[string]string, flags []string) []*Problem {
 }
 
 // serviceLink matches the variables that Kubernetes puts into every container of a namespace for a service
-// called sluice or sluice-something: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-var serviceLink = regexp.MustCompile(`^SLUICE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+// called tidegate or tidegate-something: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+var serviceLink = regexp.MustCompile(`^TIDEGATE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// servicePort is what SLUICE_PORT and SLUICE_SOMETHING_PORT hold then.
+// servicePort is what TIDEGATE_PORT and TIDEGATE_SOMETHING_PORT hold then.
 var servicePort = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
 func isServiceLink(name, text string) bool {
 	return serviceLink.MatchString(name) || strings.HasSuffix(name, "_PORT") && servicePort.MatchString(text)
 }
 
-// legacyVariable is one of the variables of the gateway that Sluice replaces.
+// legacyVariable is one of the variables of the gateway that Tidegate replaces.
 type legacyVariable struct {
 	name, setting string
 	translate     func(string) (string, error)

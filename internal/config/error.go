@@ -34,7 +34,7 @@ func (e *Error) Unwrap() []error {
 
 // Problem is one thing that is wrong. Secrets are in none of its fields.
 type Problem struct {
-	Source string // "flag --heartbeat", "environment SLUICE_HEARTBEAT", "sluice.yaml:4 key heartbeat"
+	Source string // "flag --heartbeat", "environment TIDEGATE_HEARTBEAT", "tidegate.yaml:4 key heartbeat"
 	Value  string // as it is shown, quoted; "" for none
 	Reason string // what is wrong, and what is allowed
 }

@@ -85,7 +85,7 @@ func (f *yamlFile) problem(n *yaml.Node, key, reason string) {
 	f.report(&Problem{Source: f.source(n, key), Reason: reason})
 }
 
-// source is "sluice.yaml:4 key heartbeat".
+// source is "tidegate.yaml:4 key heartbeat".
 func (f *yamlFile) source(n *yaml.Node, key string) string {
 	source := fmt.Sprintf("%s:%d", f.name, n.Line)
 	if key != "" {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 // FuzzFile holds that a file is refused with an *Error that can be shown, or gives a configuration that

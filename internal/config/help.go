@@ -13,7 +13,7 @@ const helpWidth = 96
 func Usage(cmd string, w io.Writer) error {
 	c := lookUp(cmd)
 	var p paragraphs
-	fmt.Fprintf(&p, "sluice %s %s.\n\n", c.name, c.summary)
+	fmt.Fprintf(&p, "tidegate %s %s.\n\n", c.name, c.summary)
 	for line := range strings.Lines(c.about) {
 		p.WriteString(line)
 	}
@@ -21,7 +21,7 @@ func Usage(cmd string, w io.Writer) error {
 	if c.args {
 		argument = " print"
 	}
-	fmt.Fprintf(&p, "\n\nUsage: sluice %s%s [FLAG…]\n", c.name, argument)
+	fmt.Fprintf(&p, "\n\nUsage: tidegate %s%s [FLAG…]\n", c.name, argument)
 	for _, g := range new(Config).bind(cmd) {
 		p.group(g, c.set)
 	}

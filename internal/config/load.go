@@ -15,7 +15,7 @@ import (
 // given is what one source says of one setting.
 type given struct {
 	name    string
-	from    string // for people: "flag --heartbeat", "sluice.yaml:4"
+	from    string // for people: "flag --heartbeat", "tidegate.yaml:4"
 	entries []entry
 }
 
@@ -105,7 +105,7 @@ func (l *loader) flagSet() *pflag.FlagSet {
 // hint says where an unknown flag belongs.
 func (l *loader) hint(name string) string {
 	if s, ok := l.settings[name]; ok {
-		return " of sluice " + l.cmd.name + "; it belongs to sluice " + orList(s.cmds.names())
+		return " of tidegate " + l.cmd.name + "; it belongs to tidegate " + orList(s.cmds.names())
 	}
 	return didYouMean(name, l.own, "--")
 }
@@ -187,9 +187,9 @@ func (l *loader) words(words []word) []string {
 		switch {
 		case l.cmd.args:
 		case w.after == "":
-			l.report(&Problem{"argument", quoted(w.text), "sluice " + l.cmd.name + " takes only flags"})
+			l.report(&Problem{"argument", quoted(w.text), "tidegate " + l.cmd.name + " takes only flags"})
 		default:
-			reason := "sluice " + l.cmd.name + " takes only flags; a value with blanks must be in quotes, a switch is written --replace=false"
+			reason := "tidegate " + l.cmd.name + " takes only flags; a value with blanks must be in quotes, a switch is written --replace=false"
 			l.report(&Problem{"argument behind " + visible(w.after), "", reason})
 		}
 	}
@@ -212,7 +212,7 @@ func (l *loader) apply(g given) {
 	if s.cmds&l.cmd.set != 0 {
 		l.cfg.origins[g.name] = g.from
 	} else {
-		l.cfg.unused = append(l.cfg.unused, fmt.Sprintf("%s: sluice %s has no %s", g.from, l.cmd.name, g.name))
+		l.cfg.unused = append(l.cfg.unused, fmt.Sprintf("%s: tidegate %s has no %s", g.from, l.cmd.name, g.name))
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 // load is Load with arguments and environment as one string each, separated by blanks.
@@ -48,7 +48,7 @@ func problems(t *testing.T, err error) []string {
 // write makes a configuration file and returns its path.
 func write(t *testing.T, text string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "sluice.yaml")
+	path := filepath.Join(t.TempDir(), "tidegate.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 			"task":    {Events: 10_000, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"},
 			"version": {Events: 1, Bytes: 1 << 20, Replay: "last"},
 		},
-		Data: "./sluice-data", Durability: config.ProcessDurability, NATSPrefix: "sluice",
+		Data: "./tidegate-data", Durability: config.ProcessDurability, NATSPrefix: "tidegate",
 		GatewayURL: "http://127.0.0.1:8081", Mode: config.Production,
 		TaskWorkers: 4, TaskTimeout: 5 * time.Minute, TaskRetention: 24 * time.Hour, TaskQueue: 10_000,
 		FrontendVersionInterval: 30 * time.Second, ChecksumRoots: []string{"."},
@@ -98,19 +98,19 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 	}{
 		{"", "", 15 * time.Second, nil, 0, false},
 		{"--config " + file, "", time.Second, []string{"https://file", "https://also"}, 7, true},
-		{"", "SLUICE_CONFIG=" + file, time.Second, []string{"https://file", "https://also"}, 7, true},
-		{"--config=", "SLUICE_CONFIG=" + file, 15 * time.Second, nil, 0, false},
-		{"--config " + file, "SLUICE_CONFIG=/nowhere", time.Second, []string{"https://file", "https://also"}, 7, true},
+		{"", "TIDEGATE_CONFIG=" + file, time.Second, []string{"https://file", "https://also"}, 7, true},
+		{"--config=", "TIDEGATE_CONFIG=" + file, 15 * time.Second, nil, 0, false},
+		{"--config " + file, "TIDEGATE_CONFIG=/nowhere", time.Second, []string{"https://file", "https://also"}, 7, true},
 		{
-			"--config " + file, "SLUICE_HEARTBEAT=2s SLUICE_CORS_ORIGIN=https://env;* SLUICE_NAMESPACE=chat=events:8;a=events:1 SLUICE_RETRYABLE_REJECTIONS=0",
+			"--config " + file, "TIDEGATE_HEARTBEAT=2s TIDEGATE_CORS_ORIGIN=https://env;* TIDEGATE_NAMESPACE=chat=events:8;a=events:1 TIDEGATE_RETRYABLE_REJECTIONS=0",
 			2 * time.Second, []string{"https://env", "*"}, 8, false,
 		},
 		{
 			"--config " + file + " --heartbeat=3s --cors-origin https://flag --cors-origin https://two --namespace chat=events:9 --retryable-rejections",
-			"SLUICE_HEARTBEAT=2s SLUICE_CORS_ORIGIN=https://env SLUICE_NAMESPACE=chat=events:8 SLUICE_RETRYABLE_REJECTIONS=false",
+			"TIDEGATE_HEARTBEAT=2s TIDEGATE_CORS_ORIGIN=https://env TIDEGATE_NAMESPACE=chat=events:8 TIDEGATE_RETRYABLE_REJECTIONS=false",
 			3 * time.Second, []string{"https://flag", "https://two"}, 9, true,
 		},
-		{"--config " + file + " --cors-origin= --retryable-rejections=false", "SLUICE_CORS_ORIGIN=https://env", time.Second, nil, 7, false},
+		{"--config " + file + " --cors-origin= --retryable-rejections=false", "TIDEGATE_CORS_ORIGIN=https://env", time.Second, nil, 7, false},
 		{"--heartbeat 4s --heartbeat 5s", "", 5 * time.Second, nil, 0, false},
 	}
 	for _, tt := range tests {
@@ -146,7 +146,7 @@ config: other.yaml
 		"--max-age", "5", "--max-connections", "-1", "--log-level=loud", "---x", "--tls-cert", "/nowhere/cert.pem",
 		"--namespace", "task=events:5", "--namespace", "task", "--namespace", "t:k=events:1", "--namespace", "x=bytes:1,rplay:all", "behind", "--retry",
 	}
-	env := []string{"SLUICE_MAX_TOPICS=many", "SLUICE_CALLBACKURL=http://h/?secret=hunter2", "SLUICE_RETRY_ABLE=1", "SLUICE_CORS_ORIGIN=https://a,https://b", "PORT=0", "HOME=/root"}
+	env := []string{"TIDEGATE_MAX_TOPICS=many", "TIDEGATE_CALLBACKURL=http://h/?secret=hunter2", "TIDEGATE_RETRY_ABLE=1", "TIDEGATE_CORS_ORIGIN=https://a,https://b", "PORT=0", "HOME=/root"}
 	_, _, err := config.Load("gateway", args, env, io.Discard)
 	want := []string{
 		`FILE:1 key heartbeat: "5": give a duration from 100ms to 24h, such as 15s`,
@@ -163,12 +163,12 @@ config: other.yaml
 		`FILE:11 key cors-origin: "https://a/": give * or an origin such as https://example.org, without a path`,
 		`FILE:12 key config: a file cannot name another; leave it out`,
 		`environment PORT: "0": give a whole number from 1 to 65535`,
-		`environment SLUICE_CALLBACKURL: unknown variable; did you mean SLUICE_CALLBACK_URL?`,
-		`environment SLUICE_RETRY_ABLE: unknown variable`,
-		`environment SLUICE_CORS_ORIGIN: "https://a,https://b": give * or an origin such as https://example.org, without a path`,
-		`environment SLUICE_MAX_TOPICS: "many": give a whole number from 1 to 100000000`,
+		`environment TIDEGATE_CALLBACKURL: unknown variable; did you mean TIDEGATE_CALLBACK_URL?`,
+		`environment TIDEGATE_RETRY_ABLE: unknown variable`,
+		`environment TIDEGATE_CORS_ORIGIN: "https://a,https://b": give * or an origin such as https://example.org, without a path`,
+		`environment TIDEGATE_MAX_TOPICS: "many": give a whole number from 1 to 100000000`,
 		`flag --heartbaet: unknown flag; did you mean --heartbeat?`,
-		`flag --task-workers: unknown flag of sluice gateway; it belongs to sluice serve or backend`,
+		`flag --task-workers: unknown flag of tidegate gateway; it belongs to tidegate serve or backend`,
 		`flag -l: unknown flag; flags of more than one letter have two dashes: --listen`,
 		`argument ---x: is no flag; flags are written --name or --name=value`,
 		`flag --retry: has no value`,
@@ -179,8 +179,8 @@ config: other.yaml
 		`flag --namespace: "task": give an entry such as task=events:10000,bytes:16MiB,age:24h,replay:all`,
 		`flag --namespace: "t:k=events:1": "t:k" is no name of a namespace; give *, or letters, digits and ._~/@+-`,
 		`flag --namespace: "x=bytes:1,rplay:all": bytes "1": give a size from 1KiB to 1TiB, such as 1MiB; unknown field "rplay"; did you mean replay?`,
-		`argument behind --config: sluice gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
-		`argument behind --namespace: sluice gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
+		`argument behind --config: tidegate gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
+		`argument behind --namespace: tidegate gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
 	}
 	var got []string
 	for _, line := range problems(t, err) {
@@ -219,8 +219,8 @@ func TestFilesThatAreNoConfiguration(t *testing.T) {
 			t.Errorf("%.40q:\n got %s\nwant %s", tt.text, got, tt.want)
 		}
 	}
-	for _, path := range []string{"/nowhere/sluice.yaml", t.TempDir()} {
-		if _, err := load(t, "gateway", "", "SLUICE_CONFIG="+path); !strings.HasPrefix(problems(t, err)[0], `environment SLUICE_CONFIG: "`+path+`": `) {
+	for _, path := range []string{"/nowhere/tidegate.yaml", t.TempDir()} {
+		if _, err := load(t, "gateway", "", "TIDEGATE_CONFIG="+path); !strings.HasPrefix(problems(t, err)[0], `environment TIDEGATE_CONFIG: "`+path+`": `) {
 			t.Errorf("error of a file that cannot be read: %v", err)
 		}
 	}
@@ -253,10 +253,10 @@ func TestUnknownNamesSuggestTheNearest(t *testing.T) {
 		{"--callback_url x", "", "did you mean --callback-url?"},
 		{"--port 3000", "", "did you mean --listen?"},
 		{"--xyzzy", "", ""},
-		{"", "SLUICE_LISTNE=:80", "did you mean SLUICE_LISTEN?"},
-		{"", "SLUICE_PORT=3000", "did you mean SLUICE_LISTEN?"},
-		{"", "SLUICE_XYZZY=1", ""},
-		{"", "SLUICE_heartbeat=1s", "did you mean SLUICE_HEARTBEAT?"},
+		{"", "TIDEGATE_LISTNE=:80", "did you mean TIDEGATE_LISTEN?"},
+		{"", "TIDEGATE_PORT=3000", "did you mean TIDEGATE_LISTEN?"},
+		{"", "TIDEGATE_XYZZY=1", ""},
+		{"", "TIDEGATE_heartbeat=1s", "did you mean TIDEGATE_HEARTBEAT?"},
 	}
 	for _, tt := range tests {
 		_, err := load(t, "gateway", tt.args, tt.env)
@@ -280,25 +280,25 @@ func TestWordsBehindConfig(t *testing.T) {
 
 func TestServiceLinksOfKubernetesAreIgnored(t *testing.T) {
 	t.Parallel()
-	mustLoad(t, "serve", "", "SLUICE_SERVICE_HOST=10.0.0.7 SLUICE_SERVICE_PORT=80 SLUICE_SERVICE_PORT_HTTP=80 SLUICE_PORT=tcp://10.0.0.7:80 "+
-		"SLUICE_PORT_80_TCP=tcp://10.0.0.7:80 SLUICE_PORT_80_TCP_PROTO=tcp SLUICE_PORT_80_TCP_PORT=80 SLUICE_PORT_80_TCP_ADDR=10.0.0.7 "+
-		"SLUICE_GATEWAY_SERVICE_HOST=10.0.0.8 SLUICE_GATEWAY_PORT=tcp://10.0.0.8:80 SLUICE_GATEWAY_PORT_53_UDP=udp://10.0.0.8:53")
+	mustLoad(t, "serve", "", "TIDEGATE_SERVICE_HOST=10.0.0.7 TIDEGATE_SERVICE_PORT=80 TIDEGATE_SERVICE_PORT_HTTP=80 TIDEGATE_PORT=tcp://10.0.0.7:80 "+
+		"TIDEGATE_PORT_80_TCP=tcp://10.0.0.7:80 TIDEGATE_PORT_80_TCP_PROTO=tcp TIDEGATE_PORT_80_TCP_PORT=80 TIDEGATE_PORT_80_TCP_ADDR=10.0.0.7 "+
+		"TIDEGATE_GATEWAY_SERVICE_HOST=10.0.0.8 TIDEGATE_GATEWAY_PORT=tcp://10.0.0.8:80 TIDEGATE_GATEWAY_PORT_53_UDP=udp://10.0.0.8:53")
 }
 
 // A setting of another command that an environment or a file has in common is checked, told and not used.
 func TestSettingsOfOtherCommands(t *testing.T) {
 	t.Parallel()
 	file := write(t, "task-workers: 9\n")
-	cfg := mustLoad(t, "gateway", "--callback-url http://b/ --config "+file, "SLUICE_GATEWAY_URL=http://g SLUICE_JSON=1")
+	cfg := mustLoad(t, "gateway", "--callback-url http://b/ --config "+file, "TIDEGATE_GATEWAY_URL=http://g TIDEGATE_JSON=1")
 	if cfg.TaskWorkers != 4 || cfg.GatewayURL != "http://127.0.0.1:8081" {
 		t.Errorf("gateway uses task-workers %d, gateway-url %s", cfg.TaskWorkers, cfg.GatewayURL)
 	}
-	want := []string{file + ":1: sluice gateway has no task-workers", "environment SLUICE_GATEWAY_URL: sluice gateway has no gateway-url"}
+	want := []string{file + ":1: tidegate gateway has no task-workers", "environment TIDEGATE_GATEWAY_URL: tidegate gateway has no gateway-url"}
 	if diff := cmp.Diff(want, cfg.Warnings()); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	_, err := load(t, "gateway", "", "SLUICE_TASK_WORKERS=none")
-	if got := problems(t, err); !strings.HasPrefix(got[0], `environment SLUICE_TASK_WORKERS: "none": give`) {
+	_, err := load(t, "gateway", "", "TIDEGATE_TASK_WORKERS=none")
+	if got := problems(t, err); !strings.HasPrefix(got[0], `environment TIDEGATE_TASK_WORKERS: "none": give`) {
 		t.Errorf("a bad value for another command: %q", got)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/configuration.md")
@@ -101,21 +101,21 @@ func TestPrintIsAFileThatGivesTheSame(t *testing.T) {
 func TestPrintTellsSources(t *testing.T) {
 	t.Parallel()
 	file := write(t, "heartbeat: 2s\nnamespace:\n  a: {events: 1}\n")
-	cfg := mustLoad(t, "gateway", "--retry 1s --callback-url http://h/?secret=x&y --config "+file, "SLUICE_MAX_BODY=2KiB PORT=3000 SLUICE_INTERNAL_SECRET=x")
+	cfg := mustLoad(t, "gateway", "--retry 1s --callback-url http://h/?secret=x&y --config "+file, "TIDEGATE_MAX_BODY=2KiB PORT=3000 TIDEGATE_INTERNAL_SECRET=x")
 	var out bytes.Buffer
 	if err := cfg.Print(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"# Effective configuration of sluice gateway.",
+		"# Effective configuration of tidegate gateway.",
 		"# File: " + file,
 		"heartbeat: 2s  # " + file + ":1",
 		"namespace:  # " + file + ":2",
 		"  a: {events: 1, bytes: 1MiB, age: 5m, replay: none}",
 		"retry: 1s  # flag --retry",
-		"max-body: 2KiB  # environment SLUICE_MAX_BODY",
+		"max-body: 2KiB  # environment TIDEGATE_MAX_BODY",
 		"listen: :3000  # environment PORT",
-		"internal-secret: <set>  # environment SLUICE_INTERNAL_SECRET",
+		"internal-secret: <set>  # environment TIDEGATE_INTERNAL_SECRET",
 		"callback-url: http://h/?secret=<set>&<set>  # flag --callback-url",
 		"# callback-secret: is not set",
 		"max-age: 0s  # default",
@@ -141,10 +141,10 @@ func TestHelpIsComplete(t *testing.T) {
 	for _, cmd := range []string{"serve", "gateway", "backend", "config"} {
 		var out bytes.Buffer
 		if _, _, err := config.Load(cmd, []string{"--nonsense", "--help"}, nil, &out); !errors.Is(err, config.ErrHelp) {
-			t.Errorf("sluice %s --help: %v, want ErrHelp", cmd, err)
+			t.Errorf("tidegate %s --help: %v, want ErrHelp", cmd, err)
 		}
 		for name := range samples {
-			env := "SLUICE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+			env := "TIDEGATE_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 			known := true
 			if _, err := load(t, cmd, "--"+name+"="+samples[name], ""); err != nil {
 				known = !strings.Contains(err.Error(), "unknown flag")
@@ -159,7 +159,7 @@ func TestHelpIsComplete(t *testing.T) {
 				t.Errorf("help of %s has a line of %d characters: %s", cmd, n, line)
 			}
 		}
-		for _, part := range []string{"Usage: sluice " + cmd, "Examples:", "A flag beats", "SLUICE_CONFIG", "[default info, SLUICE_LOG_LEVEL]"} {
+		for _, part := range []string{"Usage: tidegate " + cmd, "Examples:", "A flag beats", "TIDEGATE_CONFIG", "[default info, TIDEGATE_LOG_LEVEL]"} {
 			if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), part) {
 				t.Errorf("help of %s has no %q", cmd, part)
 			}

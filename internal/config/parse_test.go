@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 // clientSet is a set of flags such as a client command has.
@@ -40,7 +40,7 @@ func TestParse(t *testing.T) {
 	t.Parallel()
 	c := newClientSet()
 	args := []string{"http://h/s", "-jn5", "--header", "A: 1", "rest", "--header=B: 2", "--", "--json"}
-	env := []string{"SLUICE_LIMIT=7", "SLUICE_TIMEOUT=5s", "SLUICE_HEADER=X: 1;Y: 2", "SLUICE_MESSAGE_SIZE=2KiB", "SLUICE_LISTEN=:80", "SLUICE_WATCH=1"}
+	env := []string{"TIDEGATE_LIMIT=7", "TIDEGATE_TIMEOUT=5s", "TIDEGATE_HEADER=X: 1;Y: 2", "TIDEGATE_MESSAGE_SIZE=2KiB", "TIDEGATE_LISTEN=:80", "TIDEGATE_WATCH=1"}
 	words, err := config.Parse(c.fs, "listen", args, env)
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestParse(t *testing.T) {
 func TestParseTakesListsFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	c := newClientSet()
-	if _, err := config.Parse(c.fs, "listen", nil, []string{"SLUICE_HEADER=X: 1;Y: 2"}); err != nil {
+	if _, err := config.Parse(c.fs, "listen", nil, []string{"TIDEGATE_HEADER=X: 1;Y: 2"}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"X: 1", "Y: 2"}, c.header); diff != "" || !c.fs.Changed("header") {
@@ -70,14 +70,14 @@ func TestParseTakesListsFromTheEnvironment(t *testing.T) {
 func TestParseReportsAllErrors(t *testing.T) {
 	t.Parallel()
 	args := []string{"--jsn", "--limit", "many", "--timeout=5", "--json=maybe", "-x", "--message-size=1X", "--limit=99999999999999999999", "--internal-secret=hunter2\n", "--gateway-url=http://u:hunter2@\x01", "--header"}
-	_, err := config.Parse(newClientSet().fs, "listen", args, []string{"SLUICE_LIMIT=few", "SLUICE_TIMEOT=1s", "SLUICE_LISTNE=:1"})
+	_, err := config.Parse(newClientSet().fs, "listen", args, []string{"TIDEGATE_LIMIT=few", "TIDEGATE_TIMEOT=1s", "TIDEGATE_LISTNE=:1"})
 	want := []string{
-		"environment SLUICE_LISTNE: unknown variable; did you mean SLUICE_LISTEN?",
-		"environment SLUICE_TIMEOT: unknown variable; did you mean SLUICE_TIMEOUT?",
+		"environment TIDEGATE_LISTNE: unknown variable; did you mean TIDEGATE_LISTEN?",
+		"environment TIDEGATE_TIMEOT: unknown variable; did you mean TIDEGATE_TIMEOUT?",
 		"flag --jsn: unknown flag; did you mean --json?",
 		"flag -x: unknown flag",
 		"flag --header: has no value",
-		`environment SLUICE_LIMIT: "few": give a number`,
+		`environment TIDEGATE_LIMIT: "few": give a number`,
 		`flag --limit: "many": give a number`,
 		`flag --timeout: "5": give a duration such as 1m30s`,
 		`flag --json: "maybe": give true or false`,
@@ -103,10 +103,10 @@ func TestParseHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		"  -j, --json line\n      print one JSON object a line [SLUICE_JSON]\n",
-		"  -n, --limit N\n      end after N events [default 10, SLUICE_LIMIT]\n",
-		"  --message-size SIZE\n      size of a message [default 1KiB, SLUICE_MESSAGE_SIZE]\n",
-		"  --timeout duration\n      give up after this time [default 1m0s, SLUICE_TIMEOUT]\n",
+		"  -j, --json line\n      print one JSON object a line [TIDEGATE_JSON]\n",
+		"  -n, --limit N\n      end after N events [default 10, TIDEGATE_LIMIT]\n",
+		"  --message-size SIZE\n      size of a message [default 1KiB, TIDEGATE_MESSAGE_SIZE]\n",
+		"  --timeout duration\n      give up after this time [default 1m0s, TIDEGATE_TIMEOUT]\n",
 	} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("no %q in\n%s", part, out.String())

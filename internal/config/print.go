@@ -21,7 +21,7 @@ func (c *Config) Print(w io.Writer) error {
 	*effective = *c
 
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "# Effective configuration of sluice %s.\n", c.command.name)
+	fmt.Fprintf(&out, "# Effective configuration of tidegate %s.\n", c.command.name)
 	if c.File != "" {
 		fmt.Fprintf(&out, "# File: %s\n", visible(c.File))
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // exampleFile is the file of the reference page. A test loads it.
-const exampleFile = `# sluice gateway --config gateway.yaml
+const exampleFile = `# tidegate gateway --config gateway.yaml
 listen: :8080
 callback-url: http://127.0.0.1:8082/api/sse/callback
 heartbeat: 25s
@@ -61,22 +61,22 @@ const referenceTop = `# Configuration
 
 <!-- Made from internal/config by: go test ./internal/config -run TestReference -update -->
 
-Every setting of ` + "`sluice serve`, `sluice gateway` and `sluice backend`" + ` has one name, which is
+Every setting of ` + "`tidegate serve`, `tidegate gateway` and `tidegate backend`" + ` has one name, which is
 
 - a flag: ` + "`--heartbeat 15s` or `--heartbeat=15s`" + `; a switch is ` + "`--replace` or `--replace=false`" + `,
-- an environment variable: ` + "`SLUICE_HEARTBEAT=15s`" + `,
-- a key of the YAML file that ` + "`--config` (or `SLUICE_CONFIG`)" + ` names: ` + "`heartbeat: 15s`" + `.
+- an environment variable: ` + "`TIDEGATE_HEARTBEAT=15s`" + `,
+- a key of the YAML file that ` + "`--config` (or `TIDEGATE_CONFIG`)" + ` names: ` + "`heartbeat: 15s`" + `.
 
 A flag beats the environment, the environment beats the file, the file beats the default. Settings that may be given several
 times (their flag repeated, a list in the file, separated by ` + "`;`" + ` in the environment) replace, as a whole, what a lower source gives.
 
-Nothing is guessed: an unknown flag, key or ` + "`SLUICE_` variable" + `, a key given twice and a value that is not allowed are errors. All errors
+Nothing is guessed: an unknown flag, key or ` + "`TIDEGATE_` variable" + `, a key given twice and a value that is not allowed are errors. All errors
 are reported at once, each with its source (file and line), and the program ends with exit code 2. A setting of another command is
 an error as a flag; in the file or the environment, which several processes may share, it is checked, not used, and logged as a warning.
 
 Durations are written ` + "`300ms`, `15s`, `1h30m`" + `; sizes are bytes, ` + "`1048576`, `1MiB`, `512KiB` (1024) or `1MB`" + ` (1000).
 
-` + "`sluice config print`" + ` shows the effective configuration and where each value comes from. Secrets are shown as ` + "`<set>`" + `.
+` + "`tidegate config print`" + ` shows the effective configuration and where each value comes from. Secrets are shown as ` + "`<set>`" + `.
 Give them as environment variables or in the file: other users of the machine can read the flags of a process.
 
 ` + "```yaml\n%s```\n"
@@ -95,21 +95,21 @@ bound is met first, and what a stream is sent that attaches without a position o
 | ` + "`replay`" + ` | ` + "`all`, `last` or `none`" + ` | all | last | none |
 
 An entry changes only the fields that it names: ` + "`--namespace chat=events:500,age:1h --namespace task=bytes:64MiB`" + `, in the environment
-` + "`SLUICE_NAMESPACE='chat=events:500,age:1h;task=bytes:64MiB'`" + `, in the file a map as above. A namespace without defaults of its own starts
+` + "`TIDEGATE_NAMESPACE='chat=events:500,age:1h;task=bytes:64MiB'`" + `, in the file a map as above. A namespace without defaults of its own starts
 from ` + "`*`" + `. ` + "`--max-history` and `--max-topics`" + ` bound all namespaces together.
 
-## Variables of the gateway that Sluice replaces
+## Variables of the gateway that Tidegate replaces
 
-` + "`sluice gateway`" + ` reads them where the variable on the right is absent. Empty means absent. A bad value is an error.
+` + "`tidegate gateway`" + ` reads them where the variable on the right is absent. Empty means absent. A bad value is an error.
 
 | Variable | Allowed | In place of |
 | --- | --- | --- |
-| ` + "`PORT`" + ` | whole number from 1 to 65535 | ` + "`SLUICE_LISTEN=:PORT`" + ` |
-| ` + "`CALLBACK_URL`" + ` | http or https URL without user and password | ` + "`SLUICE_CALLBACK_URL`" + ` |
-| ` + "`HEARTBEAT_INTERVAL_SECONDS`" + ` | whole number from 1 to 86400 | ` + "`SLUICE_HEARTBEAT`" + ` |
+| ` + "`PORT`" + ` | whole number from 1 to 65535 | ` + "`TIDEGATE_LISTEN=:PORT`" + ` |
+| ` + "`CALLBACK_URL`" + ` | http or https URL without user and password | ` + "`TIDEGATE_CALLBACK_URL`" + ` |
+| ` + "`HEARTBEAT_INTERVAL_SECONDS`" + ` | whole number from 1 to 86400 | ` + "`TIDEGATE_HEARTBEAT`" + ` |
 
 ## Kubernetes
 
-For a service called ` + "`sluice` or `sluice-…`" + ` Kubernetes puts variables such as ` + "`SLUICE_SERVICE_HOST` and `SLUICE_PORT=tcp://…`" + ` into each container
+For a service called ` + "`tidegate` or `tidegate-…`" + ` Kubernetes puts variables such as ` + "`TIDEGATE_SERVICE_HOST` and `TIDEGATE_PORT=tcp://…`" + ` into each container
 of the namespace. They are ignored.
 `

@@ -9,17 +9,17 @@ import (
 
 // storage is where events, tasks and what nodes must know of each other are kept.
 func (c *Config) storage(command string) []setting {
-	data := "./sluice-data"
+	data := "./tidegate-data"
 	if command == "gateway" {
 		data = ""
 	}
 	return []setting{
-		{"data", all, folder(&c.Data, data), "folder of the embedded storage, made if it is missing; empty keeps everything in memory, as `sluice gateway` does by default"},
+		{"data", all, folder(&c.Data, data), "folder of the embedded storage, made if it is missing; empty keeps everything in memory, as `tidegate gateway` does by default"},
 		{"durability", all, choice(&c.Durability, ProcessDurability, ProcessDurability, PowerDurability), "what is answered survives: the end of the process, or a loss of power, at a tenth of the speed; an external cluster follows its own configuration"},
 		{"store-size", all, sizeOrZero(&c.StoreSize, 16*mib, 64*tib, "the smaller of 1GiB and a quarter of the free disk"), "bytes that stored events may take; beyond it the oldest are dropped"},
 		{"nats-url", all, natsURLs(&c.NATSURLs), "server of an external NATS cluster, 2.12 or newer, which is used in place of embedded storage, and shared with other nodes"},
 		{"nats-listen", all, optionalAddress(&c.NATSListen), "address at which the embedded storage serves other machines of this deployment; off loopback it needs --nats-token, --nats-cert and --nats-key"},
-		{"nats-prefix", all, prefix(&c.NATSPrefix, "sluice"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster"},
+		{"nats-prefix", all, prefix(&c.NATSPrefix, "tidegate"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster"},
 		{"nats-replicas", all, count(&c.NATSReplicas, 0, 0, 5), "copies that an external cluster keeps; 0 is 3 if it has three servers, else 1"},
 		{"nats-token", all, secret(&c.NATSToken), "token to log in with; with --nats-listen the one that others must give"},
 		{"nats-user", all, unbroken(&c.NATSUser), "user to log in as"},

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"sluice/internal/config"
+	"tidegate/internal/config"
 )
 
 // ignoreOrigins compares what a Config says, not where it comes from.
@@ -67,7 +67,7 @@ func TestEmptyValues(t *testing.T) {
 			t.Errorf("--%s= is accepted", name)
 		}
 	}
-	if got := mustLoad(t, "serve", "", "SLUICE_CHECKSUM_ROOT=").ChecksumRoots; len(got) != 0 {
+	if got := mustLoad(t, "serve", "", "TIDEGATE_CHECKSUM_ROOT=").ChecksumRoots; len(got) != 0 {
 		t.Errorf("an empty checksum-root leaves %q", got)
 	}
 }

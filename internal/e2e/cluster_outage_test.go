@@ -29,7 +29,7 @@ func TestAShortOutageEndsNothing(t *testing.T) {
 	}
 	eventually(t, "disconnects are held back", func() bool { return time.Since(stalled) > 8*time.Second })
 	leaver.leave()
-	eventually(t, "the gateway has noticed who left", func() bool { return cutAPI.metric("sluice_streams") == "1" })
+	eventually(t, "the gateway has noticed who left", func() bool { return cutAPI.metric("tidegate_streams") == "1" })
 	if told := len(h.calls); told > 0 {
 		t.Errorf("%d callbacks while others may soon be telling, want none", told)
 	}

@@ -87,11 +87,11 @@ func TestPythonExampleWorksAsItsReadmeSays(t *testing.T) {
 	post("Before")
 	listener := runExample(t, binary, "listen", "--json", gateway.public+"/news")
 	if line := listener.line(t); !strings.Contains(line, `"Before"`) || !strings.Contains(line, `"headline"`) {
-		t.Errorf("sluice listen prints %s, want what there was before", line)
+		t.Errorf("tidegate listen prints %s, want what there was before", line)
 	}
 	post("It works")
 	if line := listener.line(t); !strings.Contains(line, `"It works"`) {
-		t.Errorf("sluice listen prints %s", line)
+		t.Errorf("tidegate listen prints %s", line)
 	}
 	res, err := web.Get(gateway.public + "/elsewhere")
 	if err != nil {
@@ -148,9 +148,9 @@ func TestExamplesAreTheOnesOfTheReadme(t *testing.T) {
 	t.Parallel()
 	readme := readText(t, "../../examples/README.md")
 	for _, command := range []string{
-		"sluice gateway --callback-url http://127.0.0.1:5000/callback",
+		"tidegate gateway --callback-url http://127.0.0.1:5000/callback",
 		"python3 examples/python/backend.py",
-		"sluice listen http://localhost:8080/news",
+		"tidegate listen http://localhost:8080/news",
 	} {
 		if !strings.Contains(readme, command) {
 			t.Errorf("examples/README.md does not say: %s", command)

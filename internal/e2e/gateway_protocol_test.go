@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/selfsigned"
-	"sluice/sse"
+	"tidegate/internal/selfsigned"
+	"tidegate/sse"
 )
 
 // protocol is one way to reach the public listener.

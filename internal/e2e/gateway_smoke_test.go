@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // TestOneStreamFromEndToEnd: the whole way of an event, with the client that

@@ -222,7 +222,7 @@ func TestUsageErrors(t *testing.T) {
 		{"unknown flag", nil, []string{"gateway", "--heartbeet", "1s"}, []string{"heartbeet"}},
 		{"bad values", nil, []string{"gateway", "--heartbeat", "never", "--max-pending", "-1", "--callback-url", "ftp://x"},
 			[]string{"--heartbeat", "--max-pending", "--callback-url"}},
-		{"unknown variable", []string{"SLUICE_HEARTBEET=1s"}, []string{"gateway"}, []string{"SLUICE_HEARTBEET"}},
+		{"unknown variable", []string{"TIDEGATE_HEARTBEET=1s"}, []string{"gateway"}, []string{"TIDEGATE_HEARTBEET"}},
 		{"open to the world", nil, []string{"gateway", "--internal-listen", "0.0.0.0:0"}, []string{"--internal-secret"}},
 		// GW-19: an interval that a timer of 32 bits cannot count.
 		{"old interval", []string{"HEARTBEAT_INTERVAL_SECONDS=2592000"}, []string{"gateway"}, []string{"HEARTBEAT_INTERVAL_SECONDS"}},

@@ -127,7 +127,7 @@ func (a *api) metric(series string) string {
 // idle reports whether no stream is open and nothing is left to be told.
 func (a *api) idle() bool {
 	a.t.Helper()
-	for _, gauge := range []string{"sluice_streams", "sluice_callbacks_waiting", "sluice_callbacks_late", "sluice_disconnects_queued"} {
+	for _, gauge := range []string{"tidegate_streams", "tidegate_callbacks_waiting", "tidegate_callbacks_late", "tidegate_disconnects_queued"} {
 		if a.metric(gauge) != "0" {
 			return false
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // cookieValue is in a cookie of every stream that tests open.

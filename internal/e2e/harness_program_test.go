@@ -55,7 +55,7 @@ func launch(t testing.TB, env []string, args ...string) *program {
 		<-p.gone
 		p.wantNothingSecret()
 		if t.Failed() {
-			t.Logf("sluice %s\nsaid:\n%s\nlogged:\n%s", strings.Join(args, " "), tail(p.out()), tail(p.log()))
+			t.Logf("tidegate %s\nsaid:\n%s\nlogged:\n%s", strings.Join(args, " "), tail(p.out()), tail(p.log()))
 		}
 	})
 	return p
@@ -93,7 +93,7 @@ func (p *program) readLine(line []byte) {
 	}
 }
 
-// start runs `sluice COMMAND` on free ports and waits until it is ready.
+// start runs `tidegate COMMAND` on free ports and waits until it is ready.
 func start(t testing.TB, command string, args ...string) *program {
 	t.Helper()
 	return startWith(t, nil, command, args...)
@@ -106,9 +106,9 @@ func startWith(t testing.TB, env []string, command string, args ...string) *prog
 	select {
 	case <-p.ready:
 	case <-p.gone:
-		t.Fatalf("sluice %s ended at once: %s", command, p.log())
+		t.Fatalf("tidegate %s ended at once: %s", command, p.log())
 	case <-time.After(patience):
-		t.Fatalf("sluice %s is not ready: %s", command, p.log())
+		t.Fatalf("tidegate %s is not ready: %s", command, p.log())
 	}
 	return p
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 // binary is the program under test, built once by TestMain.
@@ -17,13 +17,13 @@ var binary string
 
 // TestMain builds the program.
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "sluice-e2e-")
+	dir, err := os.MkdirTemp("", "tidegate-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	binary = filepath.Join(dir, "sluice")
-	args := slices.Concat([]string{"build"}, raceFlags, []string{"-o", binary, "sluice/cmd/sluice"})
+	binary = filepath.Join(dir, "tidegate")
+	args := slices.Concat([]string{"build"}, raceFlags, []string{"-o", binary, "tidegate/cmd/tidegate"})
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		os.Exit(1)

@@ -16,14 +16,14 @@ import (
 // buildForPage builds the program into a directory of the test's.
 func buildForPage(t *testing.T) string {
 	t.Helper()
-	bin := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+	bin := filepath.Join(t.TempDir(), "tidegate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "tidegate/cmd/tidegate").CombinedOutput(); err != nil {
 		t.Fatalf("build the program: %v\n%s", err, out)
 	}
 	return bin
 }
 
-// pageServer is `sluice serve`, running.
+// pageServer is `tidegate serve`, running.
 type pageServer struct {
 	bin              string
 	args             []string

@@ -226,7 +226,7 @@ func (s *system) topic(t *testing.T, name string) topicInfo {
 func (s *system) metric(t *testing.T, name string, parts ...string) float64 {
 	t.Helper()
 	address := s.gateway.internal
-	if s.backend != s.gateway && (strings.HasPrefix(name, "sluice_backend_") || strings.HasPrefix(name, "sluice_tasks")) {
+	if s.backend != s.gateway && (strings.HasPrefix(name, "tidegate_backend_") || strings.HasPrefix(name, "tidegate_tasks")) {
 		address = s.backend.public
 	}
 	got, err := s.request("GET", address+"/metrics", nil)

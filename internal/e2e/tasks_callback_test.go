@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// backendAlone is sluice backend, whose callback endpoint the test calls itself.
+// backendAlone is tidegate backend, whose callback endpoint the test calls itself.
 func backendAlone(t *testing.T, args ...string) *system {
 	t.Helper()
 	p := startAs(t, append([]string{"backend", "--listen", "127.0.0.1:0",
@@ -64,14 +64,14 @@ func TestBE19CallbacksNeedTheSecretUnlessTheModeSaysOtherwise(t *testing.T) {
 	} {
 		p := launch(t, nil, append(c.args, "--listen", "127.0.0.1:0")...)
 		if code := p.exit(); code != 2 || !strings.Contains(p.log(), c.want) {
-			t.Errorf("sluice %q: exit code %d, want 2 and a word of %q:\n%s", c.args, code, c.want, p.log())
+			t.Errorf("tidegate %q: exit code %d, want 2 and a word of %q:\n%s", c.args, code, c.want, p.log())
 		}
 	}
 	s := backendAlone(t, "--callback-secret", callbackSecret)
 	sign := func(key, body string, at time.Time) string {
 		m := hmac.New(sha256.New, []byte(key))
 		fmt.Fprintf(m, "%d.%s", at.Unix(), body)
-		return fmt.Sprintf("X-Sluice-Signature: t=%d,v1=%s", at.Unix(), hex.EncodeToString(m.Sum(nil)))
+		return fmt.Sprintf("X-Tidegate-Signature: t=%d,v1=%s", at.Unix(), hex.EncodeToString(m.Sum(nil)))
 	}
 	now := time.Now()
 	for _, c := range []struct {

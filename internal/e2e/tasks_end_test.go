@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 func TestBE7LargeEventsArriveWhole(t *testing.T) {
@@ -226,7 +226,7 @@ func TestLongLogIsWholeOrHonestlyCut(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if n := s.metric(t, "sluice_callbacks_total", `status="none"`); n != 0 {
+				if n := s.metric(t, "tidegate_callbacks_total", `status="none"`); n != 0 {
 					t.Errorf("%v callbacks had no answer in time", n)
 				}
 			})

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // tasksInAWave is how many of the tasks are under way together.
@@ -54,7 +54,7 @@ func withoutRaceDetector(t *testing.T) {
 	before := binary
 	plain := before + "-plain" // goes with the directory of the other one
 	if _, err := os.Stat(plain); err != nil {
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", plain, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", plain, "tidegate/cmd/tidegate").CombinedOutput(); err != nil {
 			t.Fatalf("build the program: %v\n%s", err, out)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // The defects of this file were all of one kind: a queue and a connection that
@@ -113,7 +113,7 @@ func TestBE8BacklogOutlastsTheCallbackTimeout(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if n := s.metric(t, "sluice_callbacks_total", `status="none"`); n != 0 {
+		if n := s.metric(t, "tidegate_callbacks_total", `status="none"`); n != 0 {
 			t.Errorf("%v callbacks had no answer in time", n)
 		}
 	})
@@ -142,7 +142,7 @@ func TestBE12TwoTabsWithOneIdShareIt(t *testing.T) {
 		wantLog(t, "first tab", tabs[1].toEnd(t), taskCancelledEnd)
 		wantLog(t, "second tab", tabs[3].toEnd(t), taskCancelledEnd)
 		s.waitStreams(t, 2) // the version streams
-		if n := s.metric(t, "sluice_streams_ended_total"); n != 2 {
+		if n := s.metric(t, "tidegate_streams_ended_total"); n != 2 {
 			t.Errorf("%v streams have ended, want those of the task only", n)
 		}
 	})

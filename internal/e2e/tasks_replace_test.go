@@ -21,7 +21,7 @@ func TestBE1ReplacementWaitsForNobody(t *testing.T) {
 		newer := s.open(t, versionStream("tab"), "")
 		unrelated := s.open(t, versionStream("other"), "")
 		// Had the close waited for its callback, it would have been given up.
-		if n := s.metric(t, "sluice_backend_replaced_streams_total"); n != 1 {
+		if n := s.metric(t, "tidegate_backend_replaced_streams_total"); n != 1 {
 			t.Errorf("%s: %v streams were replaced, want 1", name, n)
 		}
 		if len(s.backend.logged("older streams not replaced")) > 0 {
@@ -120,14 +120,14 @@ func TestBE13CountsOfStreamsDoNotDrift(t *testing.T) {
 			}
 		}
 		s.waitStreams(t, 0)
-		if n := s.metric(t, "sluice_streams"); n != 0 {
+		if n := s.metric(t, "tidegate_streams"); n != 0 {
 			t.Errorf("the gauge says %v, want 0", n)
 		}
 		eventually(t, "every connect that was accepted is followed by a disconnect", func() bool {
-			accepted := s.metric(t, "sluice_callbacks_total", `action="connect"`, `status="200"`)
-			return accepted > 0 && s.metric(t, "sluice_backend_disconnects_total") == accepted
+			accepted := s.metric(t, "tidegate_callbacks_total", `action="connect"`, `status="200"`)
+			return accepted > 0 && s.metric(t, "tidegate_backend_disconnects_total") == accepted
 		})
-		for _, n := range []string{"sluice_disconnects_queued", "sluice_callbacks_waiting"} {
+		for _, n := range []string{"tidegate_disconnects_queued", "tidegate_callbacks_waiting"} {
 			if v := s.metric(t, n); v != 0 {
 				t.Errorf("%s is %v, want 0", n, v)
 			}

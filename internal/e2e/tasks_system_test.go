@@ -36,7 +36,7 @@ type system struct {
 	callbackURL string
 }
 
-// oneProcess is sluice serve.
+// oneProcess is tidegate serve.
 func oneProcess(t *testing.T, f flags) *system {
 	t.Helper()
 	p := startAs(t, f.serve("127.0.0.1:0", "127.0.0.1:0")...)
@@ -50,7 +50,7 @@ func (f flags) serve(public, internal string) []string {
 		"--internal-secret", internalSecret, "--mode", "testing", "--grace", "0", "--drain-time", "0"}, f.gateway, f.backend)
 }
 
-// twoProcesses is sluice gateway and sluice backend, with secrets between them.
+// twoProcesses is tidegate gateway and tidegate backend, with secrets between them.
 func twoProcesses(t *testing.T, f flags) *system {
 	t.Helper()
 	s := &system{flags: f, web: webClient(t), address: freeAddress(t)}
@@ -72,9 +72,9 @@ func startAs(t *testing.T, args ...string) *program {
 	select {
 	case <-p.ready:
 	case <-p.gone:
-		t.Fatalf("sluice %q ended at once", args)
+		t.Fatalf("tidegate %q ended at once", args)
 	case <-time.After(patience):
-		t.Fatalf("sluice %q is not ready", args)
+		t.Fatalf("tidegate %q is not ready", args)
 	}
 	return p
 }

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // watch is one connection that follows a stream.

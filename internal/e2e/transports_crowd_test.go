@@ -20,9 +20,9 @@ var crowdScenes = []scene{
 			all = append(all, s.opensOn(l, "/x"))
 		}
 		if s.parks { // just behind the headers
-			eventually(s.T, "all are parked", func() bool { return s.gauge("sluice_streams_parked") == crowd })
+			eventually(s.T, "all are parked", func() bool { return s.gauge("tidegate_streams_parked") == crowd })
 		}
-		parked, grown := s.gauge("sluice_streams_parked"), s.gauge("go_goroutines")-goroutines
+		parked, grown := s.gauge("tidegate_streams_parked"), s.gauge("go_goroutines")-goroutines
 		switch {
 		case s.parks && (parked != crowd || grown > crowd/4):
 			s.Errorf("%d parked and %d goroutines more, want all %d and hardly any", parked, grown, crowd)
@@ -37,7 +37,7 @@ var crowdScenes = []scene{
 		s.ended(all...)
 		l.CloseIdleConnections() // with HTTP/2 it was one
 		eventually(s.T, "all is given back", func() bool {
-			return s.descriptors() == s.before && s.api.metric("sluice_streams_parked") == "0" && s.api.idle()
+			return s.descriptors() == s.before && s.api.metric("tidegate_streams_parked") == "0" && s.api.idle()
 		})
 	}, want: strings.Repeat("data: x\n\n", 200) + strings.Repeat("disconnect client_closed \n", 200)},
 }

@@ -74,7 +74,7 @@ func TestRestartedBackendFindsItsStreams(t *testing.T) {
 	// The ends that it was not there for are told to the new one; then one more.
 	versions[0].leave()
 	eventually(t, "all disconnects are delivered", func() bool {
-		return s.metric(t, "sluice_disconnects_queued") == 0 && len(s.listing(t)) == 3
+		return s.metric(t, "tidegate_disconnects_queued") == 0 && len(s.listing(t)) == 3
 	})
 	// One of each for those that left, the task's two visits (the second one got
 	// 204), and the version stream.
@@ -83,7 +83,7 @@ func TestRestartedBackendFindsItsStreams(t *testing.T) {
 	if n := len(slices.Compact(slices.Clone(told))); n != len(told) || len(disconnected(s.backend)) != 5+2+1 {
 		t.Errorf("the backends were told of %d ends of %d streams, the second one of %d, want 8", len(told), n, len(disconnected(s.backend)))
 	}
-	if n := s.metric(t, "sluice_disconnects_dropped_total", `why=`); n != 0 {
+	if n := s.metric(t, "tidegate_disconnects_dropped_total", `why=`); n != 0 {
 		t.Errorf("%v disconnects were dropped", n)
 	}
 }
@@ -118,7 +118,7 @@ func TestRestartedGatewayGetsFinishedTasksAgain(t *testing.T) {
 	}
 	wantLog(t, "before", whole, demoLog(20, demoMessage))
 	eventually(t, "the backend knows that its events are taken", func() bool {
-		return s.metric(t, "sluice_backend_publish_total", `outcome="taken"`) == float64(len(whole))
+		return s.metric(t, "tidegate_backend_publish_total", `outcome="taken"`) == float64(len(whole))
 	})
 
 	s.restartGateway(t)

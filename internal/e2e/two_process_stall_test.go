@@ -78,7 +78,7 @@ func TestBE17LostAnswersNeitherLoseNorRepeatEvents(t *testing.T) {
 		}
 		return s.wantWhole(id, demoLog(10, demoMessage))
 	})
-	if n := s.metric(t, "sluice_backend_publish_total", `outcome="failed"`); n == 0 {
+	if n := s.metric(t, "tidegate_backend_publish_total", `outcome="failed"`); n == 0 {
 		t.Error("no answer was lost, so nothing was tested")
 	}
 }
@@ -96,13 +96,13 @@ func TestBE18EndOfAStreamDoesNotWaitForItsCallback(t *testing.T) {
 		wantLog(t, "the stream", events, demoLog(3, demoMessage))
 	}
 	eventually(t, "disconnect callbacks are held back", func() bool { return slow.held.Load() == 5 })
-	if n := s.metric(t, "sluice_backend_publish_total", `outcome="failed"`); n != 0 {
+	if n := s.metric(t, "tidegate_backend_publish_total", `outcome="failed"`); n != 0 {
 		t.Errorf("%v sends count as failed", n)
 	}
 	s.waitStreams(t, 0)
-	if n := s.metric(t, "sluice_disconnects_queued"); n != 5 {
+	if n := s.metric(t, "tidegate_disconnects_queued"); n != 5 {
 		t.Errorf("%v disconnect callbacks wait, want 5", n)
 	}
 	slow.release()
-	eventually(t, "the backend has been told", func() bool { return s.metric(t, "sluice_backend_disconnects_total") == 5 })
+	eventually(t, "the backend has been told", func() bool { return s.metric(t, "tidegate_backend_disconnects_total") == 5 })
 }

@@ -18,7 +18,7 @@ const (
 
 // plain is a request that is taken, with further headers.
 func plain(body string, headers ...string) string {
-	head := []string{"Host: sluice", "Content-Type: application/json", "Content-Length: " + strconv.Itoa(len(body))}
+	head := []string{"Host: tidegate", "Content-Type: application/json", "Content-Length: " + strconv.Itoa(len(body))}
 	return testLine + strings.Join(append(head, headers...), "\r\n") + "\r\n\r\n" + body
 }
 
@@ -65,7 +65,7 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 		"another target":           strings.Replace(ok, testTarget, "/internal/sent", 1),
 		"longer target":            strings.Replace(ok, testTarget, testTarget+"/", 1),
 		"query":                    strings.Replace(ok, testTarget, testTarget+"?a", 1),
-		"absolute target":          strings.Replace(ok, testTarget, "http://sluice"+testTarget, 1),
+		"absolute target":          strings.Replace(ok, testTarget, "http://tidegate"+testTarget, 1),
 		"HTTP/1.0":                 strings.Replace(ok, "1.1", "1.0", 1),
 		"HTTP/1.10":                strings.Replace(ok, "1.1", "1.10", 1),
 		"two blanks":               strings.Replace(ok, "POST ", "POST  ", 1),
@@ -75,7 +75,7 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 		"TLS":                      "\x16\x03\x01",
 		"bare LF in request line":  strings.Replace(ok, "1.1\r\n", "1.1\n", 1),
 		"bare LFs":                 strings.ReplaceAll(ok, "\r\n", "\n"),
-		"bare LF after a header":   strings.Replace(ok, "sluice\r\n", "sluice\n", 1),
+		"bare LF after a header":   strings.Replace(ok, "tidegate\r\n", "tidegate\n", 1),
 		"bare LF before the body":  strings.Replace(ok, "\r\n\r\n", "\r\n\n", 1),
 		"bare CR in a value":       plain("{}", "X: a\rb"),
 		"CRCRLF":                   plain("{}", "X: a\r"),
@@ -89,11 +89,11 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 		"folded header":            plain("{}", "X: a", " b: c"),
 		"header folded with a tab": plain("{}", "X: a", "\tb"),
 		"folded at the beginning":  strings.Replace(ok, "Host", " Host", 1),
-		"no Host":                  strings.Replace(ok, "Host: sluice\r\n", "", 1),
-		"empty Host":               strings.Replace(ok, "sluice", "", 1),
-		"two Hosts":                plain("{}", "host: sluice"),
-		"Host of a path":           strings.Replace(ok, "sluice", "a/b", 1),
-		"Host of a user":           strings.Replace(ok, "sluice", "a@b", 1),
+		"no Host":                  strings.Replace(ok, "Host: tidegate\r\n", "", 1),
+		"empty Host":               strings.Replace(ok, "tidegate", "", 1),
+		"two Hosts":                plain("{}", "host: tidegate"),
+		"Host of a path":           strings.Replace(ok, "tidegate", "a/b", 1),
+		"Host of a user":           strings.Replace(ok, "tidegate", "a@b", 1),
 		"no Content-Type":          strings.Replace(ok, "Content-Type: application/json\r\n", "", 1),
 		"two Content-Types":        plain("{}", "Content-Type: application/json"),
 		"NDJSON":                   strings.Replace(ok, "/json", "/x-ndjson", 1),

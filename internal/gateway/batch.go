@@ -8,9 +8,9 @@ import (
 	"io"
 	"net/http"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // maxBatchLines bounds the messages of one request.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // batch sends NDJSON and gives the answer's lines.

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const (

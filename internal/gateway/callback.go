@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/internal/packed"
-	"sluice/internal/wire"
+	"tidegate/internal/packed"
+	"tidegate/internal/wire"
 )
 
 const (
@@ -163,7 +163,7 @@ func (c *caller) post(ctx context.Context, body *callback) (answer, *http.Respon
 		return answer{err: err}, nil
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", "sluice")
+	r.Header.Set("User-Agent", "tidegate")
 	if len(c.secret) > 0 {
 		r.Header.Set(wire.SignatureHeader, wire.Sign(c.secret, payload, time.Now()))
 	}

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestCallbackStatusDecides walks the table of what a client gets for what the
@@ -56,7 +56,7 @@ func TestCallbackStatusDecides(t *testing.T) {
 			if h := got.Header; h.Get("Content-Type") != "application/json; charset=utf-8" || h.Get("Retry-After") != "" {
 				t.Errorf("headers of a refusal: %v", h)
 			}
-			if n := r.count(`sluice_streams_refused_total{code="` + tt.code + `"}`); n != "1" {
+			if n := r.count(`tidegate_streams_refused_total{code="` + tt.code + `"}`); n != "1" {
 				t.Errorf("refusals counted: %s, want 1", n)
 			}
 			r.halt() // all disconnects there are have been delivered
@@ -161,7 +161,7 @@ func TestUnreachableBackendIs503(t *testing.T) {
 	if want := `{"error":{"message":"Backend unavailable","code":"BACKEND_UNAVAILABLE"}}`; got.Status != 503 || got.Body != want {
 		t.Errorf("client got %d %s, want 503 %s", got.Status, got.Body, want)
 	}
-	if n := r.count(`sluice_callbacks_total{action="disconnect",status="none"}`); n != "0" {
+	if n := r.count(`tidegate_callbacks_total{action="disconnect",status="none"}`); n != "0" {
 		t.Errorf("a backend that never got a connect was told of %s disconnects", n)
 	}
 }

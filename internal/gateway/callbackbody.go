@@ -3,8 +3,8 @@ package gateway
 import (
 	"strconv"
 
-	"sluice/internal/packed"
-	"sluice/internal/wire"
+	"tidegate/internal/packed"
+	"tidegate/internal/wire"
 )
 
 // callback is what is told to the backend of one stream: a [wire.Callback] that

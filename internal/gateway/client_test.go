@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // client is one connection to the public listener with one request on it.
@@ -74,7 +74,7 @@ func (r *rig) stalled(target string) (token string) {
 
 func getRequest(target string, headers ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: sluice.test\r\n", target)
+	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: tidegate.test\r\n", target)
 	for _, line := range headers {
 		b.WriteString(line + "\r\n")
 	}

@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/topic"
+	"tidegate/internal/gateway"
+	"tidegate/internal/topic"
 )
 
 // slowStore is a [topic.Store] that takes its time for each event.
@@ -183,7 +183,7 @@ func TestALineBehindOneThatMayBeStoredIsRefused(t *testing.T) {
 		if got := strings.Join(s.stored, " "); got != "1 a b" {
 			t.Errorf("stored %s, want 1 a b", got)
 		}
-		if n := r.count(`sluice_sends_total{code="ENGINE_UNAVAILABLE",target="topic"}`); n != "3" {
+		if n := r.count(`tidegate_sends_total{code="ENGINE_UNAVAILABLE",target="topic"}`); n != "3" {
 			t.Errorf("%s refused in the metrics, want 3", n)
 		}
 		if _, answers := r.batch(topicLine("x:1", "next")); outcomesOf(t, answers)[0] != "200 ok" {

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 func TestACutOffEndsTheStreamsAndTellsNothing(t *testing.T) {
@@ -41,7 +41,7 @@ func TestACutOffEndsTheStreamsAndTellsNothing(t *testing.T) {
 		r.backend.wantDisconnect(after, wire.ClientClosed, "")
 		synctest.Wait()
 		l.wantStruck(t, "of the new name", nodeB, after)
-		for _, gauge := range []string{"sluice_streams", "sluice_disconnects_queued"} {
+		for _, gauge := range []string{"tidegate_streams", "tidegate_disconnects_queued"} {
 			if n := r.count(gauge); n != "0" {
 				t.Errorf("%s is %s, want 0", gauge, n)
 			}
@@ -89,7 +89,7 @@ func TestAStreamThatIsOpenedDuringACutOffDoesNotLive(t *testing.T) {
 				time.Sleep(10 * time.Minute)
 				r.backend.silent("others tell")
 				l.wantStruck(t, "others strike", nodeA)
-				if n := r.count("sluice_streams"); n != "0" {
+				if n := r.count("tidegate_streams"); n != "0" {
 					t.Errorf("%s streams, want none", n)
 				}
 			})
@@ -123,7 +123,7 @@ func TestADisconnectThatIsOutAtACutOffIsNotTriedAgain(t *testing.T) {
 			} else {
 				l.wantStruck(t, "what was not delivered", nodeA)
 			}
-			if n := r.count("sluice_disconnects_queued"); n != "0" {
+			if n := r.count("tidegate_disconnects_queued"); n != "0" {
 				t.Errorf("%s disconnects queued, want none", n)
 			}
 		})

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestAStreamIsRecordedBeforeTheBackendHearsOfIt: or a gateway that dies in

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // neighbours are gateways of one cluster, joined without a network.

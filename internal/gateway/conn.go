@@ -4,10 +4,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/internal/packed"
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/packed"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // conn is one stream as the gateway knows it: from before its connect callback

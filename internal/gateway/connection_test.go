@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"testing"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestGW16CallbackConnectionsAreReusedOrClosed: whatever the answers' bodies are.
@@ -102,7 +102,7 @@ func TestDeadConnectionIsNoRequest(t *testing.T) {
 	if got := r.open("/x").reply(); got.Status != 503 {
 		t.Errorf("client got %d %s, want 503", got.Status, got.Body)
 	}
-	if n := r.count("sluice_disconnects_queued"); n != "0" {
+	if n := r.count("tidegate_disconnects_queued"); n != "0" {
 		t.Errorf("%s disconnects wait, want none: no connect was told", n)
 	}
 	conn.dead.Store(false)

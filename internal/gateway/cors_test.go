@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/gateway"
+	"tidegate/internal/gateway"
 )
 
 // corsHeaders picks what a browser looks at.

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestGW10ClientThatDoesNotReadIsEnded: within its bound, and nobody else waits
@@ -95,11 +95,11 @@ func TestGW13NotEverythingIsAStream(t *testing.T) {
 	}
 	for _, path := range []string{"/internal/send", "/internal", "/internal/topics/x", "/metrics"} {
 		wantError(t, path, r.public("GET", path, ""), 404, "NOT_FOUND")
-		c := r.connect("GET http://sluice.test" + path + " HTTP/1.1\r\nHost: sluice.test\r\nConnection: close\r\n\r\n")
+		c := r.connect("GET http://tidegate.test" + path + " HTTP/1.1\r\nHost: tidegate.test\r\nConnection: close\r\n\r\n")
 		wantError(t, "absolute "+path, c.reply(), 404, "NOT_FOUND")
 	}
 	r.backend.silent("requests that are no streams")
-	if n := r.count("sluice_streams"); n != "0" {
+	if n := r.count("tidegate_streams"); n != "0" {
 		t.Errorf("%s streams are open, want none", n)
 	}
 }
@@ -245,7 +245,7 @@ func TestF19NoWriteBlocksForEver(t *testing.T) {
 		if took := cb.At.Sub(begin); took < 50*time.Second || took > 65*time.Second {
 			t.Errorf("ended after %s, want 5s after the first heartbeat", took)
 		}
-		if open := r.count("sluice_streams"); open != "1" {
+		if open := r.count("tidegate_streams"); open != "1" {
 			t.Errorf("%s streams are open, want the idle one", open)
 		}
 	})

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 func TestGW5ClientLeavesDuringCallback(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/gateway"
-	"sluice/sse"
+	"tidegate/internal/gateway"
+	"tidegate/sse"
 )
 
 // event is what a client makes of an event, without its id.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestGW25SecretsStayOutOfTheLog: at the finest level, through every way that a

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestGW18WhoIsThereCanBeAsked: a backend that has forgotten everything finds

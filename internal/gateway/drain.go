@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // waves is how many groups streams are ended in, over the time of a drain.

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestDrainEndsStreamsInWaves: each with a retry field of its own.
@@ -90,7 +90,7 @@ func TestDrainMeetsARequestThatIsStillComing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := setup(t, pipes, nil)
-		c := r.connect("POST /x HTTP/1.1\r\nHost: sluice.test\r\nContent-Length: 2\r\n\r\nh")
+		c := r.connect("POST /x HTTP/1.1\r\nHost: tidegate.test\r\nContent-Length: 2\r\n\r\nh")
 		synctest.Wait()
 		r.gateway.Drain(t.Context(), 0)
 		if _, err := c.conn.Write([]byte("i")); err != nil {
@@ -166,7 +166,7 @@ func TestStopHurries(t *testing.T) {
 		if took := time.Since(begin); took < 2*time.Second || took > 3*time.Second {
 			t.Errorf("the stop took %s, want half a second more than the backend's 2s", took)
 		}
-		if n := r.count("sluice_disconnects_queued"); n != "0" {
+		if n := r.count("tidegate_disconnects_queued"); n != "0" {
 			t.Errorf("%s disconnects were left, want none", n)
 		}
 	})

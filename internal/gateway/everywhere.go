@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"sync"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // A listing covers all nodes: each is asked for the same page of its own, and

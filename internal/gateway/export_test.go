@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // What tests from outside the package look at.

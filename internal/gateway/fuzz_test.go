@@ -11,9 +11,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"sluice/internal/gateway"
-	"sluice/internal/packed"
-	"sluice/internal/topic"
+	"tidegate/internal/gateway"
+	"tidegate/internal/packed"
+	"tidegate/internal/topic"
 )
 
 // internalAPI is a gateway's internal API without a network.
@@ -105,7 +105,7 @@ func FuzzRequestIsTold(f *testing.F) {
 	f.Add("http://other.test/a?b", "Set-Cookie", "é")
 	f.Add("/ü", "Last-Event-ID", "\x00")
 	f.Fuzz(func(t *testing.T, target, name, value string) {
-		raw := "GET " + target + " HTTP/1.1\r\nHost: sluice.test\r\n" + name + ": " + value + "\r\n" + name + ": " + value + "\r\n\r\n"
+		raw := "GET " + target + " HTTP/1.1\r\nHost: tidegate.test\r\n" + name + ": " + value + "\r\n" + name + ": " + value + "\r\n\r\n"
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 		if err != nil || len(r.Header) != 1 || len(r.Header.Values(name)) != 2 {
 			return // no such request reaches the gateway

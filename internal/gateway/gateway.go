@@ -19,10 +19,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sluice/internal/packed"
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/packed"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // Options configure a Gateway. The zero value of a field stands for its default.

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // identity is this node's name among its peers, for a time. A gateway that was

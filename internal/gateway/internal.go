@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // openapi describes the routes below; a test compares the two.
@@ -122,7 +122,7 @@ func (g *Gateway) allows(authorization string) bool {
 }
 
 func unauthorized(w http.ResponseWriter) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+	w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
 	wire.WriteError(w, wire.Errorf(http.StatusUnauthorized, wire.CodeUnauthorized,
 		"Unauthorized: give the internal secret as Authorization: Bearer …"))
 }

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // Pages of listings.

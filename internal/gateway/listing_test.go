@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // page reads a page of a listing.
@@ -246,7 +246,7 @@ func TestInternalSecret(t *testing.T) {
 		for _, path := range []string{"/internal/send", "/internal/none", "/metrics"} {
 			got := r.call(http.MethodPost, path, "application/json", body, "Authorization", authorization)
 			wantError(t, authorization+" on "+path, got, 401, "UNAUTHORIZED")
-			if got.Header.Get("WWW-Authenticate") != `Bearer realm="sluice"` {
+			if got.Header.Get("WWW-Authenticate") != `Bearer realm="tidegate"` {
 				t.Errorf("%q: WWW-Authenticate %q", authorization, got.Header.Get("WWW-Authenticate"))
 			}
 		}

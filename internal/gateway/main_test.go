@@ -5,7 +5,7 @@ import (
 	"os"
 	"testing"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 var update = flag.Bool("update", false, "rewrite the conversations in testdata")

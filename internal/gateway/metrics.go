@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // metrics are what GET /metrics shows of the gateway. Gauges are read from the
@@ -36,23 +36,23 @@ type metrics struct {
 func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
-		streamsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_streams_ended_total",
+		streamsEnded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_streams_ended_total",
 			Help: "Streams that ended, by reason and detail."}, []string{"reason", "detail"}),
-		streamsRefused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_streams_refused_total",
+		streamsRefused: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_streams_refused_total",
 			Help: "Streams that were not opened, by error code."}, []string{"code"}),
-		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_callbacks_total",
+		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_callbacks_total",
 			Help: "Callbacks by action and status; status is \"none\" where no answer came."}, []string{"action", "status"}),
-		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sluice_callback_seconds",
+		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tidegate_callback_seconds",
 			Help: "Time until a callback was answered.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 10)}, []string{"action"}),
-		disconnectsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_disconnects_dropped_total",
+		disconnectsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_disconnects_dropped_total",
 			Help: "Disconnect callbacks given up: queue_full, too_old, refused or stopped."}, []string{"why"}),
-		sends: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_sends_total",
+		sends: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_sends_total",
 			Help: "Messages of /internal/send by target and outcome."}, []string{"target", "code"}),
-		deliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_deliveries_total",
+		deliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_deliveries_total",
 			Help: "Events written to streams."}),
-		deliveredBytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_delivered_bytes_total",
+		deliveredBytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_delivered_bytes_total",
 			Help: "Bytes of events written to streams."}),
-		heartbeats: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_heartbeats_total",
+		heartbeats: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_heartbeats_total",
 			Help: "Heartbeat comments written to streams."}),
 	}
 	m.registry.MustRegister(m.streamsEnded, m.streamsRefused, m.callbacks, m.callbackSeconds, m.disconnectsDropped,
@@ -74,16 +74,16 @@ func (m *metrics) watch(g *Gateway) {
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
-	gauge("sluice_streams", "Streams open or waiting for their callback.", func() float64 { return float64(g.table.count.Load()) })
-	gauge("sluice_connects", "Clients that wait for their turn, or for the backend to be asked.", func() float64 { return float64(g.pace.under.Load()) })
-	gauge("sluice_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
-	gauge("sluice_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
-	gauge("sluice_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
-	gauge("sluice_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(len(g.callbacks.slots)) })
-	gauge("sluice_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
-	gauge("sluice_header_lines", "Header lines that streams have in common, held once.", func() float64 { return float64(g.requests.Stats().Lines) })
-	gauge("sluice_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })
-	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_header_lines_refused_total",
+	gauge("tidegate_streams", "Streams open or waiting for their callback.", func() float64 { return float64(g.table.count.Load()) })
+	gauge("tidegate_connects", "Clients that wait for their turn, or for the backend to be asked.", func() float64 { return float64(g.pace.under.Load()) })
+	gauge("tidegate_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
+	gauge("tidegate_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
+	gauge("tidegate_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
+	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(len(g.callbacks.slots)) })
+	gauge("tidegate_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
+	gauge("tidegate_header_lines", "Header lines that streams have in common, held once.", func() float64 { return float64(g.requests.Stats().Lines) })
+	gauge("tidegate_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tidegate_header_lines_refused_total",
 		Help: "Times that a line was not shared for want of room."}, func() float64 { return float64(g.requests.Stats().Refused) }))
 	m.registry.MustRegister(topicCollector{g.opts.Topics})
 }
@@ -128,15 +128,15 @@ func (m *metrics) Heartbeats(n int) { m.heartbeats.Add(float64(n)) }
 type topicCollector struct{ hub *topic.Hub }
 
 var (
-	descTopics    = prometheus.NewDesc("sluice_topics", "Topics that have events or streams.", nil, nil)
-	descEvents    = prometheus.NewDesc("sluice_history_events", "Events held in topics.", nil, nil)
-	descBytes     = prometheus.NewDesc("sluice_history_bytes", "Bytes of the events held in topics.", nil, nil)
-	descPublished = prometheus.NewDesc("sluice_published_total", "Events appended to topics.", nil, nil)
-	descSpreading = prometheus.NewDesc("sluice_spreading", "Events on their way to the streams of topics that have thousands.", nil, nil)
-	descResets    = prometheus.NewDesc("sluice_resets_total", "Times a stream was told that history is lost.", nil, nil)
-	descDropped   = prometheus.NewDesc("sluice_history_dropped_total", "Events that left their topic, by the bound that made them.", []string{"why"}, nil)
-	descKeys      = prometheus.NewDesc("sluice_idempotency_keys", "Idempotency keys remembered.", nil, nil)
-	descKeysEarly = prometheus.NewDesc("sluice_idempotency_keys_early_total", "Idempotency keys forgotten before two minutes, for want of room.", nil, nil)
+	descTopics    = prometheus.NewDesc("tidegate_topics", "Topics that have events or streams.", nil, nil)
+	descEvents    = prometheus.NewDesc("tidegate_history_events", "Events held in topics.", nil, nil)
+	descBytes     = prometheus.NewDesc("tidegate_history_bytes", "Bytes of the events held in topics.", nil, nil)
+	descPublished = prometheus.NewDesc("tidegate_published_total", "Events appended to topics.", nil, nil)
+	descSpreading = prometheus.NewDesc("tidegate_spreading", "Events on their way to the streams of topics that have thousands.", nil, nil)
+	descResets    = prometheus.NewDesc("tidegate_resets_total", "Times a stream was told that history is lost.", nil, nil)
+	descDropped   = prometheus.NewDesc("tidegate_history_dropped_total", "Events that left their topic, by the bound that made them.", []string{"why"}, nil)
+	descKeys      = prometheus.NewDesc("tidegate_idempotency_keys", "Idempotency keys remembered.", nil, nil)
+	descKeysEarly = prometheus.NewDesc("tidegate_idempotency_keys_early_total", "Idempotency keys forgotten before two minutes, for want of room.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

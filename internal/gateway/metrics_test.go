@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestMetricsFollowTheRules of Prometheus, with every series that there can be.
@@ -33,7 +33,7 @@ func TestMetricsFollowTheRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range problems {
-		if strings.HasPrefix(p.Metric, "sluice_") {
+		if strings.HasPrefix(p.Metric, "tidegate_") {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
@@ -60,8 +60,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		r.subscribe(token, `["task:1"]`)
 		clients = append(clients, c)
 	}
-	want("sluice_streams", "3")
-	want("sluice_streams_max", "7")
+	want("tidegate_streams", "3")
+	want("tidegate_streams_max", "7")
 	r.publish("task:1", "x")
 	for _, c := range clients {
 		c.until("data: x\n\n")
@@ -71,22 +71,22 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	r.send(`{"topic":"task:1","event":{"data":"y"}}`)
 	r.send(`{` + tokenNone + `}`)
 	r.halt()
-	want("sluice_streams", "0")
-	want("sluice_disconnects_queued", "0")
-	want("sluice_callbacks_waiting", "0")
-	want("sluice_callbacks_late", "0")
-	want(`sluice_streams_ended_total{detail="",reason="client_closed"}`, "3")
-	want(`sluice_streams_ended_total{detail="drain",reason="server_closed"}`, "0") // every series is there from the start
-	want(`sluice_callbacks_total{action="connect",status="200"}`, "3")
-	want(`sluice_callbacks_total{action="disconnect",status="200"}`, "3")
-	want("sluice_callback_seconds_count{action=\"connect\"}", "3")
-	want(`sluice_sends_total{code="200",target="topic"}`, "2")
-	want(`sluice_sends_total{code="TOKEN_NOT_FOUND",target="token"}`, "1")
-	want("sluice_deliveries_total", "3")
-	want("sluice_published_total", "2")
-	want("sluice_topics", "1")
-	want("sluice_history_events", "2")
-	want(`sluice_history_dropped_total{why="events"}`, "0")
+	want("tidegate_streams", "0")
+	want("tidegate_disconnects_queued", "0")
+	want("tidegate_callbacks_waiting", "0")
+	want("tidegate_callbacks_late", "0")
+	want(`tidegate_streams_ended_total{detail="",reason="client_closed"}`, "3")
+	want(`tidegate_streams_ended_total{detail="drain",reason="server_closed"}`, "0") // every series is there from the start
+	want(`tidegate_callbacks_total{action="connect",status="200"}`, "3")
+	want(`tidegate_callbacks_total{action="disconnect",status="200"}`, "3")
+	want("tidegate_callback_seconds_count{action=\"connect\"}", "3")
+	want(`tidegate_sends_total{code="200",target="topic"}`, "2")
+	want(`tidegate_sends_total{code="TOKEN_NOT_FOUND",target="token"}`, "1")
+	want("tidegate_deliveries_total", "3")
+	want("tidegate_published_total", "2")
+	want("tidegate_topics", "1")
+	want("tidegate_history_events", "2")
+	want(`tidegate_history_dropped_total{why="events"}`, "0")
 }
 
 func TestEveryEndingHasASeries(t *testing.T) {
@@ -94,7 +94,7 @@ func TestEveryEndingHasASeries(t *testing.T) {
 	r := setup(t, sockets, nil)
 	body := r.get("/metrics").Body
 	for _, e := range wire.Endings() {
-		if series := fmt.Sprintf("sluice_streams_ended_total{detail=%q,reason=%q} 0", e.Detail, e.Reason); !strings.Contains(body, series) {
+		if series := fmt.Sprintf("tidegate_streams_ended_total{detail=%q,reason=%q} 0", e.Detail, e.Reason); !strings.Contains(body, series) {
 			t.Errorf("no series %s", series)
 		}
 	}

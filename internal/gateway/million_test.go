@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/stream"
-	"sluice/internal/topic"
+	"tidegate/internal/gateway"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
 )
 
 // BenchmarkStreamsInMemory holds up to a million streams on simulated sockets:

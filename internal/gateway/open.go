@@ -7,9 +7,9 @@ import (
 	"net/http"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // Streams handles requests that open a stream. One that can be parked outlives

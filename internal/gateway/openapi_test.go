@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/gateway"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 func TestRoutesAndDocumentAgree(t *testing.T) {

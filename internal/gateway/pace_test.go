@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
+	"tidegate/internal/gateway"
 )
 
 // crowd has n connects come at once, whose clients stay for as long as ctx, and

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
+	"tidegate/internal/gateway"
 )
 
 // TestAPanicLeavesNobodyInside: a request for a stream that panics, wherever it

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 // TestCallbackPayloadByteForByte: the order of fields is that of the replaced
@@ -20,7 +20,7 @@ func TestCallbackPayloadByteForByte(t *testing.T) {
 	c, _ := r.accepted("/api/sse/tasks?task_id=a&b=<c>%20d", "X-A: 1")
 	c.leave()
 	disconnect := r.backend.next(wire.Disconnect)
-	request := fmt.Sprintf(`"request":{"url":"/api/sse/tasks?task_id=a&b=<c>%%20d","headers":{"host":"sluice.test","x-a":"1"},`+
+	request := fmt.Sprintf(`"request":{"url":"/api/sse/tasks?task_id=a&b=<c>%%20d","headers":{"host":"tidegate.test","x-a":"1"},`+
 		`"method":"GET","remote_addr":%q}`, disconnect.Request.RemoteAddr)
 	want := fmt.Sprintf(`{"action":"disconnect","reason":"client_closed","token":%q,%s,"duration_ms":%d,"gateway":%q}`,
 		disconnect.Token, request, *disconnect.DurationMS, disconnect.Gateway)
@@ -112,7 +112,7 @@ func TestHeadersAreTold(t *testing.T) {
 		{"blanks go", []string{"X-Pad:  \t padded \t"}, map[string]string{"x-pad": "padded"}},
 		{"all are told", []string{"Authorization: Bearer t", "Last-Event-ID: 7", "Accept-Encoding: gzip", "Accept: text/event-stream", "Connection: keep-alive"},
 			map[string]string{"authorization": "Bearer t", "last-event-id": "7", "accept-encoding": "gzip", "accept": "text/event-stream", "connection": "keep-alive"}},
-		{"names that look like ours", []string{"Token: x", "X-Sluice-Signature: forged"}, map[string]string{"token": "x", "x-sluice-signature": "forged"}},
+		{"names that look like ours", []string{"Token: x", "X-Tidegate-Signature: forged"}, map[string]string{"token": "x", "x-tidegate-signature": "forged"}},
 		{"not ASCII", []string{"X-Name: zażółć"}, map[string]string{"x-name": "zażółć"}},
 		{"not JSON", []string{`X-J: {"a":"\u0000"}`}, map[string]string{"x-j": `{"a":"\u0000"}`}},
 	}
@@ -120,7 +120,7 @@ func TestHeadersAreTold(t *testing.T) {
 		r := setup(t, sockets, nil)
 		c := r.open("/x", tt.lines...)
 		connect := r.backend.next(wire.Connect)
-		tt.want["host"] = "sluice.test"
+		tt.want["host"] = "tidegate.test"
 		if diff := cmp.Diff(tt.want, connect.Request.Headers); diff != "" {
 			t.Errorf("%s: headers (-want +got)\n%s", tt.name, diff)
 		}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // Peers are the other gateways of a cluster. Its methods may be called

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"sync"
 
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // maxAppends is how many messages of one request are waited for at the same time.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // Public is the listener for browsers: health, and streams on every other path.

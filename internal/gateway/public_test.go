@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/wire"
+	"tidegate/internal/gateway"
+	"tidegate/internal/wire"
 )
 
 func TestStreamHeaders(t *testing.T) {
@@ -66,7 +66,7 @@ func (r *rig) public(method, path, body string, headers ...string) reply {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://sluice.test"+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, "http://tidegate.test"+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestPostOpensAStream(t *testing.T) {
 	for _, tt := range tests {
 		for _, method := range []string{"POST", "GET"} {
 			r := setup(t, sockets, nil)
-			c := r.connect(method + " /x HTTP/1.1\r\nHost: sluice.test\r\n" + tt.head + "\r\n\r\n" + tt.body)
+			c := r.connect(method + " /x HTTP/1.1\r\nHost: tidegate.test\r\n" + tt.head + "\r\n\r\n" + tt.body)
 			if got := c.response().StatusCode; got != tt.status {
 				t.Errorf("%s with %s: %d, want %d", method, tt.name, got, tt.status)
 				continue
@@ -172,7 +172,7 @@ func TestClientThatKeepsItsBodyBackIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := setup(t, pipes, nil)
 		begin := time.Now()
-		c := r.connect("POST /x HTTP/1.1\r\nHost: sluice.test\r\nContent-Length: 5\r\n\r\nhel")
+		c := r.connect("POST /x HTTP/1.1\r\nHost: tidegate.test\r\nContent-Length: 5\r\n\r\nhel")
 		<-c.ended
 		if took := time.Since(begin); took != 10*time.Second {
 			t.Errorf("dropped after %s, want 10s", took)

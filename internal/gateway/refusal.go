@@ -7,7 +7,7 @@ import (
 	"net"
 	"net/http"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // refusal is what a client is told whose connect callback was not accepted.

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"sluice/internal/gateway"
+	"tidegate/internal/gateway"
 )
 
 func TestRetryableRejections(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 var errDraining = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeDraining,

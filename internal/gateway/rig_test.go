@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/pipenet"
-	"sluice/internal/stream"
-	"sluice/internal/topic"
+	"tidegate/internal/gateway"
+	"tidegate/internal/pipenet"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
 )
 
 // rig is a gateway between a scripted backend and clients, all of them joined by

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"sluice/internal/gateway"
+	"tidegate/internal/gateway"
 )
 
 // document is the OpenAPI document as decoded JSON.

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // send is POST /internal/send: one message as JSON, or many as NDJSON.

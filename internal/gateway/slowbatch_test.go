@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/gateway"
-	"sluice/internal/stream"
-	"sluice/internal/topic"
+	"tidegate/internal/gateway"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
 )
 
 // slowBatch is an NDJSON request whose body is sent part by part.

@@ -3,7 +3,7 @@ package gateway
 import (
 	"net/http"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // subscribe is POST /internal/subscribe: it attaches a stream to topics, also

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestSubscribeChecks(t *testing.T) {

@@ -107,7 +107,7 @@ func TestAllStacksAreTold(t *testing.T) {
 	}
 	found := 0
 	for _, stack := range Goroutines() {
-		if strings.Contains(stack, "created by sluice/internal/leftover.TestAllStacksAreTold") {
+		if strings.Contains(stack, "created by tidegate/internal/leftover.TestAllStacksAreTold") {
 			found++
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"sluice/internal/packed"
+	"tidegate/internal/packed"
 )
 
 // TestNothingIsAllocatedForALine is about a request with a hundred of them. A

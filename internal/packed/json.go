@@ -1,6 +1,6 @@
 package packed
 
-import "sluice/internal/wire"
+import "tidegate/internal/wire"
 
 // AppendJSON appends the bytes that a [encoding/json.Encoder] without HTML
 // escapes gives for what [Store.Unpack] returns, without making it: it takes no

@@ -4,7 +4,7 @@ import (
 	"runtime"
 	"testing"
 
-	"sluice/internal/packed"
+	"tidegate/internal/packed"
 )
 
 // TestABrowsersRequestTakesLittleMemory measures what a stream costs, its 16

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/packed"
+	"tidegate/internal/packed"
 )
 
 // request makes a GET of "/" with one header for each pair of name and value.

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // Request is a packed request: 16 bytes here, and one object on the heap. It

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/internal/packed"
-	"sluice/internal/wire"
+	"tidegate/internal/packed"
+	"tidegate/internal/wire"
 )
 
 // reference is the request made the simple way.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/internal/packed"
+	"tidegate/internal/packed"
 )
 
 func TestALineIsSharedFromItsSecondSight(t *testing.T) {

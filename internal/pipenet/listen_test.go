@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/pipenet"
+	"tidegate/internal/pipenet"
 )
 
 func TestAServerAndAClientInABubble(t *testing.T) {

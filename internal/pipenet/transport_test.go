@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/pipenet"
+	"tidegate/internal/pipenet"
 )
 
 // client is an HTTP client of a handler.

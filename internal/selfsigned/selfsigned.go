@@ -29,7 +29,7 @@ func Write(dir string) (Files, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
-		Subject:      pkix.Name{CommonName: "sluice on loopback"},
+		Subject:      pkix.Name{CommonName: "tidegate on loopback"},
 		NotBefore:    time.Now().Add(-time.Hour), // for clocks that are late
 		NotAfter:     time.Now().Add(24 * time.Hour),
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},

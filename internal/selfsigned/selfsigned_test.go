@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/selfsigned"
+	"tidegate/internal/selfsigned"
 )
 
 func TestClientsThatKnowTheCertificateTrustTheServer(t *testing.T) {

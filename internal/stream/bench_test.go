@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // crowd is parked streams on an engine whose sockets take all and keep nothing.

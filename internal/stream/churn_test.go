@@ -19,7 +19,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // churn is a server of streams under as many kinds of use as there are at once.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // tick is a moment: milliseconds since the engine began, never 0. Only the

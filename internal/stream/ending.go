@@ -3,7 +3,7 @@ package stream
 import (
 	"slices"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // ending is why a stream ends, in one byte: its place in the closed list of

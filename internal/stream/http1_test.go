@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // onHTTP1Sockets runs a test on the transports of HTTP/1.1, whose bytes a test

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // kept is a connection that was taken from net/http but whose descriptor alone

@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const (

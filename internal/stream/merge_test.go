@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // ordered are items "1", "2" … with that order.

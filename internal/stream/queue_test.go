@@ -12,8 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // idle makes a session of an engine that does not run, with room for little.

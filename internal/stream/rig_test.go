@@ -13,9 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/pipenet"
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/pipenet"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // connKey is where a request's context has its connection.

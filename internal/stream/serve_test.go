@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 func TestHeadersGoOutAtOnceWithTheFirstBlockBehind(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // The tests here use real sockets, where nothing tells the time that something

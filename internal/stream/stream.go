@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // What pushes return.

@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // beats reads lines until n heartbeats have come, and gives when they did.

@@ -8,8 +8,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 func text(items ...stream.Item) string {

@@ -5,7 +5,7 @@ import (
 	"io"
 	"syscall"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // conn is a connection whose writes block. A stream that has none is parked.

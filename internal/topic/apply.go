@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // stored is what a hub with a Store knows of it.

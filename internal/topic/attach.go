@@ -3,8 +3,8 @@ package topic
 import (
 	"context"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // Where an attach may begin, beside an event id.

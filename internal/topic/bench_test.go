@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // served is what a stream that has been told to end writes.

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // blind is an event whose publisher did not know of the one before it.

@@ -5,9 +5,9 @@ import (
 	"net/http"
 	"testing"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 var keepAll = topic.Retention{Events: 100, Replay: topic.ReplayAll}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // What of a log is in the store only is read back when somebody asks for it, as

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // purgeStore fails to purge some times.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 var durable = topic.Options{Namespaces: map[string]topic.Retention{

@@ -1,6 +1,6 @@
 package topic
 
-import "sluice/internal/stream"
+import "tidegate/internal/stream"
 
 // What the tests outside of the package need to see of its inside.
 const (

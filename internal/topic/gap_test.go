@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // storedAt is an event as a store gives it. known says whether prev is right.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // info describes a log. The caller holds the lock.

@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 
 	"github.com/google/go-cmp/cmp"
 )

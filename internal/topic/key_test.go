@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 func TestARepeatedKeyGetsTheFirstAnswer(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // late makes an open stream that has had "live" of one topic and then joins

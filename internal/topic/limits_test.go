@@ -7,10 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 func names(prefix string, n int) []string {

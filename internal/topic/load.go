@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // load is one reading back, for all who wait for it.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // heldStore reads when it is let to, or until the reading's context ends.

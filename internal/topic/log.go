@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // event is one entry of a log. Its frame is the whole SSE block, id line first,

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // lookups is a store that counts how often a topic's newest event is asked for.

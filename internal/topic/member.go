@@ -3,7 +3,7 @@ package topic
 import (
 	"slices"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // Member is a stream's place in the hub: its topics and its cursor. Init makes

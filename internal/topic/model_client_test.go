@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // client is one EventSource: it connects, drops at any byte, and comes back with

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // TestEveryClientSeesEveryEventOnceInOrder compares a hub with the reference over

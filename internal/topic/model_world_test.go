@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"testing"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
 )
 
 // world is a trivial reference beside a hub: it knows all events that ever were,

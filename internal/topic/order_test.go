@@ -7,9 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // listener is a stream that takes events and remembers them. The hub calls it

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // Publication is what is appended to a topic.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/sse"
+	"tidegate/sse"
 )
 
 // store publishes by way of the Store: it gives the event to this hub and to

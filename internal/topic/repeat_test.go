@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // silentStore stores, and its answers are lost.

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // plan is what an attach replays.

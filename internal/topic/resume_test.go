@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // spaces has a topic namespace for each kind of replay.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // newHub makes a hub with one retention for all topics.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrWereTold compares, over many

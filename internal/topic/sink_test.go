@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
-	"sluice/internal/wire"
-	"sluice/sse"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
+	"tidegate/sse"
 )
 
 // sink is a stream that keeps all that is queued for it: a test reads it as a

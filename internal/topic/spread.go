@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"sluice/internal/stream"
+	"tidegate/internal/stream"
 )
 
 // A topic with very many streams would keep the lock, and the publisher, until

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"sluice/internal/stream"
-	"sluice/internal/topic"
+	"tidegate/internal/stream"
+	"tidegate/internal/topic"
 )
 
 // wide makes a hub in which a topic of two streams is wide already, and three

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"sluice/internal/topic"
+	"tidegate/internal/topic"
 )
 
 // fakeStore is a store in memory that gives each event to its hub at once. What

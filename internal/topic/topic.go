@@ -24,8 +24,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/internal/stream"
-	"sluice/internal/wire"
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // Replay says what a stream without a last event id is given of a topic's past.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 var notFound = wire.Errorf(http.StatusNotFound, wire.CodeTokenNotFound, "Token not found")

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestWriteErrorHasOneShape(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // seeds are bodies of both kinds, right and wrong.

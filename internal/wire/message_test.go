@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 // texts have every ASCII character, and what is special beyond.

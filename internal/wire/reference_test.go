@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 const topicsRequired = "Invalid request: topics is required and must be a non-empty array of strings"

@@ -12,8 +12,8 @@ import (
 
 // SignatureHeader carries the signature of a callback:
 //
-//	X-Sluice-Signature: t=1767322445,v1=<hex of HMAC-SHA256(key, "1767322445." + body)>
-const SignatureHeader = "X-Sluice-Signature"
+//	X-Tidegate-Signature: t=1767322445,v1=<hex of HMAC-SHA256(key, "1767322445." + body)>
+const SignatureHeader = "X-Tidegate-Signature"
 
 // SignatureTolerance is how far the time of a signature may be from now, either
 // way, before Verify calls it stale.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/wire"
+	"tidegate/internal/wire"
 )
 
 func TestValidTopic(t *testing.T) {

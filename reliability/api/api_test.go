@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }

@@ -15,8 +15,8 @@ import (
 
 // Options say what is started.
 type Options struct {
-	Dir    string // an empty or new directory: data, configurations, logs
-	Sluice string // the program
+	Dir      string // an empty or new directory: data, configurations, logs
+	Tidegate string // the program
 
 	// Command is serve or gateway: one process, with storage of its own below
 	// Dir unless Memory is set. "cluster" is NATS servers, gateways and backends.
@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) (*Bed, error) {
 		return nil, err
 	}
 	o.Dir = dir
-	programs := []*string{&o.Sluice}
+	programs := []*string{&o.Tidegate}
 	if o.Command == Cluster {
 		programs = append(programs, &o.NATS)
 	}
@@ -121,8 +121,8 @@ func (b *Bed) add(ctx context.Context, name string, place int, ready string, arg
 			Name: name, Dir: b.opts.Dir, Argv: slices.Concat(prefix, argv), Ready: ready,
 			Env: []string{
 				"PATH=" + os.Getenv("PATH"), "HOME=" + b.opts.Dir,
-				"SLUICE_INTERNAL_SECRET=" + b.secret, "SLUICE_CALLBACK_SECRET=" + b.secret,
-				"SLUICE_DATA=", // in memory, unless a flag says otherwise
+				"TIDEGATE_INTERNAL_SECRET=" + b.secret, "TIDEGATE_CALLBACK_SECRET=" + b.secret,
+				"TIDEGATE_DATA=", // in memory, unless a flag says otherwise
 			},
 		}),
 		place: place, addr: b.net.address(place),
@@ -135,10 +135,10 @@ const (
 	backendPort  = "8082"
 )
 
-// sluiceArgs are the flags of every process of Sluice that has a gateway.
-func (b *Bed) sluiceArgs(command, addr string) []string {
+// tidegateArgs are the flags of every process of Tidegate that has a gateway.
+func (b *Bed) tidegateArgs(command, addr string) []string {
 	return []string{
-		b.opts.Sluice, command, "--listen", addr + ":" + publicPort, "--internal-listen", addr + ":" + internalPort,
+		b.opts.Tidegate, command, "--listen", addr + ":" + publicPort, "--internal-listen", addr + ":" + internalPort,
 		"--heartbeat", "1s", "--drain-time", "0s",
 		"--namespace", "load=events:10000,bytes:64MiB,age:1h,replay:none",
 	}
@@ -147,7 +147,7 @@ func (b *Bed) sluiceArgs(command, addr string) []string {
 func (b *Bed) prepareSingle(ctx context.Context) error {
 	place := b.place()
 	addr := b.net.address(place)
-	args := b.sluiceArgs(b.opts.Command, addr)
+	args := b.tidegateArgs(b.opts.Command, addr)
 	if !b.opts.Memory {
 		args = append(args, "--data", filepath.Join(b.opts.Dir, "data"))
 	}
@@ -209,7 +209,7 @@ func (b *Bed) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends all processes of Sluice in order, as an operator does, and then the rest.
+// Stop ends all processes of Tidegate in order, as an operator does, and then the rest.
 func (b *Bed) Stop(ctx context.Context) error {
 	var errs []error
 	for _, group := range [][]*node{b.backends, b.gateways, b.nats} {

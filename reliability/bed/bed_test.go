@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 // TestMain is also the server that is killed: this program, told to be one.
@@ -121,7 +121,7 @@ func TestAProcessThatEndsByItselfIsNoticed(t *testing.T) {
 
 func TestTheLeaderIsFound(t *testing.T) {
 	t.Parallel()
-	answer := `{"account_details":[{"stream_detail":[{"name":"KV_X","cluster":{"leader":"nats-1"}},{"name":"SLUICE_EV","cluster":{"leader":"nats-2"}}]}]}`
+	answer := `{"account_details":[{"stream_detail":[{"name":"KV_X","cluster":{"leader":"nats-1"}},{"name":"TIDEGATE_EV","cluster":{"leader":"nats-2"}}]}]}`
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/jsz" && r.URL.Query().Get("streams") == "true" {
 			_, _ = io.WriteString(w, answer)
@@ -140,7 +140,7 @@ func TestTheLeaderIsFound(t *testing.T) {
 func TestAClusterIsPreparedWhole(t *testing.T) {
 	t.Parallel()
 	o := Defaults()
-	o.Command, o.Dir, o.Sluice, o.NATS = Cluster, t.TempDir(), os.Args[0], os.Args[0]
+	o.Command, o.Dir, o.Tidegate, o.NATS = Cluster, t.TempDir(), os.Args[0], os.Args[0]
 	o.CallbackURL = func(address string) string { return "http://" + address + ":1/callback" }
 	b, err := New(t.Context(), o)
 	if err != nil {
@@ -198,7 +198,7 @@ func TestOptionsAndPlansThatCannotBe(t *testing.T) {
 	if _, err := b.Chosen(Plan{Faults: []string{"cut-nats"}}); err == nil || !strings.Contains(err.Error(), "kill-gateway") {
 		t.Errorf("a fault that one process cannot have: %v", err)
 	}
-	if _, err := New(t.Context(), Options{Dir: t.TempDir(), Command: Serve, Sluice: "no-such-program"}); err == nil || !strings.Contains(err.Error(), "build it") {
+	if _, err := New(t.Context(), Options{Dir: t.TempDir(), Command: Serve, Tidegate: "no-such-program"}); err == nil || !strings.Contains(err.Error(), "build it") {
 		t.Errorf("a program that is not there: %v", err)
 	}
 }

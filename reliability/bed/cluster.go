@@ -68,7 +68,7 @@ max_payload: 8MB
 jetstream { store_dir: %q }
 `, name, addr, natsPort, addr, monitorPort, filepath.Join(b.opts.Dir, name))
 	if len(routes) > 1 {
-		config += fmt.Sprintf("cluster { name: sluice, listen: %s:%s, routes: [%s] }\n", addr, routePort, strings.Join(routes, ", "))
+		config += fmt.Sprintf("cluster { name: tidegate, listen: %s:%s, routes: [%s] }\n", addr, routePort, strings.Join(routes, ", "))
 	}
 	path := filepath.Join(b.opts.Dir, name+".conf")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
@@ -85,7 +85,7 @@ jetstream { store_dir: %q }
 func (b *Bed) addGateway(ctx context.Context, i int, engine []string, callback string) error {
 	place := b.place()
 	addr := b.net.address(place)
-	args := slices.Concat(b.sluiceArgs(Gateway, addr), engine, []string{"--callback-url", callback}, b.opts.GatewayFlags)
+	args := slices.Concat(b.tidegateArgs(Gateway, addr), engine, []string{"--callback-url", callback}, b.opts.GatewayFlags)
 	n, err := b.add(ctx, fmt.Sprint("gateway-", i+1), place, "http://"+addr+":"+publicPort+"/readyz", args)
 	if err != nil {
 		return err
@@ -97,7 +97,7 @@ func (b *Bed) addGateway(ctx context.Context, i int, engine []string, callback s
 func (b *Bed) addBackend(ctx context.Context, i, place int, engine []string) error {
 	addr := b.net.address(place)
 	args := slices.Concat([]string{
-		b.opts.Sluice, "backend", "--listen", addr + ":" + backendPort, "--gateway-url", b.Internal()[i%len(b.gateways)],
+		b.opts.Tidegate, "backend", "--listen", addr + ":" + backendPort, "--gateway-url", b.Internal()[i%len(b.gateways)],
 	}, engine, b.opts.BackendFlags)
 	n, err := b.add(ctx, fmt.Sprint("backend-", i+1), place, "http://"+addr+":"+backendPort+"/readyz", args)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // the values in o.
 func BindFlags(fs *pflag.FlagSet, o *Options) {
 	fs.StringVar(&o.Command, "mode", o.Command, "what is started: `serve|gateway|cluster`; the first two are one process with storage of its own")
-	fs.StringVar(&o.Sluice, "sluice", o.Sluice, "the `program` sluice")
+	fs.StringVar(&o.Tidegate, "tidegate", o.Tidegate, "the `program` tidegate")
 	fs.StringVar(&o.NATS, "nats-server", o.NATS, "the `program` nats-server, for a cluster")
 	fs.StringVar(&o.Dir, "work", o.Dir, "new or empty `directory` for data, logs and records; by default a temporary one, which is kept if something did not hold")
 	fs.BoolVar(&o.Memory, "memory", o.Memory, "without storage (serve and gateway), to try things without kills")
@@ -51,5 +51,5 @@ func (o Options) Validate() error {
 
 // Defaults are those of all programs that start a bed.
 func Defaults() Options {
-	return Options{Command: Serve, Sluice: "sluice", NATS: "nats-server", Servers: 3, Gateways: 3, Backends: 2}
+	return Options{Command: Serve, Tidegate: "tidegate", NATS: "nats-server", Servers: 3, Gateways: 3, Backends: 2}
 }

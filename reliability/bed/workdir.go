@@ -12,7 +12,7 @@ func WorkDir(dir, name string, out io.Writer, do func(dir string) error) error {
 	if dir != "" {
 		return do(dir)
 	}
-	dir, err := os.MkdirTemp("", "sluice-"+name+"-")
+	dir, err := os.MkdirTemp("", "tidegate-"+name+"-")
 	if err != nil {
 		return err
 	}

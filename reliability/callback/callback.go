@@ -16,8 +16,8 @@ import (
 	"sync"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/record"
 )
 
 // Backend takes callbacks. Its methods may be called concurrently.

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/reliability/api"
-	"sluice/reliability/record"
+	"tidegate/internal/leftover"
+	"tidegate/reliability/api"
+	"tidegate/reliability/record"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }

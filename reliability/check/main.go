@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/reliability/command"
-	"sluice/reliability/judge"
+	"tidegate/reliability/command"
+	"tidegate/reliability/judge"
 )
 
 const summary = `check judges the records that load wrote: whether anything that was answered was lost, shown twice

@@ -15,8 +15,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sluice/internal/leftover"
-	"sluice/sse"
+	"tidegate/internal/leftover"
+	"tidegate/sse"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }

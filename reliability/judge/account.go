@@ -3,7 +3,7 @@ package judge
 import (
 	"slices"
 
-	"sluice/reliability/record"
+	"tidegate/reliability/record"
 )
 
 // account is what the callbacks of one stream came to.

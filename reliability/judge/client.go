@@ -3,7 +3,7 @@ package judge
 import (
 	"fmt"
 
-	"sluice/reliability/record"
+	"tidegate/reliability/record"
 )
 
 // client is what is known of one while its record is read.

@@ -24,7 +24,7 @@ import (
 	"fmt"
 	"os"
 
-	"sluice/reliability/record"
+	"tidegate/reliability/record"
 )
 
 // Options are the settings of [Judge].

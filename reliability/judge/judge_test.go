@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/reliability/record"
+	"tidegate/reliability/record"
 )
 
 // story is a small run, as records: two publishers, two topics, two clients.

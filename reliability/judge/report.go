@@ -6,7 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"sluice/reliability/record"
+	"tidegate/reliability/record"
 )
 
 // Fault is a kind of thing that must not be.

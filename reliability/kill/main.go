@@ -11,16 +11,16 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
-	"sluice/reliability/workload"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
+	"tidegate/reliability/workload"
 )
 
 const summary = `kill starts a server or a cluster, puts it under the load of "load", breaks it at random moments, waits
 each time until it is ready again, and at the end has the records judged as "check" does.
 
-  --mode serve    sluice serve with its data in a directory; clients follow task streams
-  --mode gateway  sluice gateway with its data in a directory; callbacks are counted too
+  --mode serve    tidegate serve with its data in a directory; clients follow task streams
+  --mode gateway  tidegate gateway with its data in a directory; callbacks are counted too
   --mode cluster  NATS servers, gateways and backends; callbacks are counted too
 
 Faults, of which one is drawn each round:

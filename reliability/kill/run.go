@@ -7,10 +7,10 @@ import (
 	"io"
 	"strconv"
 
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
-	"sluice/reliability/judge"
-	"sluice/reliability/workload"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
+	"tidegate/reliability/judge"
+	"tidegate/reliability/workload"
 )
 
 // options are what the command line says.

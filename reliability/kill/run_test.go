@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
-	"sluice/reliability/judge"
-	"sluice/reliability/record"
-	"sluice/reliability/testbinary"
-	"sluice/reliability/workload"
+	"tidegate/internal/leftover"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
+	"tidegate/reliability/judge"
+	"tidegate/reliability/record"
+	"tidegate/reliability/testbinary"
+	"tidegate/reliability/workload"
 )
 
 // Short runs with a few kills are part of the tests; more are to be had:
@@ -43,7 +43,7 @@ func short(t *testing.T, mode string, rounds int) options {
 			Retry: 20 * time.Millisecond, Idle: 20 * time.Second, Settle: 20 * time.Second,
 		},
 	}
-	o.bed.Dir, o.bed.Sluice, o.bed.Command, o.bed.Memory = dir, binary, mode, rounds == 0
+	o.bed.Dir, o.bed.Tidegate, o.bed.Command, o.bed.Memory = dir, binary, mode, rounds == 0
 	return o
 }
 

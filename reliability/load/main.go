@@ -1,4 +1,4 @@
-// Command load publishes to a running Sluice and follows it, and writes down
+// Command load publishes to a running Tidegate and follows it, and writes down
 // what each side was told, for check.
 package main
 
@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/reliability/command"
-	"sluice/reliability/workload"
+	"tidegate/reliability/command"
+	"tidegate/reliability/workload"
 )
 
-const summary = `load publishes to a running Sluice and follows it, and writes down what each side was told, for check.
+const summary = `load publishes to a running Tidegate and follows it, and writes down what each side was told, for check.
 
 Publishers repeat an event, with the same idempotency key, until it is answered, also while the server
 is away. Clients follow one to three topics each, leave at random, and come back after the last id that
@@ -23,11 +23,11 @@ they have. At the end each topic gets an end marker, and each client stays until
 
 By default clients are let in by a callback endpoint of load's own. Start the server with its URL:
 
-  sluice gateway --callback-url http://127.0.0.1:9199/callback --heartbeat 5s \
+  tidegate gateway --callback-url http://127.0.0.1:9199/callback --heartbeat 5s \
     --namespace load=events:10000,bytes:64MiB,age:1h,replay:none
   go run ./reliability/load --out run1 && go run ./reliability/check run1
 
-With --serve they follow task streams of "sluice serve", whose own backend lets them in.
+With --serve they follow task streams of "tidegate serve", whose own backend lets them in.
 
 Usage: load --out DIR [FLAG…]`
 
@@ -49,8 +49,8 @@ func main() {
 			fs.StringSliceVar(&o.Public, "public", o.Public, "base `URL`s of the public listeners; clients take turns with them")
 			fs.StringSliceVar(&o.Internal, "internal", o.Internal, "base `URL`s of the internal listeners; publishers go on to the next when one fails")
 			fs.StringVar(&o.CallbackListen, "callback-listen", o.CallbackListen, "`address` where callbacks are taken, at /callback")
-			fs.StringVar(&secretEnv, "internal-secret-env", "SLUICE_INTERNAL_SECRET", "environment `variable` with the secret of the internal listeners")
-			fs.BoolVar(&serve, "serve", false, "follow task streams of sluice serve; no callbacks are taken")
+			fs.StringVar(&secretEnv, "internal-secret-env", "TIDEGATE_INTERNAL_SECRET", "environment `variable` with the secret of the internal listeners")
+			fs.BoolVar(&serve, "serve", false, "follow task streams of tidegate serve; no callbacks are taken")
 		},
 		Check: func(args []string) error {
 			o.Secret = os.Getenv(secretEnv)

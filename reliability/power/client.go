@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/bed"
-	"sluice/reliability/eventsource"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/eventsource"
+	"tidegate/reliability/record"
 )
 
 // eventBytes is the size of an event's data.

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
 )
 
 const summary = `power starts a server whose data is on a disk of its own, publishes without a pause, and takes the power away:
@@ -33,7 +33,7 @@ Usage: power [FLAG…]`
 
 // options are what the command line says.
 type options struct {
-	sluice, mode, durability, dir string
+	tidegate, mode, durability, dir string
 
 	copy       bool
 	size       int64 // of the disk, in MiB
@@ -66,7 +66,7 @@ func main() {
 
 func defaults() *options {
 	return &options{
-		sluice: "sluice", mode: bed.Gateway, durability: process, size: 1024, rounds: 10,
+		tidegate: "tidegate", mode: bed.Gateway, durability: process, size: 1024, rounds: 10,
 		pause: 4 * time.Second, bound: 2 * time.Second, publishers: 16, topics: 40, rate: 1000,
 	}
 }
@@ -74,7 +74,7 @@ func defaults() *options {
 func (o *options) bindFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.mode, "mode", o.mode, "what is started: `serve|gateway`")
 	fs.StringVar(&o.durability, "durability", o.durability, "the server's: `process|power`")
-	fs.StringVar(&o.sluice, "sluice", o.sluice, "the `program` sluice")
+	fs.StringVar(&o.tidegate, "tidegate", o.tidegate, "the `program` tidegate")
 	fs.StringVar(&o.dir, "work", o.dir, "new or empty `directory` for disk and logs; by default a temporary one, which is kept if something did not hold")
 	fs.BoolVar(&o.copy, "copy", o.copy, "no disk of its own: go back to a copy of the folder")
 	fs.Int64Var(&o.size, "disk", o.size, "size of the disk in `MiB`; it takes as much as is written")

@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/bed"
-	"sluice/reliability/callback"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/callback"
+	"tidegate/reliability/record"
 )
 
 // rig is a server, its disk, and who publishes to it.
@@ -47,7 +47,7 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 		return r, err
 	}
 	argv := []string{
-		o.sluice, o.mode, "--data", r.data(), "--durability", o.durability, "--store-size", "128MiB",
+		o.tidegate, o.mode, "--data", r.data(), "--durability", o.durability, "--store-size", "128MiB",
 		"--listen", fmt.Sprintf("%s:%d", loopback, ports[0]), "--internal-listen", fmt.Sprintf("%s:%d", loopback, ports[1]),
 		"--namespace", "task=events:1000000,bytes:128MiB,age:24h,replay:all",
 	}

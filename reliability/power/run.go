@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/command"
+	"tidegate/reliability/api"
+	"tidegate/reliability/command"
 )
 
 // run does everything.

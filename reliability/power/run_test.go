@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
-	"sluice/reliability/testbinary"
+	"tidegate/internal/leftover"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
+	"tidegate/reliability/testbinary"
 )
 
 var binary string
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 // noImage tells why there can be no image here; nil if there can.
 var noImage = sync.OnceValue(func() error {
-	dir, err := os.MkdirTemp("", "sluice-disk-")
+	dir, err := os.MkdirTemp("", "tidegate-disk-")
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func TestADiskForgetsWhatWasNotSynced(t *testing.T) {
 func short(t *testing.T, mode, durability string) options {
 	t.Helper()
 	o := *defaults()
-	o.sluice, o.mode, o.durability, o.dir = binary, mode, durability, t.TempDir()
+	o.tidegate, o.mode, o.durability, o.dir = binary, mode, durability, t.TempDir()
 	o.rounds, o.pause, o.bound, o.publishers, o.topics, o.rate, o.size = 1, time.Second, 2*time.Second, 8, 10, 400, 256
 	o.copy = noImage() != nil
 	return o

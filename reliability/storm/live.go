@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sluice/reliability/api"
-	"sluice/reliability/eventsource"
+	"tidegate/reliability/api"
+	"tidegate/reliability/eventsource"
 )
 
 // Phases of a run.

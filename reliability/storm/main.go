@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
 )
 
 const summary = `storm starts a server or a cluster, publishes events to some topics, and then lets thousands of clients

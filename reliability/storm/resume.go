@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/eventsource"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/eventsource"
+	"tidegate/reliability/record"
 )
 
 // resumeAll lets all clients come at once and returns when each has everything.

@@ -12,11 +12,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sluice/reliability/api"
-	"sluice/reliability/bed"
-	"sluice/reliability/callback"
-	"sluice/reliability/command"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/callback"
+	"tidegate/reliability/command"
+	"tidegate/reliability/record"
 )
 
 // run does everything.

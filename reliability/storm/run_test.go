@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/reliability/bed"
-	"sluice/reliability/eventsource"
-	"sluice/reliability/record"
-	"sluice/reliability/testbinary"
+	"tidegate/internal/leftover"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/eventsource"
+	"tidegate/reliability/record"
+	"tidegate/reliability/testbinary"
 )
 
 var storage = flag.Bool("storage", true, "run the server with --data")
@@ -28,7 +28,7 @@ func TestASmallStormHolds(t *testing.T) {
 		bed: bed.Defaults(), clients: 60, behind: 250, topics: 7, listeners: 5, rate: 50,
 		calm: 300 * time.Millisecond, limit: time.Minute,
 	}
-	o.bed.Command, o.bed.Dir, o.bed.Sluice, o.bed.Memory = bed.Gateway, t.TempDir(), binary, !*storage
+	o.bed.Command, o.bed.Dir, o.bed.Tidegate, o.bed.Memory = bed.Gateway, t.TempDir(), binary, !*storage
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

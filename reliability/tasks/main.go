@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"sluice/reliability/bed"
-	"sluice/reliability/command"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/command"
 )
 
 const summary = `tasks starts a server or a cluster and tasks of the kinds demo_task and failing_task, breaks it at random

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/reliability/bed"
-	"sluice/reliability/testbinary"
+	"tidegate/internal/leftover"
+	"tidegate/reliability/bed"
+	"tidegate/reliability/testbinary"
 )
 
 // A short run with a few kills is part of the tests; more are to be had:
@@ -30,7 +30,7 @@ func TestAShortRunHolds(t *testing.T) {
 		bed: bed.Defaults(), plan: bed.Plan{Rounds: *kills, Mean: time.Second, Down: time.Second},
 		tasks: 60, watch: 30, workers: 8, delay: 20 * time.Millisecond, settle: 30 * time.Second,
 	}
-	o.bed.Dir, o.bed.Sluice = t.TempDir(), binary
+	o.bed.Dir, o.bed.Tidegate = t.TempDir(), binary
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

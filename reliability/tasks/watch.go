@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"sluice/reliability/eventsource"
+	"tidegate/reliability/eventsource"
 )
 
 // entry is one event of a task's log.

@@ -9,18 +9,18 @@ import (
 	"path/filepath"
 )
 
-// With builds sluice into a temporary directory, sets path to it, and returns
+// With builds tidegate into a temporary directory, sets path to it, and returns
 // what tests returns. It is for TestMain, and parses the flags of the tests first.
 func With(path *string, tests func() int) int {
 	flag.Parse()
-	dir, err := os.MkdirTemp("", "sluice-test-")
+	dir, err := os.MkdirTemp("", "tidegate-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	*path = filepath.Join(dir, "sluice")
-	if out, err := exec.Command("go", "build", "-o", *path, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+	*path = filepath.Join(dir, "tidegate")
+	if out, err := exec.Command("go", "build", "-o", *path, "tidegate/cmd/tidegate").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		return 1
 	}

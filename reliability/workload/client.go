@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/eventsource"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/eventsource"
+	"tidegate/reliability/record"
 )
 
 // client follows its topics until it is told to leave.

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sluice/reliability/api"
-	"sluice/reliability/callback"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/callback"
+	"tidegate/reliability/record"
 )
 
 // Load is one run. Make it with [New]; it can be run once.

@@ -1,11 +1,11 @@
-// Package workload publishes to a running Sluice and follows it, and writes down
+// Package workload publishes to a running Tidegate and follows it, and writes down
 // what each side was told, for package judge.
 //
 // Publishers repeat an event, with the same idempotency key, until it is
 // answered. Clients follow a few topics each, leave at random, lose their
 // streams, and come back after the last id that they have, as EventSource does.
 // Their connects are accepted by a callback endpoint of the workload's own, or
-// by the backend of `sluice serve`.
+// by the backend of `tidegate serve`.
 package workload
 
 import (
@@ -25,7 +25,7 @@ type Options struct {
 
 	// CallbackListen is where callbacks are taken; clients then follow topics
 	// load:N by way of /internal/subscribe. "" goes through the task streams of
-	// `sluice serve` instead: topics are task:load-N, and each is replayed from
+	// `tidegate serve` instead: topics are task:load-N, and each is replayed from
 	// its beginning.
 	CallbackListen string
 

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sluice/reliability/api"
-	"sluice/reliability/record"
+	"tidegate/reliability/api"
+	"tidegate/reliability/record"
 )
 
 // publisher publishes one event after another.

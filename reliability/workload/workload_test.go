@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
-	"sluice/reliability/api"
-	"sluice/reliability/eventsource"
-	"sluice/reliability/record"
+	"tidegate/internal/leftover"
+	"tidegate/reliability/api"
+	"tidegate/reliability/eventsource"
+	"tidegate/reliability/record"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }

@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // between makes a type that does something between finding the files and hashing them.

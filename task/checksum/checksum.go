@@ -20,7 +20,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // Name is the name of the type.

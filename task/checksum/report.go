@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 const (

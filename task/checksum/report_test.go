@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // checkReports checks what holds for the progress of every task.

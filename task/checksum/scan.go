@@ -12,7 +12,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/task"
+	"tidegate/task"
 )
 
 // tree makes files; a name that ends with a slash is a directory.

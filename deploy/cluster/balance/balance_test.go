@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/leftover"
+	"tidegate/internal/leftover"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }

@@ -31,7 +31,7 @@ export class TaskView {
   clear() {
     byId('watched').hidden = true;
     byId('nothing').hidden = false;
-    document.title = 'Sluice';
+    document.title = 'Tidegate';
     this.#announced = '';
   }
 
@@ -52,7 +52,7 @@ export class TaskView {
     this.#showResult(task);
     byId('link').dataset.state = link;
     setText(byId('link'), linkNames[link]);
-    document.title = `${titleState(task)} ${task.type || 'Task'} · Sluice`;
+    document.title = `${titleState(task)} ${task.type || 'Task'} · Tidegate`;
     this.#announce(task);
   }
 

@@ -1,4 +1,4 @@
-// Sluice holds Server-Sent Events streams for web backends, and shows the
+// Tidegate holds Server-Sent Events streams for web backends, and shows the
 // progress of background tasks in browsers.
 package main
 
@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"sluice/internal/cli"
+	"tidegate/internal/cli"
 )
 
 func main() {
