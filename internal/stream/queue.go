@@ -139,9 +139,14 @@ func (q *queue) clear() {
 	if cap(l.items) > keptItems || cap(l.rest) > keptBytes {
 		return
 	}
+	l.reset()
+	lists.Put(l) // from here on it is somebody else's
+}
+
+// reset makes a list as good as new, and keeps its array.
+func (l *list) reset() {
 	clear(l.items)
 	*l = list{items: l.items[:0]}
-	lists.Put(l)
 }
 
 const (
