@@ -115,7 +115,7 @@ func joinTopics(page wire.TopicPage, others []wire.TopicPage, limit int) wire.To
 // joinTopic adds what another node knows of a topic.
 func joinTopic(a, b wire.TopicInfo) wire.TopicInfo {
 	streams := a.Streams + b.Streams
-	if b.Events > a.Events {
+	if a.Unsure != b.Unsure && a.Unsure || a.Unsure == b.Unsure && b.Events > a.Events {
 		a = b
 	}
 	a.Streams = streams

@@ -143,7 +143,7 @@ func (g *Gateway) listTopics(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	infos, more := g.opts.Topics.List(topic.Filter{
+	infos, more := g.opts.Topics.List(r.Context(), topic.Filter{
 		Prefix: q.Get("prefix"), Open: q.Get("open") == "true", After: q.Get("after"), Limit: limit,
 	})
 	found := wire.TopicPage{Topics: infos}

@@ -95,6 +95,7 @@ func (h *Hub) attach(m *Member, topics []string, from string, at places) (map[st
 	for _, l := range logs {
 		if l.closed {
 			m.finish(l)
+			h.release(l) // nothing of it may be held
 			continue
 		}
 		s := &subscription{log: l, member: m}
@@ -161,7 +162,8 @@ func (h *Hub) join(m *Member, topics []string) ([]*log, map[string]wire.TopicInf
 			continue
 		}
 		l, err := h.open(name)
-		if err == nil && !m.follows(l) && !m.had(l) {
+		joins := err == nil && !m.follows(l) && !m.had(l)
+		if joins {
 			logs = append(logs, l)
 			if len(m.subs)+len(logs) > MaxTopicsPerStream {
 				err = ErrTooManyForStream
@@ -173,7 +175,9 @@ func (h *Hub) join(m *Member, topics []string) ([]*log, map[string]wire.TopicInf
 			}
 			return nil, nil, err
 		}
-		infos[name] = h.info(l)
+		if infos[name] = h.info(l); !joins {
+			h.release(l) // it may have been made just now, to see that it is over
+		}
 	}
 	return logs, infos, nil
 }

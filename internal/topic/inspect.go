@@ -79,11 +79,34 @@ type Filter struct {
 	Limit  int    // at most so many
 }
 
+// listPatience bounds how long a listing asks the store about topics of which
+// this hub does not know enough.
+const listPatience = 2 * time.Second
+
 // List gives topics in the order of their names, and whether there are more.
-// It looks at every name: it is for operators, not for the hot path.
-func (h *Hub) List(f Filter) (infos []wire.TopicInfo, more bool) {
+// A topic whose newest event the store could not tell in time is listed with what
+// is known, as Unsure. A page that has more after it is full, and so not empty.
+// List looks at every name: it is for operators, not for the hot path.
+func (h *Hub) List(ctx context.Context, f Filter) (infos []wire.TopicInfo, more bool) {
+	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	defer cancel()
+	infos = []wire.TopicInfo{}
+	for _, name := range h.names(f) {
+		info, ok := h.listed(ctx, name)
+		if !ok || f.Open && info.Closed { // gone, or closed, since names were taken
+			continue
+		}
+		if len(infos) == f.Limit { // there is a topic behind the page, not just a name
+			return infos, true
+		}
+		infos = append(infos, info)
+	}
+	return infos, false
+}
+
+// names are the names of topics that a filter selects, sorted.
+func (h *Hub) names(f Filter) (names []string) {
 	h.mu.Lock()
-	var names []string
 	for name, l := range h.topics {
 		if name > f.After && strings.HasPrefix(name, f.Prefix) && !(f.Open && l.closed) {
 			names = append(names, name)
@@ -91,16 +114,24 @@ func (h *Hub) List(f Filter) (infos []wire.TopicInfo, more bool) {
 	}
 	h.mu.Unlock()
 	slices.Sort(names)
-	if more = len(names) > f.Limit; more {
-		names = names[:f.Limit]
+	return names
+}
+
+// listed describes a topic for a listing; ok is false if it is not there any more.
+func (h *Hub) listed(ctx context.Context, name string) (info wire.TopicInfo, ok bool) {
+	info, err := h.Info(ctx, name)
+	if err == nil || err == ErrNotFound {
+		return info, err == nil
 	}
-	infos = make([]wire.TopicInfo, 0, len(names))
-	for _, name := range names {
-		if info, known, err := h.infoNow(name); known && err == nil {
-			infos = append(infos, info)
-		}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l, ok := h.topics[name]
+	if !ok {
+		return info, false
 	}
-	return infos, more
+	info = h.info(l)
+	info.Unsure = !l.known()
+	return info, true
 }
 
 // Events gives a page of what a topic holds after an event id, oldest first,

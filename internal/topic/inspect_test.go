@@ -71,7 +71,7 @@ func TestListGivesPagesByName(t *testing.T) {
 		{topic.Filter{Limit: 9, Prefix: "a:", Open: true}, "a:0 a:2 a:3 a:4", false},
 		{topic.Filter{Limit: 9, Prefix: "c"}, "", false},
 	} {
-		infos, more := h.List(tt.filter)
+		infos, more := h.List(ctx, tt.filter)
 		var got []string
 		for _, info := range infos {
 			got = append(got, info.Topic)

@@ -145,7 +145,7 @@ func TestConcurrentUseOfEverything(t *testing.T) {
 			name := fmt.Sprint("other:", i%3)
 			_, _ = h.Publish(ctx, topic.Publication{Topic: name, HasEvent: true, Close: i%5 == 0, Key: fmt.Sprint(i % 50)})
 			_, _ = h.Info(ctx, name)
-			_, _ = h.List(topic.Filter{Limit: 5})
+			_, _ = h.List(ctx, topic.Filter{Limit: 5})
 			_, _, _ = h.Events(ctx, name, "", 5)
 			_, _ = h.Members(name)
 			_ = h.Stats()

@@ -70,6 +70,9 @@ type TopicInfo struct {
 	LastID   string `json:"last_id,omitempty"` // of the last event ever appended
 	LastAt   string `json:"last_at,omitempty"` // RFC 3339, of the last event
 	Closed   bool   `json:"closed"`
+	// Unsure says that storage did not answer: the topic may have had more events
+	// than this says, and may be closed. Listings only.
+	Unsure bool `json:"unsure,omitempty"`
 }
 
 // StreamInfo is a stream as the listings show it.
