@@ -12,6 +12,7 @@ import (
 
 	"tidegate/internal/cluster"
 	"tidegate/internal/config"
+	"tidegate/internal/former"
 	"tidegate/internal/gateway"
 	"tidegate/internal/topic"
 )
@@ -87,8 +88,14 @@ func (p *program) engineOptions(command string) cluster.Options {
 		Credentials: c.NATSCreds, NKey: c.NATSNKey, User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken,
 		TLSCA: c.NATSCA, TLSCert: c.NATSCert, TLSKey: c.NATSKey, Log: p.log,
 	}
+	if !c.Given("nats-prefix") {
+		opts.Prefix = "" // that of what is there
+	}
 	if len(c.NATSURLs) == 0 {
 		opts.Dir = c.Data
+		if !c.Given("data") {
+			opts.Former = former.Folder
+		}
 	}
 	return opts
 }

@@ -18,6 +18,7 @@ type record struct {
 	BootID     string     `json:"boot_id"` // of the kernel that the process runs on; "" if unknown
 	Clean      bool       `json:"clean"`   // it was stopped, and all was on the disk
 	Durability Durability `json:"durability"`
+	Prefix     string     `json:"prefix,omitzero"` // of the streams, for good
 	// Redraw is true from when a loss was found possible until the generation
 	// of event ids has been drawn anew, over restarts if need be.
 	Redraw bool `json:"redraw,omitzero"`
@@ -25,9 +26,12 @@ type record struct {
 
 // begin reads the record and writes that of this process, before anything else
 // happens in the folder.
-func (f *folder) begin(bootID string, durability Durability) error {
+func (f *folder) begin(bootID string, durability Durability, prefix string) error {
 	last, err := readRecord(f.dir)
 	if err != nil {
+		return err
+	}
+	if prefix, err = keptPrefix(f.dir, last.Prefix, prefix); err != nil {
 		return err
 	}
 	if !last.Clean && durability == DurabilityPower {
@@ -40,6 +44,7 @@ func (f *folder) begin(bootID string, durability Durability) error {
 		Name:       last.Name,
 		BootID:     bootID,
 		Durability: durability,
+		Prefix:     prefix,
 		Redraw:     last.Redraw || last.mayHaveLost(bootID),
 	}
 	if f.record.Name == "" {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/former"
 )
 
 // When the stream is full it drops its oldest events, of whatever topic, and nothing
@@ -13,7 +15,7 @@ import (
 // stream up to which position events may have been dropped for want of room: as
 // long as the stream is full that is one that its first event has yet to come to,
 // so that it is not written all the time; and afterwards, where the first is.
-const discardedKey = "tidegate_discarded" // in the metadata of EV
+const discardedKey = "tidegate_discarded" // in the metadata of EV, see marked
 
 // Discarded is the position below which events may have been dropped for want of
 // room, before their time; 0 if none were.
@@ -51,7 +53,7 @@ func filled(info *jetstream.StreamInfo) uint64 {
 }
 
 func notedOf(info *jetstream.StreamInfo) uint64 {
-	noted, err := strconv.ParseUint(info.Config.Metadata[discardedKey], 10, 64)
+	noted, err := strconv.ParseUint(marked(info.Config.Metadata, discardedKey), 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -86,7 +88,7 @@ func (l *Log) noteDiscarded(ctx context.Context, info *jetstream.StreamInfo) {
 	if config.Metadata = maps.Clone(config.Metadata); config.Metadata == nil {
 		config.Metadata = make(map[string]string)
 	}
-	config.Metadata[discardedKey] = strconv.FormatUint(seq, 10)
+	config.Metadata[former.MetadataKey(config.Metadata, discardedKey)] = strconv.FormatUint(seq, 10)
 	if _, err := l.e.js.UpdateStream(ctx, config); err != nil {
 		l.log.Debug("not noted yet what was dropped for want of room", "error", err)
 	}

@@ -82,6 +82,7 @@ func (e *Engine) openEmbedded() (err error) {
 	if e.folder, err = openFolder(e.opts); err != nil {
 		return err
 	}
+	e.opts.Prefix = e.folder.record.Prefix
 	if e.folder.record.Redraw {
 		e.log.Warn("the machine went down while this was running: what was acknowledged last may be lost, event ids from before are not continued", "dir", e.opts.Dir)
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -37,9 +38,13 @@ func (e *Engine) openExternal(ctx context.Context) error {
 	if e.js, err = jetstream.New(e.nc); err != nil {
 		return err
 	}
-	if err := e.admit(ctx); err != nil {
+	if err = e.admit(ctx); err == nil {
+		err = e.refuseFormer(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("NATS at %s: %w", redacted([]string{e.nc.ConnectedUrl()}), err)
 	}
+	e.opts.Prefix = cmp.Or(e.opts.Prefix, defaultPrefix)
 	return nil
 }
 

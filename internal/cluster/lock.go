@@ -24,18 +24,26 @@ type folder struct {
 // the last process left. It returns an error that names the folder if another
 // process has it.
 func openFolder(opts Options) (*folder, error) {
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
+	lock, err := takeOver(opts)
+	if lock == nil && err == nil {
+		lock, err = makeFolder(opts.Dir)
 	}
-	lock, err := takeLock(opts.Dir)
 	if err != nil {
 		return nil, err
 	}
 	f := &folder{dir: opts.Dir, sync: opts.sync, lock: lock}
-	if err := f.begin(opts.bootID(), opts.Durability); err != nil {
+	if err := f.begin(opts.bootID(), opts.Durability, opts.Prefix); err != nil {
 		return nil, errors.Join(err, dropLock(lock))
 	}
 	return f, nil
+}
+
+// makeFolder makes a folder if it is not there and locks it.
+func makeFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	return takeLock(dir)
 }
 
 // close frees the folder, after the server in it was stopped, and tells the next

@@ -135,5 +135,5 @@ func (c *logCondition) isOther(info *jetstream.StreamInfo) bool {
 
 // generationOf is what the engine has drawn when it made the stream.
 func generationOf(info *jetstream.StreamInfo) string {
-	return info.Config.Metadata[generationKey]
+	return marked(info.Config.Metadata, generationKey)
 }

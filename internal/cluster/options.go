@@ -14,10 +14,13 @@ import (
 
 // Options configure an Engine. Either Dir or URLs says where NATS is.
 type Options struct {
-	Dir  string   // data folder of a server in this process; made if it is not there
-	URLs []string // of an external server, or of some of a cluster's
+	Dir    string   // data folder of a server in this process; made if it is not there
+	Former string   // folder that is renamed to Dir where there is no Dir; "" for none
+	URLs   []string // of an external server, or of some of a cluster's
 
-	Prefix  string // of all subjects, streams and buckets: lowercase letters, digits, - and _; default "tidegate"
+	// Prefix of all subjects, streams and buckets: lowercase letters, digits, - and _.
+	// Default: the one that Dir was made with, else "tidegate".
+	Prefix  string
 	Command string // shown in the connection's name: "tidegate COMMAND/NODE"; default "serve"
 	Node    string // first identity of this node, shown there too; default drawn
 	Needs   Need   // what Open makes at once; the rest is made when it is asked for
@@ -88,10 +91,12 @@ const (
 	smallestEnvelope = 4 << 10
 )
 
+// defaultPrefix is that of new deployments.
+const defaultPrefix = "tidegate"
+
 var validPrefix = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`) // streams have it in capitals
 
 func (o Options) withDefaults() Options {
-	o.Prefix = cmp.Or(o.Prefix, "tidegate")
 	o.Command = cmp.Or(o.Command, "serve")
 	o.Node = cmp.Or(o.Node, newNode())
 	o.MaxBody = cmp.Or(o.MaxBody, defaultMaxBody)
@@ -127,7 +132,7 @@ func (o Options) validate() error {
 		_, err := parseURL(raw) // the error would show a password
 		refuse(err != nil, "URL %d of NATS cannot be parsed", i+1)
 	}
-	refuse(!validPrefix.MatchString(o.Prefix), "prefix %q: 1 to 64 lowercase letters, digits, - and _", o.Prefix)
+	refuse(o.Prefix != "" && !validPrefix.MatchString(o.Prefix), "prefix %q: 1 to 64 lowercase letters, digits, - and _", o.Prefix)
 	refuse(o.MaxBody < 0 || o.MaxBody > largestBody, "--max-body %d: NATS takes at most %d", o.MaxBody, largestBody)
 	refuse(o.MaxEvents < 0, "%d events of a topic cannot be kept", o.MaxEvents)
 	refuse(min(o.EventsBytes, o.TasksBytes, o.QueueBytes, o.LedgerBytes, o.ResultsBytes, o.MinFree) < 0, "sizes of NATS: bytes from 0 on")

@@ -37,7 +37,7 @@ func (e *Engine) Status(ctx context.Context) (wire.ClusterStatus, error) {
 			unanswered = append(unanswered, fmt.Errorf("stream %s: %w", d.config.Name, err))
 			continue
 		case d.generation:
-			s.Generation = info.Config.Metadata[generationKey]
+			s.Generation = marked(info.Config.Metadata, generationKey)
 		}
 		s.Streams = append(s.Streams, streamStatus(info))
 	}

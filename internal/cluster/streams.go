@@ -136,7 +136,7 @@ func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstr
 		made[d.config.Name], changed = s, changed || did
 		if d.generation {
 			e.mu.Lock()
-			e.generation = s.CachedInfo().Config.Metadata[generationKey]
+			e.generation = marked(s.CachedInfo().Config.Metadata, generationKey)
 			e.mu.Unlock()
 		}
 	}

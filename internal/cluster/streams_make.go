@@ -11,10 +11,12 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/former"
 )
 
 const (
-	generationKey = "tidegate_generation" // in the metadata of EV
+	generationKey = "tidegate_generation" // in the metadata of EV, see marked
 
 	makeWait  = 30 * time.Second // for one stream: elections, peers that are just being started
 	makeRetry = 250 * time.Millisecond
@@ -138,12 +140,12 @@ func (e *Engine) merged(has jetstream.StreamConfig, d definition) jetstream.Stre
 		want.Replicas = max(has.Replicas, want.Replicas)
 	}
 	want.AllowDirect = want.Replicas == 1
-	if d.generation && (has.Metadata[generationKey] == "" || e.mustRedraw()) {
+	if d.generation && (marked(has.Metadata, generationKey) == "" || e.mustRedraw()) {
 		want.Metadata = maps.Clone(has.Metadata)
 		if want.Metadata == nil {
 			want.Metadata = map[string]string{}
 		}
-		want.Metadata[generationKey] = newNode()
+		want.Metadata[former.MetadataKey(has.Metadata, generationKey)] = newNode()
 	}
 	return want
 }
@@ -252,6 +254,12 @@ func echoed(asked jetstream.StreamConfig, s jetstream.Stream) error {
 	return fmt.Errorf("the server did not make it as asked (%s): is it older than %d.%d?", strings.Join(ignored, ", "), oldestMajor, oldestMinor)
 }
 
+// marked is what a stream's metadata have under a key, or under the one that was
+// used for the same before.
+func marked(metadata map[string]string, key string) string {
+	return metadata[former.MetadataKey(metadata, key)]
+}
+
 // change is a difference of two configurations.
 type change struct{ what, from, to string }
 
@@ -278,6 +286,6 @@ func differences(a, b jetstream.StreamConfig) (all []change) {
 	compare("deny_delete", a.DenyDelete, b.DenyDelete)
 	compare("subject_delete_marker_ttl", a.SubjectDeleteMarkerTTL, b.SubjectDeleteMarkerTTL)
 	compare("num_replicas", a.Replicas, b.Replicas)
-	compare(generationKey, a.Metadata[generationKey], b.Metadata[generationKey])
+	compare(generationKey, marked(a.Metadata, generationKey), marked(b.Metadata, generationKey))
 	return all
 }

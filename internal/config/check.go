@@ -126,6 +126,10 @@ func (l *loader) anyFailed(settings []string) bool {
 	return false
 }
 
+// Given tells whether a setting was given, as a flag, in the environment or in the file: it need not
+// have another value than its default then.
+func (c *Config) Given(name string) bool { return c.origins[name] != "" }
+
 // Warnings tells what is allowed and yet is most likely not meant. Each is a line for the log.
 func (c *Config) Warnings() []string {
 	warnings := slices.Clone(c.unused)

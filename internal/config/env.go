@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tidegate/internal/former"
 )
 
 const (
@@ -49,7 +51,8 @@ func environment(env []string) map[string]string {
 	return vars
 }
 
-// unknownVariables reports each TIDEGATE_ variable that belongs to none of the flags.
+// unknownVariables reports each TIDEGATE_ variable that belongs to none of the flags, and each that has
+// the name of before.
 func unknownVariables(vars map[string]string, flags []string) []*Problem {
 	known := make([]string, 0, len(flags)+len(clientFlags))
 	for _, f := range slices.Concat(flags, clientFlags) {
@@ -57,6 +60,9 @@ func unknownVariables(vars map[string]string, flags []string) []*Problem {
 	}
 	var problems []*Problem
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if renamed, ok := former.Variable(name, envPrefix); ok && !isServiceLink(renamed, vars[name]) {
+			problems = append(problems, &Problem{Source: "environment " + visible(name), Reason: formerReason(renamed, known)})
+		}
 		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || isServiceLink(name, vars[name]) {
 			continue
 		}
@@ -67,6 +73,14 @@ func unknownVariables(vars map[string]string, flags []string) []*Problem {
 		problems = append(problems, &Problem{Source: "environment " + visible(name), Reason: "unknown variable" + hint})
 	}
 	return problems
+}
+
+// formerReason says what to do about a variable with the name of before.
+func formerReason(renamed string, known []string) string {
+	if slices.Contains(known, renamed) {
+		return "the program is called Tidegate now: set " + renamed + " in its place, see docs/migration.md"
+	}
+	return "the program is called Tidegate now and has no such setting: take it out, see docs/migration.md"
 }
 
 // serviceLink matches the variables that Kubernetes puts into every container of a namespace for a service

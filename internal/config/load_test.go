@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 	"tidegate/internal/config"
 )
 
@@ -283,6 +284,27 @@ func TestServiceLinksOfKubernetesAreIgnored(t *testing.T) {
 	mustLoad(t, "serve", "", "TIDEGATE_SERVICE_HOST=10.0.0.7 TIDEGATE_SERVICE_PORT=80 TIDEGATE_SERVICE_PORT_HTTP=80 TIDEGATE_PORT=tcp://10.0.0.7:80 "+
 		"TIDEGATE_PORT_80_TCP=tcp://10.0.0.7:80 TIDEGATE_PORT_80_TCP_PROTO=tcp TIDEGATE_PORT_80_TCP_PORT=80 TIDEGATE_PORT_80_TCP_ADDR=10.0.0.7 "+
 		"TIDEGATE_GATEWAY_SERVICE_HOST=10.0.0.8 TIDEGATE_GATEWAY_PORT=tcp://10.0.0.8:80 TIDEGATE_GATEWAY_PORT_53_UDP=udp://10.0.0.8:53")
+}
+
+// A setting with the name that the program had before would be lost without a word.
+func TestVariablesOfTheFormerName(t *testing.T) {
+	t.Parallel()
+	env := "SLUICE_HEARTBEAT=5s SLUICE_TASK_WORKERS=2 SLUICE_JSON=1 SLUICE_COLOUR=red TIDEGATE_RETRY=1s"
+	_, err := load(t, "gateway", "", env)
+	now, gone := "the program is called Tidegate now: set ", "the program is called Tidegate now and has no such setting: take it out"
+	want := []string{
+		"environment SLUICE_COLOUR: " + gone + ", see docs/migration.md",
+		"environment SLUICE_HEARTBEAT: " + now + "TIDEGATE_HEARTBEAT in its place, see docs/migration.md",
+		"environment SLUICE_JSON: " + now + "TIDEGATE_JSON in its place, see docs/migration.md",
+		"environment SLUICE_TASK_WORKERS: " + now + "TIDEGATE_TASK_WORKERS in its place, see docs/migration.md",
+	}
+	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+	if _, err := config.Parse(pflag.NewFlagSet("listen", pflag.ContinueOnError), "listen", nil, strings.Fields(env)); err == nil || len(problems(t, err)) != 4 {
+		t.Errorf("a client's error is %v, want the same four", err)
+	}
+	mustLoad(t, "serve", "", "SLUICE_SERVICE_HOST=10.0.0.7 SLUICE_PORT=tcp://10.0.0.7:80 SLUICE_GATEWAY_PORT_53_UDP=udp://10.0.0.8:53")
 }
 
 // A setting of another command that an environment or a file has in common is checked, told and not used.

@@ -19,7 +19,7 @@ func (c *Config) storage(command string) []setting {
 		{"store-size", all, sizeOrZero(&c.StoreSize, 16*mib, 64*tib, "the smaller of 1GiB and a quarter of the free disk"), "bytes that stored events may take; beyond it the oldest are dropped"},
 		{"nats-url", all, natsURLs(&c.NATSURLs), "server of an external NATS cluster, 2.12 or newer, which is used in place of embedded storage, and shared with other nodes"},
 		{"nats-listen", all, optionalAddress(&c.NATSListen), "address at which the embedded storage serves other machines of this deployment; off loopback it needs --nats-token, --nats-cert and --nats-key"},
-		{"nats-prefix", all, prefix(&c.NATSPrefix, "tidegate"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster"},
+		{"nats-prefix", all, prefix(&c.NATSPrefix, "tidegate"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster; a data folder keeps the one it was made with"},
 		{"nats-replicas", all, count(&c.NATSReplicas, 0, 0, 5), "copies that an external cluster keeps; 0 is 3 if it has three servers, else 1"},
 		{"nats-token", all, secret(&c.NATSToken), "token to log in with; with --nats-listen the one that others must give"},
 		{"nats-user", all, unbroken(&c.NATSUser), "user to log in as"},

@@ -35,8 +35,14 @@ type program struct {
 // It is killed at the end of the test if it has not ended by then.
 func launch(t testing.TB, env []string, args ...string) *program {
 	t.Helper()
+	return launchIn(t, t.TempDir(), env, args...)
+}
+
+// launchIn is launch with a working directory.
+func launchIn(t testing.TB, dir string, env []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, cmd: exec.Command(binary, args...), gone: make(chan struct{}), ready: make(chan struct{})}
-	p.cmd.Dir = t.TempDir()
+	p.cmd.Dir = dir
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.cmd.Dir}, env...)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -101,8 +107,14 @@ func start(t testing.TB, command string, args ...string) *program {
 
 func startWith(t testing.TB, env []string, command string, args ...string) *program {
 	t.Helper()
+	return startIn(t, t.TempDir(), env, command, args...)
+}
+
+// startIn is startWith with a working directory.
+func startIn(t testing.TB, dir string, env []string, command string, args ...string) *program {
+	t.Helper()
 	all := append([]string{command, "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0", "--log-format", "json", "--log-level", "debug"}, args...)
-	p := launch(t, env, all...)
+	p := launchIn(t, dir, env, all...)
 	select {
 	case <-p.ready:
 	case <-p.gone:
