@@ -1,0 +1,158 @@
+package access
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+
+	"tidegate/internal/wire"
+)
+
+// Guard refuses requests before anything of their bodies is read. One guard
+// belongs to one listener. Its fields are set before it is used.
+type Guard struct {
+	Names Names
+	Sites Sites
+	Log   *slog.Logger
+	// Refused is called for each refusal; may be nil.
+	Refused func(wire.Code)
+
+	hosts, origins once
+}
+
+// Route says who may call a handler.
+type Route struct {
+	Callers *Callers // nil: everybody
+	// AnySite is for what changes and lists nothing: the opening of a stream, and
+	// files that are the same for everybody.
+	AnySite bool
+	// Unknown answers who is not known; nil: with 401 and JSON.
+	Unknown http.HandlerFunc
+}
+
+// Protect puts the guard in front of a handler.
+func (g *Guard) Protect(route Route, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := g.check(route, r)
+		if err == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if g.Refused != nil {
+			g.Refused(err.Code)
+		}
+		leaveBody(w, r)
+		switch {
+		case err.Code == wire.CodeUnauthorized && route.Unknown != nil:
+			route.Unknown(w, r)
+		case err.Code == wire.CodeUnauthorized:
+			w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
+			wire.WriteError(w, err)
+		default:
+			wire.WriteError(w, err)
+		}
+	})
+}
+
+// check says why a request is refused; nil if it is not.
+func (g *Guard) check(route Route, r *http.Request) *wire.Error {
+	asked := route.Callers.asked()
+	if !asked && !g.nameAllowed(r) {
+		return g.unknownHost(r)
+	}
+	if !route.AnySite && r.Method != http.MethodOptions && !g.Sites.Allows(r) {
+		return g.crossSite(r)
+	}
+	if !asked {
+		return nil
+	}
+	switch route.Callers.admit(r) {
+	case bySecret:
+		return nil
+	case byIdentity: // which is no secret: a page could have written it
+		if g.nameAllowed(r) {
+			return nil
+		}
+		return g.unknownHost(r)
+	}
+	if preflight(r) {
+		return nil // carries no credentials; the handler changes nothing
+	}
+	return route.Callers.unknown()
+}
+
+// preflight reports whether a browser asks whether it may ask.
+func preflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// nameAllowed is whether the Host is fine. A browser cannot reach a Unix socket.
+func (g *Guard) nameAllowed(r *http.Request) bool {
+	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "unix" {
+		return true
+	}
+	return g.Names.Allows(r.Host)
+}
+
+// PlainHost reports whether a request for a route without callers passes with
+// this Host, for code that answers requests before net/http sees them.
+func (g *Guard) PlainHost(host string) bool { return g.Names.Allows(host) }
+
+func (g *Guard) unknownHost(r *http.Request) *wire.Error {
+	host := cut(r.Host)
+	if g.hosts.first(host) {
+		g.Log.Warn("request refused: unknown Host; if clients call this server by that name, give --allowed-host",
+			"host", host, "path", r.URL.Path)
+	}
+	return wire.Errorf(http.StatusMisdirectedRequest, wire.CodeUnknownHost, fmt.Sprintf(
+		"Unknown host %q: call this server by address, or start it with --allowed-host and the name", host))
+}
+
+func (g *Guard) crossSite(r *http.Request) *wire.Error {
+	origin := cut(r.Header.Get("Origin"))
+	if g.origins.first(origin) {
+		g.Log.Warn("request refused: from a page of another site; if its pages may call this server, give --cors-origin",
+			"origin", origin, "path", r.URL.Path)
+	}
+	return wire.Errorf(http.StatusForbidden, wire.CodeCrossSite,
+		"Refused: the request comes from a page of another site; --cors-origin names sites that may call /api/")
+}
+
+// leaveBody has net/http answer at once. It would read the body first, to use
+// the connection again, for as long as the client likes.
+func leaveBody(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// cut bounds what is repeated of a request.
+func cut(text string) string {
+	const most = 100
+	return strings.ToValidUTF8(text[:min(len(text), most)], "?")
+}
+
+// maxOnce bounds what a [once] remembers.
+const maxOnce = 256
+
+// once remembers what was logged already. When it is full nothing more is new.
+type once struct {
+	mu   sync.Mutex
+	seen map[string]struct{} // guarded by mu
+}
+
+func (o *once) first(text string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if _, known := o.seen[text]; known || len(o.seen) >= maxOnce {
+		return false
+	}
+	if o.seen == nil {
+		o.seen = make(map[string]struct{})
+	}
+	o.seen[text] = struct{}{}
+	return true
+}

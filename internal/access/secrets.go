@@ -1,0 +1,187 @@
+package access
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync/atomic"
+)
+
+const (
+	// MinSecret is the least number of characters of a secret.
+	MinSecret = 16
+	// FilePrefix begins a setting that names a file with secrets.
+	FilePrefix = "file:"
+
+	// maxSecretFile bounds a file with secrets, in bytes.
+	maxSecretFile = 64 << 10
+	// maxSecrets bounds how many secrets there may be at once.
+	maxSecrets = 1000
+)
+
+// Secrets is a list of secrets of which each opens the same door. All methods
+// may be called concurrently. A nil *Secrets has none.
+type Secrets struct {
+	settings []string                  // as given: a secret, or file:PATH
+	loaded   atomic.Pointer[secretSet] // never nil
+}
+
+type secretSet struct {
+	texts  []string
+	hashes [][sha256.Size]byte // of texts
+}
+
+// NewSecrets reads secrets. A setting is the secret itself, or file:PATH with
+// one secret on each line. Blanks around a line and empty lines do not count.
+func NewSecrets(settings ...string) (*Secrets, error) {
+	s := &Secrets{settings: settings}
+	if err := s.Reload(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Reload reads the files anew. If one of them is missing or wrong, all secrets
+// stay what they were.
+func (s *Secrets) Reload() error {
+	if s == nil {
+		return nil
+	}
+	set := new(secretSet)
+	for _, setting := range s.settings {
+		texts, err := ReadSecrets(setting)
+		if err != nil {
+			return err
+		}
+		for _, text := range texts {
+			set.texts = append(set.texts, text)
+			set.hashes = append(set.hashes, sha256.Sum256([]byte(text)))
+		}
+	}
+	if len(set.texts) > maxSecrets {
+		return fmt.Errorf("%d secrets are too many: at most %d count at once", len(set.texts), maxSecrets)
+	}
+	s.loaded.Store(set)
+	return nil
+}
+
+// ReadSecrets gives the secrets that one setting stands for. Its errors do not
+// repeat any of them.
+func ReadSecrets(setting string) ([]string, error) {
+	path, isFile := strings.CutPrefix(setting, FilePrefix)
+	if !isFile {
+		return []string{setting}, CheckSecret(setting)
+	}
+	content, err := readSecretFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	for i, line := range bytes.Split(content, []byte("\n")) {
+		text := string(bytes.TrimSpace(line))
+		if text == "" {
+			continue
+		}
+		if err := CheckSecret(text); err != nil {
+			return nil, fmt.Errorf("%s, line %d: %w", path, i+1, err)
+		}
+		texts = append(texts, text)
+	}
+	if len(texts) == 0 {
+		return nil, fmt.Errorf("%s has no secret in it", path)
+	}
+	return texts, nil
+}
+
+func readSecretFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	if info, err := f.Stat(); err != nil || info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory; give the path of a file", path)
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
+	if err == nil && len(content) > maxSecretFile {
+		err = fmt.Errorf("%s is larger than 64 KiB, which no file with secrets is", path)
+	}
+	return bytes.TrimPrefix(content, []byte("\ufeff")), err
+}
+
+var (
+	errShort   = fmt.Errorf("is shorter than %d characters; make one with: openssl rand -hex 32", MinSecret)
+	errNoBlank = errors.New("is not of visible ASCII characters alone, without blanks")
+)
+
+// CheckSecret says what is wrong with a secret. It must fit an Authorization
+// header and be too long to be guessed.
+func CheckSecret(text string) error {
+	switch {
+	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errNoBlank
+	case len(text) < MinSecret:
+		return errShort
+	}
+	return nil
+}
+
+// Any reports whether there is a secret, so that callers have to know one.
+func (s *Secrets) Any() bool { return s != nil && len(s.loaded.Load().texts) > 0 }
+
+// Match reports whether text is one of the secrets. How long it takes says
+// neither which one nor how much of it was right. It does not allocate.
+func (s *Secrets) Match(text []byte) bool {
+	if s == nil {
+		return false
+	}
+	got, found, hashes := sha256.Sum256(text), 0, s.loaded.Load().hashes
+	for i := range hashes {
+		found |= subtle.ConstantTimeCompare(hashes[i][:], got[:])
+	}
+	return found == 1
+}
+
+// Bearer reports whether an Authorization header holds one of the secrets.
+func (s *Secrets) Bearer(authorization []byte) bool {
+	const scheme = "bearer "
+	if len(authorization) < len(scheme) || !equalFold(authorization[:len(scheme)], scheme) {
+		return false
+	}
+	return s.Match(bytes.TrimLeft(authorization[len(scheme):], " "))
+}
+
+// First is the secret that a caller of others shows; "" if there is none.
+func (s *Secrets) First() string {
+	if !s.Any() {
+		return ""
+	}
+	return s.loaded.Load().texts[0]
+}
+
+// All gives the secrets, to derive keys from.
+func (s *Secrets) All() []string {
+	if s == nil {
+		return nil
+	}
+	return s.loaded.Load().texts
+}
+
+// equalFold compares without regard to the case of letters; word is in lower
+// case.
+func equalFold(text []byte, word string) bool {
+	for i, c := range text {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
+}
