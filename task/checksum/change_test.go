@@ -35,6 +35,7 @@ func between(t *testing.T, opts Options, meanwhile func()) task.Type {
 		}
 		defer place.root.Close()
 		j := &job{place: place, ctx: ctx, run: run, begun: time.Now()}
+		defer j.leave()
 		if err := j.scan(); err != nil {
 			return nil, err
 		}

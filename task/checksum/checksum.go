@@ -1,8 +1,13 @@
 // Package checksum is a type of task, "checksum": the SHA-256 of every file under
 // a directory, for programs that let their users ask for it. What may be read is
 // decided by [Options]: a task can name a directory inside one of the roots and
-// nothing else, because all files are opened through [os.Root]. Symbolic links
-// are not followed.
+// nothing else. Every directory and file is opened by its name in the directory
+// that was opened before it ([os.Root]), and is looked at again once it is open:
+// symbolic links are not followed, also where one takes the place of a directory
+// meanwhile. Only regular files are read, and none of /proc, /sys and the like.
+//
+// No result, progress or error tells where on the machine a root is. A task whose
+// disk does not answer ends when it is cancelled all the same.
 //
 // The parameters of a task are a JSON object with two optional keys: path, a
 // directory or a file, relative to a root or absolute inside one (default: the
@@ -16,8 +21,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"tidegate/task"
@@ -29,6 +34,8 @@ const Name = "checksum"
 // Options say what may be read, and how much.
 type Options struct {
 	// Roots are the directories that tasks may read. They must exist; at least one.
+	// The root directory of the machine is refused, and so are file systems such as
+	// /proc. A root that is replaced by another directory is not read any more.
 	Roots []string
 
 	// Exclude are files and directories that are left out wherever they are met,
@@ -45,7 +52,7 @@ type Options struct {
 
 // Result is what a task returns. Paths are relative to Root, with slashes.
 type Result struct {
-	Root           string    `json:"root"`    // as configured, absolute
+	Root           string    `json:"root"`    // its name, without the directories that it is in
 	Path           string    `json:"path"`    // what was asked for
 	Files          []File    `json:"files"`   // sorted by Path
 	Skipped        []Skipped `json:"skipped"` // sorted by Path; the first 1000
@@ -74,11 +81,14 @@ type params struct {
 	Hidden bool   `json:"hidden"`
 }
 
-// checker is the type at work. It is set once.
+// checker is the type at work.
 type checker struct {
+	// Set once.
 	Options
-	roots    []string // absolute
+	roots    []root
 	excluded []string // absolute
+
+	stuck atomic.Int32 // calls that were left behind
 }
 
 // New makes the type, to be registered with a [task.Service].
@@ -96,7 +106,7 @@ const maxAttempts = 3
 
 // runOnce is run, whose errors would be the same another time.
 func (c *checker) runOnce(ctx context.Context, run *task.Run) (any, error) {
-	result, err := c.run(ctx, run)
+	result, err := c.apart(ctx, func() (any, error) { return c.run(ctx, run) })
 	return result, task.Permanent(err)
 }
 
@@ -111,16 +121,11 @@ func newChecker(opts Options) (*checker, error) {
 		return nil, errors.New("no roots: name at least one directory that tasks may read")
 	}
 	for _, dir := range opts.Roots {
-		abs, err := filepath.Abs(dir)
+		r, err := newRoot(dir)
 		if err != nil {
 			return nil, fmt.Errorf("root %q: %w", dir, err)
 		}
-		root, err := os.OpenRoot(abs)
-		if err != nil {
-			return nil, fmt.Errorf("root %q: %w", dir, err)
-		}
-		root.Close()
-		c.roots = append(c.roots, abs)
+		c.roots = append(c.roots, r)
 	}
 	for _, path := range opts.Exclude {
 		abs, err := filepath.Abs(path)
@@ -132,17 +137,25 @@ func newChecker(opts Options) (*checker, error) {
 	return c, nil
 }
 
+// checkPatience is how long the disk may take to tell whether a path is there.
+const checkPatience = 5 * time.Second
+
 // check judges the parameters of a task before it is accepted.
 func (c *checker) check(raw json.RawMessage) error {
 	p, err := c.parse(raw)
 	if err != nil {
 		return err
 	}
-	place, err := c.find(p)
-	if err != nil {
-		return err
-	}
-	return place.root.Close()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), checkPatience, errStuck)
+	defer cancel()
+	_, err = c.apart(ctx, func() (any, error) {
+		place, err := c.find(p)
+		if err != nil {
+			return nil, err
+		}
+		return nil, place.root.Close()
+	})
+	return err
 }
 
 func (c *checker) parse(raw json.RawMessage) (params, error) {
@@ -169,6 +182,7 @@ func (c *checker) run(ctx context.Context, run *task.Run) (any, error) {
 	defer place.root.Close()
 
 	j := &job{place: place, ctx: ctx, run: run, begun: time.Now()}
+	defer j.leave()
 	if err := j.scan(); err != nil {
 		return nil, err
 	}

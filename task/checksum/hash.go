@@ -10,9 +10,8 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -44,8 +43,8 @@ func (j *job) hashAll() error {
 // an error is one that ends the task.
 func (j *job) hashFile(i int, f file, buf []byte) error {
 	in, reason := j.openFile(f.path)
-	if reason != "" {
-		j.skip(f.path, reason)
+	if reason != nil {
+		j.skip(f.path, reason.Error())
 		return nil
 	}
 	defer in.Close()
@@ -62,27 +61,25 @@ func (j *job) hashFile(i int, f file, buf []byte) error {
 	return nil
 }
 
-// openFile opens a file that was regular when it was found, and sees that it
-// still is: nothing else may have been put in its place. O_NONBLOCK keeps the
-// open of a FIFO from waiting for a writer.
-func (j *job) openFile(name string) (f *os.File, reason string) {
-	name = filepath.FromSlash(name)
-	before, err := j.root.Lstat(name)
-	if err != nil {
-		return nil, bare(err).Error()
+// openFile opens a file in its directory, which stays open for the next one.
+func (j *job) openFile(name string) (*os.File, error) {
+	if in := path.Dir(name); j.at == nil || j.in != in {
+		j.leave()
+		dir, err := j.openDir(in)
+		if err != nil {
+			return nil, err
+		}
+		j.at, j.in = dir, in
 	}
-	if !before.Mode().IsRegular() {
-		return nil, "replaced by something that is not a regular file"
+	return openFile(j.at, path.Base(name))
+}
+
+// leave closes the directory that is open.
+func (j *job) leave() {
+	if j.at != nil {
+		j.at.Close()
+		j.at = nil
 	}
-	f, err = j.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, bare(err).Error()
-	}
-	if after, err := f.Stat(); err != nil || !os.SameFile(before, after) {
-		f.Close()
-		return nil, "replaced while it was opened"
-	}
-	return f, ""
 }
 
 // readError is an error of a file, as opposed to one that ends the task.
@@ -118,7 +115,7 @@ func (j *job) copy(i int, f file, sum hash.Hash, in io.Reader, buf []byte) (n in
 func (j *job) result() Result {
 	slices.SortFunc(j.skipped, func(a, b Skipped) int { return cmp.Compare(a.Path, b.Path) })
 	r := Result{
-		Root: j.dir, Path: j.path,
+		Root: j.base.name(), Path: j.path,
 		Files: j.hashed, TotalFiles: len(j.hashed),
 		Skipped: append([]Skipped{}, j.skipped...), TotalSkipped: j.missed,
 		ElapsedSeconds: j.elapsed(),

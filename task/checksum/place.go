@@ -15,7 +15,7 @@ type place struct {
 	*checker
 	hidden bool
 
-	dir      string        // the root, absolute
+	base     root          // the root as configured
 	root     *os.Root      // the root, open; nothing outside of it can be reached through it
 	path     string        // inside the root, with slashes; "." is the root itself
 	excluded []fs.FileInfo // what is excluded and exists
@@ -30,12 +30,12 @@ func (c *checker) find(p params) (*place, error) {
 	if strings.ContainsRune(p.Path, 0) {
 		return nil, errors.New("path has a NUL character")
 	}
-	for _, dir := range c.roots {
-		inside, ok := within(dir, p.Path)
+	for _, base := range c.roots {
+		inside, ok := within(base.dir, p.Path)
 		if !ok {
 			continue
 		}
-		place, err := c.open(dir, inside, p.Hidden)
+		place, err := c.open(base, inside, p.Hidden)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -61,19 +61,19 @@ func within(dir, name string) (inside string, ok bool) {
 }
 
 // open opens the root and sees that what is inside it may be read.
-func (c *checker) open(dir, inside string, hidden bool) (*place, error) {
-	root, err := os.OpenRoot(dir)
+func (c *checker) open(base root, inside string, hidden bool) (*place, error) {
+	handle, err := base.open()
 	if err != nil {
-		return nil, fmt.Errorf("open root: %w", err)
+		return nil, err
 	}
-	p := &place{checker: c, hidden: hidden, dir: dir, root: root, path: inside}
+	p := &place{checker: c, hidden: hidden, base: base, root: handle, path: inside}
 	for _, name := range c.excluded {
 		if info, err := os.Stat(name); err == nil {
 			p.excluded = append(p.excluded, info)
 		}
 	}
 	if err := p.checkPath(); err != nil {
-		root.Close()
+		handle.Close()
 		return nil, err
 	}
 	return p, nil
@@ -82,23 +82,40 @@ func (c *checker) open(dir, inside string, hidden bool) (*place, error) {
 // checkPath walks down to the path, because what would be left out on the way by
 // a task for the root must not be readable by asking for it.
 func (p *place) checkPath() error {
-	name := "."
-	for element := range strings.SplitSeq(p.path, "/") {
-		name = path.Join(name, element)
-		info, err := p.root.Lstat(filepath.FromSlash(name))
+	dir, err := p.openDir(path.Dir(p.path))
+	if err != nil {
+		return pathError(err)
+	}
+	defer dir.Close()
+	info, err := dir.Lstat(path.Base(p.path))
+	switch {
+	case err != nil:
+		return pathError(bare(err))
+	case info.IsDir():
+		below, err := p.enter(dir, p.path)
 		if err != nil {
-			return fmt.Errorf("path: %w", bare(err))
+			return pathError(err)
 		}
-		switch {
-		case p.leftOut(name, info):
-			return errNowhere
-		case info.Mode()&fs.ModeSymlink != 0:
-			return fmt.Errorf("path goes through a symbolic link, %s", name)
-		case name == p.path && !info.IsDir() && !info.Mode().IsRegular():
-			return errors.New("path is neither a directory nor a regular file")
-		}
+		return below.Close()
+	case p.leftOut(p.path, info):
+		return errNowhere
+	case info.Mode()&fs.ModeSymlink != 0:
+		return pathError(errLink)
+	case !info.Mode().IsRegular():
+		return errors.New("path is neither a directory nor a regular file")
 	}
 	return nil
+}
+
+// pathError is why the path of a task is refused.
+func pathError(err error) error {
+	switch {
+	case errors.Is(err, errLeftOut):
+		return errNowhere
+	case errors.Is(err, errLink):
+		return errors.New("path goes through a symbolic link")
+	}
+	return fmt.Errorf("path: %w", err)
 }
 
 // leftOut reports whether name is hidden or excluded.
@@ -106,7 +123,7 @@ func (p *place) leftOut(name string, info fs.FileInfo) bool {
 	if !p.hidden && name != "." && strings.HasPrefix(path.Base(name), ".") {
 		return true
 	}
-	full := filepath.Join(p.dir, filepath.FromSlash(name))
+	full := filepath.Join(p.base.dir, filepath.FromSlash(name))
 	for _, excluded := range p.checker.excluded {
 		if full == excluded || strings.HasPrefix(full, excluded+string(filepath.Separator)) {
 			return true

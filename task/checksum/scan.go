@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -28,6 +28,9 @@ type job struct {
 	run   *task.Run
 	begun time.Time
 	last  time.Time // of the latest progress
+
+	at *os.Root // the directory of the file that is hashed, or nil
+	in string   // its path
 
 	names   int    // looked at
 	files   []file // found
@@ -51,12 +54,8 @@ func (j *job) scan() error {
 	if err := j.reportScan(true); err != nil {
 		return err
 	}
-	info, err := j.root.Lstat(filepath.FromSlash(j.path))
-	if err != nil {
-		return fmt.Errorf("path: %w", bare(err))
-	}
-	if !info.IsDir() {
-		return j.found(j.path, info.Size())
+	if done, err := j.scanOne(); done || err != nil {
+		return err
 	}
 	for dirs := []string{j.path}; len(dirs) > 0; {
 		dir := dirs[len(dirs)-1]
@@ -70,9 +69,38 @@ func (j *job) scan() error {
 	return nil
 }
 
+// scanOne is scan for a path that is a file.
+func (j *job) scanOne() (done bool, err error) {
+	dir, err := j.openDir(path.Dir(j.path))
+	if err != nil {
+		return false, pathError(err)
+	}
+	defer dir.Close()
+	info, err := dir.Lstat(path.Base(j.path))
+	if err != nil {
+		return false, pathError(bare(err))
+	}
+	if info.IsDir() {
+		return false, nil
+	}
+	return true, j.found(j.path, info.Size())
+}
+
 // scanDir finds the files of one directory and returns the directories in it.
 func (j *job) scanDir(dir string) (below []string, err error) {
-	d, err := j.root.Open(filepath.FromSlash(dir))
+	if j.ctx.Err() != nil {
+		return nil, context.Cause(j.ctx)
+	}
+	handle, err := j.openDir(dir)
+	if errors.Is(err, errLeftOut) {
+		return nil, nil
+	}
+	if err != nil {
+		j.skip(dir, err.Error())
+		return nil, nil
+	}
+	defer handle.Close()
+	d, err := handle.Open(".")
 	if err != nil {
 		j.skip(dir, bare(err).Error())
 		return nil, nil
