@@ -117,21 +117,38 @@ func newRegistry() *prometheus.Registry {
 	return r
 }
 
-// types are the kinds of task that the program comes with.
+// types are the kinds of task that the program comes with, as far as they are on.
 func (p *program) types() ([]task.Type, error) {
-	types := []task.Type{task.Demo(), task.Failing()}
-	if len(p.cfg.ChecksumRoots) == 0 {
-		return types, nil
+	kinds := p.cfg.BuiltInTasks()
+	p.log.Info("built-in kinds of task", "on", kinds)
+	var types []task.Type
+	for _, kind := range kinds {
+		switch kind {
+		case config.DemoTask:
+			types = append(types, task.Demo())
+		case config.FailingTask:
+			types = append(types, task.Failing())
+		case config.ChecksumTask:
+			t, err := p.checksums()
+			if err != nil {
+				return nil, err
+			}
+			types = append(types, t)
+		}
 	}
+	return types, nil
+}
+
+func (p *program) checksums() (task.Type, error) {
 	opts := checksum.Options{Roots: p.cfg.ChecksumRoots}
 	if p.cfg.Data != "" {
 		opts.Exclude = []string{p.cfg.Data} // it changes all the time, and is nobody's business
 	}
 	t, err := checksum.New(opts)
 	if err != nil {
-		return nil, fmt.Errorf("--checksum-root: %w", err)
+		return task.Type{}, fmt.Errorf("--checksum-root: %w", err)
 	}
-	return append(types, t), nil
+	return t, nil
 }
 
 // remote is a gateway in another process.

@@ -111,7 +111,8 @@ func (c *Config) backend() []setting {
 		{"replace", tasks, toggle(&c.Replace), "keep only the newest stream of each identifier, and end the older ones"},
 		{"frontend-version-url", tasks, webURL(&c.FrontendVersionURL, "http://127.0.0.1:3000/version.json", "leave it out"), "JSON document that is polled for the frontend's current version"},
 		{"frontend-version-interval", tasks, duration(&c.FrontendVersionInterval, 30*time.Second, 100*time.Millisecond, day, ""), "pause between two polls of --frontend-version-url"},
-		{"checksum-root", tasks, directories(&c.ChecksumRoots), "directory whose files checksum tasks may read; an empty value turns checksum tasks off"},
+		{"task-types", tasks, taskTypes(&c.TaskTypes), "built-in kinds of task that are on; when it is not given, all are on where --listen is a loopback address; elsewhere none, but for the demos in testing mode and checksum with --checksum-root"},
+		{"checksum-root", tasks, directories(&c.ChecksumRoots), "directory whose files checksum tasks may read, never the machine's root directory; an empty value turns checksum tasks off"},
 	}
 }
 

@@ -91,6 +91,7 @@ type Config struct {
 	Replace                 bool          // --replace: only the newest stream of each identifier is kept
 	FrontendVersionURL      string        // --frontend-version-url: polled for the current version, "" for off
 	FrontendVersionInterval time.Duration // --frontend-version-interval: between polls
+	TaskTypes               []string      // --task-types: built-in kinds of task, see [Config.BuiltInTasks]
 	ChecksumRoots           []string      // --checksum-root: directories that checksum tasks may read; empty is no checksum tasks
 
 	// Stopping.

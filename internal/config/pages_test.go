@@ -32,7 +32,7 @@ var samples = map[string]string{
 	"data": "/d", "durability": "power", "store-size": "17MiB", "nats-url": "nats://n:1", "nats-listen": "127.0.0.1:2", "nats-prefix": "p",
 	"nats-replicas": "3", "nats-token": "s3", "nats-user": "u", "nats-password": "s4", "nats-creds": "/dev/null", "nats-nkey": "/dev/null",
 	"nats-ca": "/dev/null", "nats-cert": "/dev/null", "nats-key": "/dev/null",
-	"frontend-version-url": "http://v", "frontend-version-interval": "20s", "checksum-root": "/", "drain-time": "21s", "grace": "22s",
+	"frontend-version-url": "http://v", "frontend-version-interval": "20s", "checksum-root": "/usr", "task-types": "demo_task", "drain-time": "21s", "grace": "22s",
 }
 
 // together has what else must be given with some of them.

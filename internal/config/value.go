@@ -246,6 +246,9 @@ func directories(p *[]string) value {
 		if !info.IsDir() {
 			return "", errors.New("is not a directory")
 		}
+		if isWholeMachine(path) {
+			return "", errors.New("is the whole machine; give a directory below it")
+		}
 		return path, nil
 	}}
 }

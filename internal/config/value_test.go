@@ -32,7 +32,7 @@ func TestValues(t *testing.T) {
 		{"cors-origin", "* https://a http://a.b:8080 https://[::1]:1 HTTPS://UPPER capacitor://localhost", "a https:// https://a/ https://a/b https://a?b null https://*.a"},
 		{"retryable-rejections", "true false 1 0", "yes on 2"},
 		{"mode", "production development testing", "Production staging prod"},
-		{"checksum-root", ". / " + dir, "/nowhere /dev/null"},
+		{"checksum-root", ". /usr " + dir, "/nowhere /dev/null / // /. /../ /usr/.."},
 		{"grace", "0 1ms 24h", "-1s 25h"},
 		{"namespace", "*=events:1 a=age:0 a=replay:none,events:5 A.b_c~/@+-1=bytes:1KiB Über=events:2", "a =events:1 a= a=events a=events: a=events:0 a=age:-1s a=age:999999h a=replay:some a=bytes:1 a=event:1 a:b=events:1 **=events:1 a=events:1;b=events:1"},
 	}
