@@ -16,6 +16,7 @@ import (
 
 	"tidegate/internal/backend"
 	"tidegate/internal/config"
+	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
 	"tidegate/internal/pipenet"
 	"tidegate/internal/topic"
@@ -38,7 +39,7 @@ type Options struct {
 // Run builds the program, runs it until ctx ends, and stops it in order. It
 // returns nil after a clean stop.
 func Run(ctx context.Context, opts Options) error {
-	p := &program{cfg: opts.Config, log: opts.Log}
+	p := &program{cfg: opts.Config, log: opts.Log, cors: newCORS(opts.Config, opts.Log)}
 	defer func() { p.storage.close() }()
 	if err := p.openStorage(ctx, opts.Command); err != nil {
 		return err
@@ -56,6 +57,7 @@ type program struct {
 	cfg *config.Config
 	log *slog.Logger
 
+	cors     *cors.Policy
 	storage  *storage // nil: everything is in memory
 	topics   *topic.Hub
 	gateway  *gateway.Gateway
@@ -95,15 +97,16 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 		public, internal = p.gateway.Public(), p.gateway.Internal()
 	case "backend":
 		registry := newRegistry()
+		registry.MustRegister(corsMetric(p.cors))
 		if p.backend, err = p.newBackend(remote(p.cfg), p.cfg.CallbackSecret, registry); err != nil {
 			return nil, nil, err
 		}
-		return p.backendRoutes(registry), nil, nil
+		return p.cors.Handler(p.backendRoutes(registry), apiMethods), nil, nil
 	default:
 		if err := p.buildServe(); err != nil {
 			return nil, nil, err
 		}
-		public, internal = serveRoutes(p.gateway, p.backend), p.gateway.Internal()
+		public, internal = p.cors.Handler(serveRoutes(p.gateway, p.backend), apiMethods), p.gateway.Internal()
 	}
 	if p.cfg.InternalListen == config.Shared {
 		return shared(public, internal), nil, nil

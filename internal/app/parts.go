@@ -41,7 +41,6 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 		MaxConns:      cmp.Or(c.MaxConnections, maxStreams()),
 		MaxAge:        c.MaxAge,
 		NoParking:     c.NoParking,
-		CORSOrigins:   c.CORSOrigins,
 
 		MaxBody:        c.MaxBody,
 		MaxBatch:       c.MaxBatch,
@@ -50,7 +49,11 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 	if s := p.storage; s != nil {
 		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
 	}
+	if transport == nil { // else it is asked in front of all routes
+		opts.CORS = p.cors
+	}
 	g := gateway.New(opts)
+	g.Registry().MustRegister(corsMetric(p.cors))
 	if p.storage != nil {
 		p.storage.cutOff = g.CutOff
 		g.Registry().MustRegister(newStorageMetrics(p.storage))

@@ -86,7 +86,8 @@ func (c *Config) streams() []setting {
 		{"max-connections", streams, count(&c.MaxConnections, 0, 0, 10_000_000), "open streams, beyond it 503; 0 is as many as the process's limit of open files allows"},
 		{"max-age", streams, duration(&c.MaxAge, 0, time.Second, year, "never"), "age at which streams are ended, jittered"},
 		{"no-parking", streams, toggle(&c.NoParking), "leave each stream to the goroutine of its request, at 50 times the memory, as it is done for HTTP/2; to find out whether parking is to blame for something"},
-		{"cors-origin", streams, origins(&c.CORSOrigins), "origin whose pages may open streams; without any there is no CORS"},
+		{"cors-origin", all, origins(&c.CORSOrigins), "origin whose pages may open streams, and use /api/ of serve and backend; * is every page, without cookies; without any there is no CORS"},
+		{"cors-header", all, headerNames(&c.CORSHeaders), "header that pages of --cors-origin may send; * is whatever they ask for, except for headers of proxies such as X-Forwarded-For"},
 	}
 }
 

@@ -53,6 +53,7 @@ type Config struct {
 	MaxAge              time.Duration // --max-age: streams are ended at about this age, 0 for never
 	NoParking           bool          // --no-parking: streams keep the goroutine of their request
 	CORSOrigins         []string      // --cors-origin: "*" or origins such as https://example.org; empty is no CORS
+	CORSHeaders         []string      // --cors-header: names that pages of these may send; "*" for all but those of proxies
 
 	// Topics.
 

@@ -151,6 +151,19 @@ func hideURL(text string) string {
 
 var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?$`)
 
+var headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
+
+// headerNames is a list of names of headers, "*" by default.
+func headerNames(p *[]string) value {
+	*p = []string{"*"}
+	return list{p, "NAME", "* or the name of a header such as X-CSRF-Token", func(text string) (string, error) {
+		if !headerPattern.MatchString(text) {
+			return "", errNotAllowed
+		}
+		return text, nil
+	}}
+}
+
 // origins is a list of what browsers send as Origin.
 func origins(p *[]string) value {
 	return list{p, "ORIGIN", "* or an origin such as https://example.org, without a path", func(text string) (string, error) {

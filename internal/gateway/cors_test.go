@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
 )
 
@@ -25,7 +26,7 @@ func corsHeaders(h http.Header) map[string]string {
 
 func TestCORS(t *testing.T) {
 	t.Parallel()
-	const methods, headers = "GET, POST, OPTIONS", "Authorization, Cache-Control, Content-Type, Last-Event-ID"
+	const methods, headers = "GET, POST, OPTIONS", "Authorization, X-Own"
 	preflight := map[string]string{"Access-Control-Allow-Methods": methods, "Access-Control-Allow-Headers": headers, "Access-Control-Max-Age": "600"}
 	with := func(base map[string]string, more ...string) map[string]string {
 		all := map[string]string{}
@@ -56,7 +57,9 @@ func TestCORS(t *testing.T) {
 		{"all, preflight", []string{"*"}, "OPTIONS", "https://any.test", with(preflight, "Access-Control-Allow-Origin", "*")},
 	}
 	for _, tt := range tests {
-		r := setup(t, sockets, func(o *gateway.Options) { o.CORSOrigins = tt.allowed })
+		r := setup(t, sockets, func(o *gateway.Options) {
+			o.CORS = cors.New(cors.Options{Origins: tt.allowed, Headers: []string{"Authorization", "X-Own"}})
+		})
 		r.backend.connects(http.StatusForbidden) // a refusal ends by itself, and pages must be able to read it too
 		var header []string
 		if tt.origin != "" {
@@ -75,7 +78,7 @@ func TestCORS(t *testing.T) {
 // TestNoCORSOnOtherRoutes: pages of other origins have no business there.
 func TestNoCORSOnOtherRoutes(t *testing.T) {
 	t.Parallel()
-	r := setup(t, sockets, func(o *gateway.Options) { o.CORSOrigins = []string{"*"} })
+	r := setup(t, sockets, func(o *gateway.Options) { o.CORS = cors.New(cors.Options{Origins: []string{"*"}}) })
 	for _, path := range []string{"/internal/send", "/internal/streams", "/metrics", "/healthz", "/readyz"} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			for name, got := range map[string]reply{

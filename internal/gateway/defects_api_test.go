@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
 	"tidegate/internal/wire"
 )
@@ -70,7 +71,9 @@ func TestGW11EveryFailureIsJSONWithACode(t *testing.T) {
 // of any origin, not without the secret if there is one.
 func TestGW12InternalRoutesAreInternal(t *testing.T) {
 	t.Parallel()
-	r := setup(t, sockets, func(o *gateway.Options) { o.InternalSecret, o.CORSOrigins = "s3cret", []string{"*"} })
+	r := setup(t, sockets, func(o *gateway.Options) {
+		o.InternalSecret, o.CORS = "s3cret", cors.New(cors.Options{Origins: []string{"*"}})
+	})
 	c, token := r.accepted("/x")
 	body := `{"token":"` + token + `","event":{"data":"x"}}`
 	page := []string{"Origin", "https://evil.test", "Content-Type", "application/json"}

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tidegate/internal/cors"
 	"tidegate/internal/packed"
 	"tidegate/internal/stream"
 	"tidegate/internal/topic"
@@ -50,7 +51,7 @@ type Options struct {
 	NoParking     bool          // every stream keeps the goroutine of its request
 	MaxConns      int           // default 15000 streams
 	MaxAge        time.Duration // of a stream; 0: no bound
-	CORSOrigins   []string      // allowed origins, "*" for all
+	CORS          *cors.Policy  // which pages of other origins may read streams; nil: none
 
 	MaxBody        int64  // default 1 MiB: one message
 	MaxBatch       int64  // default 16 MiB: all messages of one request

@@ -15,7 +15,7 @@ import (
 // Streams handles requests that open a stream. One that can be parked outlives
 // its request.
 func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
-	g.allowOrigin(w, r)
+	g.opts.CORS.Allow(w, r, streamMethods)
 	switch r.Method {
 	case http.MethodGet, http.MethodPost:
 	case http.MethodOptions:

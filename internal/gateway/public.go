@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 
 	"tidegate/internal/wire"
@@ -75,29 +74,4 @@ func (g *Gateway) NotReady() []string {
 		reasons = append(reasons, g.opts.Health()...)
 	}
 	return reasons
-}
-
-// allowOrigin answers the browser's question whether a page of another origin
-// may read the stream. Without configured origins it says nothing, which is no.
-func (g *Gateway) allowOrigin(w http.ResponseWriter, r *http.Request) {
-	if len(g.opts.CORSOrigins) == 0 {
-		return
-	}
-	h, origin := w.Header(), r.Header.Get("Origin")
-	switch {
-	case slices.Contains(g.opts.CORSOrigins, "*"):
-		h.Set("Access-Control-Allow-Origin", "*")
-	case origin != "" && slices.Contains(g.opts.CORSOrigins, origin):
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Credentials", "true")
-		h.Add("Vary", "Origin")
-	default:
-		h.Add("Vary", "Origin")
-		return
-	}
-	if r.Method == http.MethodOptions {
-		h.Set("Access-Control-Allow-Methods", streamMethods)
-		h.Set("Access-Control-Allow-Headers", "Authorization, Cache-Control, Content-Type, Last-Event-ID")
-		h.Set("Access-Control-Max-Age", "600")
-	}
 }
