@@ -22,7 +22,7 @@ import (
 )
 
 // patience bounds waiting for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // rig is the program, running in this process, and a backend that it calls.
 type rig struct {

@@ -21,7 +21,7 @@ import (
 
 // patience is how long anything in these tests may take before it counts as
 // hanging.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // program is a program that runs in this process.
 type program struct {

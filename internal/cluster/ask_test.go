@@ -46,13 +46,13 @@ func TestNodesAskEachOther(t *testing.T) {
 
 func TestAskForNobodyEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	a := startMember(t, serveMembers(t), memberOptions{nodes: NodesOptions{AskTimeout: testPatience}})
+	a := startMember(t, serveMembers(t), memberOptions{nodes: NodesOptions{AskTimeout: 4 * testPatience}})
 	for _, node := range []string{"zzzzzzzz", "", "*", ">", "*.ask.>", "a.b.c.de", "ABCDEFGH", "aaaaaaa\n", strings.Repeat("a", 1000)} {
 		begun := time.Now()
 		if _, err := a.nodes.Ask(t.Context(), node, wire.PeerRequest{}); !errors.Is(err, wire.ErrNoNode) {
 			t.Errorf("Ask(%q) = %v, want ErrNoNode", node, err)
 		}
-		if took := time.Since(begun); took > testPatience/2 {
+		if took := time.Since(begun); took > 2*testPatience {
 			t.Errorf("Ask(%q) took %v", node, took)
 		}
 	}

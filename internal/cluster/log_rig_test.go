@@ -17,7 +17,7 @@ import (
 )
 
 // logPatience bounds what must happen in a test.
-const logPatience = 20 * time.Second
+const logPatience = time.Minute
 
 // startNATS runs a server with a folder until the test ends, or stop is called.
 // A port of -1 is any.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ func TestAppendToAFullLogSaysThatItIsFull(t *testing.T) {
 	n := runLog(t, e, ev, LogOptions{Log: logged.logger(slog.LevelWarn)})
 	n.mustAppend(t, "a", "1")
 	for range 2 {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		_, err := n.append(ctx, "a", strings.Repeat("x", 5000))
 		cancel()
 		if got, ok := errors.AsType[*wire.Error](err); !ok || got.Code != wire.CodeEngineFull {
@@ -58,9 +59,9 @@ func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
 			if err := e.js.DeleteStream(t.Context(), l.name); err != nil {
 				t.Fatal(err)
 			}
-			asked := 0
+			var asked atomic.Int64
 			sub, err := e.nc.Subscribe(e.topicSubject("a"), func(msg *nats.Msg) { // played by this test
-				if asked++; asked > silent {
+				if int(asked.Add(1)) > silent {
 					_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
 				}
 			})
@@ -68,18 +69,40 @@ func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unsubscribe(sub)
-			w, err := l.meeting.enter("node", nil)
-			if err != nil {
-				t.Fatal(err)
+			// A time that ends while an answer is on its way is a try without one, too,
+			// which a busy machine makes of the last try now and then.
+			var got wire.Code
+			for range 20 {
+				if got = storeForAWhile(t, l, &asked); got == want {
+					return
+				}
+				if want == "" {
+					break
+				}
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), tryTimeout+10*tryPause)
-			defer cancel()
-			_, err = l.store(ctx, topic.Entry{Topic: "a"}, w)
-			if got, _ := errors.AsType[*wire.Error](err); err == nil || got == nil && want != "" || got != nil && got.Code != want {
-				t.Errorf("store = %v, want the code %q", err, want)
-			}
+			t.Errorf("store fails with %q, want the code %q", got, want)
 		})
 	}
+}
+
+// storeForAWhile stores what is never taken, and gives the code of the error.
+func storeForAWhile(t *testing.T, l *Log, asked *atomic.Int64) wire.Code {
+	t.Helper()
+	asked.Store(0)
+	w, err := l.meeting.enter("node", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), tryTimeout+10*tryPause)
+	defer cancel()
+	_, err = l.store(ctx, topic.Entry{Topic: "a"}, w)
+	if err == nil {
+		t.Fatal("store works, though nothing is taken")
+	}
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		return e.Code
+	}
+	return ""
 }
 
 func TestTheFirstOfAKindOfFailuresIsLogged(t *testing.T) {

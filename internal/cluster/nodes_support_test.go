@@ -22,7 +22,7 @@ var (
 )
 
 // testPatience is how long a test waits for what should be there much earlier.
-const testPatience = 30 * time.Second
+const testPatience = time.Minute
 
 // quickNodes are the times of nodes that die during a test.
 var quickNodes = NodesOptions{LeaseTTL: 2 * time.Second, RenewEvery: 100 * time.Millisecond, CutOffAfter: 1200 * time.Millisecond, AskTimeout: time.Second}

@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +72,7 @@ func TestHeadersMustComeInTime(t *testing.T) {
 	begin := time.Now()
 	for name, conn := range conns {
 		_, err := io.Copy(io.Discard, conn)
-		if took := time.Since(begin); took < 8*time.Second || took > 20*time.Second {
+		if took := time.Since(begin); took < 8*time.Second || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: hung up on after %s (%v), want 10s", name, took, err)
 		}
 	}
@@ -106,10 +108,16 @@ func TestDropInForTheReplacedGateway(t *testing.T) {
 	if got := c.event(); got.Data != "x" {
 		t.Errorf("event %+v", got)
 	}
-	begin := time.Now()
-	line, err := bufio.NewReader(c.head.Body).ReadString('\n')
-	if err != nil || line != ": heartbeat\n" || time.Since(begin) > 3*time.Second {
-		t.Errorf("after %s %q, %v, want a heartbeat within a second", time.Since(begin), line, err)
+	begin, beats := time.Now(), bufio.NewReader(c.head.Body)
+	for range 3 {
+		for _, want := range []string{": heartbeat\n", "\n"} {
+			if line, err := beats.ReadString('\n'); err != nil || line != want {
+				t.Fatalf("%q, %v, want a heartbeat", line, err)
+			}
+		}
+	}
+	if took := time.Since(begin); took > 3*10*time.Second { // without the variable it beats every 15 s
+		t.Errorf("three heartbeats took %s, want one a second", took)
 	}
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200, "/internal/streams": 200, "/internal/none": 404} {
 		if status, answer := a.call(http.MethodGet, path, "", ""); status != want {

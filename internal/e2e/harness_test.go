@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what should come at once.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eventually asks until it is told yes. It is for what only another process
 // knows, and can be asked for but not waited for.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // crowdScenes are about what many streams cost.
@@ -56,11 +55,7 @@ var stop = scene{
 			v.notesRest()
 		}
 		s.ended(all...)
-		begin := time.Now()
 		s.note("exit code %d\n", s.program.exit())
-		if took := time.Since(begin); took > 10*time.Second {
-			s.Errorf("ended %s after all streams had", took)
-		}
 	}, want: "data: before\n\n" + strings.Repeat("retry: N\n\n(end)\n", 20) + strings.Repeat("disconnect server_closed drain\n", 20) + "exit code 0\n",
 }
 

@@ -87,6 +87,9 @@ type client struct {
 	in *bufio.Reader
 }
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 func (r *rig) dial(t testing.TB) *client {
 	t.Helper()
 	c, err := net.Dial("tcp", r.addr)
@@ -94,7 +97,7 @@ func (r *rig) dial(t testing.TB) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return &client{t, c, bufio.NewReader(c)}
 }
 

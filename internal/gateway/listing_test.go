@@ -265,19 +265,20 @@ func TestTheSecretIsHashedOnce(t *testing.T) {
 	t.Parallel()
 	secret := strings.Repeat("s3cret", 1<<20)
 	g := gateway.New(gateway.Options{Topics: topic.New(topic.Options{}), InternalSecret: secret})
-	begin := time.Now()
-	for range 10 {
+	// The fastest of many counts: a busy machine makes single ones slow.
+	hashing, checking := time.Hour, time.Hour
+	for range 50 {
+		begin := time.Now()
 		sha256.Sum256([]byte(secret))
-	}
-	hashing := time.Since(begin)
-	begin = time.Now()
-	for range 100 {
+		hashing = min(hashing, time.Since(begin))
+		begin = time.Now()
 		w := httptest.NewRecorder()
 		if g.Express(w, []byte("Bearer wrong"), []byte("{}")); w.Code != http.StatusUnauthorized {
 			t.Fatalf("wrong secret: %d, want 401", w.Code)
 		}
+		checking = min(checking, time.Since(begin))
 	}
-	if took := time.Since(begin); took > hashing {
-		t.Errorf("100 checks took %v, ten hashes of the secret take %v", took, hashing)
+	if checking > hashing/2 {
+		t.Errorf("a check takes %v, a hash of the secret %v", checking, hashing)
 	}
 }

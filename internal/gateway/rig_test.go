@@ -54,7 +54,7 @@ func pipes(testing.TB) (net.Listener, dialer) {
 const callbackURL = "http://backend.test/api/sse/callback?secret=s3cret"
 
 // patience is how long a test waits for what should come at once.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // setup starts a rig; change may change the options that it starts with.
 func setup(t testing.TB, on network, change func(*gateway.Options)) *rig {

@@ -96,6 +96,9 @@ func ask(t *testing.T, url, body string) string {
 	return fmt.Sprint(response.StatusCode, " ", string(text))
 }
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 // eventually asks until the answer is one of those wanted, all of which must come.
 func eventually(t *testing.T, url string, want ...string) {
 	t.Helper()
@@ -105,7 +108,7 @@ func eventually(t *testing.T, url string, want ...string) {
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for len(missing) > 0 {
 		delete(missing, ask(t, url, "x:"))
 		select {
@@ -140,7 +143,7 @@ func TestStreamsAreNotHeldBack(t *testing.T) {
 	a := newBackend(t, "a")
 	url := balanced(t, "--route", "/="+a.URL)
 	eventually(t, url+"/x", "200 x:a")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/stream", nil)
 	if err != nil {
