@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +43,7 @@ type Options struct {
 	// Tasks configure the task service. Its Publisher, Observer and OnForget
 	// are the backend's and must be nil; its Log is Log if nil.
 	Tasks task.Options
-	Types []task.Type // kinds of task; in testing mode the demo kinds are added
+	Types []task.Type // kinds of task
 
 	// VersionURL is looked at for the version to announce; "" for none.
 	VersionURL          string
@@ -132,24 +131,10 @@ func (b *Backend) addTasks(m *metrics) error {
 	}
 	b.service, b.logs.service = service, service
 	var errs []error
-	for _, t := range b.types() {
+	for _, t := range b.opts.Types {
 		errs = append(errs, service.Register(t))
 	}
 	return errors.Join(errs...)
-}
-
-// types are the kinds of task that are registered.
-func (b *Backend) types() []task.Type {
-	types := slices.Clone(b.opts.Types)
-	if b.opts.Mode != Testing {
-		return types
-	}
-	for _, demo := range demoTypes() {
-		if !slices.ContainsFunc(types, func(t task.Type) bool { return t.Name == demo.Name }) {
-			types = append(types, demo)
-		}
-	}
-	return types
 }
 
 func (b *Backend) addPoller(m *metrics) (err error) {

@@ -40,10 +40,6 @@ func TestNewRefusesTwoKindsOfTaskWithOneName(t *testing.T) {
 	if _, err := New(opts); err == nil || !strings.Contains(err.Error(), "waiting") {
 		t.Errorf("New = %v", err)
 	}
-	opts.Types = []task.Type{task.Demo()} // the program's own, which testing mode leaves alone
-	if _, err := New(opts); err != nil {
-		t.Errorf("New = %v", err)
-	}
 }
 
 func TestNewRefusesARegistryThatHasItsMetricsAlready(t *testing.T) {

@@ -42,6 +42,9 @@ func setup(t *testing.T, change func(*Options)) *testBundle {
 	if change != nil {
 		change(&opts)
 	}
+	if opts.Mode == Testing { // as the program does
+		opts.Types = append(opts.Types, demoTypes()...)
+	}
 	backend, err := New(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func (b *Backend) loops() []func(context.Context) {
 // longestRun is how long a task may run at most.
 func (b *Backend) longestRun() time.Duration {
 	longest := cmp.Or(b.opts.Tasks.Timeout, 5*time.Minute)
-	for _, t := range b.types() {
+	for _, t := range b.opts.Types {
 		longest = max(longest, t.Timeout)
 	}
 	return longest

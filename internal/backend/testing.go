@@ -12,7 +12,7 @@ import (
 // exist in testing mode only, and take the bodies that tests were written with
 // for the replaced service: unknown fields are ignored.
 
-// demoTypes are the kinds of task that can be started for a test.
+// demoTypes are the kinds of task that can be started for a test, if they are on.
 func demoTypes() []task.Type { return []task.Type{task.Demo(), task.Failing()} }
 
 // startTestTask is POST /api/testing/tasks/start.
