@@ -18,6 +18,7 @@ import (
 	"tidegate/internal/config"
 	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
+	"tidegate/internal/peer"
 	"tidegate/internal/pipenet"
 	"tidegate/internal/topic"
 )
@@ -39,7 +40,10 @@ type Options struct {
 // Run builds the program, runs it until ctx ends, and stops it in order. It
 // returns nil after a clean stop.
 func Run(ctx context.Context, opts Options) error {
-	p := &program{cfg: opts.Config, log: opts.Log, cors: newCORS(opts.Config, opts.Log)}
+	p := &program{
+		cfg: opts.Config, log: opts.Log,
+		cors: newCORS(opts.Config, opts.Log), peers: newPeers(opts.Config, opts.Log),
+	}
 	defer func() { p.storage.close() }()
 	if err := p.openStorage(ctx, opts.Command); err != nil {
 		return err
@@ -51,6 +55,11 @@ func Run(ctx context.Context, opts Options) error {
 	return p.run(ctx, opts.Ready)
 }
 
+func newPeers(c *config.Config, log *slog.Logger) *peer.Rules {
+	networks, unix := c.TrustedNetworks()
+	return peer.New(peer.Options{Trusted: networks, TrustUnix: unix, Log: log})
+}
+
 // program is the parts of one process. Those that its command does not have are
 // nil.
 type program struct {
@@ -58,7 +67,8 @@ type program struct {
 	log *slog.Logger
 
 	cors     *cors.Policy
-	storage  *storage // nil: everything is in memory
+	peers    *peer.Rules // who is at the other end of a request
+	storage  *storage    // nil: everything is in memory
 	topics   *topic.Hub
 	gateway  *gateway.Gateway
 	backend  *backend.Backend

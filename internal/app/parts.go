@@ -23,6 +23,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 	p.topics = p.newTopics()
 	opts := gateway.Options{
 		Topics: p.topics,
+		From:   p.peers,
 		Log:    p.log.With("component", "gateway"),
 
 		CallbackURL:         callbackURL,

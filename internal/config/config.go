@@ -33,6 +33,8 @@ type Config struct {
 	TLSCert        string // --tls-cert: PEM file for the public listener, "" for plain HTTP
 	TLSKey         string // --tls-key: PEM file, set whenever TLSCert is
 
+	TrustedProxies []string // --trusted-proxy: networks, addresses and [UnixPeers]; see [Config.TrustedNetworks]
+
 	// Callbacks, from the gateway to the backend.
 
 	CallbackURL         string        // --callback-url: http or https, without user or password; "" refuses every stream with 503

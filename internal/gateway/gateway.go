@@ -21,6 +21,7 @@ import (
 
 	"tidegate/internal/cors"
 	"tidegate/internal/packed"
+	"tidegate/internal/peer"
 	"tidegate/internal/stream"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
@@ -29,6 +30,7 @@ import (
 // Options configure a Gateway. The zero value of a field stands for its default.
 type Options struct {
 	Topics *topic.Hub                                        // required
+	From   *peer.Rules                                       // says who sent a request; nil: who connected
 	Peers  Peers                                             // the other gateways; nil: there are none
 	Ledger Ledger                                            // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
 	Status func(context.Context) (wire.ClusterStatus, error) // of the storage; nil: there is none

@@ -139,12 +139,23 @@ func (g *Gateway) register(r *http.Request) *conn {
 		node:     g.identity(),
 		sequence: g.table.next(g.opts.Peers != nil),
 		openedAt: time.Now().UnixNano(),
-		request:  g.requests.Pack(r),
+		request:  g.requests.Pack(g.asSent(r)),
 	}
 	c.stream.Init(g.engine, c)
 	c.member.Init(&c.stream, c.request.LastEventID())
 	g.table.add(c)
 	return c
+}
+
+// asSent is a request with the address of its client, where a proxy tells it.
+func (g *Gateway) asSent(r *http.Request) *http.Request {
+	client := g.opts.From.Client(r)
+	if !client.Forwarded || !client.Addr.IsValid() {
+		return r
+	}
+	sent := *r
+	sent.RemoteAddr = client.Addr.String()
+	return &sent
 }
 
 // Ended implements stream.Owner.
