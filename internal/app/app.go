@@ -9,15 +9,18 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"tidegate/internal/backend"
 	"tidegate/internal/config"
 	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
+	"tidegate/internal/logging"
 	"tidegate/internal/peer"
 	"tidegate/internal/pipenet"
 	"tidegate/internal/topic"
@@ -35,6 +38,12 @@ type Options struct {
 	Config  *config.Config
 	Log     *slog.Logger
 	Ready   func(Addresses) // called once, when requests are answered; may be nil
+
+	// Output is where Log goes, to be reopened and to be counted; may be nil.
+	Output *logging.Output
+	// Reload has everything that can change outside read anew at each value;
+	// nil for never.
+	Reload <-chan os.Signal
 }
 
 // Run builds the program, runs it until ctx ends, and stops it in order. It
@@ -44,6 +53,9 @@ func Run(ctx context.Context, opts Options) error {
 		cfg: opts.Config, log: opts.Log,
 		cors: newCORS(opts.Config, opts.Log), peers: newPeers(opts.Config, opts.Log),
 	}
+	if opts.Output != nil {
+		p.reloads.add("log file", opts.Output)
+	}
 	defer func() { p.storage.close() }()
 	if err := p.openStorage(ctx, opts.Command); err != nil {
 		return err
@@ -52,7 +64,8 @@ func Run(ctx context.Context, opts Options) error {
 		p.closeListeners()
 		return err
 	}
-	return p.run(ctx, opts.Ready)
+	p.watch(opts.Output)
+	return p.run(ctx, opts)
 }
 
 func newPeers(c *config.Config, log *slog.Logger) *peer.Rules {
@@ -74,6 +87,8 @@ type program struct {
 	backend  *backend.Backend
 	public   *server
 	internal *server
+	metrics  *prometheus.Registry
+	reloads  reloads
 }
 
 func (p *program) build(command string) error {
@@ -106,12 +121,12 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 		p.gateway = p.newGateway(nil, p.cfg.CallbackURL, p.cfg.CallbackSecret)
 		public, internal = p.gateway.Public(), p.gateway.Internal()
 	case "backend":
-		registry := newRegistry()
-		registry.MustRegister(corsMetric(p.cors))
-		if p.backend, err = p.newBackend(remote(p.cfg), p.cfg.CallbackSecret, registry); err != nil {
+		p.metrics = newRegistry()
+		p.metrics.MustRegister(corsMetric(p.cors))
+		if p.backend, err = p.newBackend(remote(p.cfg), p.cfg.CallbackSecret, p.metrics); err != nil {
 			return nil, nil, err
 		}
-		return p.cors.Handler(p.backendRoutes(registry), apiMethods), nil, nil
+		return p.cors.Handler(p.backendRoutes(p.metrics), apiMethods), nil, nil
 	default:
 		if err := p.buildServe(); err != nil {
 			return nil, nil, err
@@ -149,7 +164,7 @@ func (p *program) inProcess() *pipenet.Transport {
 }
 
 // run starts everything, waits for ctx or for a part that fails, and stops.
-func (p *program) run(ctx context.Context, ready func(Addresses)) error {
+func (p *program) run(ctx context.Context, opts Options) error {
 	servers, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	storageLife, endStorage := context.WithCancel(context.WithoutCancel(ctx))
 	defer endStorage()
@@ -164,9 +179,10 @@ func (p *program) run(ctx context.Context, ready func(Addresses)) error {
 	gatewayLife, endGateway := context.WithCancel(context.WithoutCancel(ctx))
 	backendLife, endBackend := context.WithCancel(context.WithoutCancel(ctx))
 	defer endGateway()
-	var memory sync.WaitGroup
-	memory.Go(func() { tendMemory(backendLife) })
-	defer memory.Wait()
+	var tended sync.WaitGroup
+	tended.Go(func() { tendMemory(backendLife) })
+	tended.Go(func() { p.reloadOn(opts.Reload, backendLife.Done()) })
+	defer tended.Wait()
 	defer endBackend()
 	var halves [2]errgroup.Group
 	if p.gateway != nil {
@@ -180,7 +196,7 @@ func (p *program) run(ctx context.Context, ready func(Addresses)) error {
 			servers.Go(s.serve)
 		}
 	}
-	p.announce(ready)
+	p.announce(opts.Ready)
 	select {
 	case <-ctx.Done():
 		p.log.Info("stopping", "cause", context.Cause(ctx))

@@ -4,36 +4,51 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"tidegate/internal/app"
 	"tidegate/internal/config"
+	"tidegate/internal/logging"
 )
 
 // server is serve, gateway or backend.
 func server(name string) func(context.Context, System) error {
 	return func(ctx context.Context, sys System) error {
+		reload := serverSignals()
 		cfg, _, err := config.Load(name, sys.Args, sys.Env, sys.Stdout)
 		if err != nil {
 			return err
 		}
-		log := newLog(cfg, sys.Stderr)
+		output, log, err := logging.Open(logging.Options{
+			Level: cfg.LogLevel, Format: cfg.LogFormat, File: cfg.LogFile, Stderr: sys.Stderr,
+		})
+		if err != nil {
+			return usagef("%v", err)
+		}
+		defer func() { _ = output.Close() }() // nobody is left to be told
 		for _, warning := range cfg.Warnings() {
 			log.Warn(warning)
 		}
 		return app.Run(ctx, app.Options{
-			Command: name, Config: cfg, Log: log,
+			Command: name, Config: cfg, Log: log, Output: output, Reload: reload,
 			Ready: func(a app.Addresses) { greet(sys.Stdout, name, a) },
 		})
 	}
 }
 
-func newLog(cfg *config.Config, w io.Writer) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: cfg.LogLevel}
-	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, opts))
-	}
-	return slog.New(slog.NewTextHandler(w, opts))
+// serverSignals makes this process one that lives on when its terminal or the
+// reader of its output goes away. It stays so until the end. Commands for people
+// keep the usual ways: they end with their terminal, and with the pipe behind
+// them.
+func serverSignals() (reload <-chan os.Signal) {
+	hangUps := make(chan os.Signal, 1) // a second one before the first is acted on is the same
+	signal.Notify(hangUps, syscall.SIGHUP)
+	// A write to a pipe that nobody reads returns an error. The signal is taken
+	// and not ignored, for what is ignored is inherited.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return hangUps
 }
 
 // greet tells a person where to look. The log says the same to machines.

@@ -47,7 +47,8 @@ func (c *Config) common() []setting {
 	return []setting{
 		{"config", all, path(&c.File), "YAML file with settings; its keys are the names of the flags"},
 		{"log-level", all, level(&c.LogLevel, slog.LevelInfo), "least important level that is logged"},
-		{"log-format", all, choice(&c.LogFormat, "text", "text", "json"), "form of log lines, on standard error"},
+		{"log-format", all, choice(&c.LogFormat, "text", "text", "json"), "form of log lines"},
+		{"log-file", all, path(&c.LogFile), "file that log lines are appended to, opened anew on SIGHUP; without it they go to standard error"},
 	}
 }
 

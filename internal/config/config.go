@@ -24,6 +24,7 @@ type Config struct {
 	File      string     // --config: the YAML file that was read, "" for none
 	LogLevel  slog.Level // --log-level
 	LogFormat string     // --log-format: "text" or "json"
+	LogFile   string     // --log-file: appended to, "" for standard error
 
 	// Listeners.
 

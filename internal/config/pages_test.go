@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 
 // samples has for each setting a value that is not its default.
 var samples = map[string]string{
-	"log-level": "debug", "log-format": "json",
+	"log-level": "debug", "log-format": "json", "log-file": "/l",
 	"listen": "127.0.0.1:1", "internal-listen": "shared", "internal-secret": "s1", "tls-cert": "/dev/null", "tls-key": "/dev/null",
 	"trusted-proxy": "10.0.0.0/8",
 	"callback-url":  "http://h/cb?a=b", "callback-secret": "s2", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"os"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tidegate/internal/logging"
+)
+
+// reloadable is a part that reads something from outside which may change while
+// the program runs. A Reload that fails leaves it as it was.
+type reloadable interface{ Reload() error }
+
+// reloads are the parts of a program that SIGHUP reloads.
+type reloads struct {
+	parts  []namedReload // set once
+	done   atomic.Uint64
+	failed atomic.Uint64
+}
+
+type namedReload struct {
+	name string
+	part reloadable
+}
+
+// add has a part reloaded with the others, in the order in which they are added.
+func (r *reloads) add(name string, part reloadable) {
+	r.parts = append(r.parts, namedReload{name, part})
+}
+
+// reload reads everything anew. What cannot be read stays as it was.
+func (p *program) reload() {
+	for _, r := range p.reloads.parts {
+		if err := r.part.Reload(); err != nil {
+			p.reloads.failed.Add(1)
+			p.log.Error("reload failed: the old one stays", "part", r.name, "cause", err)
+			continue
+		}
+		p.reloads.done.Add(1)
+		p.log.Info("reloaded", "part", r.name)
+	}
+}
+
+// reloadOn reloads at each signal until stop is closed.
+func (p *program) reloadOn(signals <-chan os.Signal, stop <-chan struct{}) {
+	for {
+		select {
+		case <-signals:
+			p.reload()
+		case <-stop:
+			return
+		}
+	}
+}
+
+// watch shows what reloads and the log have come to.
+func (p *program) watch(output *logging.Output) {
+	registry := p.metrics
+	if p.gateway != nil {
+		registry = p.gateway.Registry()
+	}
+	counter := func(name, help string, read func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(read()) })
+	}
+	registry.MustRegister(
+		counter("tidegate_reloads_total", "Parts that were read anew at a SIGHUP.", p.reloads.done.Load),
+		counter("tidegate_reload_failures_total", "Parts that could not be, and stayed as they were.", p.reloads.failed.Load),
+	)
+	if output != nil {
+		registry.MustRegister(counter("tidegate_logging_lines_dropped_total",
+			"Log lines that were dropped, because nobody took them.", output.Dropped))
+	}
+}
