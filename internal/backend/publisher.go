@@ -94,7 +94,9 @@ func judge(a wire.SendAnswer) (outcome string, err error) {
 	switch {
 	case err == nil:
 		return outcomeTaken, nil
-	case a.Code == http.StatusConflict && isCode(err, wire.CodeTopicClosed):
+	case a.Code == http.StatusConflict && isCode(err, wire.CodeTopicClosed),
+		// Another process has written the log again, and knew another progress.
+		isCode(err, wire.CodeIdempotency):
 		return outcomeThere, nil
 	case a.Code == http.StatusBadRequest, a.Code == http.StatusRequestEntityTooLarge:
 		return outcomeRejected, err

@@ -96,14 +96,16 @@ func closing(id, reason, key string) Message {
 }
 
 // sendAll sends a batch of which every message counts. A topic that is closed
-// already is what the batch is for.
+// already is what the batch is for, and a key that is used has been sent, maybe by
+// another process at another time.
 func (t *taskLogs) sendAll(ctx context.Context, batch []Message) error {
 	answers, err := t.client.SendBatch(ctx, batch)
 	if err != nil {
 		return err
 	}
 	for _, a := range answers {
-		if err := answerError(a); err != nil && !isCode(err, wire.CodeTopicClosed) {
+		err := answerError(a)
+		if err != nil && !isCode(err, wire.CodeTopicClosed) && !isCode(err, wire.CodeIdempotency) {
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func (l *Log) appendOne(ctx context.Context, e topic.Entry) (topic.Appended, err
 		return topic.Appended{}, context.Cause(ctx)
 	}
 	if e.Key != "" && ack != nil && ack.Duplicate && errors.Is(w.err, errPassed) {
-		return l.repeat(ctx, ack.Sequence)
+		return l.repeat(ctx, ack.Sequence, e)
 	}
 	if w.err != nil {
 		l.takeOut(ctx, w)
@@ -92,15 +92,15 @@ func (l *Log) takeOut(ctx context.Context, w *appendWaiter) {
 	}
 }
 
-// repeat answers an Append whose key was used before. When the first one was stored
-// is known only while it is there.
-func (l *Log) repeat(ctx context.Context, seq uint64) (topic.Appended, error) {
-	at, exact, err := l.Time(ctx, seq)
-	if err != nil {
+// repeat answers an Append whose key was used before. When the first one was stored,
+// and whether it said the same, is known only while it is there.
+func (l *Log) repeat(ctx context.Context, seq uint64, e topic.Entry) (topic.Appended, error) {
+	first, at, found, err := l.at(ctx, seq)
+	switch {
+	case err != nil:
 		return topic.Appended{}, err
-	}
-	if !exact {
-		at = 0
+	case found && !first.SameContent(&e):
+		return topic.Appended{}, topic.ErrMismatch
 	}
 	l.tally.add(func(s *LogStats) { s.Repeats++ })
 	return topic.Appended{Seq: seq, At: at, Repeat: true}, nil

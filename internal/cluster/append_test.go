@@ -223,6 +223,20 @@ func TestRepeatOfAKeyAnswersTheFirst(t *testing.T) {
 			t.Errorf("node %d: the repeat = %+v, %v, want %+v", i, got, err, want)
 		}
 	}
+	for i, n := range nodes { // X45
+		for what, change := range map[string]func(*topic.Entry){
+			"data":  func(e *topic.Entry) { e.Data = "other" },
+			"name":  func(e *topic.Entry) { e.Name = "other" },
+			"close": func(e *topic.Entry) { e.Close = true },
+		} {
+			other := n.hub.entry("a", "1")
+			other.Key = "k"
+			change(&other)
+			if got, err := n.Append(t.Context(), other); !errors.Is(err, topic.ErrMismatch) {
+				t.Errorf("node %d: the key with other %s = %+v, %v, want ErrMismatch", i, what, got, err)
+			}
+		}
+	}
 	if got := len(nodes[0].hub.all()); got != 3 {
 		t.Errorf("%d events, want 3", got)
 	}

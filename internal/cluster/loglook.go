@@ -48,6 +48,26 @@ func (l *Log) next(ctx context.Context, seq uint64) (found uint64, at int64, err
 	return msg.Sequence, msg.Time.UnixNano(), nil
 }
 
+// at gives the event at a position, and when it was stored; found is false if it is
+// not there any more, or cannot be read.
+func (l *Log) at(ctx context.Context, seq uint64) (e topic.Entry, at int64, found bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	msg, err := l.ev.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return e, 0, false, nil
+	}
+	if err != nil {
+		return e, 0, false, fmt.Errorf("look up event %d: %w", seq, err)
+	}
+	at = msg.Time.UnixNano()
+	stored, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, msg.Sequence, at)
+	if err != nil {
+		return e, at, false, nil
+	}
+	return stored.Entry, at, true, nil
+}
+
 // Purge drops the events of a topic whose positions are below before.
 func (l *Log) Purge(ctx context.Context, name string, before uint64) error {
 	if before <= 1 {

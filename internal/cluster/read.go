@@ -31,13 +31,19 @@ func (l *Log) Read(
 func (l *Log) Find(
 	ctx context.Context, e topic.Entry, from, before uint64,
 ) (found topic.Appended, ok bool, err error) {
-	id := keyID(e)
+	id, same := keyID(e), true
 	err = l.read(ctx, e.Topic, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
-		if msg.Header.Get(jetstream.MsgIDHeader) == id {
-			found, ok = topic.Appended{Seq: seq, At: at.UnixNano(), Repeat: true}, true
+		if msg.Header.Get(jetstream.MsgIDHeader) != id {
+			return nil
 		}
+		found, ok = topic.Appended{Seq: seq, At: at.UnixNano(), Repeat: true}, true
+		first, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at.UnixNano())
+		same = err != nil || first.SameContent(&e) // of the latest: the key may have been used before
 		return nil
 	})
+	if ok && err == nil && !same {
+		return topic.Appended{}, false, topic.ErrMismatch
+	}
 	return found, ok && err == nil, err
 }
 

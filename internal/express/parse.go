@@ -97,7 +97,8 @@ func (h *headers) take(line []byte) bool {
 	case is(name, "connection"):
 		return is(value, "keep-alive")
 	case is(name, "transfer-encoding"), is(name, "content-encoding"), is(name, "expect"), is(name, "upgrade"),
-		is(name, "te"), is(name, "trailer"), is(name, "http2-settings"), is(name, "keep-alive"), is(name, "proxy-connection"):
+		is(name, "te"), is(name, "trailer"), is(name, "http2-settings"), is(name, "keep-alive"), is(name, "proxy-connection"),
+		is(name, "idempotency-key"):
 		return false
 	}
 	return true

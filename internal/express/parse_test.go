@@ -113,6 +113,7 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 		"100-continue":             plain("{}", "Expect: 100-continue"),
 		"Connection: close":        plain("{}", "Connection: close"),
 		"Connection: upgrade":      plain("{}", "Connection: upgrade", "Upgrade: h2c"),
+		"X45: an idempotency key":  plain("{}", "idempotency-KEY: k"),
 		"trailers":                 plain("{}", "Trailer: X"),
 		"two Authorizations":       plain("{}", "Authorization: a", "Authorization: b"),
 		"an empty one and another": plain("{}", "Authorization: ", "Authorization: b"),

@@ -33,9 +33,15 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
+	key, err := wire.HeaderKey(r.Header)
+	if err != nil {
+		g.metrics.sent("", err)
+		wire.WriteError(w, err)
+		return
+	}
 	in := inboxes.Get().(*inbox)
 	defer in.putBack()
-	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody)}
+	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody), key: key}
 	answers := g.takeLines(r.Context(), in, &lines, &held)
 	w.Header().Set("Content-Type", typeNDJSON)
 	w.Header().Set("Cache-Control", "no-store")
@@ -46,7 +52,8 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 func (g *Gateway) takeLines(ctx context.Context, in *inbox, lines *lineReader, held *holding) []byte {
 	answers := in.body.AvailableBuffer()
 	take := func(line []byte) {
-		answer, err := g.deliver(ctx, held.batch(len(line)), &in.parser, line)
+		m, err := lines.parse(&in.parser, line)
+		answer, err := g.deliver(ctx, held.batch(len(line)), m, err, line)
 		answers = append(batchAnswer(answer, err).AppendJSON(answers), '\n')
 	}
 	refuse := func(err error) {
@@ -56,7 +63,10 @@ func (g *Gateway) takeLines(ctx context.Context, in *inbox, lines *lineReader, h
 	finish := func() { held.flush() }
 	if g.opts.Topics.Durable() {
 		p := newPipeline(ctx, g, held)
-		take = func(line []byte) { p.take(&in.parser, line) }
+		take = func(line []byte) {
+			m, err := lines.parse(&in.parser, line)
+			p.take(m, err, line)
+		}
 		refuse = func(err error) {
 			g.metrics.sent("", err)
 			p.put(wire.SendAnswer{}, err)
@@ -141,8 +151,19 @@ func batchAnswer(answer wire.SendAnswer, err error) wire.SendAnswer {
 type lineReader struct {
 	in   *bufio.Reader
 	most int
+	key  string // the request's, of which each line has its own
 	line []byte
 	over bool // nothing more can be read
+	n    int  // of the line, from 1 on; blank ones do not count
+}
+
+// parse reads the message in the line that next has given.
+func (l *lineReader) parse(parser *wire.Parser, line []byte) (wire.Message, error) {
+	m, err := parser.Parse(line)
+	if err == nil {
+		err = m.SetLineKey(l.key, l.n)
+	}
+	return m, err
 }
 
 // next gives the next line, valid until the call after. A line that is too long
@@ -167,8 +188,10 @@ func (l *lineReader) next() ([]byte, error) {
 		line := bytes.TrimSpace(l.line)
 		switch {
 		case long:
+			l.n++
 			return nil, errTooLarge
 		case len(line) > 0:
+			l.n++
 			return line, nil
 		case err != nil:
 			return nil, io.EOF

@@ -200,6 +200,7 @@ func TestEveryDocumentedErrorHappens(t *testing.T) {
 	c := &coverage{t: t, d: readDocument(t), seen: map[string]bool{}}
 	c.wrongSecrets()
 	c.messages()
+	c.manyTopics()
 	c.listings()
 	c.refusedStreams()
 	for _, want := range c.d.documented() {
@@ -234,7 +235,8 @@ func (c *coverage) messages() {
 		`{`, `{}`, `{` + tok + `,"topic":"t"}`, `{"topic":""}`, `{` + tok + `,"event":1}`, `{` + tok + `,"event":{}}`,
 		`{` + tok + `,"event":{"data":"","name":1}}`, `{` + tok + `,"event":{"data":"","name":"\n"}}`, `{` + tok + `,"close":1}`,
 		`{` + tok + `,"idempotency_key":"k"}`, `{` + tokenNone + `}`, `{` + tok + `,"event":{"data":"x"}}`, `{"topic":"a","event":{"data":"x"},"close":true}`,
-		`{"topic":"a","event":{"data":"x"}}`, strings.Repeat(" ", 5001),
+		`{"topic":"a","event":{"data":"x"}}`, strings.Repeat(" ", 5001), `{"topic":"a"}`,
+		`{"topic":"b","event":{"data":"x"},"idempotency_key":"k"}`, `{"topic":"b","event":{"data":"y"},"idempotency_key":"k"}`,
 	} {
 		post("send", body)
 	}
@@ -257,6 +259,14 @@ func (c *coverage) messages() {
 	pending := r.backend.next(wire.Connect).Token
 	for range 2 {
 		post("send", `{"token":"`+pending+`","event":{"data":"`+strings.Repeat("x", 3000)+`"}}`)
+	}
+}
+
+func (c *coverage) manyTopics() {
+	r := setup(c.t, sockets, nil)
+	_, token := r.accepted("/x")
+	for _, id := range []string{"subscribe", "unsubscribe"} {
+		c.saw(id, r.call(http.MethodPost, "/internal/"+id, "application/json", `{"token":"`+token+`","topics":`+manyTopics(wire.MaxTopics+1)+`}`))
 	}
 }
 

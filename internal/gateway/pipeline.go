@@ -53,9 +53,9 @@ func newPipeline(ctx context.Context, g *Gateway, held *holding) *pipeline {
 	}
 }
 
-// take takes one line, which may be used again when it returns.
-func (p *pipeline) take(parser *wire.Parser, line []byte) {
-	m, err := parser.Parse(line)
+// take takes one message, or what is wrong with it. The line that it is in may be
+// used again when it returns.
+func (p *pipeline) take(m wire.Message, err error, line []byte) {
 	node := ""
 	if err == nil && m.Topic == "" {
 		node = p.gateway.holder(p.ctx, m.Token)
@@ -72,7 +72,7 @@ func (p *pipeline) take(parser *wire.Parser, line []byte) {
 			return p.gateway.publish(p.ctx, nil, m)
 		})
 	default:
-		answer, err := p.gateway.deliver(p.ctx, p.held.batch(len(line)), parser, line)
+		answer, err := p.gateway.deliver(p.ctx, p.held.batch(len(line)), m, err, line)
 		p.put(answer, err)
 	}
 }

@@ -26,7 +26,13 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	g.answer(r.Context(), w, in, body)
+	key, err := wire.HeaderKey(r.Header)
+	if err != nil {
+		g.metrics.sent("", err)
+		wire.WriteError(w, err)
+		return
+	}
+	g.answer(r.Context(), w, in, body, key)
 }
 
 // Express is [Gateway.send] for a listener that has read a plain request by
@@ -38,13 +44,17 @@ func (g *Gateway) Express(w http.ResponseWriter, authorization, body []byte) {
 	}
 	in := inboxes.Get().(*inbox)
 	defer in.putBack()
-	g.answer(context.Background(), w, in, body) // what it waits for is bounded
+	g.answer(context.Background(), w, in, body, "") // what it waits for is bounded
 }
 
-// answer takes one message and answers it.
-func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *inbox, body []byte) {
+// answer takes one message and answers it. key is that of the request's header.
+func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *inbox, body []byte, key string) {
 	b := stream.NewBatch()
-	answer, err := g.deliver(ctx, b, &in.parser, body)
+	m, err := in.parser.Parse(body)
+	if err == nil {
+		err = m.SetKey(key)
+	}
+	answer, err := g.deliver(ctx, b, m, err, body)
 	b.Flush()
 	if err != nil {
 		wire.WriteError(w, err)
@@ -53,10 +63,10 @@ func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *inbox, 
 	wire.WriteAnswer(w, answer)
 }
 
-// deliver takes one message as it came.
-func (g *Gateway) deliver(ctx context.Context, b *stream.Batch, parser *wire.Parser, body []byte) (answer wire.SendAnswer, err error) {
-	m, err := parser.Parse(body)
-	target := ""
+// deliver takes one message, which is what body says, or refuses it with what is
+// wrong with it already.
+func (g *Gateway) deliver(ctx context.Context, b *stream.Batch, m wire.Message, bad error, body []byte) (answer wire.SendAnswer, err error) {
+	target, err := "", bad
 	switch {
 	case err != nil:
 	case m.Topic != "":

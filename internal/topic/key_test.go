@@ -1,6 +1,7 @@
 package topic_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,6 @@ func TestARepeatedKeyGetsTheFirstAnswer(t *testing.T) {
 		t.Fatalf("first: %+v, %v", first, err)
 	}
 	connect(t, h, "", topic.FromDefault, "a")
-	p.Data = "2" // whatever it says now
 	again, err := h.Publish(ctx, p)
 	if err != nil || again != first {
 		t.Errorf("repeat: %+v, %v; want %+v", again, err, first)
@@ -121,7 +121,7 @@ func TestAMessageWithoutEventAppendsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
 	connect(t, h, "", topic.FromDefault, "a")
-	r, err := h.Publish(ctx, topic.Publication{Topic: "a", Key: "k"})
+	r, err := h.Publish(ctx, topic.Publication{Topic: "a", Key: "k"}) // which wire refuses
 	if err != nil || r.ID != "" || r.Receivers != 1 {
 		t.Errorf("no event, no close: %+v, %v; want no id and one receiver", r, err)
 	}
@@ -131,4 +131,64 @@ func TestAMessageWithoutEventAppendsNothing(t *testing.T) {
 	if st := h.Stats(); st.Topics != 1 || st.Published != 0 || st.Keys != 0 {
 		t.Errorf("Stats() = %+v, want nothing appended, made or remembered", st)
 	}
+}
+
+// TestX45AKeyThatIsUsedWithOtherContentIsRefused: to answer as if that had been
+// taken would lose it.
+func TestX45AKeyThatIsUsedWithOtherContentIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, h := range map[string]*topic.Hub{"memory": newHub(keepAll), "store": newFakeStore().start(durable, 0)} {
+		first := topic.Publication{Topic: "all:a", HasEvent: true, Name: "n", Data: "1", Key: "k"}
+		got, err := h.Publish(ctx, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, change := range map[string]func(*topic.Publication){
+			"data":           func(p *topic.Publication) { p.Data = "2" },
+			"name":           func(p *topic.Publication) { p.Name = "m" },
+			"no name":        func(p *topic.Publication) { p.Name = "" },
+			"name and data":  func(p *topic.Publication) { p.Name, p.Data = "", "n1" },
+			"close":          func(p *topic.Publication) { p.Close = true },
+			"close alone":    func(p *topic.Publication) { p.HasEvent, p.Name, p.Data, p.Close = false, "", "", true },
+			"other and open": func(p *topic.Publication) { p.Data = "" },
+		} {
+			p := first
+			change(&p)
+			if r, err := h.Publish(ctx, p); !errors.Is(err, topic.ErrMismatch) || r.ID != "" {
+				t.Errorf("%s: other %s: %+v, %v; want ErrMismatch", name, what, r, err)
+			}
+		}
+		if again, err := h.Publish(ctx, first); err != nil || again.ID != got.ID {
+			t.Errorf("%s: the same again: %+v, %v; want the first answer", name, again, err)
+		}
+		if info, err := h.Info(ctx, "all:a"); err != nil || info.Appended != 1 || info.Closed {
+			t.Errorf("%s: %+v, %v; want one event", name, info, err)
+		}
+	}
+}
+
+// TestX45TheStoreKnowsWhatAKeyWasUsedFor: the first one came by another node, or
+// before a restart, also where it closed the topic.
+func TestX45TheStoreKnowsWhatAKeyWasUsedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // in whose time what the store has is new
+		for _, end := range []bool{false, true} {
+			s := newFakeStore()
+			h := s.start(durable, 0)
+			first := topic.Publication{Topic: "all:a", HasEvent: true, Data: "1", Close: end, Key: "k"}
+			got, err := h.Publish(ctx, first)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h = s.start(durable, 1)
+			other := first
+			other.Data = "2"
+			if _, err := h.Publish(ctx, other); !errors.Is(err, topic.ErrMismatch) {
+				t.Errorf("closed %v: other content: %v, want ErrMismatch", end, err)
+			}
+			if again, err := h.Publish(ctx, first); err != nil || again.ID != got.ID {
+				t.Errorf("closed %v: the same again: %+v, %v; want %+v", end, again, err, got)
+			}
+		}
+	})
 }

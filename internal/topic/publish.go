@@ -16,7 +16,7 @@ type Publication struct {
 	Name     string
 	Data     string
 	Close    bool   // no event comes after this one
-	Key      string // makes a repeat within KeyLife return the first answer; "" for none
+	Key      string // makes a repeat within KeyLife return the first answer, and refuses other content; "" for none
 }
 
 // Receipt answers a publication.
@@ -32,7 +32,7 @@ const headroom = stream.Room + len("id: ") + plainIDBytes + len("\n")
 // Publish appends an event to a topic and queues it for the topic's streams. When
 // it returns, the event is in the log; no stream is waited for, and of a topic
 // that has thousands of them, they are still getting it into their queues. It returns
-// ErrClosed, ErrTooManyTopics, ErrUnavailable, or an error of the event's name.
+// ErrClosed, ErrMismatch, ErrTooManyTopics, ErrUnavailable, or an error of the event's name.
 //
 // With a store, the event is as durable as the store makes it, and its streams
 // on other nodes are counted too. After ErrUnavailable it is not known whether it
@@ -54,11 +54,12 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 	if err != nil {
 		return Receipt{}, err
 	}
+	content := contentOf(p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := time.Now()
-	if r, ok := h.answered(p, now); ok {
-		return r, nil
+	if r, ok, err := h.answered(p, content, now); ok || err != nil {
+		return r, err
 	}
 	l, err := h.open(p.Topic)
 	if err != nil {
@@ -76,7 +77,7 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 	e := h.stamp(block, h.seq, 0, now.UnixNano())
 	r := Receipt{ID: h.id(h.seq, 0), Receivers: h.append(b, l, e, now)}
 	if p.Key != "" {
-		h.keys.add(p.Topic, p.Key, record{seq: l.last, receivers: r.Receivers}, now)
+		h.keys.add(p.Topic, p.Key, record{content: content, seq: l.last, receivers: r.Receivers}, now)
 	}
 	if p.Close {
 		h.finish(b, l)
@@ -84,16 +85,20 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 	return r, nil
 }
 
-// answered gives what a publication with the same key was answered.
-func (h *Hub) answered(p Publication, now time.Time) (Receipt, bool) {
+// answered gives what a publication with the same key was answered, or
+// ErrMismatch if that had another content.
+func (h *Hub) answered(p Publication, content uint64, now time.Time) (Receipt, bool, error) {
 	if p.Key == "" {
-		return Receipt{}, false
+		return Receipt{}, false, nil
 	}
 	r, ok := h.keys.find(p.Topic, p.Key, now)
-	if !ok || r.seq <= h.forgotten(p.Topic) {
-		return Receipt{}, false
+	switch {
+	case !ok, r.seq <= h.forgotten(p.Topic):
+		return Receipt{}, false, nil
+	case r.content != content:
+		return Receipt{}, false, ErrMismatch
 	}
-	return Receipt{ID: h.id(r.seq, r.at), Receivers: r.receivers}, true
+	return Receipt{ID: h.id(r.seq, r.at), Receivers: r.receivers}, true, nil
 }
 
 // forgotten is the position up to which a topic's events, and so their keys,

@@ -33,8 +33,9 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 // entry is what a publication is to the store. What the topic is like now has to
 // be known for it.
 func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, answered bool, err error) {
+	content := contentOf(p)
 	for range maxColdTries {
-		e, r, answered, known, err := h.entryNow(p)
+		e, r, answered, known, err := h.entryNow(p, content)
 		if err != nil || answered || known {
 			return e, r, answered, err
 		}
@@ -45,11 +46,11 @@ func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, ans
 	return e, r, false, ErrUnavailable
 }
 
-func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool, err error) {
+func (h *Hub) entryNow(p Publication, content uint64) (e Entry, r Receipt, answered, known bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r, ok := h.answered(p, time.Now()); ok {
-		return e, r, true, true, nil
+	if r, ok, err := h.answered(p, content, time.Now()); ok || err != nil {
+		return e, r, ok, true, err
 	}
 	l, err := h.open(p.Topic)
 	if err != nil {
@@ -80,6 +81,7 @@ func (h *Hub) entryNow(p Publication) (e Entry, r Receipt, answered, known bool,
 // noted remembers what was answered, and has the store trim the topic now and
 // then. It returns ErrClosed for a repeat of what came behind the topic's end.
 func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
+	content := contentOf(p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.topics[p.Topic]
@@ -98,7 +100,7 @@ func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 		r.Receivers = l.streams()
 	}
 	if p.Key != "" && at != 0 {
-		h.keys.add(p.Topic, p.Key, record{seq: got.Seq, at: at, receivers: r.Receivers}, time.Now())
+		h.keys.add(p.Topic, p.Key, record{content: content, seq: got.Seq, at: at, receivers: r.Receivers}, time.Now())
 	}
 	if l == nil || l.keep.Events <= 0 {
 		return r, nil

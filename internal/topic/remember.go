@@ -11,6 +11,7 @@ const KeyLife = 2 * time.Minute
 
 // record is the answer that a repeat gets.
 type record struct {
+	content   uint64 // hash of what was published, see contentOf
 	seq       uint64
 	at        int64 // when the event was stored; 0 without a store
 	receivers int
@@ -43,6 +44,31 @@ func (k *keyring) hash(topic, key string) uint64 {
 	_, _ = h.WriteString(topic)
 	_ = h.WriteByte(0)
 	_, _ = h.WriteString(key)
+	return h.Sum64()
+}
+
+// contentSeed is for contentOf.
+var contentSeed = maphash.MakeSeed()
+
+// contentOf is a hash of what a key was used for, 0 without a key. It is made
+// outside of the lock.
+func contentOf(p Publication) uint64 {
+	if p.Key == "" {
+		return 0
+	}
+	var h maphash.Hash
+	h.SetSeed(contentSeed)
+	flags := [2]byte{}
+	if p.HasEvent {
+		flags[0] = 1
+	}
+	if p.Close {
+		flags[1] = 1
+	}
+	_, _ = h.Write(flags[:])
+	_, _ = h.WriteString(p.Name)
+	_ = h.WriteByte(0) // no name has one
+	_, _ = h.WriteString(p.Data)
 	return h.Sum64()
 }
 

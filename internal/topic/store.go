@@ -13,7 +13,8 @@ type Store interface {
 	// Append stores an event. It returns when the event is as durable as was
 	// configured, this hub has been given it by [Hub.Apply], and the other
 	// nodes have told their streams at the topic, or had time for it. An error
-	// of Apply (ErrClosed) is returned as it is.
+	// of Apply (ErrClosed) is returned as it is. A repeat of a key with other
+	// content returns ErrMismatch, as long as the first is there to be compared.
 	Append(ctx context.Context, e Entry) (Appended, error)
 
 	// Read gives the stored events of a topic whose positions are in
@@ -25,7 +26,8 @@ type Store interface {
 	Last(ctx context.Context, topic string) (e Stored, ok bool, err error)
 
 	// Find gives the newest event of e.Topic in [from, before) that Append has
-	// stored with e.Key, as it would answer its repeat; ok is false if there is none.
+	// stored with e.Key, as it would answer its repeat, ErrMismatch included; ok is
+	// false if there is none.
 	Find(ctx context.Context, e Entry, from, before uint64) (a Appended, ok bool, err error)
 
 	// Time tells when the event at a position was stored, in unix nanoseconds.
@@ -67,6 +69,12 @@ type Entry struct {
 	Key string
 	// Age is after what time the event is dropped; 0 for never.
 	Age time.Duration
+}
+
+// SameContent says whether two entries tell streams the same, which is what a
+// repeat of a key must do.
+func (e *Entry) SameContent(other *Entry) bool {
+	return e.HasEvent == other.HasEvent && e.Close == other.Close && e.Name == other.Name && e.Data == other.Data
 }
 
 // Appended answers Append.

@@ -20,6 +20,7 @@ type fakeStore struct {
 	reads  int
 	trims  int
 	keys   map[string]topic.Appended
+	used   map[string]topic.Entry
 
 	epoch     int64  // times that it went back: what comes then is stored at other times
 	meanwhile func() // what happens while the next Read is under way
@@ -27,7 +28,9 @@ type fakeStore struct {
 
 var errAway = errors.New("the store is away")
 
-func newFakeStore() *fakeStore { return &fakeStore{first: 1, keys: make(map[string]topic.Appended)} }
+func newFakeStore() *fakeStore {
+	return &fakeStore{first: 1, keys: make(map[string]topic.Appended), used: make(map[string]topic.Entry)}
+}
 
 // start makes a hub that is given the newest back events.
 func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
@@ -67,10 +70,14 @@ func (s *fakeStore) Append(_ context.Context, e topic.Entry) (topic.Appended, er
 		return topic.Appended{}, errAway
 	}
 	if first, ok := s.keys[e.Topic+" "+e.Key]; ok && e.Key != "" {
+		if used := s.used[e.Topic+" "+e.Key]; !used.SameContent(&e) {
+			return topic.Appended{}, topic.ErrMismatch
+		}
 		return first, nil
 	}
 	got := s.take(e)
 	s.keys[e.Topic+" "+e.Key] = topic.Appended{Seq: got.Seq, At: got.At, Repeat: true}
+	s.used[e.Topic+" "+e.Key] = e
 	a := s.hub.Apply([]topic.Stored{got})[0]
 	return topic.Appended{Seq: got.Seq, At: got.At, Receivers: a.Receivers}, a.Err
 }
@@ -142,6 +149,9 @@ func (s *fakeStore) Find(_ context.Context, e topic.Entry, from, before uint64) 
 		return topic.Appended{}, false, errAway
 	}
 	first, ok := s.keys[e.Topic+" "+e.Key]
+	if used := s.used[e.Topic+" "+e.Key]; ok && !used.SameContent(&e) {
+		return topic.Appended{}, false, topic.ErrMismatch
+	}
 	return first, ok && first.Seq >= from && first.Seq < before, nil
 }
 

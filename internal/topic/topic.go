@@ -73,7 +73,7 @@ type Sink interface {
 // Bounds that need no configuration.
 const (
 	// MaxTopicsPerStream bounds what one stream may follow.
-	MaxTopicsPerStream = 10_000
+	MaxTopicsPerStream = wire.MaxTopics
 	// maxTombstones is how many removed topics are remembered one by one.
 	maxTombstones = 65_536
 )
@@ -85,8 +85,9 @@ var (
 	ErrNotFound      = wire.Errorf(http.StatusNotFound, wire.CodeTopicNotFound, "Topic not found")
 	ErrTooManyTopics = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeTooManyTopics,
 		Message: "Too many topics: raise --max-topics, or wait for unused ones to expire", RetryAfter: 5 * time.Second}
-	ErrTooManyForStream = wire.Errorf(http.StatusServiceUnavailable, wire.CodeTooManyTopics,
-		"Too many topics on one stream: 10000 is the most")
+	ErrTooManyForStream = wire.ErrManyTopics
+	ErrMismatch         = wire.Errorf(http.StatusUnprocessableEntity, wire.CodeIdempotency,
+		"Idempotency key was used with other content within two minutes: nothing was stored; use another key")
 	ErrGone = wire.Errorf(http.StatusNotFound, wire.CodeTokenNotFound, "Token not found")
 	ErrFrom = wire.Errorf(http.StatusBadRequest, wire.CodeFrom,
 		"Invalid request: from must be \"earliest\", \"latest\" or an event id")

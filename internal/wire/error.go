@@ -18,8 +18,10 @@ const (
 	CodeEventNameType      Code = "INVALID_EVENT_NAME_TYPE"    // 400
 	CodeEventName          Code = "INVALID_EVENT_NAME"         // 400: CR, LF or NUL in a name
 	CodeCloseType          Code = "INVALID_CLOSE_TYPE"         // 400
+	CodeEventMissing       Code = "INVALID_EVENT_MISSING"      // 400: a topic is sent neither event nor close
 	CodeTarget             Code = "INVALID_TARGET"             // 400: token and topic together
 	CodeTopic              Code = "INVALID_TOPIC"              // 400
+	CodeTopics             Code = "INVALID_TOPICS"             // 400: too many of them
 	CodeFrom               Code = "INVALID_FROM"               // 400: not earliest, latest or an event id
 	CodeIdempotencyKey     Code = "INVALID_IDEMPOTENCY_KEY"    // 400
 	CodeParameter          Code = "INVALID_PARAMETER"          // 400: a query parameter of a listing
@@ -29,6 +31,7 @@ const (
 	CodeTokenNotFound      Code = "TOKEN_NOT_FOUND"            // 404
 	CodeTopicNotFound      Code = "TOPIC_NOT_FOUND"            // 404
 	CodeTopicClosed        Code = "TOPIC_CLOSED"               // 409
+	CodeIdempotency        Code = "IDEMPOTENCY_MISMATCH"       // 422: the key was used with other content
 	CodeBufferFull         Code = "BUFFER_FULL"                // 503
 	CodeTooManyTopics      Code = "TOO_MANY_TOPICS"            // 503
 	CodeTooManyConnections Code = "TOO_MANY_CONNECTIONS"       // 503

@@ -10,6 +10,8 @@ import (
 const (
 	MaxTopicBytes          = 256 // of a topic's name
 	MaxIdempotencyKeyBytes = 256
+	// MaxTopics bounds the topics of one subscribe, and of one stream.
+	MaxTopics = 10_000
 )
 
 // Message is one checked message of POST /internal/send.
@@ -34,15 +36,18 @@ func (m Message) Clone() Message {
 var (
 	errNotObject = invalid(CodeJSON, "Invalid request: body must be a JSON object")
 	errTarget    = invalid(CodeTarget, "Invalid request: give a token or a topic, not both")
-	errTopic     = invalid(CodeTopic, "Invalid request: a topic must be a string of 1 to 256 bytes without control characters")
+	errTopic     = invalid(CodeTopic, "Invalid request: a topic must be a string of 1 to 256 bytes without control characters, other than \".\", \"..\" and \"/\"")
 	errToken     = invalid(CodeTokenMissing, "Invalid request: token is required and must be a string")
 	errEvent     = invalid(CodeEventType, "Invalid request: event must be an object")
 	errData      = invalid(CodeEventDataMissing, "Invalid request: event.data is required and must be a string")
 	errNameType  = invalid(CodeEventNameType, "Invalid request: event.name must be a string")
 	errName      = invalid(CodeEventName, "Invalid request: event.name must not contain CR, LF or NUL")
 	errClose     = invalid(CodeCloseType, "Invalid request: close must be a boolean")
+	errNothing   = invalid(CodeEventMissing, "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, close and idempotency_key")
+	errKeys      = invalid(CodeIdempotencyKey, "Invalid request: Idempotency-Key must be one header of 1 to 256 bytes, goes with a topic, and must not differ from idempotency_key")
 	errKey       = invalid(CodeIdempotencyKey, "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic")
 	errTopics    = invalid(CodeTopic, "Invalid request: topics is required and must be a non-empty array of strings")
+	errManyTopic = invalid(CodeTopics, "Invalid request: too many topics: 10000 are the most for one stream")
 	errFrom      = invalid(CodeFrom, "Invalid request: from must be \"earliest\", \"latest\" or an event id")
 )
 
@@ -50,10 +55,15 @@ func invalid(code Code, message string) *Error {
 	return Errorf(http.StatusBadRequest, code, message)
 }
 
+// ErrManyTopics refuses a stream more than MaxTopics topics.
+var ErrManyTopics = errManyTopic
+
 // ValidTopic reports whether name can name a topic: 1 to 256 bytes of UTF-8
-// without control characters.
+// without control characters. The names that a path cannot have as one part of
+// it, however they are escaped, are none: such a topic could be sent to, and not
+// be read or deleted.
 func ValidTopic(name string) bool {
-	if name == "" || len(name) > MaxTopicBytes || !utf8.ValidString(name) {
+	if name == "" || name == "." || name == ".." || name == "/" || len(name) > MaxTopicBytes || !utf8.ValidString(name) {
 		return false
 	}
 	return !strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 })

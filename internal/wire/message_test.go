@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,8 +22,10 @@ var refused = map[wire.Code]string{
 	wire.CodeEventName:        "Invalid request: event.name must not contain CR, LF or NUL",
 	wire.CodeCloseType:        "Invalid request: close must be a boolean",
 	wire.CodeTarget:           "Invalid request: give a token or a topic, not both",
-	wire.CodeTopic:            "Invalid request: a topic must be a string of 1 to 256 bytes without control characters",
+	wire.CodeTopic:            "Invalid request: a topic must be a string of 1 to 256 bytes without control characters, other than \".\", \"..\" and \"/\"",
 	wire.CodeIdempotencyKey:   "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic",
+	wire.CodeEventMissing:     "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, close and idempotency_key",
+	wire.CodeTopics:           "Invalid request: too many topics: 10000 are the most for one stream",
 	wire.CodeJSON:             "Invalid request: body must be a JSON object",
 	wire.CodeFrom:             "Invalid request: from must be \"earliest\", \"latest\" or an event id",
 }
@@ -68,6 +71,12 @@ func TestMessagesThatAreRefused(t *testing.T) {
 
 		`{"token":"t","close":null}`: wire.CodeCloseType, `{"token":"t","close":"true"}`: wire.CodeCloseType,
 		`{"token":"t","close":1}`: wire.CodeCloseType, `{"token":"t","close":[true]}`: wire.CodeCloseType,
+
+		// X43: what is for a topic and says nothing is most likely written wrong.
+		`{"topic":"zz"}`: wire.CodeEventMissing, `{"topic":"zz","data":"x"}`: wire.CodeEventMissing, `{"topic":"zz","evnt":{"data":"x"}}`: wire.CodeEventMissing,
+		`{"topic":"zz","close":false}`: wire.CodeEventMissing, `{"topic":"zz","Event":{"data":"x"},"idempotency_key":"k"}`: wire.CodeEventMissing, `{"topic":"zz","closed":true}`: wire.CodeEventMissing,
+		// X46: a path cannot name these.
+		`{"topic":".","close":true}`: wire.CodeTopic, `{"topic":"..","close":true}`: wire.CodeTopic, `{"topic":"/","close":true}`: wire.CodeTopic, `{"topic":"\u002e\u002e","close":true}`: wire.CodeTopic,
 
 		`{"token":"t","idempotency_key":"k"}`: wire.CodeIdempotencyKey, `{"topic":"a","idempotency_key":""}`: wire.CodeIdempotencyKey,
 		`{"topic":"a","idempotency_key":null}`: wire.CodeIdempotencyKey, `{"topic":"a","idempotency_key":1}`: wire.CodeIdempotencyKey,
@@ -129,10 +138,10 @@ func TestMessagesThatAreTaken(t *testing.T) {
 		`{"token":"t","event":{"data":"a\r\nb\u0000","name":"n"}}`:        {Token: "t", HasEvent: true, Data: "a\r\nb\x00", Name: "n"},
 		`{"topic":"a:b","event":{"data":"d"},"close":true,"idempotency_key":"k"}`: {
 			Topic: "a:b", HasEvent: true, Data: "d", Close: true, IdempotencyKey: "k"},
-		`{"topic":"a","idempotency_key":"` + strings.Repeat("k", 256) + `"}`: {Topic: "a", IdempotencyKey: strings.Repeat("k", 256)},
+		`{"topic":"a","close":true,"idempotency_key":"` + strings.Repeat("k", 256) + `"}`: {Topic: "a", Close: true, IdempotencyKey: strings.Repeat("k", 256)},
 		// Of a repeated field the last one counts; case matters; broken text is repaired.
 		`{"token":1,"token":"t","Event":null,"CLOSE":1}`:   {Token: "t"},
-		`{"topic":"Zürich: 東京"}`:                           {Topic: "Zürich: 東京"},
+		`{"topic":"Zürich: 東京","close":true}`:              {Topic: "Zürich: 東京", Close: true},
 		`{"token":"t","event":{"data":"\ud800x"}}`:         {Token: "t", HasEvent: true, Data: "\uFFFDx"},
 		"{\"token\":\"t\",\"event\":{\"data\":\"\xffx\"}}": {Token: "t", HasEvent: true, Data: "\uFFFDx"},
 	} {
@@ -143,12 +152,36 @@ func TestMessagesThatAreTaken(t *testing.T) {
 	}
 }
 
+// TestX44MoreTopicsThanAStreamMayFollowAreRefused: for good, for the same request
+// never succeeds. Repeats do not count.
+func TestX44MoreTopicsThanAStreamMayFollowAreRefused(t *testing.T) {
+	t.Parallel()
+	body := func(names ...string) string {
+		return `{"token":"t","topics":["` + strings.Join(names, `","`) + `"]}`
+	}
+	var names []string
+	for i := range wire.MaxTopics {
+		names = append(names, strconv.Itoa(i))
+	}
+	for text, want := range map[string]wire.Code{
+		body(names...):                           "",
+		body(append(names, names...)...):         "",
+		body(append(names, "x")...):              wire.CodeTopics,
+		body(append(names, names[0], "x")...):    wire.CodeTopics,
+		body(append([]string{"x"}, names...)...): wire.CodeTopics,
+	} {
+		_, err := wire.ParseSubscribe([]byte(text))
+		check(t, "many topics", err, want)
+	}
+}
+
 func TestParseSubscribe(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]wire.Code{
 		``: wire.CodeTokenMissing, `{}`: wire.CodeTokenMissing, `[]`: wire.CodeTokenMissing, `x`: wire.CodeJSON, `null`: wire.CodeJSON,
 		`{"topics":["a"]}`: wire.CodeTokenMissing, `{"token":"","topics":["a"]}`: wire.CodeTokenMissing, `{"token":5,"topics":["a"]}`: wire.CodeTokenMissing,
 		`{"token":"t","topics":[""]}`: wire.CodeTopic, `{"token":"t","topics":["a",""]}`: wire.CodeTopic, `{"token":"t","topics":["a",null]}`: wire.CodeTopic,
+		`{"token":"t","topics":["a","."]}`: wire.CodeTopic, `{"token":"t","topics":["..","a"]}`: wire.CodeTopic, `{"token":"t","topics":["/"]}`: wire.CodeTopic,
 		`{"token":"t","topics":["a","b\u0007"]}`: wire.CodeTopic, `{"token":"t","topics":["` + strings.Repeat("x", 257) + `"]}`: wire.CodeTopic,
 		`{"token":"t","topics":["a"],"from":""}`: wire.CodeFrom, `{"token":"t","topics":["a"],"from":null}`: wire.CodeFrom, `{"token":"t","topics":["a"],"from":1}`: wire.CodeFrom,
 	} {

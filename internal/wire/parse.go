@@ -110,12 +110,14 @@ func (p *Parser) check(f *messageFields, m *Message) *Error {
 	default:
 		return errClose
 	}
-	if f.key.kind == kindAbsent {
-		return nil
+	if f.key.kind != kindAbsent {
+		m.IdempotencyKey = p.text(f.key)
+		if m.IdempotencyKey == "" || len(m.IdempotencyKey) > MaxIdempotencyKeyBytes || m.Topic == "" {
+			return errKey
+		}
 	}
-	m.IdempotencyKey = p.text(f.key)
-	if m.IdempotencyKey == "" || len(m.IdempotencyKey) > MaxIdempotencyKeyBytes || m.Topic == "" {
-		return errKey
+	if m.Topic != "" && !m.HasEvent && !m.Close {
+		return errNothing // most likely a field that is written wrong
 	}
 	return nil
 }

@@ -37,6 +37,9 @@ func referenceMessage(body []byte) (wire.Message, error) {
 	if err := referenceOptions(&m, fields); err != nil {
 		return wire.Message{}, err
 	}
+	if m.Topic != "" && !m.HasEvent && !m.Close {
+		return wire.Message{}, invalid(wire.CodeEventMissing)
+	}
 	return m, nil
 }
 
@@ -132,6 +135,13 @@ func referenceSubscribe(body []byte) (wire.SubscribeRequest, error) {
 		if !wire.ValidTopic(topic) {
 			return wire.SubscribeRequest{}, invalid(wire.CodeTopic)
 		}
+	}
+	different := make(map[string]bool)
+	for _, topic := range r.Topics {
+		different[topic] = true
+	}
+	if len(different) > wire.MaxTopics {
+		return wire.SubscribeRequest{}, invalid(wire.CodeTopics)
 	}
 	if raw, has := fields["from"]; has {
 		if r.From, ok = text(raw); !ok || r.From == "" {

@@ -37,8 +37,24 @@ func ParseSubscribe(body []byte) (SubscribeRequest, error) {
 		return SubscribeRequest{}, errTopics
 	case slices.ContainsFunc(r.Topics, func(name string) bool { return !ValidTopic(name) }):
 		return SubscribeRequest{}, errTopic
+	case tooMany(r.Topics):
+		return SubscribeRequest{}, errManyTopic
 	case from.kind != kindAbsent && r.From == "":
 		return SubscribeRequest{}, errFrom
 	}
 	return r, nil
+}
+
+// tooMany says whether there are more different names than a stream may follow.
+func tooMany(names []string) bool {
+	if len(names) <= MaxTopics {
+		return false
+	}
+	different := make(map[string]struct{}, MaxTopics+1)
+	for _, name := range names {
+		if different[name] = struct{}{}; len(different) > MaxTopics {
+			return true
+		}
+	}
+	return false
 }
