@@ -29,6 +29,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 		CallbackURL:         callbackURL,
 		Transport:           transport,
 		CallbackSecret:      secret,
+		CallbackHeaders:     c.KeptHeaders(),
 		CallbackTimeout:     c.CallbackTimeout,
 		CallbackConcurrency: c.CallbackConcurrency,
 		CallbackQueue:       c.CallbackQueue,
@@ -50,7 +51,9 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 	if s := p.storage; s != nil {
 		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
 	}
-	if transport == nil { // else it is asked in front of all routes
+	if transport != nil { // our own backend, in this process: it may see who asks
+		opts.ConnectHeaders = []string{"authorization", "cookie"}
+	} else { // in one process the policy stands in front of all routes
 		opts.CORS = p.cors
 	}
 	g := gateway.New(opts)

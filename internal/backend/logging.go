@@ -50,7 +50,7 @@ func endAttrs(c wire.Callback) []any {
 }
 
 // secretWords mark a query parameter whose value is not for the log.
-var secretWords = []string{"token", "secret", "key", "password", "signature", "authorization"}
+var secretWords = []string{"token", "secret", "key", "password", "signature", "auth", "access", "jwt", "session", "credential"}
 
 // maskURL is target as the log may show it: without the values of parameters
 // that look like secrets, without user:password, without the fragment, and not

@@ -34,7 +34,7 @@ func (c *Config) bind(command string) []group {
 	return []group{
 		{"Common", c.common()},
 		{"Listeners", c.listeners(command)},
-		{"Callbacks", c.callbacks()},
+		{"Callbacks", c.callbacks(command)},
 		{"Streams", c.streams()},
 		{"Topics", c.topics()},
 		{"Storage", c.storage(command)},
@@ -67,10 +67,11 @@ func (c *Config) listeners(command string) []setting {
 	}
 }
 
-func (c *Config) callbacks() []setting {
+func (c *Config) callbacks(command string) []setting {
 	return []setting{
 		{"callback-url", gateway, webURL(&c.CallbackURL, "http://127.0.0.1:8082/api/sse/callback", "use --callback-secret, which signs each callback"), "where connects and disconnects are announced; without it every stream is refused with 503"},
 		{"callback-secret", gateway | backend, secret(&c.CallbackSecret), "the gateway signs callbacks with it; the backend accepts it as signature key or as ?secret=, and needs it in production mode"},
+		{"callback-headers", streams, keptHeaders(&c.CallbackHeaders, command), "headers of clients that callbacks tell and session records keep: `all`, `none` (only host and last-event-id), or names; `tidegate serve` keeps none by default, and shows its own backend in the process authorization and cookie at the connect"},
 		{"callback-timeout", streams, duration(&c.CallbackTimeout, 5*time.Second, 10*time.Millisecond, 5*time.Minute, ""), "how long the status of a connect callback is awaited, then 504"},
 		{"callback-concurrency", streams, count(&c.CallbackConcurrency, 64, 1, 65536), "callbacks that are out at once; others wait"},
 		{"callback-retention", streams, duration(&c.CallbackRetention, time.Hour, time.Second, 30*day, ""), "how long a disconnect callback is retried while the backend is away"},

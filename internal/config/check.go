@@ -38,6 +38,12 @@ var rules = []rule{
 		}
 		return ""
 	}},
+	{streams, []string{"callback-headers"}, func(c *Config) string {
+		if len(c.CallbackHeaders) > 1 && slices.ContainsFunc(c.CallbackHeaders, isHeaderWord) {
+			return "has all or none beside others; give one of the words alone, or names"
+		}
+		return ""
+	}},
 	{all, []string{"max-batch", "max-body"}, func(c *Config) string {
 		if c.MaxBatch < c.MaxBody {
 			return "is smaller than --max-body " + ByteSize(c.MaxBody).String()
@@ -142,6 +148,9 @@ func (c *Config) Warnings() []string {
 	}
 	if c.MaxPending < c.MaxBody {
 		warnings = append(warnings, "max-pending is smaller than max-body: an event between the two ends every stream that it is sent to")
+	}
+	if has == gateway && (c.Data != "" || len(c.NATSURLs) > 0) && c.origins["callback-headers"] == "" {
+		warnings = append(warnings, "callback-headers is not set: the storage keeps all headers of open streams, cookies and authorization among them; give the names that the backend needs, or all if that is meant")
 	}
 	if has == gateway && c.CallbackURL == "" {
 		warnings = append(warnings, "callback-url is not set: every stream is refused with 503")

@@ -40,6 +40,7 @@ type Config struct {
 
 	CallbackURL         string        // --callback-url: http or https, without user or password; "" refuses every stream with 503
 	CallbackSecret      string        // --callback-secret: the gateway signs with it, the backend accepts it; "" for none
+	CallbackHeaders     []string      // --callback-headers: [AllHeaders] or [NoHeaders] alone, or names; empty is none
 	CallbackTimeout     time.Duration // --callback-timeout: for the status of a connect callback
 	CallbackConcurrency int           // --callback-concurrency: callbacks that are out at once
 	CallbackRetention   time.Duration // --callback-retention: how long a disconnect callback is retried
@@ -111,6 +112,9 @@ type Config struct {
 // Values of [Config.InternalListen] and [Config.Mode] that have a meaning of their own.
 const (
 	Shared = "shared" // the internal routes are on the public listener
+
+	AllHeaders = "all"  // each header is told and kept
+	NoHeaders  = "none" // none is, apart from host and last-event-id
 
 	Production  = "production"  // callbacks need the secret
 	Development = "development" // callbacks need no secret

@@ -151,6 +151,42 @@ func hideURL(text string) string {
 
 var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?$`)
 
+// keptHeaders is the word all, the word none, or a list of names, which one text
+// may give with commas between them.
+func keptHeaders(p *[]string, command string) value {
+	*p = []string{AllHeaders}
+	if command == "serve" {
+		*p = []string{NoHeaders}
+	}
+	return list{p, "NAMES", "all, none, or names of headers such as user-agent,x-request-id", func(text string) (string, error) {
+		names := strings.Split(strings.ToLower(text), ",")
+		for i, name := range names {
+			names[i] = strings.TrimSpace(name)
+			if names[i] == "*" || !headerPattern.MatchString(names[i]) || len(names) > 1 && isHeaderWord(names[i]) {
+				return "", errNotAllowed
+			}
+		}
+		return strings.Join(names, ","), nil
+	}}
+}
+
+func isHeaderWord(name string) bool { return name == AllHeaders || name == NoHeaders }
+
+// KeptHeaders are the names of --callback-headers; nil is all of them.
+func (c *Config) KeptHeaders() []string {
+	names := []string{}
+	for _, entry := range c.CallbackHeaders {
+		switch entry {
+		case AllHeaders:
+			return nil
+		case NoHeaders:
+		default:
+			names = append(names, strings.Split(entry, ",")...)
+		}
+	}
+	return names
+}
+
 var headerPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$")
 
 // headerNames is a list of names of headers, "*" by default.

@@ -64,8 +64,8 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		Listen: ":8080", InternalListen: "127.0.0.1:8081",
 		CallbackTimeout: 5 * time.Second, CallbackConcurrency: 64, CallbackRetention: time.Hour, CallbackQueue: 65536,
 		Heartbeat: 15 * time.Second, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
-		CORSHeaders: []string{"*"},
-		MaxBody:     1 << 20, MaxBatch: 16 << 20, MaxHistory: 256 << 20, MaxTopics: 1_000_000,
+		CORSHeaders: []string{"*"}, CallbackHeaders: []string{config.NoHeaders},
+		MaxBody: 1 << 20, MaxBatch: 16 << 20, MaxHistory: 256 << 20, MaxTopics: 1_000_000,
 		Namespaces: map[string]config.Namespace{
 			"*":       {Events: 100, Bytes: 1 << 20, Age: 5 * time.Minute, Replay: "none"},
 			"task":    {Events: 10_000, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"},

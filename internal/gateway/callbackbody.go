@@ -15,6 +15,7 @@ type callback struct {
 	token       token
 	node        *identity // see conn
 	request     packed.Request
+	more        []packed.Header // of a connect: told and kept nowhere
 	durationMS  int64
 	undelivered int
 	heir        *heir // of a stream of another node; nil for those of this one
@@ -48,7 +49,7 @@ func (c *callback) appendJSON(dst []byte, store *packed.Store, gateway string) [
 	if c.heir == nil {
 		dst = append(c.token.append(dst), c.node.name...)
 		dst = append(dst, `","request":`...)
-		dst = store.AppendJSON(dst, c.request)
+		dst = store.AppendJSONWith(dst, c.request, c.request.URL(), c.more)
 	} else {
 		dst = append(dst, c.heir.token...)
 		dst = append(dst, `","request":`...)

@@ -38,7 +38,7 @@ func (c *conn) info(h *topic.Hub) wire.StreamInfo {
 	return wire.StreamInfo{
 		Token:        c.name(),
 		State:        state,
-		URL:          c.request.URL(),
+		URL:          wire.MaskAccess(c.request.URL()),
 		RemoteAddr:   c.request.RemoteAddr(),
 		OpenedAt:     time.Unix(0, c.openedAt).UTC().Format(time.RFC3339Nano),
 		Sequence:     c.sequence,

@@ -40,6 +40,8 @@ type Options struct {
 	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
 	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections
 	CallbackSecret      string            // signs callbacks
+	CallbackHeaders     []string          // names of the clients' headers that are told and kept; nil: all
+	ConnectHeaders      []string          // told in connect callbacks besides, and kept nowhere
 	CallbackTimeout     time.Duration     // default 5s: until the status of a connect callback
 	CallbackConcurrency int               // default 64 connect callbacks at once
 	CallbackQueue       int               // default 65536 disconnects waiting for the backend
@@ -106,7 +108,7 @@ func New(opts Options) *Gateway {
 		opts: opts, id: newToken().String()[:8], secret: sha256.Sum256([]byte(opts.InternalSecret)), metrics: newMetrics(),
 	}
 	g.engine = stream.NewEngine(g.engineOptions())
-	g.requests = packed.New(packed.Options{})
+	g.requests = packed.New(packed.Options{Headers: opts.CallbackHeaders})
 	g.pace = newPace(g.delivered, g.door.isShut)
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidegate/internal/packed"
 	"tidegate/internal/wire"
 )
 
@@ -32,12 +33,12 @@ func (h *handshake) abandon(why wire.Ending) bool {
 // connect does the connect callback. The callback is let finish even if the
 // client leaves or is told that it took too long: if the backend accepts, or
 // may have, a disconnect follows it. waited is false if the client has left.
-func (g *Gateway) connect(ctx context.Context, c *conn) (a answer, waited bool) {
+func (g *Gateway) connect(ctx context.Context, c *conn, more []packed.Header) (a answer, waited bool) {
 	var h handshake
 	var early atomic.Bool
 	answered, before := make(chan struct{}), g.callbacks.answered.Load()
 	g.door.inside.Go(func() {
-		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request}, &early)
+		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request, more: more}, &early)
 		defer rest()
 		defer close(answered)
 		h.mu.Lock()

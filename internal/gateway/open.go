@@ -99,7 +99,7 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 		g.metrics.ended(wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback})
 		return false
 	}
-	answer, waited := g.connect(r.Context(), c)
+	answer, waited := g.connect(r.Context(), c, g.toldOnce(r))
 	if !waited {
 		return false
 	}

@@ -6,9 +6,18 @@ import "tidegate/internal/wire"
 // escapes gives for what [Store.Unpack] returns, without making it: it takes no
 // memory if dst has room.
 func (s *Store) AppendJSON(dst []byte, r Request) []byte {
+	return s.AppendJSONWith(dst, r, r.URL(), nil)
+}
+
+// Header is a header that is told of a request and was not packed with it.
+type Header struct{ Name, Value string }
+
+// AppendJSONWith is AppendJSON with another URL and with more headers, which r
+// does not have.
+func (s *Store) AppendJSONWith(dst []byte, r Request, url string, more []Header) []byte {
 	p := r.parts()
 	dst = append(dst, `{"url":`...)
-	dst = wire.AppendJSONString(dst, p.url)
+	dst = wire.AppendJSONString(dst, url)
 	dst = append(dst, `,"headers":{`...)
 	first := true
 	for name, value := range s.headers(p) {
@@ -18,6 +27,14 @@ func (s *Store) AppendJSON(dst []byte, r Request) []byte {
 		first = false
 		dst = append(wire.AppendJSONString(dst, name), ':')
 		dst = wire.AppendJSONString(dst, value)
+	}
+	for _, h := range more {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(wire.AppendJSONString(dst, h.Name), ':')
+		dst = wire.AppendJSONString(dst, h.Value)
 	}
 	dst = append(dst, '}')
 	if p.method != "" {

@@ -29,8 +29,8 @@ type field struct {
 }
 
 // read takes the headers of r in the form that callbacks have, which
-// [Store.Unpack] documents.
-func (w *scratch) read(r *http.Request) {
+// [Store.Unpack] documents. Those that keep does not have are left out; nil has all.
+func (w *scratch) read(r *http.Request, keep map[string]bool) {
 	w.text, w.fields = w.text[:0], w.fields[:0]
 	start := len(w.text)
 	w.text = append(w.text, "host"...)
@@ -39,7 +39,7 @@ func (w *scratch) read(r *http.Request) {
 		start := len(w.text)
 		w.text = appendLower(w.text, name)
 		value := len(w.text)
-		if string(w.text[start:value]) == "host" {
+		if string(w.text[start:value]) == "host" || keep != nil && !keep[string(w.text[start:value])] {
 			w.text = w.text[:start]
 			continue
 		}

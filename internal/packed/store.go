@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"hash/maphash"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -11,7 +13,14 @@ import (
 type Options struct {
 	MaxLines int // default 8192: header lines that are held once for all requests
 	MaxText  int // default 1 MiB: bytes of text in them
+	// Headers are the names of the headers that are kept; nil: all. [Always] are
+	// kept besides. Of what is left out nothing is copied.
+	Headers []string
 }
+
+// Always are the headers that are kept in any case: callbacks promise the host,
+// and a stream goes on after the id.
+var Always = []string{"host", "last-event-id"}
 
 // Store packs requests and holds the header lines that they share. Lines that
 // find no room in its table stay in their request, which is then larger and
@@ -21,12 +30,21 @@ type Options struct {
 type Store struct {
 	seed    maphash.Seed
 	table   *table
-	scratch sync.Pool // of *scratch
+	keep    map[string]bool // set once: names in lower case; nil: all
+	scratch sync.Pool       // of *scratch
 }
 
 // New makes an empty Store.
 func New(opts Options) *Store {
+	var keep map[string]bool
+	if opts.Headers != nil {
+		keep = make(map[string]bool)
+		for _, name := range slices.Concat(opts.Headers, Always) {
+			keep[strings.ToLower(name)] = true
+		}
+	}
 	return &Store{
+		keep:    keep,
 		seed:    maphash.MakeSeed(),
 		table:   newTable(cmp.Or(opts.MaxLines, 8192), cmp.Or(opts.MaxText, 1<<20)),
 		scratch: sync.Pool{New: func() any { return new(scratch) }},
@@ -41,7 +59,7 @@ func New(opts Options) *Store {
 func (s *Store) Pack(r *http.Request) Request {
 	w := s.scratch.Get().(*scratch)
 	defer s.recycle(w)
-	w.read(r)
+	w.read(r, s.keep)
 	w.hash(s.seed)
 	s.table.claim(w.text, w.fields)
 	return Request{data: string(w.encode(r))}
