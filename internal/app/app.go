@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidegate/internal/backend"
+	"tidegate/internal/certs"
 	"tidegate/internal/config"
 	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
@@ -89,6 +90,8 @@ type program struct {
 	internal *server
 	metrics  *prometheus.Registry
 	reloads  reloads
+
+	certificates []certs.Source // that are read again when they change
 }
 
 func (p *program) build(command string) error {
@@ -100,9 +103,12 @@ func (p *program) build(command string) error {
 		return err
 	}
 	if p.cfg.TLSCert != "" {
-		if err := p.public.useTLS(p.cfg.TLSCert, p.cfg.TLSKey); err != nil {
+		pair, err := certs.LoadPair("--tls-cert", p.cfg.TLSCert, p.cfg.TLSKey)
+		if err != nil {
 			return err
 		}
+		p.public.useTLS(pair)
+		p.certificates = append(p.certificates, pair)
 	}
 	if internal != nil {
 		if p.internal, err = newServer("internal", p.cfg.InternalListen, internal, p.log); err != nil {
@@ -182,6 +188,7 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	var tended sync.WaitGroup
 	tended.Go(func() { tendMemory(backendLife) })
 	tended.Go(func() { p.reloadOn(opts.Reload, backendLife.Done()) })
+	tended.Go(func() { certs.Watch(backendLife, p.log, p.reloads.fail, p.certificates...) })
 	defer tended.Wait()
 	defer endBackend()
 	var halves [2]errgroup.Group

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"tidegate/internal/certs"
 	"tidegate/internal/express"
 	"tidegate/internal/gateway"
 	"tidegate/internal/stream"
@@ -84,15 +85,11 @@ func bindError(name, address string, err error) error {
 	return fmt.Errorf("%s: listen on %s (%s): %w", name, address, flag, err)
 }
 
-// useTLS makes the server speak TLS with the given files.
-func (s *server) useTLS(certFile, keyFile string) error {
-	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return fmt.Errorf("read --tls-cert and --tls-key: %w", err)
-	}
-	s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+// useTLS makes the server speak TLS, each handshake with the certificate of that
+// moment.
+func (s *server) useTLS(pair *certs.Pair) {
+	s.http.TLSConfig = &tls.Config{GetCertificate: pair.GetCertificate, MinVersion: tls.VersionTLS12}
 	s.tls = true
-	return nil
 }
 
 // url is where the server can be reached from this machine.

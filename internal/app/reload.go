@@ -30,11 +30,14 @@ func (r *reloads) add(name string, part reloadable) {
 	r.parts = append(r.parts, namedReload{name, part})
 }
 
+// fail counts something that could not be read anew.
+func (r *reloads) fail() { r.failed.Add(1) }
+
 // reload reads everything anew. What cannot be read stays as it was.
 func (p *program) reload() {
 	for _, r := range p.reloads.parts {
 		if err := r.part.Reload(); err != nil {
-			p.reloads.failed.Add(1)
+			p.reloads.fail()
 			p.log.Error("reload failed: the old one stays", "part", r.name, "cause", err)
 			continue
 		}
@@ -55,8 +58,12 @@ func (p *program) reloadOn(signals <-chan os.Signal, stop <-chan struct{}) {
 	}
 }
 
-// watch shows what reloads and the log have come to.
+// watch has certificates reloaded with the rest, and shows what reloads and the
+// log have come to.
 func (p *program) watch(output *logging.Output) {
+	if p.storage != nil {
+		p.certificates = append(p.certificates, p.storage.engine.Certificates()...)
+	}
 	registry := p.metrics
 	if p.gateway != nil {
 		registry = p.gateway.Registry()
@@ -69,6 +76,13 @@ func (p *program) watch(output *logging.Output) {
 		counter("tidegate_reloads_total", "Parts that were read anew at a SIGHUP.", p.reloads.done.Load),
 		counter("tidegate_reload_failures_total", "Parts that could not be, and stayed as they were.", p.reloads.failed.Load),
 	)
+	for _, source := range p.certificates {
+		p.reloads.add("certificate of "+source.Name(), source)
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tidegate_certificate_not_after_seconds", Help: "When a certificate in use ends, as Unix time.",
+			ConstLabels: prometheus.Labels{"setting": source.Name()},
+		}, func() float64 { return float64(source.NotAfter().Unix()) }))
+	}
 	if output != nil {
 		registry.MustRegister(counter("tidegate_logging_lines_dropped_total",
 			"Log lines that were dropped, because nobody took them.", output.Dropped))

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,7 +39,7 @@ func storeDir(dir string) string { return filepath.Join(dir, "nats") }
 
 // newEmbedded starts a server. It returns when clients can connect, and its
 // streams have been recovered: seconds if there are millions of messages.
-func newEmbedded(opts Options, name string, log *slog.Logger) (*embedded, error) {
+func newEmbedded(opts Options, papers papers, name string, log *slog.Logger) (*embedded, error) {
 	if err := os.MkdirAll(storeDir(opts.Dir), 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -53,7 +52,7 @@ func newEmbedded(opts Options, name string, log *slog.Logger) (*embedded, error)
 	}
 	e := &embedded{opts: serverOptions(opts, name, disk), log: log}
 	if opts.Listen != "" {
-		if err := listen(&e.opts, opts); err != nil {
+		if err := listen(&e.opts, opts, papers); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +85,7 @@ func serverOptions(opts Options, name string, disk space) server.Options {
 }
 
 // listen has a server listen for other machines.
-func listen(o *server.Options, opts Options) error {
+func listen(o *server.Options, opts Options, papers papers) error {
 	host, port, err := net.SplitHostPort(opts.Listen)
 	if err != nil {
 		return fmt.Errorf("--nats-listen: %w", err)
@@ -101,24 +100,9 @@ func listen(o *server.Options, opts Options) error {
 	if opts.TLSCert == "" {
 		return nil
 	}
-	cert, err := tls.LoadX509KeyPair(opts.TLSCert, opts.TLSKey)
-	if err != nil {
-		return fmt.Errorf("--nats-listen: %w", err)
-	}
 	o.TLS, o.TLSTimeout = true, 5
-	o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	if opts.TLSCA == "" {
-		return nil
-	}
-	text, err := os.ReadFile(opts.TLSCA)
-	if err != nil {
-		return fmt.Errorf("--nats-listen: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return fmt.Errorf("--nats-listen: no certificate in %s", opts.TLSCA)
-	}
-	o.TLSVerify, o.TLSConfig.ClientCAs, o.TLSConfig.ClientAuth = true, pool, tls.RequireAndVerifyClientCert
+	o.TLSConfig = papers.serverConfig()
+	o.TLSVerify = o.TLSConfig.ClientAuth == tls.RequireAndVerifyClientCert
 	return nil
 }
 

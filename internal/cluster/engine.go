@@ -25,6 +25,7 @@ import (
 type Engine struct {
 	// set once
 	opts     Options
+	papers   papers
 	log      *slog.Logger
 	folder   *folder   // nil if external
 	embedded *embedded // nil if external
@@ -62,6 +63,9 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 }
 
 func (e *Engine) open(ctx context.Context) (err error) {
+	if e.papers, err = e.opts.loadPapers(); err != nil {
+		return fmt.Errorf("NATS: %w", err)
+	}
 	if e.opts.Dir != "" {
 		err = e.openEmbedded()
 	} else {
@@ -86,7 +90,7 @@ func (e *Engine) openEmbedded() (err error) {
 	if e.folder.record.Redraw {
 		e.log.Warn("the machine went down while this was running: what was acknowledged last may be lost, event ids from before are not continued", "dir", e.opts.Dir)
 	}
-	if e.embedded, err = newEmbedded(e.opts, e.folder.record.Name, e.log); err != nil {
+	if e.embedded, err = newEmbedded(e.opts, e.papers, e.folder.record.Name, e.log); err != nil {
 		return err
 	}
 	options := append(e.connectOptions(), nats.InProcessServer(e.embedded), nats.ReconnectWait(inProcessRetry), nats.ReconnectJitter(0, 0))

@@ -111,13 +111,7 @@ func (e *Engine) accessOptions() ([]nats.Option, error) {
 	if o.Token != "" {
 		options = append(options, nats.Token(o.Token))
 	}
-	if o.TLSCA != "" {
-		options = append(options, nats.RootCAs(o.TLSCA))
-	}
-	if o.TLSCert != "" {
-		options = append(options, nats.ClientCert(o.TLSCert, o.TLSKey))
-	}
-	return options, nil
+	return append(options, e.papers.clientOptions()), nil
 }
 
 // connectOptions are common to both kinds of servers. Nothing is kept for later
