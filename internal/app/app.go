@@ -99,7 +99,7 @@ func (p *program) build(command string) error {
 	if err != nil {
 		return err
 	}
-	if p.public, err = newServer("public", p.cfg.Listen, public, p.log); err != nil {
+	if p.public, err = newServer("public", p.cfg.Listen, harden(public, p.cfg.HSTS), p.log); err != nil {
 		return err
 	}
 	if p.cfg.TLSCert != "" {
@@ -111,7 +111,7 @@ func (p *program) build(command string) error {
 		p.certificates = append(p.certificates, pair)
 	}
 	if internal != nil {
-		if p.internal, err = newServer("internal", p.cfg.InternalListen, internal, p.log); err != nil {
+		if p.internal, err = newServer("internal", p.cfg.InternalListen, harden(internal, 0), p.log); err != nil {
 			return err
 		}
 		p.internal.express(p.gateway, p.cfg.MaxBody)

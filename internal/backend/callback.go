@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"tidegate/internal/wire"
@@ -67,8 +68,14 @@ func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (wire.Cal
 		w.Header().Set("Allow", http.MethodPost)
 		return wire.Callback{}, errMethod
 	}
+	known, err := h.knows(r)
+	if err != nil {
+		h.log.Warn("callback refused", "cause", err)
+		return wire.Callback{}, errUnauthorized
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallbackBytes))
-	if h.auth && !h.authentic(r, body) {
+	if !known(body) {
+		h.log.Warn("callback refused", "cause", wire.ErrSignatureWrong)
 		return wire.Callback{}, errUnauthorized
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -80,15 +87,36 @@ func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (wire.Cal
 	return parseCallback(body)
 }
 
-func (h *callbackHandler) authentic(r *http.Request, body []byte) bool {
+// knows says how a caller shows that it knows the secret. What can be refused
+// without the body is: nobody else has 1 MiB read.
+func (h *callbackHandler) knows(r *http.Request) (known func(body []byte) bool, err error) {
+	if !h.auth {
+		return func([]byte) bool { return true }, nil
+	}
 	if secret := r.URL.Query().Get("secret"); secret != "" {
-		return sameSecret(secret, h.secret)
+		if !sameSecret(secret, h.secret) {
+			return nil, errWrongSecret
+		}
+		return func([]byte) bool { return true }, nil
 	}
-	err := wire.Verify([]byte(h.secret), body, r.Header.Get(wire.SignatureHeader), time.Now())
+	signature, err := wire.ParseSignature(r.Header.Get(wire.SignatureHeader), time.Now())
 	if err != nil {
-		h.log.Warn("callback refused", "cause", err)
+		return nil, err
 	}
-	return err == nil
+	return func(body []byte) bool {
+		return signature.Matches([]byte(h.secret), wire.Signed{Method: r.Method, Target: target(r), Body: body})
+	}, nil
+}
+
+var errWrongSecret = errors.New("the secret in the query is another one")
+
+// target is what the request line of a callback named. A proxy that is asked for
+// whole URLs passes them on so.
+func target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI()
 }
 
 // sameSecret compares hashes, so that the time it takes tells neither where the

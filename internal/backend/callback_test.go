@@ -17,7 +17,7 @@ import (
 func signed(body string, key string, at time.Time) *http.Request {
 	r := httptest.NewRequest("POST", "/api/sse/callback", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(wire.SignatureHeader, wire.Sign([]byte(key), []byte(body), at))
+	r.Header.Set(wire.SignatureHeader, wire.Sign([]byte(key), wire.Signed{Method: "POST", Target: "/api/sse/callback", Body: []byte(body)}, at))
 	return r
 }
 

@@ -63,6 +63,7 @@ func (c *Config) listeners(command string) []setting {
 		{"internal-secret", all, secret(&c.InternalSecret), "bearer token that the internal API asks for, and that the backend sends"},
 		{"tls-cert", all, file(&c.TLSCert), "PEM file with the certificate of the public listener; needs --tls-key"},
 		{"tls-key", all, file(&c.TLSKey), "PEM file with the private key of --tls-cert"},
+		{"hsts", all, duration(&c.HSTS, 0, time.Second, 2*year, "no such header"), "time for which browsers are told to call this host by TLS only, also at its other ports (Strict-Transport-Security); needs --tls-cert"},
 		{"trusted-proxy", all, proxies(&c.TrustedProxies), "proxy in front of the public listener whose Forwarded, X-Forwarded-For and PROXY headers are believed; a network, an address, or `unix` for peers on a Unix socket; proxies on loopback may forward addresses without it"},
 	}
 }

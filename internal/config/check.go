@@ -38,6 +38,12 @@ var rules = []rule{
 		}
 		return ""
 	}},
+	{all, []string{"hsts", "tls-cert"}, func(c *Config) string {
+		if c.HSTS > 0 && c.TLSCert == "" {
+			return "needs --tls-cert; where a proxy ends TLS, the header is the proxy's to send"
+		}
+		return ""
+	}},
 	{streams, []string{"callback-headers"}, func(c *Config) string {
 		if len(c.CallbackHeaders) > 1 && slices.ContainsFunc(c.CallbackHeaders, isHeaderWord) {
 			return "has all or none beside others; give one of the words alone, or names"

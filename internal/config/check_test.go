@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -252,5 +253,43 @@ func TestLegacyIsOfTheGatewayAlone(t *testing.T) {
 	t.Parallel()
 	if got := mustLoad(t, "serve", "", "PORT=abc CALLBACK_URL=x").Listen; got != ":8080" {
 		t.Errorf("serve listens on %s", got)
+	}
+}
+
+// TestX10NoSecretOfAURLIsShown: in its path, its query or before its host, in what is printed and in errors.
+func TestX10NoSecretOfAURLIsShown(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"callback-url", "frontend-version-url"} {
+		for _, url := range []string{
+			"https://h/hooks/s3cr3t", "https://h/s3cr3t", "https://h/api/s3cr3t/callback", "https://h/callback/s3cr3t/", "https://h//s3cr3t",
+			"https://h/callback?a=s3cr3t", "https://h/callback?s3cr3t", "https://h/callback;s3cr3t", "https://h/%2fs3cr3t", "https://h/CALLBACK-s3cr3t",
+		} {
+			cfg, _, err := config.Load("config", []string{"--" + setting, url}, nil, io.Discard)
+			if err != nil {
+				t.Errorf("--%s %s: %v", setting, url, err)
+				continue
+			}
+			var out bytes.Buffer
+			if err := cfg.Print(&out); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(out.String(), "s3cr3t") {
+				t.Errorf("--%s %s is printed:\n%s", setting, url, out.String())
+			}
+		}
+		for _, url := range []string{"https://u:s3cr3t@h/", "https://s3cr3t@h/", "ftp://h/s3cr3t", "h/s3cr3t", "https:/s3cr3t", "https://h/s3cr3t#f", "https://h:x/s3cr3t", "//h/s3cr3t", "https://h/\x01/s3cr3t"} {
+			_, _, err := config.Load("config", []string{"--" + setting, url}, nil, io.Discard)
+			if err == nil || strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("--%s %q: error %v, want one without the secret", setting, url, err)
+			}
+		}
+	}
+	cfg, _, err := config.Load("config", []string{"--callback-url", "http://127.0.0.1:8082/api/sse/callback"}, nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := cfg.Print(&out); err != nil || !strings.Contains(out.String(), "http://127.0.0.1:8082/api/sse/callback ") {
+		t.Errorf("a usual path is not shown: %v\n%s", err, out.String())
 	}
 }

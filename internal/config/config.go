@@ -34,6 +34,8 @@ type Config struct {
 	TLSCert        string // --tls-cert: PEM file for the public listener, "" for plain HTTP
 	TLSKey         string // --tls-key: PEM file, set whenever TLSCert is
 
+	HSTS time.Duration // --hsts: how long browsers are to come by TLS only, 0 for no such header
+
 	TrustedProxies []string // --trusted-proxy: networks, addresses and [UnixPeers]; see [Config.TrustedNetworks]
 
 	// Callbacks, from the gateway to the backend.

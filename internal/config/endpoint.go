@@ -135,8 +135,9 @@ func hideURL(text string) string {
 		text = scheme + hidden + text[at:]
 	}
 	base, query, found := strings.Cut(text, "?")
+	base = hidePath(base)
 	if !found {
-		return text
+		return base
 	}
 	fields := strings.Split(query, "&")
 	for i, f := range fields {
@@ -147,6 +148,31 @@ func hideURL(text string) string {
 		}
 	}
 	return base + "?" + strings.Join(fields, "&")
+}
+
+// usualWords are what a path may be made of to be shown. Some services have a secret in the path of their
+// URLs, and nothing tells it from other words.
+var usualWords = strings.Fields(`api app apps assets backend build callback callbacks deploy dist event events frontend gateway health hook hooks
+	index.html internal live meta metrics notify proxy public push service services sse static status stream streams tasks tidegate v1 v2 v3 v4
+	version version.json version.txt versions web webhook webhooks`)
+
+// hidePath is a URL without a query, of whose path only usual words are left.
+func hidePath(base string) string {
+	start := 0
+	if i := strings.Index(base, "://"); i >= 0 {
+		start = i + 3
+	}
+	slash := strings.IndexByte(base[start:], '/')
+	if slash < 0 {
+		return base
+	}
+	segments := strings.Split(base[start+slash+1:], "/")
+	for i, s := range segments {
+		if s != "" && !slices.Contains(usualWords, s) {
+			segments[i] = hidden
+		}
+	}
+	return base[:start+slash+1] + strings.Join(segments, "/")
 }
 
 var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?$`)

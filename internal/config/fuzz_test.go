@@ -53,7 +53,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-var hiddenLine = regexp.MustCompile(`(?m)^(internal-secret|callback-secret|callback-url|frontend-version-url): .*<set>.*\n`)
+var hiddenLine = regexp.MustCompile(`(?m)^(internal-secret|callback-secret|callback-url|frontend-version-url|gateway-url): .*<set>.*\n`)
 
 // secrets are the flags for what Print has hidden.
 func secrets(cfg *config.Config, printed string) []string {

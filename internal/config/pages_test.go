@@ -28,7 +28,7 @@ var samples = map[string]string{
 	"trusted-proxy": "10.0.0.0/8",
 	"callback-url":  "http://h/cb?a=b", "callback-secret": "s2", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",
 	"heartbeat": "5s", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true",
-	"cors-origin": "https://a", "cors-header": "X-A", "callback-headers": "user-agent,x-a", "max-body": "11KiB", "max-batch": "12MiB", "max-history": "13MiB", "max-topics": "14", "namespace": "x=events:15",
+	"cors-origin": "https://a", "cors-header": "X-A", "hsts": "24h", "callback-headers": "user-agent,x-a", "max-body": "11KiB", "max-batch": "12MiB", "max-history": "13MiB", "max-topics": "14", "namespace": "x=events:15",
 	"gateway-url": "http://g", "mode": "testing", "task-workers": "16", "task-timeout": "17s", "task-retention": "18s", "task-queue": "19", "replace": "true",
 	"data": "/d", "durability": "power", "store-size": "17MiB", "nats-url": "nats://n:1", "nats-listen": "127.0.0.1:2", "nats-prefix": "p",
 	"nats-replicas": "3", "nats-token": "s3", "nats-user": "u", "nats-password": "s4", "nats-creds": "/dev/null", "nats-nkey": "/dev/null",
@@ -38,7 +38,7 @@ var samples = map[string]string{
 
 // together has what else must be given with some of them.
 var together = map[string]string{
-	"tls-cert": " --tls-key=/dev/null", "tls-key": " --tls-cert=/dev/null",
+	"hsts": " --tls-cert=/dev/null --tls-key=/dev/null", "tls-cert": " --tls-key=/dev/null", "tls-key": " --tls-cert=/dev/null",
 	"nats-cert": " --nats-key=/dev/null", "nats-key": " --nats-cert=/dev/null", "nats-password": " --nats-user=u",
 }
 

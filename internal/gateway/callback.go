@@ -32,11 +32,11 @@ const (
 
 // answer is what became of one callback.
 type answer struct {
-	status     int    // 0: none came
-	retryAfter string // header of the answer
-	err        error  // why no status came
-	sent       bool   // the request went out whole: the backend may have acted on it
-	abandoned  bool   // nobody waited for it: the callback goes on
+	status     int        // 0: none came
+	retryAfter retryAfter // of the answer
+	err        error      // why no status came
+	sent       bool       // the request went out whole: the backend may have acted on it
+	abandoned  bool       // nobody waited for it: the callback goes on
 }
 
 // accepted says that the backend took the callback.
@@ -165,13 +165,13 @@ func (c *caller) post(ctx context.Context, body *callback) (answer, *http.Respon
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "tidegate")
 	if len(c.secret) > 0 {
-		r.Header.Set(wire.SignatureHeader, wire.Sign(c.secret, payload, time.Now()))
+		r.Header.Set(wire.SignatureHeader, wire.Sign(c.secret, wire.Signed{Method: r.Method, Target: r.URL.RequestURI(), Body: payload}, time.Now()))
 	}
 	response, err := c.rt.RoundTrip(r)
 	if err != nil {
 		return answer{err: err, sent: sent.Load()}, nil
 	}
-	return answer{status: response.StatusCode, retryAfter: response.Header.Get("Retry-After"), sent: true}, response
+	return answer{status: response.StatusCode, retryAfter: parseRetryAfter(response.Header.Get("Retry-After"), time.Now()), sent: true}, response
 }
 
 // discard reads an answer's body, so that its connection can be used again. One

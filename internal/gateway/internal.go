@@ -20,7 +20,11 @@ var openapi []byte
 // Internal is the listener for the backend and for operators. It must not be
 // reachable for browsers, and never says that another origin may read it.
 func (g *Gateway) Internal() http.Handler {
-	return g.authorized(g.internalMux())
+	next := g.authorized(g.internalMux())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wire.NoSniff(w.Header())
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (g *Gateway) newInternalMux() *http.ServeMux {

@@ -224,6 +224,7 @@ func streamHeaders(w http.ResponseWriter) {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no")
+	wire.NoSniff(h)
 }
 
 // jitter spreads d by half of it either way, so that clients who were told

@@ -149,13 +149,13 @@ func TestCallbacksAreSigned(t *testing.T) {
 	c.leave()
 	cb := r.backend.next(wire.Disconnect)
 	signature := cb.Header.Get(wire.SignatureHeader)
-	if err := wire.Verify([]byte("key"), []byte(cb.Raw), signature, time.Now()); err != nil {
+	if err := wire.Verify([]byte("key"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err != nil {
 		t.Errorf("signature %q: %v", signature, err)
 	}
-	if err := wire.Verify([]byte("other"), []byte(cb.Raw), signature, time.Now()); err == nil {
+	if err := wire.Verify([]byte("other"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err == nil {
 		t.Error("the signature fits another key too")
 	}
-	if err := wire.Verify([]byte("key"), []byte(cb.Raw+" "), signature, time.Now()); err == nil {
+	if err := wire.Verify([]byte("key"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw + " ")}, signature, time.Now()); err == nil {
 		t.Error("the signature fits another body too")
 	}
 }

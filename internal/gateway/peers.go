@@ -140,6 +140,7 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, node string, bod
 		wire.WriteError(w, err)
 		return
 	}
+	wire.NoSniff(w.Header())
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(answer)

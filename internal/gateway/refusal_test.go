@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"tidegate/internal/gateway"
 )
@@ -66,4 +67,42 @@ func TestRetryableRejectionsCoverOwnRefusals(t *testing.T) {
 		t.Errorf("client beyond the bound got %d %s, want an empty stream", got.Status, got.Body)
 	}
 	wantRetry(t, "too many connections", got.Body, 1500, 4500)
+}
+
+// TestX10RetryAfterIsSecondsOrADate: what else a backend says of it reaches no client.
+func TestX10RetryAfterIsSecondsOrADate(t *testing.T) {
+	t.Parallel()
+	soon := time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
+	for given, want := range map[string]string{
+		"7": "7", " 07 ": "7", "0": "0", "86400": "86400", "999999": "86400", "99999999999999999999999": "86400",
+		soon: soon, "Sun, 06 Nov 1994 08:49:37 GMT": "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT": "Sun, 06 Nov 1994 08:49:37 GMT",
+		"": "", "soon": "", "-5": "", "+5": "", "1.5": "", "5 s": "", "1e3": "", "0x10": "", "<script>": "", "5, 6": "", "5;a": "",
+	} {
+		for _, status := range []int{503, 429, 400} {
+			r := setup(t, sockets, nil)
+			r.backend.handle(func(w http.ResponseWriter, _ callback) {
+				w.Header().Set("Retry-After", given)
+				w.WriteHeader(status)
+			})
+			if got := r.open("/x").reply(); got.Status != status || got.Header.Get("Retry-After") != want {
+				t.Errorf("Retry-After %q with %d: client got %d %q, want %q", given, status, got.Status, got.Header.Get("Retry-After"), want)
+			}
+		}
+	}
+}
+
+// TestX10JSONAnswersAreNotSniffed on either listener, errors and streams' refusals among them.
+func TestX10JSONAnswersAreNotSniffed(t *testing.T) {
+	t.Parallel()
+	r := setup(t, sockets, nil)
+	r.backend.connects(http.StatusForbidden)
+	for name, got := range map[string]reply{
+		"refused stream": r.public("GET", "/x", ""), "wrong method": r.public("PUT", "/x", ""), "health": r.public("GET", "/healthz", ""), "ready": r.public("GET", "/readyz", ""),
+		"send": r.send(`{"token":"x"}`), "listing": r.get("/internal/streams"), "no route": r.get("/nowhere"), "openapi": r.get("/internal/openapi.json"),
+		"metrics": r.get("/metrics"), "batch": r.call("POST", "/internal/send", "application/x-ndjson", "{}\n"),
+	} {
+		if got.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", name, got.Status, got.Header)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"tidegate/internal/wire"
@@ -36,8 +35,8 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 	e := refusal(a)
 	g.opts.Log.Info("stream refused", "token", fingerprint(c.name()), "status", e.Status, "code", e.Code,
 		"cause", a.err, "undelivered", c.stream.Undelivered())
-	if a.retryAfter != "" && e.Status == a.status {
-		w.Header().Set("Retry-After", a.retryAfter)
+	if e.Status == a.status {
+		a.retryAfter.set(w.Header())
 	}
 	g.turnAway(w, e)
 }
@@ -53,9 +52,7 @@ func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 		return
 	}
 	wait := jitter(max(g.opts.Retry, comeBack))
-	if seconds, err := strconv.ParseUint(w.Header().Get("Retry-After"), 10, 16); err == nil {
-		wait += time.Duration(seconds) * time.Second
-	}
+	wait += parseRetryAfter(w.Header().Get("Retry-After"), time.Now()).wait
 	w.Header().Del("Retry-After")
 	streamHeaders(w)
 	_, _ = w.Write(sse.AppendRetry(nil, wait))

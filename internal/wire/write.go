@@ -13,6 +13,7 @@ import (
 var (
 	jsonType = []string{"application/json; charset=utf-8"}
 	noStore  = []string{"no-store"}
+	nosniff  = []string{"nosniff"}
 	decimals = smallDecimals()
 )
 
@@ -80,10 +81,15 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 // caller has left, and nobody else can be told.
 func write(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
+	NoSniff(h)
 	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = jsonType, noStore, decimal(int64(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body)
 }
+
+// NoSniff has browsers take an answer for what its Content-Type says: text that
+// somebody else chose must not become a script or a page.
+func NoSniff(h http.Header) { h["X-Content-Type-Options"] = nosniff }
 
 // RetryAfter renders d for a Retry-After header: whole seconds, at least one.
 func RetryAfter(d time.Duration) string { return decimal(wholeSeconds(d))[0] }
