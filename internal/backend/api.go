@@ -20,7 +20,7 @@ func (c *Client) Subscribe(ctx context.Context, r wire.SubscribeRequest) (wire.S
 	var answer wire.SubscribeAnswer
 	err := c.do(ctx, call{
 		name: "POST /internal/subscribe", method: http.MethodPost, path: "/internal/subscribe",
-		media: mediaJSON, body: encode(r),
+		media: mediaJSON, body: encode(r), again: true,
 	}, into(&answer))
 	return answer, err
 }
@@ -30,7 +30,7 @@ func (c *Client) Unsubscribe(ctx context.Context, token string, topics []string)
 	var answer wire.SubscribeAnswer
 	return c.do(ctx, call{
 		name: "POST /internal/unsubscribe", method: http.MethodPost, path: "/internal/unsubscribe",
-		media: mediaJSON, body: encode(wire.SubscribeRequest{Token: token, Topics: topics}),
+		media: mediaJSON, body: encode(wire.SubscribeRequest{Token: token, Topics: topics}), again: true,
 	}, into(&answer))
 }
 

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"tidegate/internal/outbound"
 	"tidegate/internal/wire"
 )
 
@@ -63,7 +64,7 @@ func NewClient(opts ClientOptions) (*Client, error) {
 	}
 	transport := opts.Transport
 	if transport == nil {
-		transport = pool()
+		transport = outbound.New(outbound.Options{Proxy: http.ProxyFromEnvironment})
 	}
 	return &Client{
 		base:    base,
@@ -91,17 +92,6 @@ func baseURL(raw string) (string, error) {
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// pool is the default transport: room for the connections of a burst of
-// callbacks to stay open between bursts.
-func pool() *http.Transport {
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		MaxIdleConns:        64,
-		MaxIdleConnsPerHost: 64,
-		IdleConnTimeout:     90 * time.Second,
-	}
-}
-
 // Reachable reports whether the latest call got an answer, of any kind. It is
 // false before the first call.
 func (c *Client) Reachable() bool {
@@ -121,6 +111,9 @@ type call struct {
 	query  url.Values
 	media  string // of body
 	body   []byte
+	// again says that doing it twice is as good as once. Then net/http repeats it
+	// if the gateway closes a connection as the request goes out.
+	again bool
 }
 
 // do makes the call and hands the body of a 200 answer to read, bounded.
@@ -164,6 +157,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	}
 	if k.media != "" {
 		req.Header.Set("Content-Type", k.media)
+	}
+	if k.again {
+		req.Header["Idempotency-Key"] = nil // is not sent, see http.Transport
 	}
 	if c.secret != "" {
 		req.Header.Set("Authorization", "Bearer "+c.secret)

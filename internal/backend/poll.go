@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"tidegate/internal/outbound"
 )
 
 // Bounds of one look at the version URL.
@@ -45,7 +47,7 @@ func newPoller(rawURL string, interval time.Duration, v *versions, m *metrics, l
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("backend: version URL must be an http:// or https:// URL")
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, IdleConnTimeout: 90 * time.Second}
+	transport := outbound.New(outbound.Options{Proxy: http.ProxyFromEnvironment})
 	return &poller{
 		url: rawURL, interval: interval, versions: v, metrics: m, log: log,
 		http: &http.Client{Transport: transport, Timeout: pollTimeout},

@@ -5,12 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
+	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
 	"tidegate/internal/wire"
 )
@@ -36,6 +35,7 @@ type answer struct {
 	retryAfter retryAfter // of the answer
 	err        error      // why no status came
 	sent       bool       // the request went out whole: the backend may have acted on it
+	doubt      bool       // it went out whole once before, and no answer came
 	abandoned  bool       // nobody waited for it: the callback goes on
 }
 
@@ -43,7 +43,7 @@ type answer struct {
 func (a answer) accepted() bool { return a.status >= 200 && a.status < 300 }
 
 // maybe says that nobody knows: the request went out and no status came back.
-func (a answer) maybe() bool { return a.status == 0 && a.sent }
+func (a answer) maybe() bool { return a.status == 0 && a.sent || a.doubt && !a.accepted() }
 
 // caller does callbacks over a pool of connections.
 type caller struct {
@@ -51,6 +51,7 @@ type caller struct {
 	secret  []byte
 	gateway string // id, for receivers of more than one
 	rt      http.RoundTripper
+	fresh   http.RoundTripper // as rt, on a new connection
 	timeout time.Duration
 	slots   chan struct{} // size CallbackConcurrency: connect callbacks that are waited for
 	late    chan struct{} // size maxLate: those nobody waits for any more
@@ -63,20 +64,8 @@ type caller struct {
 
 func newCaller(o Options, gateway string, m *metrics, requests *packed.Store) *caller {
 	return &caller{
-		gateway: gateway, requests: requests, url: o.CallbackURL, secret: []byte(o.CallbackSecret), rt: o.Transport, timeout: o.CallbackTimeout,
+		gateway: gateway, requests: requests, url: o.CallbackURL, secret: []byte(o.CallbackSecret), rt: o.Transport, fresh: outbound.Fresh(o.Transport), timeout: o.CallbackTimeout,
 		slots: make(chan struct{}, o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
-	}
-}
-
-// pooledTransport is what callbacks use over the network.
-func pooledTransport(conns int) *http.Transport {
-	return &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
-		MaxIdleConnsPerHost:   conns,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		DisableCompression:    true,
-		ExpectContinueTimeout: time.Second,
 	}
 }
 
@@ -150,28 +139,39 @@ func (c *caller) call(ctx context.Context, body *callback) (a answer, rest func(
 	return a, func() { discard(response) }
 }
 
+// post does the request, and does it once more on a new connection if the backend
+// seems to have closed the one that it went out on.
 func (c *caller) post(ctx context.Context, body *callback) (answer, *http.Response) {
 	payload := body.appendJSON(make([]byte, 0, usualBody), c.requests, c.gateway)
-	var sent atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		// A kept connection that turns out to be dead is followed by another try.
-		GetConn:      func(string) { sent.Store(false) },
-		WroteRequest: func(info httptrace.WroteRequestInfo) { sent.Store(info.Err == nil) },
-	})
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(payload))
+	a, stale, response := c.attempt(ctx, c.rt, payload)
+	if !stale || ctx.Err() != nil {
+		return a, response
+	}
+	c.metrics.callbackRetries.Inc()
+	doubt := a.sent
+	a, _, response = c.attempt(ctx, c.fresh, payload)
+	a.doubt = doubt
+	return a, response
+}
+
+// attempt does one request. stale says that it failed and may succeed on a new
+// connection.
+func (c *caller) attempt(ctx context.Context, rt http.RoundTripper, payload []byte) (a answer, stale bool, response *http.Response) {
+	var way outbound.Attempt
+	r, err := http.NewRequestWithContext(way.Trace(ctx), http.MethodPost, c.url, bytes.NewReader(payload))
 	if err != nil {
-		return answer{err: err}, nil
+		return answer{err: err}, false, nil
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "tidegate")
 	if len(c.secret) > 0 {
 		r.Header.Set(wire.SignatureHeader, wire.Sign(c.secret, wire.Signed{Method: r.Method, Target: r.URL.RequestURI(), Body: payload}, time.Now()))
 	}
-	response, err := c.rt.RoundTrip(r)
+	response, err = rt.RoundTrip(r)
 	if err != nil {
-		return answer{err: err, sent: sent.Load()}, nil
+		return answer{err: err, sent: way.Sent()}, way.Stale(), nil
 	}
-	return answer{status: response.StatusCode, retryAfter: parseRetryAfter(response.Header.Get("Retry-After"), time.Now()), sent: true}, response
+	return answer{status: response.StatusCode, retryAfter: parseRetryAfter(response.Header.Get("Retry-After"), time.Now()), sent: true}, false, response
 }
 
 // discard reads an answer's body, so that its connection can be used again. One

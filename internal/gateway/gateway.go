@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidegate/internal/cors"
+	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
 	"tidegate/internal/peer"
 	"tidegate/internal/stream"
@@ -75,7 +76,7 @@ func (o Options) withDefaults() Options {
 	o.MaxBody = cmp.Or(o.MaxBody, 1<<20)
 	o.MaxBatch = cmp.Or(o.MaxBatch, 16<<20)
 	if o.Transport == nil {
-		o.Transport = pooledTransport(o.CallbackConcurrency)
+		o.Transport = outbound.New(outbound.Options{Conns: o.CallbackConcurrency})
 	}
 	return o
 }

@@ -22,6 +22,7 @@ type metrics struct {
 	streamsRefused     *prometheus.CounterVec
 	callbacks          *prometheus.CounterVec
 	callbackSeconds    *prometheus.HistogramVec
+	callbackRetries    prometheus.Counter
 	disconnectsDropped *prometheus.CounterVec
 	sends              *prometheus.CounterVec
 	sentToToken        prometheus.Counter // of sends, those that were taken
@@ -42,6 +43,8 @@ func newMetrics() *metrics {
 			Help: "Streams that were not opened, by error code."}, []string{"code"}),
 		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_callbacks_total",
 			Help: "Callbacks by action and status; status is \"none\" where no answer came."}, []string{"action", "status"}),
+		callbackRetries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_callback_retries_total",
+			Help: "Callbacks sent once more on a new connection, because the backend had closed the one they went out on."}),
 		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tidegate_callback_seconds",
 			Help: "Time until a callback was answered.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 10)}, []string{"action"}),
 		disconnectsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_disconnects_dropped_total",
@@ -55,7 +58,7 @@ func newMetrics() *metrics {
 		heartbeats: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_heartbeats_total",
 			Help: "Heartbeat comments written to streams."}),
 	}
-	m.registry.MustRegister(m.streamsEnded, m.streamsRefused, m.callbacks, m.callbackSeconds, m.disconnectsDropped,
+	m.registry.MustRegister(m.streamsEnded, m.streamsRefused, m.callbacks, m.callbackSeconds, m.callbackRetries, m.disconnectsDropped,
 		m.sends, m.deliveries, m.deliveredBytes, m.heartbeats,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	taken := strconv.Itoa(http.StatusOK)
