@@ -25,7 +25,7 @@ var crowdScenes = []scene{
 		switch {
 		case s.parks && (parked != crowd || grown > crowd/4):
 			s.Errorf("%d parked and %d goroutines more, want all %d and hardly any", parked, grown, crowd)
-		case !s.parks && (parked != 0 || grown < crowd):
+		case !s.parks && (parked != 0 || grown < crowd*9/10): // others come and go
 			s.Errorf("%d parked and %d goroutines more, want none and one for each of %d", parked, grown, crowd)
 		}
 		s.batch(numbered(crowd, func(i int) string { return toToken(all[i].token, "x") })...)

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long what was told to end may take for it.
-const patience = 5 * time.Second
+const patience = time.Minute
 
 // Run runs the tests and returns the exit code: that of the tests or, if they
 // passed and goroutines are left, 1, after printing their stacks. Connections
