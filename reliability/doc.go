@@ -5,12 +5,13 @@
 //
 // The programs:
 //
-//	load   publishes and follows, and writes down what each side was told
-//	check  judges what load wrote down
-//	kill   starts a server or a cluster, breaks it at random moments under load, then checks
-//	tasks  starts tasks while servers are killed, and looks at how each one ended
-//	storm  lets thousands of clients that are behind resume at once
-//	power  takes the power away from a server's disk, and looks for what was answered
+//	load     publishes and follows, and writes down what each side was told
+//	check    judges what load wrote down
+//	kill     starts a server or a cluster, breaks it at random moments under load, then checks
+//	tasks    starts tasks while servers are killed, and looks at how each one ended
+//	storm    lets thousands of clients that are behind resume at once
+//	power    takes the power away from a server's disk, and looks for what was answered
+//	hostile  attacks a server as one client can, and looks whether others notice
 //
 // The packages that they share:
 //

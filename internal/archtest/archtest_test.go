@@ -63,6 +63,7 @@ var allowed = map[string][]string{
 	"reliability/tasks":       {"reliability/bed", "reliability/command", "reliability/eventsource"},
 	"reliability/storm":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
 	"reliability/power":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
+	"reliability/hostile":     {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/record"},
 	"reliability/testbinary":  nil,
 	"deploy/cluster/balance":  nil,
 }
