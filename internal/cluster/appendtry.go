@@ -133,9 +133,16 @@ func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err er
 }
 
 // pause is before the next try. If there is no time left for it, it was err that
-// the last one failed with.
+// the last one failed with. A server in this process that cannot store anything is
+// not waited for: it is looked at now.
 func (l *Log) pause(ctx context.Context, w *appendWaiter, err error) error {
 	l.tally.add(func(s *LogStats) { s.Retries++ })
+	if l.e.embedded != nil {
+		l.e.wake()
+		if refused := l.e.Writable(); refused != nil {
+			return fmt.Errorf("store event: %w: %w", refused, err)
+		}
+	}
 	if late := waitOr(ctx, tryPause, w.settled); late != nil {
 		return fmt.Errorf("store event: %w: %w", late, err)
 	}

@@ -110,11 +110,11 @@ func listen(o *server.Options, opts Options, papers papers) error {
 func (e *embedded) start() error {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	return e.startLocked()
+	return e.startLocked(func(*server.Server) error { return nil })
 }
 
-// startLocked starts a server. turn is held.
-func (e *embedded) startLocked() error {
+// startLocked starts a server, which clients get if it is accepted. turn is held.
+func (e *embedded) startLocked(accept func(*server.Server) error) error {
 	e.mu.Lock()
 	stopped := e.stopped
 	e.mu.Unlock()
@@ -135,6 +135,11 @@ func (e *embedded) startLocked() error {
 			reason = "not ready after " + startWait.String()
 		}
 		return fmt.Errorf("start NATS in this process: %s", reason)
+	}
+	if err := accept(s); err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("start NATS in this process: %w", err)
 	}
 	if at, ok := s.Addr().(*net.TCPAddr); ok {
 		e.opts.Port = at.Port // others expect it there after a restart too
@@ -158,12 +163,13 @@ func (e *embedded) stopLocked() {
 }
 
 // restart replaces the server by a new one on the same files. Clients find it by
-// themselves; what they ask meanwhile fails.
+// themselves; what they ask meanwhile fails. It is an error if the new one lacks
+// something that the files have: there is none then.
 func (e *embedded) restart() error {
 	e.turn.Lock()
 	defer e.turn.Unlock()
 	e.stopLocked()
-	return e.startLocked()
+	return e.startLocked(e.recoveredAll)
 }
 
 // stop ends it for good.

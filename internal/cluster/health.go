@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
-
 	"tidegate/internal/wire"
 )
 
@@ -18,9 +16,8 @@ const (
 	// askEvery is how often an external JetStream is asked while all is well:
 	// each question is work for the leader of the whole cluster.
 	askEvery = 5 * time.Second
-
-	firstRestartPause = 10 * time.Second
-	longRestartPause  = 5 * time.Minute
+	// askedGap is between two checks that failures have asked for.
+	askedGap = 50 * time.Millisecond
 )
 
 // condition is what a check found.
@@ -35,8 +32,9 @@ type watch struct {
 	asked  time.Time // when JetStream was asked last, if it is external
 	answer error
 
-	restarted time.Time
-	pause     time.Duration // from that restart to the next, at least
+	restarted time.Time     // when a restart was tried last
+	pause     time.Duration // from then to the next, at least
+	failure   error         // why the last one failed
 }
 
 // Run looks every second whether all is well, for [Engine.Health] and
@@ -51,6 +49,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-e.poke:
+			pause(ctx, askedGap)
 		}
 		e.check(ctx)
 	}
@@ -93,6 +92,11 @@ func (e *Engine) check(ctx context.Context) {
 		c.reasons = append(c.reasons, fmt.Sprintf("NATS server %s has version %s: want %d.%d or later",
 			e.nc.ConnectedServerName(), e.nc.ConnectedServerVersion(), oldestMajor, oldestMinor))
 	}
+	e.keep(c)
+}
+
+// keep has everybody know a condition.
+func (e *Engine) keep(c condition) {
 	e.mu.Lock()
 	before := e.condition
 	e.condition = c
@@ -135,55 +139,6 @@ func (e *Engine) checkDisk(c *condition) (full bool) {
 	return false
 }
 
-// checkServer looks at the server in this process. Once a write of its has failed
-// it takes no more, or none for that stream, whatever becomes of the cause.
-func (e *Engine) checkServer(c *condition, full bool) {
-	s := e.embedded.current()
-	if s == nil {
-		c.reasons = append(c.reasons, "NATS in this process does not run")
-		c.refuse = errUnavailable
-		e.restart(c)
-		return
-	}
-	failed := !s.JetStreamEnabled()
-	if failed {
-		c.reasons = append(c.reasons, "JetStream has stopped")
-	} else {
-		for _, broken := range s.Healthz(&server.HealthzOptions{Details: true}).Errors {
-			c.reasons = append(c.reasons, broken.Error)
-			failed = failed || strings.Contains(broken.Error, "write error")
-		}
-	}
-	if !failed {
-		if time.Since(e.watch.restarted) > longRestartPause {
-			e.watch.pause = 0
-		}
-		return
-	}
-	if full {
-		return // it would fail again
-	}
-	c.refuse = errUnavailable
-	e.restart(c)
-}
-
-// restart restarts the server in this process, unless that was done a moment ago.
-func (e *Engine) restart(c *condition) {
-	if e.watch.pause > 0 && time.Since(e.watch.restarted) < e.watch.pause {
-		return
-	}
-	e.watch.pause = min(max(2*e.watch.pause, firstRestartPause), longRestartPause)
-	e.log.Warn("restarting NATS in this process", "reasons", c.reasons)
-	err := e.embedded.restart()
-	e.watch.restarted = time.Now()
-	if err != nil {
-		e.log.Error("NATS in this process was not restarted", "err", err)
-		return
-	}
-	*c = condition{} // what else there is to say the next check will find
-	e.wake()
-}
-
 // checkAnswers asks an external JetStream whether it is there.
 func (e *Engine) checkAnswers(ctx context.Context, c *condition) {
 	w := &e.watch
@@ -214,8 +169,14 @@ func Unavailable(err error) *wire.Error {
 	if known, ok := errors.AsType[*wire.Error](err); ok {
 		return known
 	}
-	switch apiError(err).ErrorCode {
-	case codeStoreFailed, codeNoResources, codeNoStorage:
+	switch api := apiError(err); api.ErrorCode {
+	case codeStoreFailed:
+		// It is also the code of a disk that fails and of missing descriptors.
+		if !strings.Contains(api.Description, "maximum") {
+			return errUnavailable
+		}
+		return errFullStream
+	case codeNoResources, codeNoStorage:
 		return errFullStream
 	}
 	return errUnavailable

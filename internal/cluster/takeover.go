@@ -80,7 +80,7 @@ func keptPrefix(dir, recorded, asked string) (string, error) {
 
 // storedPrefixes lists the prefixes that a folder has a log or tasks of.
 func storedPrefixes(dir string) (prefixes []string, err error) {
-	entries, err := os.ReadDir(filepath.Join(storeDir(dir), "jetstream", "$G", "streams"))
+	entries, err := os.ReadDir(streamsDir(storeDir(dir)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

@@ -1,0 +1,58 @@
+package cluster
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// TestX14AServerThatLacksSomethingIsNotUsed: one that could not read a part of its
+// files goes on without it. It is started again until it has all.
+func TestX14AServerThatLacksSomethingIsNotUsed(t *testing.T) {
+	t.Parallel()
+	e := openWith(t, Options{Dir: t.TempDir(), Needs: NeedLog | NeedTasks})
+	if _, err := e.js.CreateConsumer(t.Context(), "TIDEGATE_TASKQ", jetstream.ConsumerConfig{Durable: "q-x"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.js.Publish(t.Context(), e.subject("ev.a"), []byte("kept")); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"TIDEGATE_EV", "TIDEGATE_TASKQ/obs/q-x"} {
+		meta := filepath.Join(e.embedded.streamsDir(), path, "meta.inf")
+		e.embedded.turn.Lock()
+		e.embedded.stopLocked()
+		e.embedded.turn.Unlock()
+		if err := errors.Join(os.Rename(meta, meta+".away"), os.Mkdir(meta, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		e.watch.pause = 0
+		e.check(t.Context())
+		if err := e.Writable(); !errors.Is(err, errUnavailable) || e.embedded.current() != nil {
+			t.Errorf("without %s: Writable = %v, server %v", path, err, e.embedded.current())
+		}
+		e.check(t.Context())
+		if reasons := strings.Join(e.Health(), "; "); !strings.Contains(reasons, "NATS in this process does not run: start") {
+			t.Errorf("without %s: reasons %q", path, reasons)
+		}
+		if err := errors.Join(os.Remove(meta), os.Rename(meta+".away", meta)); err != nil {
+			t.Fatal(err)
+		}
+		e.watch.pause = 0
+		e.check(t.Context())
+		eventually(t, "all is well when it can be read again", func() bool {
+			e.check(t.Context())
+			return e.Writable() == nil && len(e.Health()) == 0
+		})
+	}
+	s, err := e.ensureLog(within(t))
+	if err != nil || s.CachedInfo().State.Msgs != 1 {
+		t.Errorf("log %+v, %v; want the event", s, err)
+	}
+	if _, err := e.js.Consumer(within(t), "TIDEGATE_TASKQ", "q-x"); err != nil {
+		t.Error(err)
+	}
+}
