@@ -15,6 +15,7 @@ import (
 const (
 	DefaultRetry    = 3 * time.Second
 	DefaultMaxDelay = 30 * time.Second
+	DefaultMaxRetry = time.Hour
 )
 
 // ErrIdle is why a connection was given up that brought nothing for IdleTimeout.
@@ -49,8 +50,14 @@ type ClientOptions struct {
 	Retry time.Duration
 
 	// MaxDelay is where the wait stops doubling while connections keep failing. A
-	// longer wait that the server asks for is kept all the same. Default [DefaultMaxDelay].
+	// longer wait that the server asks for is kept all the same, up to MaxRetry.
+	// Default [DefaultMaxDelay].
 	MaxDelay time.Duration
+
+	// MaxRetry bounds what the server may ask for, by a retry field or a Retry-After
+	// header: a mistyped number is not to silence a client for months. Default
+	// [DefaultMaxRetry].
+	MaxRetry time.Duration
 
 	// MaxReconnects bounds the reconnections in a row of which none opened a stream.
 	// 0 is no bound. Less than 0 never reconnects: the sequence ends with the first
@@ -71,6 +78,11 @@ type ClientOptions struct {
 	// MaxLine and MaxEvent are limits of the decoder, see [DecoderOptions].
 	MaxLine  int
 	MaxEvent int
+
+	// OnTooLarge, if set, is called for each event that exceeds one of them. The event
+	// is dropped and the stream goes on, see [DecoderOptions]. Without it the sequence
+	// ends.
+	OnTooLarge func(err error)
 
 	// OnOpen is called for each stream that opens, before its first event. It must not
 	// touch the body.
@@ -105,6 +117,7 @@ func NewClient(opts ClientOptions) *Client {
 	}
 	opts.Retry = cmp.Or(max(opts.Retry, 0), DefaultRetry)
 	opts.MaxDelay = cmp.Or(max(opts.MaxDelay, 0), DefaultMaxDelay)
+	opts.MaxRetry = cmp.Or(max(opts.MaxRetry, 0), DefaultMaxRetry)
 	return &Client{opts: opts, lastID: opts.LastEventID, retry: opts.Retry}
 }
 
@@ -122,9 +135,14 @@ func (c *Client) LastEventID() string { return c.lastID }
 //   - the cause of ctx, once ctx is done;
 //   - a [*StatusError] for any other status than 200, unless RetryStatus accepts it, and
 //     for a content type other than text/event-stream;
-//   - [ErrLineTooLong] or [ErrEventTooLarge];
-//   - an error of NewRequest, or a URL or last event id that cannot be sent;
+//   - [ErrLineTooLong] or [ErrEventTooLarge], without OnTooLarge;
+//   - a TLS error that another attempt would only repeat: a certificate that is not
+//     trusted ([*crypto/tls.CertificateVerificationError]) or not accepted, a server without TLS;
+//   - an error of NewRequest, or a URL that cannot be sent;
 //   - what ended the last connection, once MaxReconnects is used up.
+//
+// An id that a header cannot carry, because it has a control character, is sent in the
+// query as lastEventId instead.
 //
 // A break closes the connection. Ranging again connects again and resumes after
 // [Client.LastEventID].

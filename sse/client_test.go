@@ -189,7 +189,6 @@ func TestRequestsThatCannotBeSentEndTheSequence(t *testing.T) {
 		"no scheme":            {sse.ClientOptions{URL: "localhost:8080/x"}, `scheme "localhost"`},
 		"not a URL":            {sse.ClientOptions{URL: "http://[::1"}, "missing ']'"},
 		"another scheme":       {sse.ClientOptions{URL: "ftp://localhost/"}, `scheme "ftp"`},
-		"id with a control":    {sse.ClientOptions{URL: "http://127.0.0.1:1/", LastEventID: "a\x01"}, "control character"},
 		"error of the builder": {sse.ClientOptions{NewRequest: build(nil, broken)}, broken.Error()},
 		"builder without URL":  {sse.ClientOptions{NewRequest: build(&http.Request{URL: &url.URL{}}, nil)}, `scheme ""`},
 	} {

@@ -114,8 +114,8 @@ func TestTheWaitIsWhatTheServerAskedFor(t *testing.T) {
 			answer(200, "retry: 99999999999999999999\n"),
 		)
 		s := time.Second
-		if !about(waited, 60*s, 60*s, 5*s, 10*s, 5*s, s/10, 365*24*time.Hour) || err != nil {
-			t.Errorf("waited %v, %v, want 1m, 1m, 5s, 10s, 5s, 100ms, a year and up to half more", waited, err)
+		if !about(waited, 60*s, 60*s, 5*s, 10*s, 5*s, s/10, time.Hour) || err != nil {
+			t.Errorf("waited %v, %v, want 1m, 1m, 5s, 10s, 5s, 100ms, an hour and up to half more", waited, err)
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 			{"1", 3 * time.Second}, // the client's own wait is longer
 			{"soon", 3 * time.Second},
 			{"-5", 3 * time.Second},
-			{"99999999999999999999", 365 * 24 * time.Hour},
+			{"99999999999999999999", time.Hour},
 			{"Sun, 06 Nov 1994 08:49:37 GMT", 3 * time.Second},
 		} {
 			opts := sse.ClientOptions{RetryStatus: func(status int) bool { return status == 429 }}

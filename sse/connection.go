@@ -2,9 +2,11 @@ package sse
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -60,7 +62,7 @@ func (c *Client) connect(ctx context.Context, yield func(Event, error) bool) res
 	resp, err := c.opts.HTTPClient.Do(req)
 	dog.stop()
 	if err != nil {
-		return result{err: connectError(ctx, err)}
+		return result{final: ctx.Err() == nil && refusedByTLS(err), err: connectError(ctx, err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusNoContent {
@@ -93,13 +95,27 @@ func (c *Client) request(ctx context.Context) (*http.Request, error) {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	req.Header.Del("Last-Event-ID")
-	if c.lastID != "" {
-		if strings.ContainsFunc(c.lastID, isControl) {
-			return nil, fmt.Errorf("sse: last event id %q holds a control character and cannot be sent as a header", c.lastID)
-		}
+	switch {
+	case c.lastID == "":
+	case strings.ContainsFunc(c.lastID, isControl):
+		inQuery(req, "lastEventId", c.lastID)
+	default:
 		req.Header.Set("Last-Event-ID", c.lastID)
 	}
 	return req, nil
+}
+
+// inQuery sets a parameter and leaves the rest of the query byte for byte.
+func inQuery(req *http.Request, name, value string) {
+	var fields []string
+	for field := range strings.SplitSeq(req.URL.RawQuery, "&") {
+		if has, _, _ := strings.Cut(field, "="); field != "" && has != name {
+			fields = append(fields, field)
+		}
+	}
+	u := *req.URL // may be shared by the requests of NewRequest
+	u.RawQuery = strings.Join(append(fields, name+"="+url.QueryEscape(value)), "&")
+	req.URL = &u
 }
 
 func (c *Client) newRequest(ctx context.Context) (*http.Request, error) {
@@ -119,8 +135,8 @@ func setDefault(h http.Header, name, value string) {
 	}
 }
 
-// isControl reports what net/http refuses to send in a header. An id may hold it: the
-// stream format excludes NUL, CR and LF only.
+// isControl reports what net/http refuses to send in a header, though browsers do. An
+// id may hold it: the stream format excludes NUL, CR and LF only.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }
 
 // connectError leaves out the URL, which the caller knows and which may hold a token.
@@ -132,6 +148,16 @@ func connectError(ctx context.Context, err error) error {
 		err = inner.Err
 	}
 	return fmt.Errorf("sse: connect: %w", err)
+}
+
+// refusedByTLS reports an error of a handshake that another one would end with as well.
+func refusedByTLS(err error) bool {
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	// An alert of the server. crypto/tls exports no type for it.
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && !strings.Contains(op.Error(), "internal error")
 }
 
 // isStream reports whether resp is what EventSource accepts: 200 and the right type,
@@ -167,6 +193,7 @@ func (c *Client) receive(ctx context.Context, body io.Reader, yield func(Event, 
 		OnComment:   c.opts.OnComment,
 		MaxLine:     c.opts.MaxLine,
 		MaxEvent:    c.opts.MaxEvent,
+		OnTooLarge:  c.opts.OnTooLarge,
 	})
 	// Not only with an event: a block may hold nothing but an id or a retry time.
 	defer c.remember(dec)
@@ -185,7 +212,7 @@ func (c *Client) receive(ctx context.Context, body io.Reader, yield func(Event, 
 func (c *Client) remember(dec *Decoder) {
 	c.lastID = dec.LastEventID()
 	if retry, ok := dec.Retry(); ok {
-		c.retry = max(retry, minServerRetry)
+		c.retry = min(max(retry, minServerRetry), c.opts.MaxRetry)
 	}
 }
 

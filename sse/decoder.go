@@ -58,6 +58,12 @@ type DecoderOptions struct {
 
 	// MaxEvent bounds the data of one event, in bytes. Default [DefaultMaxEvent].
 	MaxEvent int
+
+	// OnTooLarge, if set, makes an event that exceeds MaxLine or MaxEvent be dropped,
+	// and the stream go on with the next. It is called once for each, with an error
+	// that is [ErrLineTooLong] or [ErrEventTooLarge]. The id of such an event counts,
+	// so that it is not asked for again. Without OnTooLarge the sequence ends.
+	OnTooLarge func(err error)
 }
 
 // Decoder reads a stream by the rules of WHATWG HTML 9.2.6. It holds at most about two
@@ -76,6 +82,7 @@ type Decoder struct {
 	id      string        // takes effect when the block ends
 	retry   time.Duration // of this block
 	inBlock bool          // there was a line since the last blank one
+	dropped bool          // the block is too large; it makes no event
 
 	lastID       string
 	reconnection time.Duration
@@ -87,9 +94,11 @@ type Decoder struct {
 func NewDecoder(r io.Reader, opts DecoderOptions) *Decoder {
 	opts.MaxLine = cmp.Or(opts.MaxLine, DefaultMaxLine)
 	opts.MaxEvent = cmp.Or(opts.MaxEvent, DefaultMaxEvent)
+	lines := newLineReader(r, opts.MaxLine)
+	lines.drop = opts.OnTooLarge != nil
 	return &Decoder{
 		opts:   opts,
-		lines:  newLineReader(r, opts.MaxLine),
+		lines:  lines,
 		id:     opts.LastEventID,
 		lastID: opts.LastEventID,
 	}
@@ -135,7 +144,11 @@ func (d *Decoder) next() (Event, error) {
 	for d.err == nil {
 		var line []byte
 		d.line++
-		if line, d.err = d.lines.next(); d.err != nil {
+		if line, d.err = d.lines.next(); d.err == errDropped {
+			d.err = nil
+			d.dropLine(line)
+			continue
+		} else if d.err != nil {
 			break
 		}
 		if d.line == 1 {
@@ -195,8 +208,34 @@ func (d *Decoder) field(name, value []byte) error {
 	return nil
 }
 
+// dropLine is process for a line that is too long, of which only the head is known.
+// A comment, or a field that nobody knows, would have meant nothing.
+func (d *Decoder) dropLine(head []byte) {
+	d.inBlock = true
+	name, _, whole := bytes.Cut(bytes.TrimPrefix(head, []byte("\uFEFF")), []byte(":"))
+	known := string(name) == "data" || string(name) == "event" || string(name) == "id"
+	if known || !whole && len(head) < headBytes { // MaxLine is shorter than a name
+		d.drop(fmt.Errorf("%w of %d bytes", ErrLineTooLong, d.opts.MaxLine))
+	}
+}
+
+// drop keeps the block from becoming an event.
+func (d *Decoder) drop(err error) {
+	if !d.dropped {
+		d.opts.OnTooLarge(err)
+	}
+	d.dropped, d.data = true, nil
+}
+
 func (d *Decoder) appendData(value []byte) error {
+	if d.dropped {
+		return nil
+	}
 	d.data = appendValid(d.data, value)
+	if len(d.data) > d.opts.MaxEvent && d.opts.OnTooLarge != nil {
+		d.drop(fmt.Errorf("%w of %d bytes", ErrEventTooLarge, d.opts.MaxEvent))
+		return nil
+	}
 	if len(d.data) > d.opts.MaxEvent {
 		return fmt.Errorf("%w of %d bytes", ErrEventTooLarge, d.opts.MaxEvent)
 	}
@@ -216,7 +255,7 @@ func (d *Decoder) dispatch() (ev Event, ok bool) {
 		}
 		ok = true
 	}
-	d.data, d.name, d.retry, d.inBlock = d.data[:0], "", 0, false
+	d.data, d.name, d.retry, d.inBlock, d.dropped = d.data[:0], "", 0, false, false
 	return ev, ok
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -75,7 +76,13 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && !errors.Is(err, sse.ErrLineTooLong) && !errors.Is(err, sse.ErrEventTooLarge) {
 			t.Errorf("bounded: %v, want one of the limits", err)
 		}
-		for _, ev := range bounded.Events {
+		small.OnTooLarge = func(error) {}
+		dropped, err := decode(bytes.NewReader(input), small)
+		samePieces(t, input, split, small, dropped)
+		if err != nil || len(dropped.Events) < len(bounded.Events) {
+			t.Errorf("%q: %v, %d events where too large ones are dropped, %d before the first", input, err, len(dropped.Events), len(bounded.Events))
+		}
+		for _, ev := range slices.Concat(bounded.Events, dropped.Events) {
 			if len(ev.Data) > small.MaxEvent || len(ev.Name) > 3*small.MaxLine || len(ev.ID) > 3*small.MaxLine {
 				t.Errorf("%q: %+v is beyond the limits", input, ev)
 			}

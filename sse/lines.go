@@ -2,6 +2,7 @@ package sse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -11,12 +12,21 @@ const (
 	maxEmptyReads = 100     // reads in a row without a byte and without an error
 )
 
+// headBytes is what is told of a line that is dropped: enough to know its field.
+const headBytes = 16
+
+// errDropped is of a line that is too long, where such lines are dropped.
+var errDropped = errors.New("dropped")
+
 // lineReader splits a stream into lines. A line ends with LF, CR or CRLF
 // (WHATWG 9.2.6) and is handed out the moment its end has been read: after a CR it
 // does not wait to see whether an LF follows, but drops that LF when it comes.
 type lineReader struct {
 	src io.Reader
 	max int // bytes of a line, without its end
+
+	drop     bool // lines that are longer are dropped; else they end the stream
+	dropping bool // the rest of the line at start is dropped
 
 	buf        []byte
 	start, end int // buf[start:end] has been read but not handed out
@@ -35,8 +45,12 @@ func newLineReader(src io.Reader, maxLine int) *lineReader {
 
 // next returns the next line without its end. The slice is valid until the next call.
 // At the end of the stream it returns io.EOF, and [lineReader.partial] tells whether
-// bytes without a line end are left.
+// bytes without a line end are left. Of a line that is dropped it returns the
+// beginning, with errDropped; what the reader holds does not grow with it.
 func (l *lineReader) next() ([]byte, error) {
+	if err := l.skip(); err != nil {
+		return nil, err
+	}
 	for {
 		if l.dropLF && l.start < l.end {
 			l.dropLF = false
@@ -45,6 +59,10 @@ func (l *lineReader) next() ([]byte, error) {
 			}
 		}
 		i := l.find()
+		if i-l.start > l.max && l.drop {
+			l.dropping = true
+			return l.buf[l.start : l.start+min(headBytes, l.max+1)], errDropped
+		}
 		if i-l.start > l.max {
 			return nil, fmt.Errorf("%w of %d bytes", ErrLineTooLong, l.max)
 		}
@@ -59,6 +77,23 @@ func (l *lineReader) next() ([]byte, error) {
 		}
 		l.fill()
 	}
+}
+
+// skip drops the rest of a line that is too long.
+func (l *lineReader) skip() error {
+	for l.dropping {
+		if i := l.find(); i < l.end {
+			l.dropLF = l.buf[i] == '\r'
+			l.start, l.dropping = i+1, false
+			return nil
+		}
+		l.start = l.end
+		if l.err != nil {
+			return l.err
+		}
+		l.fill()
+	}
+	return nil
 }
 
 // partial reports whether the stream ended inside of a line.

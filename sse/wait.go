@@ -14,7 +14,7 @@ import (
 const farFuture = 365 * 24 * time.Hour
 
 // delay returns how long to wait before a reconnection, after so many others in a row
-// that opened no stream. It is never shorter than what the server asked for.
+// that opened no stream. It is never shorter than what the server asked for, within MaxRetry.
 func (c *Client) delay(reconnects int, err error) time.Duration {
 	d := min(c.retry, farFuture)
 	limit := min(c.opts.MaxDelay, farFuture)
@@ -25,7 +25,7 @@ func (c *Client) delay(reconnects int, err error) time.Duration {
 		d = min(2*d, limit)
 	}
 	if status, ok := errors.AsType[*StatusError](err); ok {
-		d = max(d, min(status.RetryAfter, farFuture))
+		d = max(d, min(status.RetryAfter, c.opts.MaxRetry))
 	}
 	return d + rand.N(d/2+1)
 }

@@ -1,0 +1,122 @@
+// Package terminal keeps what others have written from steering a terminal. An
+// event, a header or an error text may hold escape sequences: they can move the
+// cursor, change what is on the screen already, or set what is in the clipboard.
+package terminal
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// Is reports whether w is a terminal.
+func Is(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Guard returns a writer that escapes what it is given, as [Escape] does, if w is
+// a terminal; otherwise w itself: a pipe or a file gets every byte as it is.
+func Guard(w io.Writer) io.Writer {
+	if Is(w) {
+		return NewWriter(w)
+	}
+	return w
+}
+
+// Escape writes the characters of text that a terminal would obey, or that change
+// the order in which it shows others, as \u001b and the like. Line feeds and
+// tabs stay.
+func Escape(text string) string {
+	if !strings.ContainsFunc(text, harmful) {
+		return text
+	}
+	return string(appendEscaped(nil, []byte(text)))
+}
+
+// Line is [Escape] for what must stay on one line.
+func Line(text string) string {
+	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(Escape(text))
+}
+
+// harmful: control characters, also those of eight bits; characters that format
+// text without being seen, such as the bidirectional ones; line ends of Unicode;
+// and bytes that are no UTF-8. Joiners stay, which scripts and emojis need.
+func harmful(r rune) bool {
+	switch r {
+	case '\n', '\t', '\u200c', '\u200d', '\u00ad':
+		return false
+	case utf8.RuneError:
+		return true
+	}
+	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
+		return false // is seen
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+func appendEscaped(dst, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			dst = fmt.Appendf(dst, `\x%02x`, text[0])
+		case r == utf8.RuneError || !harmful(r):
+			dst = append(dst, text[:n]...)
+		case r > 0xffff:
+			// As JSON has it, so that a line of JSON stays one.
+			high, low := utf16.EncodeRune(r)
+			dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
+		default:
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		}
+		text = text[n:]
+	}
+	return dst
+}
+
+// Writer escapes what is written to it. It is as safe for concurrent use as what
+// it writes to, but for characters that are split between two writes.
+type Writer struct {
+	w    io.Writer
+	rest []byte // the beginning of a character
+}
+
+// NewWriter returns a Writer that escapes for w.
+func NewWriter(w io.Writer) *Writer { return &Writer{w: w} }
+
+func (w *Writer) Write(p []byte) (int, error) {
+	text := p
+	if len(w.rest) > 0 {
+		text = append(w.rest, p...)
+		w.rest = nil
+	}
+	if n := partial(text); n > 0 {
+		w.rest = append([]byte(nil), text[len(text)-n:]...)
+		text = text[:len(text)-n]
+	}
+	if _, err := w.w.Write(appendEscaped(make([]byte, 0, len(text)), text)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// partial is how many bytes at the end of text begin a character that is not
+// complete.
+func partial(text []byte) int {
+	for n := 1; n <= min(utf8.UTFMax-1, len(text)); n++ {
+		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
+			if utf8.FullRune(tail) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}
