@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tidegate/internal/config"
+	"tidegate/internal/terminal"
 )
 
 // Exit codes.
@@ -50,8 +51,10 @@ func commands() []command {
 	}
 }
 
-// Main runs the command that sys.Args name and returns the exit code.
+// Main runs the command that sys.Args name and returns the exit code. Whatever a
+// command writes, events and answers and texts of others, cannot steer a terminal.
 func Main(ctx context.Context, sys System) int {
+	sys.Stdout, sys.Stderr = terminal.Guard(sys.Stdout), terminal.Guard(sys.Stderr)
 	err := dispatch(ctx, sys)
 	var usage *usageError
 	var invalid *config.Error

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tidegate/internal/config"
+	"tidegate/internal/terminal"
 	"tidegate/internal/wire"
 )
 
@@ -41,6 +42,7 @@ type clusterFlags struct {
 	secret  string
 	json    bool
 	timeout time.Duration
+	trust   trust
 }
 
 func (f *clusterFlags) set() *pflag.FlagSet {
@@ -49,6 +51,7 @@ func (f *clusterFlags) set() *pflag.FlagSet {
 	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API")
 	fs.BoolVar(&f.json, "json", false, "print the answer as JSON")
 	fs.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long the answer may take")
+	f.trust.set(fs)
 	return fs
 }
 
@@ -97,9 +100,13 @@ func (f *clusterFlags) ask(ctx context.Context) (status wire.ClusterStatus, err 
 	if f.secret != "" {
 		r.Header.Set("Authorization", "Bearer "+f.secret)
 	}
-	response, err := http.DefaultClient.Do(r)
+	client, err := f.trust.client()
 	if err != nil {
-		return status, fmt.Errorf("no answer from the gateway: is --server its internal listener? %w", err)
+		return status, err
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		return status, fmt.Errorf("no answer from the gateway: is --server its internal listener? %w", f.trust.explain(err))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
@@ -111,7 +118,7 @@ func (f *clusterFlags) ask(ctx context.Context) (status wire.ClusterStatus, err 
 			Error wire.Error `json:"error"`
 		}
 		if json.Unmarshal(body, &answer) == nil && answer.Error.Message != "" {
-			return status, errors.New(answer.Error.Message)
+			return status, errors.New(terminal.Line(answer.Error.Message))
 		}
 		return status, fmt.Errorf("the gateway answers with status %d: is --server its internal listener?", response.StatusCode)
 	}
@@ -150,7 +157,7 @@ func printStatus(out io.Writer, s wire.ClusterStatus) error {
 	}
 	_ = w.Flush() // b takes everything
 	for _, reason := range s.Health {
-		line("\nproblem", "%s", reason)
+		line("\nproblem", "%s", terminal.Line(reason))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

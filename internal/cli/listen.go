@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tidegate/internal/config"
+	"tidegate/internal/terminal"
 	"tidegate/sse"
 )
 
@@ -21,7 +22,8 @@ const listenHelp = `Usage: tidegate listen URL [--flag value …]
 
 Opens a stream and prints its events as they come, one a line: the name and the
 data. It reconnects and resumes as a browser does, until the server ends the
-stream for good (204), refuses it, or it is interrupted.
+stream for good (204), refuses it, or it is interrupted. On a terminal, characters
+that would steer it are written as \u001b and the like; a pipe gets all as it came.
 
 Flags:
 `
@@ -43,6 +45,11 @@ type listenFlags struct {
 	last    string
 	headers []string
 	timeout time.Duration
+	trust   trust
+
+	maxEvent      int64
+	maxWait       time.Duration
+	maxReconnects int
 }
 
 func (f *listenFlags) set() *pflag.FlagSet {
@@ -53,6 +60,11 @@ func (f *listenFlags) set() *pflag.FlagSet {
 	fs.StringVar(&f.last, "last-event-id", "", "resume after the event with this `ID`")
 	fs.StringArrayVar(&f.headers, "header", nil, "send this header, `'Name: value'`; may be repeated")
 	fs.DurationVar(&f.timeout, "timeout", time.Minute, "reconnect when nothing has come for so long, heartbeats included; 0 for never")
+	f.maxEvent = 64 << 20
+	fs.Var((*config.ByteSize)(&f.maxEvent), "max-event", "largest event; larger ones are dropped, and said so on standard error")
+	fs.DurationVar(&f.maxWait, "max-wait", 5*time.Minute, "longest wait before it connects again, whatever the server asks for")
+	fs.IntVar(&f.maxReconnects, "max-reconnects", 0, "give up after so many attempts in a row that opened no stream; 0 for never")
+	f.trust.set(fs)
 	return fs
 }
 
@@ -75,14 +87,24 @@ func listen(ctx context.Context, sys System) error {
 	if err != nil {
 		return err
 	}
-	client := sse.NewClient(f.options(words[0], header, sys.Stderr))
-	return f.print(ctx, client, sys.Stdout)
+	if f.limit < 0 || f.timeout < 0 || f.maxWait <= 0 || f.maxReconnects < 0 || f.maxEvent < 1 || f.maxEvent > 1<<30 {
+		return usagef("listen: --limit, --timeout and --max-reconnects are 0 or more, --max-wait is more than 0, --max-event is up to 1GiB")
+	}
+	opts := f.options(words[0], header, sys.Stderr)
+	if opts.HTTPClient, err = f.trust.client(); err != nil {
+		return err
+	}
+	return f.print(ctx, sse.NewClient(opts), sys.Stdout)
 }
 
 func (f *listenFlags) options(address string, header http.Header, stderr io.Writer) sse.ClientOptions {
 	opts := sse.ClientOptions{
 		URL: address, Header: header, LastEventID: f.last, IdleTimeout: f.timeout,
-		MaxLine: 16 << 20, MaxEvent: 64 << 20,
+		MaxLine: int(f.maxEvent), MaxEvent: int(f.maxEvent),
+		MaxRetry: f.maxWait, MaxDelay: min(f.maxWait, sse.DefaultMaxDelay), MaxReconnects: f.maxReconnects,
+		OnTooLarge: func(err error) { // not for --quiet to hide: something is missing
+			fmt.Fprintf(stderr, "listen: an event was dropped: %v; --max-event allows larger ones\n", err)
+		},
 	}
 	if !f.quiet {
 		opts.OnOpen = func(*http.Response) { fmt.Fprintln(stderr, "listen: stream is open") }
@@ -91,7 +113,7 @@ func (f *listenFlags) options(address string, header http.Header, stderr io.Writ
 			if errors.Is(err, io.EOF) {
 				why = "stream ended"
 			}
-			fmt.Fprintf(stderr, "listen: %s; connecting again in %s\n", why, delay.Round(100*time.Millisecond))
+			fmt.Fprintf(stderr, "listen: %s; connecting again in %s\n", terminal.Line(why), delay.Round(100*time.Millisecond))
 		}
 	}
 	return opts
@@ -104,7 +126,7 @@ func (f *listenFlags) print(ctx context.Context, client *sse.Client, out io.Writ
 			if ctx.Err() != nil {
 				return nil // interrupted, as asked
 			}
-			return fmt.Errorf("listen: %w", err)
+			return fmt.Errorf("listen: %w", f.trust.explain(err))
 		}
 		if err := f.printEvent(out, event); err != nil {
 			return fmt.Errorf("listen: print event: %w", err)

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tidegate/internal/config"
+	"tidegate/internal/terminal"
 	"tidegate/internal/wire"
 )
 
@@ -50,6 +51,8 @@ type sendFlags struct {
 	name    string
 	close   bool
 	timeout time.Duration
+	trust   trust
+	client  *http.Client
 }
 
 func (f *sendFlags) set() *pflag.FlagSet {
@@ -61,6 +64,7 @@ func (f *sendFlags) set() *pflag.FlagSet {
 	fs.StringVar(&f.name, "name", "", "name of the event; none makes it a \"message\"")
 	fs.BoolVar(&f.close, "close", false, "end the stream, or the topic, after the event")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long an answer may take")
+	f.trust.set(fs)
 	return fs
 }
 
@@ -77,6 +81,9 @@ func send(ctx context.Context, sys System) error {
 		return usagef("send: --server is not an http or https URL")
 	}
 	f.server = strings.TrimRight(f.server, "/") + "/internal/send"
+	if f.client, err = f.trust.client(); err != nil {
+		return err
+	}
 	switch {
 	case len(words) == 1 && words[0] == "-":
 		if f.token != "" || f.topic != "" || f.name != "" || f.close {
@@ -197,9 +204,9 @@ func (f *sendFlags) post(ctx context.Context, contentType string, body []byte) (
 	if f.secret != "" {
 		request.Header.Set("Authorization", "Bearer "+f.secret)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := f.client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("send: no gateway answers there; check --server: %w", err)
+		return nil, fmt.Errorf("send: no gateway answers there; check --server: %w", f.trust.explain(err))
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
@@ -218,7 +225,7 @@ func refusalText(response *http.Response, answer []byte) string {
 		Error *wire.Error `json:"error"`
 	}
 	if json.Unmarshal(answer, &told) == nil && told.Error != nil {
-		return told.Error.Error()
+		return terminal.Line(told.Error.Error())
 	}
-	return cmp.Or(response.Status, "unknown status") + ", not from a Tidegate gateway"
+	return cmp.Or(terminal.Line(response.Status), "unknown status") + ", not from a Tidegate gateway"
 }

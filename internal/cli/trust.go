@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/spf13/pflag"
+)
+
+// trust is how a command checks the certificate of a server.
+type trust struct {
+	ca       string
+	insecure bool
+}
+
+func (t *trust) set(fs *pflag.FlagSet) {
+	fs.StringVar(&t.ca, "ca", "", "PEM `FILE` with the authorities that the server's certificate is checked with, beside those of the system")
+	fs.BoolVar(&t.insecure, "insecure", false, "take any certificate: whoever is on the way can read and change everything")
+}
+
+// client makes a client without a timeout of its own.
+func (t *trust) client() (*http.Client, error) {
+	if t.ca == "" && !t.insecure {
+		return &http.Client{}, nil
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: t.insecure}
+	if t.ca != "" {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		text, err := os.ReadFile(t.ca)
+		if err != nil {
+			return nil, usagef("--ca: %v", err)
+		}
+		if !pool.AppendCertsFromPEM(text) {
+			return nil, usagef("--ca: %s has no certificate in PEM", t.ca)
+		}
+		transport.TLSClientConfig.RootCAs = pool
+	}
+	return &http.Client{Transport: transport}, nil
+}
+
+// explain adds what to do about an error of a certificate.
+func (t *trust) explain(err error) error {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fmt.Errorf("%w; give the server's authority with --ca, or --insecure to check nothing", err)
+	}
+	return err
+}
