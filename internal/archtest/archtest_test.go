@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"internal/topic":      {"internal/stream", "internal/wire", "sse"},
 	"internal/packed":     {"internal/wire"},
 	"internal/cors":       nil,
+	"internal/grant":      {"internal/access"},
 	"internal/express":    nil,
 	"internal/cluster":    {"internal/certs", "internal/former", "internal/topic", "internal/wire", "task"},
 	"internal/gateway":    {"internal/outbound", "internal/access", "internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse", "internal/cors", "internal/peer"},
