@@ -36,6 +36,10 @@ type Options struct {
 	// gateway: nothing is concluded from what this one has published.
 	Shared bool
 
+	// Access rules who may read tasks; the zero value lets everybody who knows an
+	// id.
+	Access AccessOptions
+
 	// Replace keeps only the newest stream of an identifier: one that connects
 	// ends those before it.
 	Replace bool
@@ -66,6 +70,8 @@ type Backend struct {
 	logs     *taskLogs
 	versions *versions
 	poller   *poller // nil without a URL
+	rights   *rights
+	expiries *expiries
 	callback *callbackHandler
 	rest     http.Handler
 	log      *slog.Logger
@@ -103,6 +109,9 @@ func (o Options) check() error {
 	var errs []error
 	if o.authenticates() && o.CallbackSecret == "" {
 		errs = append(errs, fmt.Errorf("backend: mode %s needs a callback secret: set it here and at the gateway, or choose mode development", o.Mode))
+	}
+	if o.Access.Required && o.Access.Keys == nil {
+		errs = append(errs, errors.New("backend: access tokens are required and there is no key for them"))
 	}
 	if o.VersionPollInterval < 0 || o.SweepInterval < 0 {
 		errs = append(errs, errors.New("backend: intervals must not be negative"))
@@ -145,14 +154,16 @@ func (b *Backend) addPoller(m *metrics) (err error) {
 }
 
 func (b *Backend) addHandlers(m *metrics) {
+	b.rights = &rights{AccessOptions: b.opts.Access, service: b.service}
+	b.expiries = newExpiries(b.client, m, b.log)
 	b.callback = &callbackHandler{
 		manager: &manager{
 			client: b.client, tasks: b.logs, versions: b.versions, replace: b.opts.Replace,
-			ended: newRecentTokens(maxRecentTokens), metrics: m, log: b.log,
+			ended: newRecentTokens(maxRecentTokens), rights: b.rights, expiries: b.expiries, metrics: m, log: b.log,
 		},
 		secret: b.opts.CallbackSecret, auth: b.opts.authenticates(), metrics: m, log: b.log,
 	}
-	rest := &restHandlers{service: b.service, versions: b.versions, testing: b.opts.Mode == Testing, log: b.log}
+	rest := &restHandlers{rights: b.rights, service: b.service, versions: b.versions, testing: b.opts.Mode == Testing, log: b.log}
 	b.rest = rest.mux()
 }
 

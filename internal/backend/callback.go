@@ -152,6 +152,7 @@ func (h *callbackHandler) refuse(w http.ResponseWriter, err error) {
 type answerableError struct {
 	status  int
 	Message string       `json:"error"`
+	Code    wire.Code    `json:"code,omitempty"`
 	Details []fieldError `json:"details,omitempty"`
 }
 

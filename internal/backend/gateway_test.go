@@ -163,3 +163,12 @@ func (g *fakeGateway) lastCall() string {
 	defer g.mu.Unlock()
 	return g.calls[len(g.calls)-1]
 }
+
+// sentToTokens lists the requests that sent something to streams, not to topics.
+func (g *fakeGateway) sentToTokens() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return strings.Join(slices.DeleteFunc(slices.Clone(g.calls), func(call string) bool {
+		return !strings.HasPrefix(call, "POST /internal/send") || !strings.Contains(call, `{"token":`)
+	}), "\n")
+}

@@ -26,6 +26,8 @@ type manager struct {
 	versions *versions
 	replace  bool // keep only the newest stream of an identifier
 	ended    *recentTokens
+	rights   *rights
+	expiries *expiries
 	metrics  *metrics
 	log      *slog.Logger
 }
@@ -39,8 +41,9 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 	defer cancel()
 	r, err := parseRoute(c.Request.URL)
 	if err == nil {
-		err = m.attach(ctx, c, r)
+		err = m.admit(ctx, c, r)
 	}
+	refusal, _ := errors.AsType[*answerableError](err)
 	switch {
 	case err == nil:
 		m.metrics.connects.WithLabelValues("accepted").Inc()
@@ -50,14 +53,33 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 		m.metrics.connects.WithLabelValues("left").Inc()
 		m.log.Info("stream left while it connected", streamAttrs(c, r)...)
 		return nil
+	case refusal != nil:
+		m.metrics.connects.WithLabelValues("not_allowed").Inc()
+		m.log.Debug("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
+		return refusal
 	case errors.Is(err, errNotRoutable) || isCode(err, wire.CodeTopic):
 		m.metrics.connects.WithLabelValues("not_routable").Inc()
 		m.log.Info("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
-		return badRequest("Cannot route URL: %s", cut(c.Request.URL, maxEchoBytes))
+		return badRequest("Cannot route URL: %s", cut(wire.MaskAccess(c.Request.URL), maxEchoBytes))
 	default:
 		m.metrics.connects.WithLabelValues("failed").Inc()
 		return fmt.Errorf("connect stream %s: %w", fingerprint(c.Token), err)
 	}
+}
+
+// admit attaches the stream if its client may read what it asks for.
+func (m *manager) admit(ctx context.Context, c wire.Callback, r route) error {
+	until, err := m.rights.connect(ctx, c, r)
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() && !m.expiries.add(c.Token, until) {
+		return errManyExpiring
+	}
+	if err = m.attach(ctx, c, r); err != nil {
+		m.expiries.remove(c.Token)
+	}
+	return err
 }
 
 // attach subscribes the stream and lets the services settle what its topics lack.
@@ -105,6 +127,7 @@ func subscriptions(token string, r route, plan versionPlan) []wire.SubscribeRequ
 // disconnect records the end of a stream. There is nothing to tidy up, so a
 // callback that is delivered twice can only be counted twice, and is not.
 func (m *manager) disconnect(c wire.Callback) {
+	m.expiries.remove(c.Token)
 	r, err := parseRoute(c.Request.URL)
 	if err != nil {
 		m.log.Debug("stream without a route ended", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL))

@@ -14,6 +14,7 @@ import (
 // restHandlers are the public endpoints. Each failure is JSON, {"error":"…"}.
 type restHandlers struct {
 	service  *task.Service
+	rights   *rights
 	versions *versions
 	testing  bool // whether /api/testing/ exists
 	log      *slog.Logger
@@ -108,6 +109,9 @@ func (h *restHandlers) refuse(w http.ResponseWriter, err error) {
 	default:
 		h.log.Error("request failed", "cause", err)
 		answer = errInternal
+	}
+	if answer.status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
 	}
 	if answer.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")

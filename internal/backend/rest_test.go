@@ -87,7 +87,7 @@ func TestTestTasksAnswerAsTheyDid(t *testing.T) {
 	for _, typ := range []string{"demo_task", "failing_task"} {
 		var started startedAnswer
 		decode(t, b.request("POST", "/api/testing/tasks/start", `{"task_type":"`+typ+`","params":{"delay":0}}`), 200, &started)
-		want := startedAnswer{started.TaskID, "/api/sse/tasks?task_id=" + started.TaskID, task.Pending}
+		want := startedAnswer{TaskID: started.TaskID, StreamURL: "/api/sse/tasks?task_id=" + started.TaskID, Status: task.Pending}
 		if started != want || started.TaskID == "" {
 			t.Errorf("%s = %+v", typ, started)
 		}

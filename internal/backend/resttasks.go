@@ -37,8 +37,12 @@ func (h *restHandlers) startTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	answer := started(info)
+	if answer.Access, err = h.rights.sign(info.ID); err != nil {
+		return err
+	}
 	w.Header().Set("Location", "/api/tasks/"+url.PathEscape(info.ID))
-	wire.WriteJSON(w, http.StatusAccepted, started(info))
+	wire.WriteJSON(w, http.StatusAccepted, answer)
 	return nil
 }
 
@@ -55,10 +59,11 @@ type startedAnswer struct {
 	TaskID    string     `json:"task_id"`
 	StreamURL string     `json:"stream_url"`
 	Status    task.State `json:"status"`
+	Access    string     `json:"access,omitempty"` // reads the task
 }
 
 func started(info task.Info) startedAnswer {
-	return startedAnswer{info.ID, "/api/sse/tasks?task_id=" + url.QueryEscape(info.ID), info.Status}
+	return startedAnswer{TaskID: info.ID, StreamURL: "/api/sse/tasks?task_id=" + url.QueryEscape(info.ID), Status: info.Status}
 }
 
 // listedTask is a task in the list: as GET /api/tasks/{id} shows it, but without
@@ -70,6 +75,9 @@ type listedTask struct {
 
 // listTasks is GET /api/tasks.
 func (h *restHandlers) listTasks(w http.ResponseWriter, r *http.Request) error {
+	if err := h.rights.mayList(r); err != nil {
+		return err
+	}
 	filter, err := parseFilter(r.URL.Query())
 	if err != nil {
 		return err
@@ -111,6 +119,9 @@ func parseFilter(query url.Values) (task.Filter, error) {
 
 // showTask is GET /api/tasks/{id} and GET /api/tasks/{id}/status.
 func (h *restHandlers) showTask(w http.ResponseWriter, r *http.Request) error {
+	if err := h.rights.mayRead(r, r.PathValue("id")); err != nil {
+		return err
+	}
 	info, err := h.service.Get(r.Context(), r.PathValue("id"))
 	if errors.Is(err, task.ErrNotFound) {
 		return &answerableError{status: http.StatusNotFound, Message: "Task not found"}

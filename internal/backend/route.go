@@ -99,6 +99,13 @@ func routePath(raw string) (string, error) {
 	return path, nil
 }
 
+// queryOf is the query of a target, as parseRoute sees it.
+func queryOf(target string) string {
+	target, _, _ = strings.Cut(target, "#")
+	_, query, _ := strings.Cut(target, "?")
+	return query
+}
+
 // single takes the first value of one required parameter.
 func (r *route) single(query, name string, set func(id string)) error {
 	id, found, err := first(query, name)

@@ -35,6 +35,7 @@ func (b *Backend) Run(ctx context.Context) error {
 func (b *Backend) loops() []func(context.Context) {
 	loops := []func(context.Context){
 		b.probe,
+		b.expiries.run,
 		func(ctx context.Context) { b.logs.sweep(ctx, b.opts.SweepInterval, b.longestRun()) },
 		func(ctx context.Context) {
 			b.logs.lost.run(ctx, b.logs.republish, func(id string, err error) {

@@ -36,7 +36,13 @@ func (h *restHandlers) startTestTask(w http.ResponseWriter, r *http.Request) err
 		if err != nil {
 			return err
 		}
-		wire.WriteJSON(w, http.StatusOK, started(info))
+		answer := started(info)
+		if h.rights.Required { // else it is as tests were written for
+			if answer.Access, err = h.rights.sign(info.ID); err != nil {
+				return err
+			}
+		}
+		wire.WriteJSON(w, http.StatusOK, answer)
 		return nil
 	}
 	return badRequest("Unknown task type: %s", cut(name, maxEchoBytes))

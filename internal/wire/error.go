@@ -37,6 +37,7 @@ const (
 	CodeTooManyConnections Code = "TOO_MANY_CONNECTIONS"       // 503
 	CodeDraining           Code = "DRAINING"                   // 503
 	CodeUnauthorized       Code = "UNAUTHORIZED"               // 401
+	CodeForbidden          Code = "FORBIDDEN"                  // 403
 	CodeUnknownHost        Code = "UNKNOWN_HOST"               // 421: --allowed-host
 	CodeCrossSite          Code = "CROSS_SITE"                 // 403: a page of another site
 	CodeTooManyTries       Code = "TOO_MANY_TRIES"             // 429: wrong tokens at the login
