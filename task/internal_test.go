@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -395,4 +396,61 @@ func TestDrainWaitsForTasksThatAreAboutToEnd(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// endingStore ends when it is told to, as one does that has lost its connection for
+// good.
+type endingStore struct {
+	Store
+	end chan error
+}
+
+func (s endingStore) Run(ctx context.Context, h Hooks) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	inner := make(chan error, 1)
+	go func() { inner <- s.Store.Run(ctx, h) }()
+	err := <-s.end
+	cancel()
+	return errors.Join(err, <-inner)
+}
+
+// TestX32TheEndOfTheStoreEndsRun: a service whose store does nothing by itself any
+// more would go on for ever, and nobody would know.
+func TestX32TheEndOfTheStoreEndsRun(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{errors.New("no connection"), nil} {
+		synctest.Test(t, func(t *testing.T) {
+			var logged strings.Builder
+			s, err := New(Options{Publisher: &taker{}, Log: slog.New(slog.NewTextHandler(&logged, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := endingStore{s.store, make(chan error)}
+			s.store = store
+			if err := s.Register(Demo()); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- s.Run(t.Context()) }()
+			if _, err := s.Start(t.Context(), "demo_task", []byte(`{"delay":3600}`)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			store.end <- cause
+			synctest.Wait()
+			if err := <-ended; err == nil || cause != nil && !errors.Is(err, cause) {
+				t.Errorf("Run() = %v, want that the store has ended: %v", err, cause)
+			}
+			if _, err := s.Start(t.Context(), "demo_task", nil); !errors.Is(err, ErrStopping) {
+				t.Errorf("Start() = %v after that", err)
+			}
+			if n := s.Counts()[Running] + s.Counts()[Pending]; n != 0 {
+				t.Errorf("%d tasks are not over", n)
+			}
+			if !strings.Contains(logged.String(), "no task can be kept any more") {
+				t.Errorf("logged %q", logged.String())
+			}
+		})
+	}
 }

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,9 @@ const stopGrace = 5 * time.Second
 // others are cancelled, and with the store in memory all that is pending as well.
 // It waits up to 5 s for the last events to be published (unless Drain has done
 // so) and for the functions to return, and returns nil. A function that still does
-// not return is left behind, and the error says how many there were. Run may be
-// called once.
+// not return is left behind, and the error says how many there were. If the store
+// ends by itself Run ends too, in the same way, and returns why. Run may be called
+// once.
 func (s *Service) Run(ctx context.Context) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -42,10 +44,20 @@ func (s *Service) Run(ctx context.Context) error {
 	}()
 	go s.fetch(taking) // halt waits for it
 
-	<-ctx.Done()
-	err = s.stop(end)
-	return errors.Join(err, <-stored)
+	select {
+	case <-ctx.Done():
+		err = s.stop(end)
+		return errors.Join(err, <-stored)
+	case err := <-stored:
+		// Nobody is told any more what others did to tasks, or what is overdue.
+		err = fmt.Errorf("task: the store has ended: %w", cmp.Or(err, errStoreEnded))
+		s.log.Error("stopping: no task can be kept any more", "error", err)
+		return errors.Join(err, s.stop(end))
+	}
 }
+
+// errStoreEnded: a store has ended before it was told to, and did not say why.
+var errStoreEnded = errors.New("it gave no reason")
 
 // activate lets workers and pumps be started. It returns the jobs that came before.
 func (s *Service) activate(base context.Context, stopTaking context.CancelCauseFunc) ([]*job, error) {

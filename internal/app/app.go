@@ -192,11 +192,13 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	defer tended.Wait()
 	defer endBackend()
 	var halves [2]errgroup.Group
+	ended, end := context.WithCancel(context.WithoutCancel(ctx)) // one of them, by itself
+	defer end()
 	if p.gateway != nil {
-		halves[0].Go(func() error { return p.gateway.Run(gatewayLife) })
+		halves[0].Go(func() error { defer end(); return p.gateway.Run(gatewayLife) })
 	}
 	if p.backend != nil {
-		halves[1].Go(func() error { return p.backend.Run(backendLife) })
+		halves[1].Go(func() error { defer end(); return p.backend.Run(backendLife) })
 	}
 	for _, s := range []*server{p.public, p.internal} {
 		if s != nil {
@@ -208,6 +210,8 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	case <-ctx.Done():
 		p.log.Info("stopping", "cause", context.Cause(ctx))
 	case <-failed.Done():
+	case <-ended.Done():
+		p.log.Error("stopping: a part of the program has ended")
 	}
 	p.drain()
 	// The gateway's last callbacks need the backend, so it ends first.

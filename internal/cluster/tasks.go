@@ -99,6 +99,8 @@ func (t *Tasks) Run(ctx context.Context, h task.Hooks) error {
 	t.mu.Unlock()
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the others end with serve
 	wg.Go(func() { t.follow(ctx, h) })
 	wg.Go(func() { t.sweep(ctx, h) })
 	return t.serve(ctx, &wg, h)

@@ -297,3 +297,29 @@ func (n *taskNode) info(t testing.TB, id string) task.Info {
 	}
 	return info
 }
+
+// TestX32TasksThatCannotBeServedSayThatTheyEnd: Run waited for what follows the
+// store, which goes on, and nobody heard that it had failed.
+func TestX32TasksThatCannotBeServedSayThatTheyEnd(t *testing.T) {
+	t.Parallel()
+	e := openWith(t, Options{Dir: t.TempDir(), Needs: NeedTasks})
+	store, err := e.OpenTasks(within(t), TasksOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := task.New(task.Options{Store: store, Publisher: newTaskLog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.nc.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(t.Context()) }()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, nats.ErrConnectionClosed) {
+			t.Errorf("Run = %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("Run goes on")
+	}
+}

@@ -141,7 +141,7 @@ func (g *Gateway) engineOptions() stream.Options {
 func (g *Gateway) Run(ctx context.Context) error {
 	engineLife, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
-	var run errgroup.Group
+	run, ctx := errgroup.WithContext(ctx) // one that fails ends the others
 	run.Go(func() error { return g.engine.Run(engineLife) })
 	run.Go(func() error { return g.opts.Topics.Run(ctx) })
 	run.Go(func() error {
