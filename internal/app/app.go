@@ -24,6 +24,7 @@ import (
 	"tidegate/internal/logging"
 	"tidegate/internal/peer"
 	"tidegate/internal/pipenet"
+	"tidegate/internal/socket"
 	"tidegate/internal/topic"
 )
 
@@ -99,7 +100,7 @@ func (p *program) build(command string) error {
 	if err != nil {
 		return err
 	}
-	if p.public, err = newServer("public", p.cfg.Listen, harden(public, p.cfg.HSTS), p.log); err != nil {
+	if p.public, err = newServer("public", p.cfg.Listen, p.cfg.SocketMode, harden(public, p.cfg.HSTS), p.log); err != nil {
 		return err
 	}
 	if p.cfg.TLSCert != "" {
@@ -111,7 +112,7 @@ func (p *program) build(command string) error {
 		p.certificates = append(p.certificates, pair)
 	}
 	if internal != nil {
-		if p.internal, err = newServer("internal", p.cfg.InternalListen, harden(internal, 0), p.log); err != nil {
+		if p.internal, err = newServer("internal", p.cfg.InternalListen, p.cfg.SocketMode, harden(internal, 0), p.log); err != nil {
 			return err
 		}
 		p.internal.express(p.gateway, p.cfg.MaxBody)
@@ -124,7 +125,11 @@ func (p *program) build(command string) error {
 func (p *program) handlers(command string) (public, internal http.Handler, err error) {
 	switch command {
 	case "gateway":
-		p.gateway = p.newGateway(nil, p.cfg.CallbackURL, p.cfg.CallbackSecret)
+		target, transport, err := p.toBackend()
+		if err != nil {
+			return nil, nil, err
+		}
+		p.gateway = p.newGateway(transport, target, p.cfg.CallbackSecret)
 		public, internal = p.gateway.Public(), p.gateway.Internal()
 	case "backend":
 		p.metrics = newRegistry()
@@ -213,6 +218,7 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	case <-ended.Done():
 		p.log.Error("stopping: a part of the program has ended")
 	}
+	p.notify(socket.Stopping)
 	p.drain()
 	// The gateway's last callbacks need the backend, so it ends first.
 	endGateway()
@@ -238,6 +244,7 @@ func (p *program) announce(ready func(Addresses)) {
 	if ready != nil {
 		ready(a)
 	}
+	p.notify(socket.Ready)
 }
 
 const (
@@ -247,6 +254,13 @@ const (
 	// closePatience is what requests in flight get at the very end.
 	closePatience = 5 * time.Second
 )
+
+// notify tells whoever started the process, if that wants to know.
+func (p *program) notify(state string) {
+	if err := socket.Notify(state); err != nil {
+		p.log.Warn("cannot notify the service manager", "state", state, "cause", err)
+	}
+}
 
 // drain is the ordered stop: not ready; tasks get their time; nobody new comes
 // in; streams end in waves.

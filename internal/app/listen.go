@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"tidegate/internal/certs"
 	"tidegate/internal/express"
 	"tidegate/internal/gateway"
+	"tidegate/internal/socket"
 	"tidegate/internal/stream"
 )
 
@@ -35,8 +37,8 @@ const (
 )
 
 // newServer binds an address. The handler answers when serve is called.
-func newServer(name, address string, handler http.Handler, log *slog.Logger) (*server, error) {
-	listener, err := net.Listen("tcp", address)
+func newServer(name, address string, mode fs.FileMode, handler http.Handler, log *slog.Logger) (*server, error) {
+	listener, err := socket.Listen(address, mode)
 	if err != nil {
 		return nil, bindError(name, address, err)
 	}
@@ -80,7 +82,7 @@ func bindError(name, address string, err error) error {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("%s: %s is in use by another program; stop it or choose another address with %s", name, address, flag)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%s: no permission to listen on %s; choose a port above 1023 with %s", name, address, flag)
+		return fmt.Errorf("%s: no permission to listen on %s; choose a port above 1023, or a folder that may be written to, with %s", name, address, flag)
 	}
 	return fmt.Errorf("%s: listen on %s (%s): %w", name, address, flag, err)
 }
@@ -94,6 +96,9 @@ func (s *server) useTLS(pair *certs.Pair) {
 
 // url is where the server can be reached from this machine.
 func (s *server) url() string {
+	if text := socket.Text(s.listener.Addr()); text != "" {
+		return text
+	}
 	scheme := "http"
 	if s.tls {
 		scheme = "https"

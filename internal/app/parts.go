@@ -5,13 +5,17 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tidegate/internal/backend"
+	"tidegate/internal/certs"
 	"tidegate/internal/config"
 	"tidegate/internal/gateway"
+	"tidegate/internal/outbound"
+	"tidegate/internal/socket"
 	"tidegate/internal/topic"
 	"tidegate/task"
 	"tidegate/task/checksum"
@@ -160,7 +164,42 @@ func (p *program) checksums() (task.Type, error) {
 
 // remote is a gateway in another process.
 func remote(c *config.Config) backend.ClientOptions {
-	return backend.ClientOptions{BaseURL: c.GatewayURL, Secret: c.InternalSecret}
+	target, _ := socket.ParseTarget(c.GatewayURL) // config has looked at it
+	return backend.ClientOptions{
+		BaseURL: target.URL, Secret: c.InternalSecret,
+		Transport: outbound.New(outbound.Options{Socket: target.Path, Proxy: proxyOf(target)}),
+	}
+}
+
+// proxyOf is the proxy of the environment. There is none to a Unix socket.
+func proxyOf(target socket.Target) func(*http.Request) (*url.URL, error) {
+	if target.Path != "" {
+		return nil
+	}
+	return http.ProxyFromEnvironment
+}
+
+// toBackend is how callbacks get to a backend in another process.
+func (p *program) toBackend() (callbackURL string, transport http.RoundTripper, err error) {
+	c := p.cfg
+	target, err := socket.ParseTarget(c.CallbackURL)
+	if err != nil {
+		return "", nil, fmt.Errorf("--callback-url: %w", err)
+	}
+	opts := outbound.Options{Conns: c.CallbackConcurrency, MaxAge: c.CallbackConnectionAge, Socket: target.Path}
+	if c.CallbackCA != "" {
+		if opts.CA, err = certs.LoadPool("--callback-ca", c.CallbackCA); err != nil {
+			return "", nil, err
+		}
+		p.certificates = append(p.certificates, opts.CA)
+	}
+	if c.CallbackCert != "" {
+		if opts.Cert, err = certs.LoadPair("--callback-cert", c.CallbackCert, c.CallbackKey); err != nil {
+			return "", nil, err
+		}
+		p.certificates = append(p.certificates, opts.Cert)
+	}
+	return target.URL, outbound.New(opts), nil
 }
 
 // newSecret is what the halves of one process know each other by.

@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"tidegate/internal/outbound"
+	"tidegate/internal/socket"
 )
 
 // Bounds of one look at the version URL.
@@ -43,14 +44,21 @@ type poller struct {
 }
 
 func newPoller(rawURL string, interval time.Duration, v *versions, m *metrics, log *slog.Logger) (*poller, error) {
-	u, err := url.Parse(rawURL)
+	target, err := socket.ParseTarget(rawURL)
+	if err != nil {
+		return nil, errors.New("backend: version URL " + err.Error())
+	}
+	u, err := url.Parse(target.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("backend: version URL must be an http:// or https:// URL")
 	}
-	transport := outbound.New(outbound.Options{Proxy: http.ProxyFromEnvironment})
+	opts := outbound.Options{Socket: target.Path}
+	if target.Path == "" {
+		opts.Proxy = http.ProxyFromEnvironment
+	}
 	return &poller{
-		url: rawURL, interval: interval, versions: v, metrics: m, log: log,
-		http: &http.Client{Transport: transport, Timeout: pollTimeout},
+		url: target.URL, interval: interval, versions: v, metrics: m, log: log,
+		http: &http.Client{Transport: outbound.New(opts), Timeout: pollTimeout},
 	}, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tidegate/internal/config"
+	"tidegate/internal/socket"
 	"tidegate/internal/terminal"
 	"tidegate/internal/wire"
 )
@@ -70,10 +70,11 @@ func clusterCommand(ctx context.Context, sys System) error {
 	if len(words) != 1 || words[0] != "status" {
 		return usagef("cluster: give status")
 	}
-	if u, err := url.Parse(f.server); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return usagef("cluster: --server is not an http or https URL")
+	server, ok := reach(f.server)
+	if !ok {
+		return usagef("cluster: --server is not an http or https URL, nor unix:SOCKET")
 	}
-	status, err := f.ask(ctx)
+	status, err := f.ask(ctx, server)
 	if err != nil {
 		return err
 	}
@@ -90,17 +91,17 @@ func clusterCommand(ctx context.Context, sys System) error {
 	return err
 }
 
-func (f *clusterFlags) ask(ctx context.Context) (status wire.ClusterStatus, err error) {
+func (f *clusterFlags) ask(ctx context.Context, server socket.Target) (status wire.ClusterStatus, err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(f.server, "/")+"/internal/cluster", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(server.URL, "/")+"/internal/cluster", nil)
 	if err != nil {
 		return status, err
 	}
 	if f.secret != "" {
 		r.Header.Set("Authorization", "Bearer "+f.secret)
 	}
-	client, err := f.trust.client()
+	client, err := f.trust.client(server)
 	if err != nil {
 		return status, err
 	}

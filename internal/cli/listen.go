@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -32,6 +31,7 @@ const listenExamples = `
 Examples:
   tidegate listen 'http://localhost:8080/api/sse/tasks?task_id=ID'
   tidegate listen http://localhost:8080/api/sse/utils/version?request_id=me --json
+  tidegate listen unix:/run/tidegate/public.sock:/news
   tidegate listen http://localhost:3000/news --limit 1 --header 'Authorization: Bearer …'
 
 Exit codes: 0 when the stream has ended for good, the limit is reached or after
@@ -80,8 +80,9 @@ func listen(ctx context.Context, sys System) error {
 	if len(words) != 1 {
 		return usagef("listen: give one URL, as in: tidegate listen http://localhost:8080/api/sse/tasks?task_id=ID")
 	}
-	if u, err := url.Parse(words[0]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return usagef("listen: %q is not an http or https URL", words[0])
+	server, ok := reach(words[0])
+	if !ok {
+		return usagef("listen: %q is not an http or https URL, nor unix:SOCKET:/PATH", words[0])
 	}
 	header, err := parseHeaders(f.headers)
 	if err != nil {
@@ -90,8 +91,8 @@ func listen(ctx context.Context, sys System) error {
 	if f.limit < 0 || f.timeout < 0 || f.maxWait <= 0 || f.maxReconnects < 0 || f.maxEvent < 1 || f.maxEvent > 1<<30 {
 		return usagef("listen: --limit, --timeout and --max-reconnects are 0 or more, --max-wait is more than 0, --max-event is up to 1GiB")
 	}
-	opts := f.options(words[0], header, sys.Stderr)
-	if opts.HTTPClient, err = f.trust.client(); err != nil {
+	opts := f.options(server.URL, header, sys.Stderr)
+	if opts.HTTPClient, err = f.trust.client(server); err != nil {
 		return err
 	}
 	return f.print(ctx, sse.NewClient(opts), sys.Stdout)

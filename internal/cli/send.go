@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -77,11 +76,12 @@ func send(ctx context.Context, sys System) error {
 	} else if err != nil {
 		return err
 	}
-	if u, err := url.Parse(f.server); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return usagef("send: --server is not an http or https URL")
+	server, ok := reach(f.server)
+	if !ok {
+		return usagef("send: --server is not an http or https URL, nor unix:SOCKET")
 	}
-	f.server = strings.TrimRight(f.server, "/") + "/internal/send"
-	if f.client, err = f.trust.client(); err != nil {
+	f.server = strings.TrimRight(server.URL, "/") + "/internal/send"
+	if f.client, err = f.trust.client(server); err != nil {
 		return err
 	}
 	switch {

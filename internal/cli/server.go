@@ -11,6 +11,7 @@ import (
 	"tidegate/internal/app"
 	"tidegate/internal/config"
 	"tidegate/internal/logging"
+	"tidegate/internal/socket"
 )
 
 // server is serve, gateway or backend.
@@ -53,15 +54,26 @@ func serverSignals() (reload <-chan os.Signal) {
 
 // greet tells a person where to look. The log says the same to machines.
 func greet(w io.Writer, name string, a app.Addresses) {
-	switch name {
-	case "serve":
+	public := pathless(a.Public)
+	switch {
+	case name == "serve" && public != a.Public:
+		fmt.Fprintf(w, "Tidegate is ready at %s, for a proxy that browsers can reach.\n", a.Public)
+	case name == "serve":
 		fmt.Fprintf(w, "Tidegate is ready. Open %s/ in a browser.\n", a.Public)
-	case "gateway":
+	case name == "gateway":
 		fmt.Fprintf(w, "Tidegate gateway is ready: streams at %s\n", a.Public)
-	case "backend":
-		fmt.Fprintf(w, "Tidegate backend is ready: callbacks at %s/api/sse/callback\n", a.Public)
+	case name == "backend":
+		fmt.Fprintf(w, "Tidegate backend is ready: callbacks at %s/api/sse/callback\n", public)
 	}
 	if a.Internal != "" {
-		fmt.Fprintf(w, "Internal API: %s/internal/send\n", a.Internal)
+		fmt.Fprintf(w, "Internal API: %s/internal/send\n", pathless(a.Internal))
 	}
+}
+
+// pathless is an address that a path can be appended to.
+func pathless(address string) string {
+	if socket.IsUnix(address) {
+		return address + ":"
+	}
+	return address
 }

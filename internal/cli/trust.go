@@ -9,6 +9,9 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+
+	"tidegate/internal/outbound"
+	"tidegate/internal/socket"
 )
 
 // trust is how a command checks the certificate of a server.
@@ -22,8 +25,11 @@ func (t *trust) set(fs *pflag.FlagSet) {
 	fs.BoolVar(&t.insecure, "insecure", false, "take any certificate: whoever is on the way can read and change everything")
 }
 
-// client makes a client without a timeout of its own.
-func (t *trust) client() (*http.Client, error) {
+// client makes a client of a server, without a timeout of its own.
+func (t *trust) client(server socket.Target) (*http.Client, error) {
+	if server.Path != "" {
+		return &http.Client{Transport: outbound.New(outbound.Options{Socket: server.Path})}, nil
+	}
 	if t.ca == "" && !t.insecure {
 		return &http.Client{}, nil
 	}

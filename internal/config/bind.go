@@ -58,9 +58,10 @@ func (c *Config) listeners(command string) []setting {
 		listen = ":8082"
 	}
 	return []setting{
-		{"listen", all, address(&c.Listen, listen), "public listener; `tidegate backend` listens on :8082 by default"},
-		{"internal-listen", streams, address(&c.InternalListen, "127.0.0.1:8081", Shared), "internal API and metrics; a non-loopback address needs --internal-secret; `shared` puts them on the public listener"},
+		{"listen", all, listener(&c.Listen, listen), "public listener; `tidegate backend` listens on :8082 by default"},
+		{"internal-listen", streams, listener(&c.InternalListen, "127.0.0.1:8081", Shared), "internal API and metrics; a non-loopback address needs --internal-secret; `shared` puts them on the public listener"},
 		{"internal-secret", all, secret(&c.InternalSecret), "bearer token that the internal API asks for, and that the backend sends"},
+		{"socket-mode", all, fileMode(&c.SocketMode, 0o660), "mode of the files of Unix sockets (unix:PATH) that are listened on"},
 		{"tls-cert", all, file(&c.TLSCert), "PEM file with the certificate of the public listener; needs --tls-key"},
 		{"tls-key", all, file(&c.TLSKey), "PEM file with the private key of --tls-cert"},
 		{"hsts", all, duration(&c.HSTS, 0, time.Second, 2*year, "no such header"), "time for which browsers are told to call this host by TLS only, also at its other ports (Strict-Transport-Security); needs --tls-cert"},
@@ -70,7 +71,11 @@ func (c *Config) listeners(command string) []setting {
 
 func (c *Config) callbacks(command string) []setting {
 	return []setting{
-		{"callback-url", gateway, webURL(&c.CallbackURL, "http://127.0.0.1:8082/api/sse/callback", "use --callback-secret, which signs each callback"), "where connects and disconnects are announced; without it every stream is refused with 503"},
+		{"callback-url", gateway, webURL(&c.CallbackURL, "http://127.0.0.1:8082/api/sse/callback", "use --callback-secret, which signs each callback"), "where connects and disconnects are announced; without it every stream is refused with 503; unix:/run/app.sock:/callback is the path /callback behind a Unix socket"},
+		{"callback-ca", gateway, file(&c.CallbackCA), "PEM file with the authorities that the backend's certificate is checked with, in place of the system's"},
+		{"callback-cert", gateway, file(&c.CallbackCert), "PEM file with the certificate to show to the backend; needs --callback-key"},
+		{"callback-key", gateway, file(&c.CallbackKey), "PEM file with the private key of --callback-cert"},
+		{"callback-connection-age", gateway, duration(&c.CallbackConnectionAge, time.Minute, 100*time.Millisecond, day, ""), "how long a connection to the backend is used; a name that resolves to another address by then is followed"},
 		{"callback-secret", gateway | backend, secret(&c.CallbackSecret), "the gateway signs callbacks with it; the backend accepts it as signature key or as ?secret=, and needs it in production mode"},
 		{"callback-headers", streams, keptHeaders(&c.CallbackHeaders, command), "headers of clients that callbacks tell and session records keep: `all`, `none` (only host and last-event-id), or names; `tidegate serve` keeps none by default, and shows its own backend in the process authorization and cookie at the connect"},
 		{"callback-timeout", streams, duration(&c.CallbackTimeout, 5*time.Second, 10*time.Millisecond, 5*time.Minute, ""), "how long the status of a connect callback is awaited, then 504"},

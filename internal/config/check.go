@@ -3,6 +3,8 @@ package config
 import (
 	"net"
 	"slices"
+
+	"tidegate/internal/socket"
 )
 
 // rule is a condition between settings. It is not looked at when one of them was refused already, since
@@ -26,8 +28,17 @@ var rules = []rule{
 		}
 		return ""
 	}},
+	{gateway, []string{"callback-cert", "callback-key"}, func(c *Config) string {
+		if (c.CallbackCert == "") != (c.CallbackKey == "") {
+			return "and --callback-key go together"
+		}
+		return ""
+	}},
 	{streams, []string{"internal-listen", "listen"}, func(c *Config) string {
 		if collide(c.Listen, c.InternalListen) {
+			if socket.Same(c.Listen, c.InternalListen) {
+				return "is the socket of --listen; give another, or shared to serve both on one listener"
+			}
 			return "has the port of --listen " + c.Listen + "; give another, or shared to serve both on one listener"
 		}
 		return ""

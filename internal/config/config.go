@@ -10,6 +10,7 @@
 package config
 
 import (
+	"io/fs"
 	"log/slog"
 	"time"
 )
@@ -28,11 +29,12 @@ type Config struct {
 
 	// Listeners.
 
-	Listen         string // --listen: host:port; an empty host is all interfaces, port 0 any free port
-	InternalListen string // --internal-listen: host:port, or [Shared]
-	InternalSecret string // --internal-secret: bearer token of the internal API, "" for none
-	TLSCert        string // --tls-cert: PEM file for the public listener, "" for plain HTTP
-	TLSKey         string // --tls-key: PEM file, set whenever TLSCert is
+	Listen         string      // --listen: host:port, unix:PATH or fd:NAME; an empty host is all interfaces, port 0 any free port
+	InternalListen string      // --internal-listen: as Listen, or [Shared]
+	InternalSecret string      // --internal-secret: bearer token of the internal API, "" for none
+	SocketMode     fs.FileMode // --socket-mode: of the files of Unix sockets
+	TLSCert        string      // --tls-cert: PEM file for the public listener, "" for plain HTTP
+	TLSKey         string      // --tls-key: PEM file, set whenever TLSCert is
 
 	HSTS time.Duration // --hsts: how long browsers are to come by TLS only, 0 for no such header
 
@@ -40,13 +42,17 @@ type Config struct {
 
 	// Callbacks, from the gateway to the backend.
 
-	CallbackURL         string        // --callback-url: http or https, without user or password; "" refuses every stream with 503
-	CallbackSecret      string        // --callback-secret: the gateway signs with it, the backend accepts it; "" for none
-	CallbackHeaders     []string      // --callback-headers: [AllHeaders] or [NoHeaders] alone, or names; empty is none
-	CallbackTimeout     time.Duration // --callback-timeout: for the status of a connect callback
-	CallbackConcurrency int           // --callback-concurrency: callbacks that are out at once
-	CallbackRetention   time.Duration // --callback-retention: how long a disconnect callback is retried
-	CallbackQueue       int           // --callback-queue: disconnect callbacks that may wait
+	CallbackURL           string        // --callback-url: http, https or unix, without user or password; "" refuses every stream with 503
+	CallbackCA            string        // --callback-ca: PEM file, "" for the system's authorities
+	CallbackCert          string        // --callback-cert: PEM file, "" for none
+	CallbackKey           string        // --callback-key: PEM file, set whenever CallbackCert is
+	CallbackConnectionAge time.Duration // --callback-connection-age: how long a connection to the backend is used
+	CallbackSecret        string        // --callback-secret: the gateway signs with it, the backend accepts it; "" for none
+	CallbackHeaders       []string      // --callback-headers: [AllHeaders] or [NoHeaders] alone, or names; empty is none
+	CallbackTimeout       time.Duration // --callback-timeout: for the status of a connect callback
+	CallbackConcurrency   int           // --callback-concurrency: callbacks that are out at once
+	CallbackRetention     time.Duration // --callback-retention: how long a disconnect callback is retried
+	CallbackQueue         int           // --callback-queue: disconnect callbacks that may wait
 
 	// Streams.
 
@@ -89,7 +95,7 @@ type Config struct {
 
 	// The backend.
 
-	GatewayURL              string        // --gateway-url: base of the internal API, http or https, without a trailing slash
+	GatewayURL              string        // --gateway-url: base of the internal API, http, https or unix, without a trailing slash
 	Mode                    string        // --mode: [Production], [Development] or [Testing]
 	TaskWorkers             int           // --task-workers: tasks that run at once
 	TaskTimeout             time.Duration // --task-timeout: after which a running task fails

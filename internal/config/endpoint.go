@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"tidegate/internal/socket"
 )
 
 // address is where a listener is bound; words are accepted besides.
@@ -45,22 +47,32 @@ func isPort(port string) bool {
 	return err == nil
 }
 
+// listener is where a listener is bound: as address, or a Unix or inherited socket.
+func listener(p *string, def string, words ...string) value {
+	inner := address(p, def, words...).(scalar[string])
+	parse := inner.parse
+	inner.allowed += ", unix:PATH, or fd:NAME for an inherited socket"
+	inner.parse = func(text string) (string, error) {
+		if other, err := socket.Check(text); !other {
+			return text, err
+		}
+		return parse(text)
+	}
+	return inner
+}
+
 // isLoopback reports whether only this machine can reach the address. A host name other than localhost
 // may resolve to anything.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
-}
+func isLoopback(address string) bool { return socket.Local(address) }
 
 // collide reports whether two listeners cannot both be bound.
 func collide(a, b string) bool {
+	if socket.Same(a, b) {
+		return true
+	}
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
-	if errA != nil || errB != nil || portA == "0" || portA != portB {
+	if errA != nil || errB != nil || portA == "0" || portA != portB || !isPort(portA) {
 		return false
 	}
 	return hostA == hostB || isWildcard(hostA) || isWildcard(hostB)
@@ -106,7 +118,11 @@ func baseURL(p *string, def string) value {
 
 // parseURL accepts what an HTTP client can call without guessing.
 func parseURL(text, advice string) (*url.URL, error) {
-	u, err := url.Parse(text)
+	target, err := socket.ParseTarget(text)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(target.URL)
 	switch {
 	case err != nil || u.Opaque != "" || u.Scheme != "http" && u.Scheme != "https":
 		return nil, errNotAllowed
@@ -125,6 +141,9 @@ func parseURL(text, advice string) (*url.URL, error) {
 // hideURL is a URL, or what was meant as one, without user, password and the values of its query. In what
 // is no URL everything before an @ is taken for a user and a password.
 func hideURL(text string) string {
+	if socket.IsUnix(text) {
+		return hideUnix(text)
+	}
 	u, err := url.Parse(text)
 	plain := err == nil && u.User == nil && u.Host != ""
 	if at := strings.LastIndexByte(text, '@'); at >= 0 && !plain {
@@ -148,6 +167,24 @@ func hideURL(text string) string {
 		}
 	}
 	return base + "?" + strings.Join(fields, "&")
+}
+
+// hideUnix is hideURL for that of a Unix socket, whose path is no secret.
+func hideUnix(text string) string {
+	end := strings.IndexAny(text, "?#")
+	if end < 0 {
+		end = len(text)
+	}
+	i := strings.LastIndex(text[:end], ":/")
+	switch {
+	case strings.HasPrefix(text, "http+unix://"):
+		i = strings.IndexAny(text[len("http+unix://"):]+"/", "/?#") + len("http+unix://")
+	case i >= len("unix:"):
+		i++
+	default:
+		i = end
+	}
+	return text[:i] + hideURL(text[i:])
 }
 
 // usualWords are what a path may be made of to be shown. Some services have a secret in the path of their

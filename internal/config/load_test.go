@@ -61,6 +61,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 	got := mustLoad(t, "serve", "", "")
 	want := &config.Config{
 		LogLevel: slog.LevelInfo, LogFormat: "text",
+		SocketMode: 0o660, CallbackConnectionAge: time.Minute,
 		Listen: ":8080", InternalListen: "127.0.0.1:8081",
 		CallbackTimeout: 5 * time.Second, CallbackConcurrency: 64, CallbackRetention: time.Hour, CallbackQueue: 65536,
 		Heartbeat: 15 * time.Second, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,

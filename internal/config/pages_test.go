@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 // samples has for each setting a value that is not its default.
 var samples = map[string]string{
 	"log-level": "debug", "log-format": "json", "log-file": "/l",
-	"listen": "127.0.0.1:1", "internal-listen": "shared", "internal-secret": "s1", "tls-cert": "/dev/null", "tls-key": "/dev/null",
+	"listen": "127.0.0.1:1", "internal-listen": "shared", "internal-secret": "s1", "socket-mode": "666", "callback-ca": "/dev/null", "callback-cert": "/dev/null", "callback-key": "/dev/null", "callback-connection-age": "23s", "tls-cert": "/dev/null", "tls-key": "/dev/null",
 	"trusted-proxy": "10.0.0.0/8",
 	"callback-url":  "http://h/cb?a=b", "callback-secret": "s2", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",
 	"heartbeat": "5s", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true",
@@ -39,6 +39,7 @@ var samples = map[string]string{
 // together has what else must be given with some of them.
 var together = map[string]string{
 	"hsts": " --tls-cert=/dev/null --tls-key=/dev/null", "tls-cert": " --tls-key=/dev/null", "tls-key": " --tls-cert=/dev/null",
+	"callback-cert": " --callback-key=/dev/null", "callback-key": " --callback-cert=/dev/null",
 	"nats-cert": " --nats-key=/dev/null", "nats-key": " --nats-cert=/dev/null", "nats-password": " --nats-user=u",
 }
 

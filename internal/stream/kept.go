@@ -18,7 +18,7 @@ import (
 type kept struct {
 	stream *Stream
 	net    net.Conn
-	raw    syscall.RawConn // of the TCP connection below; nil if it has gone
+	raw    syscall.RawConn // of the connection below; nil if it has gone
 }
 
 // readPatience is how long a reader waits for the rest of a TLS record.
@@ -31,9 +31,9 @@ func (s *Stream) keep(c net.Conn, first *Frame, age time.Duration) {
 	if t, ok := c.(*tls.Conn); ok {
 		below = t.NetConn()
 	}
-	if tcp, ok := below.(*net.TCPConn); ok {
-		k.raw, _ = tcp.SyscallConn()
-		_ = tcp.SetWriteBuffer(s.engine.opts.SendBuffer)
+	if below, ok := socketOf(below); ok {
+		k.raw, _ = below.SyscallConn()
+		_ = below.SetWriteBuffer(s.engine.opts.SendBuffer)
 	}
 	s.engine.hears()
 	s.begin(&link{k}, first, age)

@@ -4,24 +4,44 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"syscall"
 	"time"
 )
 
 // parks gives the connection of a request if its stream can be taken from
-// net/http: plain HTTP/1.1 or HTTP/1.1 in TLS, over TCP.
+// net/http: plain HTTP/1.1 or HTTP/1.1 in TLS, over TCP or a Unix socket.
 func (e *Engine) parks(r *http.Request) net.Conn {
 	if e.kernel == nil || e.stopped.Load() || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
 		return nil
 	}
-	switch c := r.Context().Value(connKey{}).(type) {
-	case *net.TCPConn:
-		return c
-	case *tls.Conn:
-		if _, ok := c.NetConn().(*net.TCPConn); ok {
-			return c
-		}
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	below := c
+	if secure, ok := c.(*tls.Conn); ok {
+		below = secure.NetConn()
 	}
-	return nil
+	if _, ok := socketOf(below); !ok {
+		return nil
+	}
+	return c
+}
+
+// socketConn is a connection with a descriptor.
+type socketConn interface {
+	net.Conn
+	syscall.Conn
+	SetWriteBuffer(bytes int) error
+}
+
+// socketOf gives the socket that a connection is. One that only has a socket
+// inside is none: what it does besides would be lost.
+func socketOf(c net.Conn) (socketConn, bool) {
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return c, true
+	case *net.UnixConn:
+		return c, true
+	}
+	return nil, false
 }
 
 // park takes the connection from net/http, whose goroutines and buffers for it
@@ -32,7 +52,7 @@ func (s *Stream) park(rc *http.ResponseController, c net.Conn, first *Frame, age
 	if _, _, err := rc.Hijack(); err != nil {
 		return false
 	}
-	if plain, ok := c.(*net.TCPConn); ok {
+	if plain, ok := socketOf(c); ok {
 		if raw, err := plain.SyscallConn(); err == nil {
 			if fd, err := duplicate(raw, s.engine.opts); err == nil {
 				_ = plain.Close() // of the two descriptors; the connection stays

@@ -1,0 +1,29 @@
+package socket
+
+import (
+	"net"
+	"os"
+	"strings"
+)
+
+// States for [Notify], see sd_notify(3).
+const (
+	Ready    = "READY=1"
+	Stopping = "STOPPING=1"
+)
+
+// Notify tells systemd, or whatever started the process like it, of a state. If
+// nobody asked to be told, it does nothing.
+func Notify(states ...string) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	_, err = c.Write([]byte(strings.Join(states, "\n")))
+	return err
+}
