@@ -62,7 +62,15 @@ func (g *fakeGateway) answer(r *http.Request, body []byte) (out []byte) {
 		for _, name := range q.Topics {
 			topics[name] = *g.topic(name)
 		}
-		return encode(wire.SubscribeAnswer{Status: "buffered", Topics: topics})
+		var absent []string
+		for _, a := range q.Absent {
+			if t := g.topics[a.Topic]; t != nil && (t.Appended > 0 || t.Closed) {
+				topics[a.Topic] = *t
+			} else {
+				absent = append(absent, a.Topic)
+			}
+		}
+		return encode(wire.SubscribeAnswer{Status: "buffered", Topics: topics, Absent: absent})
 	case "GET topics":
 		if topic, ok := strings.CutSuffix(name, "/events"); ok {
 			var page wire.EventPage

@@ -87,7 +87,11 @@ func (m *manager) attach(ctx context.Context, c wire.Callback, r route) error {
 	resuming := c.Request.Headers["last-event-id"] != "" || r.lastEventID != ""
 	plan := m.versions.plan(r.requestID, resuming)
 	topics := make(map[string]wire.TopicInfo, len(r.tasks)+2)
-	for _, s := range subscriptions(c.Token, r, plan) {
+	unknown, err := m.tasks.unknown(ctx, r.tasks)
+	if err != nil {
+		return err
+	}
+	for _, s := range subscriptions(c.Token, r, plan, unknown) {
 		answer, err := m.client.Subscribe(ctx, s)
 		if err != nil {
 			return err
@@ -108,15 +112,21 @@ func (m *manager) attach(ctx context.Context, c wire.Callback, r route) error {
 }
 
 // subscriptions are the calls that attach a stream: one for all topics whose
-// history it wants, and one for those of which only news count.
-func subscriptions(token string, r route, plan versionPlan) []wire.SubscribeRequest {
+// history it wants, and one for those of which only news count. A task that is not
+// known here may be another process's: then it has a topic.
+func subscriptions(token string, r route, plan versionPlan, unknown map[string]bool) []wire.SubscribeRequest {
 	var calls []wire.SubscribeRequest
 	replayed := plan.replay
+	var absent []wire.AbsentTopic
 	for _, id := range r.tasks {
+		if unknown[id] {
+			absent = append(absent, notFound(id))
+			continue
+		}
 		replayed = append(replayed, taskTopic(id))
 	}
-	if len(replayed) > 0 {
-		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: replayed})
+	if len(replayed)+len(absent) > 0 {
+		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: replayed, Absent: absent})
 	}
 	if len(plan.latest) > 0 {
 		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: plan.latest, From: "latest"})

@@ -25,7 +25,7 @@ type route struct {
 	tasks     []string // ids in the order of their first mention
 	requestID string   // of a version stream; "" if it is none
 
-	// lastEventID is the query parameter lastEventId, by which clients resume
+	// lastEventID is the query parameter lastEventId or lastEventID, by which clients resume
 	// that cannot set the header.
 	lastEventID string
 }
@@ -76,7 +76,11 @@ func parseRoute(target string) (route, error) {
 		return route{}, err
 	}
 	// One that cannot be decoded is as good as none.
-	r.lastEventID, _, _ = first(query, "lastEventId")
+	for _, name := range []string{"lastEventId", "lastEventID"} {
+		if r.lastEventID == "" {
+			r.lastEventID, _, _ = first(query, name)
+		}
+	}
 	return r, nil
 }
 

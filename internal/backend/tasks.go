@@ -23,20 +23,34 @@ type taskLogs struct {
 	log     *slog.Logger
 }
 
+// unknown says which of some tasks are not known.
+func (t *taskLogs) unknown(ctx context.Context, ids []string) (map[string]bool, error) {
+	var unknown map[string]bool
+	for _, id := range ids {
+		_, err := t.service.Get(ctx, id)
+		switch {
+		case err == nil:
+		case !errors.Is(err, task.ErrNotFound):
+			return nil, err
+		case unknown == nil:
+			unknown = map[string]bool{id: true}
+		default:
+			unknown[id] = true
+		}
+	}
+	return unknown, nil
+}
+
 // settle is called when a stream was attached to the topics of tasks. A running
-// task writes its own topic and needs nothing. The other two cases would leave
-// the stream silent for ever:
+// task writes its own topic and needs nothing. One that is over and whose topic is
+// open would leave the stream silent for ever: the gateway has lost the log. The
+// task service writes it again. If the topic is open because the last events are
+// still on their way, what is written again comes after them, finds the topic
+// closed, and changes nothing.
 //
-//   - The task is over but its topic is open, because the gateway lost the log.
-//     The task service writes it again. If it is open because the last events
-//     are still on their way, what is written again comes after them, finds the
-//     topic closed, and changes nothing.
-//   - The task is unknown and its topic was never written to. Then the topic is
-//     made one that says so and is closed, which also tells the client not to
-//     come back. If it was written to, another process is at work on it; the
-//     sweep looks after it if that one is gone.
+// The topic of a task that is not known was written to, or it would be absent:
+// another process is at work on it; the sweep looks after it if that one is gone.
 func (t *taskLogs) settle(ctx context.Context, ids []string, topics map[string]wire.TopicInfo) error {
-	var unknown []Message
 	for _, id := range ids {
 		state, told := topics[taskTopic(id)]
 		if !told || state.Closed {
@@ -46,40 +60,24 @@ func (t *taskLogs) settle(ctx context.Context, ids []string, topics map[string]w
 		if err != nil && !errors.Is(err, task.ErrNotFound) {
 			return err
 		}
-		known := err == nil
-		switch {
-		case known && info.Status.Final():
-			if !t.lost.add(id) {
-				return errTooManyLost
-			}
-		case !known && state.Appended == 0:
-			unknown = append(unknown, notFound(id, state.LastID)...)
+		if err == nil && info.Status.Final() && !t.lost.add(id) {
+			return errTooManyLost
 		}
 	}
-	if len(unknown) == 0 {
-		return nil
-	}
-	return t.sendAll(ctx, unknown)
+	return nil
 }
 
-// notFound is the whole log of a task that does not exist. Streams that ask for
-// it at the same time write it once, because their keys are the same. last is
-// the topic's last event id: if the topic was deleted since the log was written
-// there, the gateway still knows that id, and the keys, and must not take this
-// log for a repeat.
-func notFound(id, last string) []Message {
-	if last != "" {
-		last = ":" + last
-	}
+// notFound is what a stream is told of a task that does not exist. Nothing of it is
+// stored: anybody can make up any number of ids.
+func notFound(id string) wire.AbsentTopic {
+	end := closing(id, "task_not_found", "")
 	data := encode(struct {
 		Error  string `json:"error"`
 		TaskID string `json:"task_id"`
 	}{"Task not found", id})
-	return []Message{
-		{Topic: taskTopic(id), IdempotencyKey: id + ":missing:error" + last,
-			Event: &Event{Name: "error", Data: string(data)}},
-		closing(id, "task_not_found", id+":missing:close"+last),
-	}
+	return wire.AbsentTopic{Topic: taskTopic(id), Events: []wire.Event{
+		{Name: "error", Data: string(data)}, {Name: end.Event.Name, Data: end.Event.Data},
+	}}
 }
 
 // errTooManyLost makes a client try again later, rather than wait at a topic
@@ -118,15 +116,22 @@ func (t *taskLogs) republish(ctx context.Context, id string) error {
 	if !errors.Is(err, task.ErrNotFound) {
 		return err
 	}
-	// Forgotten since the stream was attached, which may still wait.
+	// Forgotten since the stream was attached, which may still wait: the task was
+	// known, so its topic may be written to.
 	topic, err := t.client.Topic(ctx, taskTopic(id))
-	if isCode(err, wire.CodeTopicNotFound) {
+	switch {
+	case isCode(err, wire.CodeTopicNotFound):
+		return nil
+	case err != nil:
+		return err
+	case topic.Closed || topic.Appended > 0:
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return t.settle(ctx, []string{id}, map[string]wire.TopicInfo{topic.Topic: topic})
+	first := notFound(id).Events[0]
+	return t.sendAll(ctx, []Message{
+		{Topic: taskTopic(id), IdempotencyKey: id + ":forgotten:error", Event: &Event{Name: first.Name, Data: first.Data}},
+		closing(id, "task_not_found", id+":forgotten:close"),
+	})
 }
 
 // drop deletes the log of a task that nobody can ask for any more.

@@ -7,13 +7,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"tidegate/task"
 )
@@ -155,41 +152,22 @@ func TestBE16ATaskThatAnotherProcessWritesIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestBE16ManyThatAskForAnUnknownTaskAreToldOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
-		wait := make(chan struct{})
-		b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
-			if r.URL.Path == "/internal/send" {
-				<-wait
-			}
-			return false
-		}
-		var wg sync.WaitGroup
-		for i := range 10 {
-			wg.Go(func() { wantOK(t, b.connect(fmt.Sprint("t", i), "/api/sse/tasks?task_id=nobody")) })
-		}
-		synctest.Wait() // all are attached and have found nothing
-		close(wait)
-		wg.Wait()
-		want := []string{`error {"error":"Task not found","task_id":"nobody"}`, `connection_close {"reason":"task_not_found"}`}
-		if diff := cmp.Diff(want, b.gateway.sent("task:nobody")); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func TestBE16ATopicThatWasDeletedSinceIsWrittenAgain(t *testing.T) {
+// TestX11UnknownTasksAreNotWritten: their streams are told by the gateway, which
+// stores nothing.
+func TestX11UnknownTasksAreNotWritten(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	wantOK(t, b.connect("t1", "/api/sse/tasks?task_id=nobody"))
-	if err := b.client.DeleteTopic(t.Context(), "task:nobody"); err != nil {
-		t.Fatal(err)
+	var query []string
+	for i := range maxStreamTasks {
+		query = append(query, fmt.Sprint("task_id=nobody", i))
 	}
-	wantOK(t, b.connect("t2", "/api/sse/tasks?task_id=nobody"))
-	if info := b.gateway.topics["task:nobody"]; info.Appended != 2 || !info.Closed {
-		t.Errorf("topic = %+v, want it written and closed", info)
+	wantOK(t, b.connect("t1", "/api/sse/stream?"+strings.Join(query, "&")))
+	calls := b.gateway.called()
+	if len(calls) != 1 || !strings.HasPrefix(calls[0], "POST /internal/subscribe ") {
+		t.Fatalf("calls %.300q, want one subscribe", calls)
+	}
+	if len(b.gateway.topics) > 0 {
+		t.Errorf("%d topics were asked for or made", len(b.gateway.topics))
 	}
 }
 
@@ -212,17 +190,6 @@ func TestATaskThatIsForgottenBeforeItsLogIsWrittenAgainIsNotFound(t *testing.T) 
 			t.Errorf("log = %q", got)
 		}
 	})
-}
-
-func TestAnUnknownTaskWhoseTopicCannotBeWrittenIsRefused(t *testing.T) {
-	t.Parallel()
-	b := setup(t, nil)
-	b.gateway.before = func(w http.ResponseWriter, r *http.Request) bool {
-		return r.URL.Path == "/internal/send" && answering(lineFull, lineFull)(w, r)
-	}
-	if w := b.connect("t1", "/api/sse/tasks?task_id=nobody"); w.Code != http.StatusServiceUnavailable {
-		t.Errorf("answer = %d %s", w.Code, w.Body)
-	}
 }
 
 func TestForgottenTasksTakeTheirLogsWithThem(t *testing.T) {

@@ -106,7 +106,7 @@ func (c *Config) topics() []setting {
 		{"max-batch", all, size(&c.MaxBatch, 16*mib, kib, 4*gib), "bytes of one NDJSON batch to the internal API; not less than --max-body"},
 		{"max-history", streams, size(&c.MaxHistory, 256*mib, 64*kib, tib), "bytes of events that are kept, over all topics"},
 		{"max-topics", streams, count(&c.MaxTopics, 1_000_000, 1, 100_000_000), "topics that exist at once"},
-		{"namespace", streams, newNamespaces(&c.Namespaces), "history of the topics whose names begin with NAME: and what a new stream is sent of it; `*` is all other names; an entry changes only the fields that it names, of events, bytes, age and replay (all, last or none)"},
+		{"namespace", streams, newNamespaces(&c.Namespaces), "history of the topics whose names begin with NAME: and what a new stream is sent of it; `*` is all other names; an entry changes only the fields that it names, of events, bytes, age and replay (all, held, last or none)"},
 	}
 }
 

@@ -138,5 +138,5 @@ type Namespace struct {
 	Events int           // kept for each topic, at least 1
 	Bytes  int64         // kept for each topic, at least 1 KiB
 	Age    time.Duration // after which an event is dropped, 0 for never
-	Replay string        // "all", "last" or "none"
+	Replay string        // "all", "held", "last" or "none"
 }

@@ -68,7 +68,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		CORSHeaders: []string{"*"}, CallbackHeaders: []string{config.NoHeaders},
 		MaxBody: 1 << 20, MaxBatch: 16 << 20, MaxHistory: 256 << 20, MaxTopics: 1_000_000,
 		Namespaces: map[string]config.Namespace{
-			"*":       {Events: 100, Bytes: 1 << 20, Age: 5 * time.Minute, Replay: "none"},
+			"*":       {Events: 1000, Bytes: 4 << 20, Age: time.Hour, Replay: "held"},
 			"task":    {Events: 10_000, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"},
 			"version": {Events: 1, Bytes: 1 << 20, Replay: "last"},
 		},

@@ -17,7 +17,7 @@ const AllOthers = "*"
 // builtIn returns the namespaces as they are without configuration.
 func builtIn() map[string]Namespace {
 	return map[string]Namespace{
-		AllOthers: {Events: 100, Bytes: 1 << 20, Age: 5 * time.Minute, Replay: "none"},
+		AllOthers: {Events: 1000, Bytes: 4 << 20, Age: time.Hour, Replay: "held"},
 		"task":    {Events: 10_000, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"},
 		"version": {Events: 1, Bytes: 1 << 20, Age: 0, Replay: "last"},
 	}
@@ -36,7 +36,7 @@ func (n *Namespace) field(name string) value {
 	case "age":
 		return duration(&n.Age, n.Age, time.Millisecond, 10*8760*time.Hour, "never")
 	case "replay":
-		return choice(&n.Replay, n.Replay, "all", "last", "none")
+		return choice(&n.Replay, n.Replay, "all", "held", "last", "none")
 	}
 	return nil
 }

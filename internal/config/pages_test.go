@@ -113,7 +113,7 @@ func TestPrintTellsSources(t *testing.T) {
 		"# File: " + file,
 		"heartbeat: 2s  # " + file + ":1",
 		"namespace:  # " + file + ":2",
-		"  a: {events: 1, bytes: 1MiB, age: 5m, replay: none}",
+		"  a: {events: 1, bytes: 4MiB, age: 1h, replay: held}",
 		"retry: 1s  # flag --retry",
 		"max-body: 2KiB  # environment TIDEGATE_MAX_BODY",
 		"listen: :3000  # environment PORT",
@@ -219,7 +219,7 @@ func TestReferencePageIsRight(t *testing.T) {
 			t.Errorf("no row for --%s", name)
 		}
 	}
-	for _, row := range []string{"| 10000 | 1 | 100 |", "| 16MiB | 1MiB | 1MiB |", "| 24h | 0 | 5m |", "| all | last | none |"} {
+	for _, row := range []string{"| 10000 | 1 | 1000 |", "| 16MiB | 1MiB | 4MiB |", "| 24h | 0 | 1h |", "| all | last | held |"} {
 		if !strings.Contains(page, row) {
 			t.Errorf("no row %q", row)
 		}

@@ -89,10 +89,10 @@ bound is met first, and what a stream is sent that attaches without a position o
 
 | Field | Meaning | ` + "`task` | `version` | `*`" + ` (all others) |
 | --- | --- | --- | --- | --- |
-| ` + "`events`" + ` | events kept, at least 1 | 10000 | 1 | 100 |
-| ` + "`bytes`" + ` | bytes kept, at least 1KiB | 16MiB | 1MiB | 1MiB |
-| ` + "`age`" + ` | age at which an event is dropped; 0 is never | 24h | 0 | 5m |
-| ` + "`replay`" + ` | ` + "`all`, `last` or `none`" + ` | all | last | none |
+| ` + "`events`" + ` | events kept, at least 1 | 10000 | 1 | 1000 |
+| ` + "`bytes`" + ` | bytes kept, at least 1KiB | 16MiB | 1MiB | 4MiB |
+| ` + "`age`" + ` | age at which an event is dropped; 0 is never | 24h | 0 | 1h |
+| ` + "`replay`" + ` | ` + "`all`, `held`, `last` or `none`" + ` | all | last | held |
 
 An entry changes only the fields that it names: ` + "`--namespace chat=events:500,age:1h --namespace task=bytes:64MiB`" + `, in the environment
 ` + "`TIDEGATE_NAMESPACE='chat=events:500,age:1h;task=bytes:64MiB'`" + `, in the file a map as above. A namespace without defaults of its own starts

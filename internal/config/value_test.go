@@ -94,9 +94,9 @@ func TestNamespacesOverrideOnlyWhatTheyName(t *testing.T) {
 	}{
 		{"--namespace task=events:5", "task", config.Namespace{Events: 5, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"}},
 		{"--namespace task=events:5 --namespace task=age:1h,events:6", "task", config.Namespace{Events: 6, Bytes: 16 << 20, Age: time.Hour, Replay: "all"}},
-		{"--namespace chat=age:0", "chat", config.Namespace{Events: 100, Bytes: 1 << 20, Age: 0, Replay: "none"}},
-		{"--namespace chat=age:0 --namespace *=events:7,replay:last", "chat", config.Namespace{Events: 7, Bytes: 1 << 20, Age: 0, Replay: "last"}},
-		{"--namespace *=events:7,replay:last", "*", config.Namespace{Events: 7, Bytes: 1 << 20, Age: 5 * time.Minute, Replay: "last"}},
+		{"--namespace chat=age:0", "chat", config.Namespace{Events: 1000, Bytes: 4 << 20, Age: 0, Replay: "held"}},
+		{"--namespace chat=age:0 --namespace *=events:7,replay:last", "chat", config.Namespace{Events: 7, Bytes: 4 << 20, Age: 0, Replay: "last"}},
+		{"--namespace *=events:7,replay:last", "*", config.Namespace{Events: 7, Bytes: 4 << 20, Age: time.Hour, Replay: "last"}},
 		{"--namespace *=events:7", "version", config.Namespace{Events: 1, Bytes: 1 << 20, Replay: "last"}},
 	}
 	for _, tt := range tests {

@@ -250,7 +250,13 @@ func (c *coverage) messages() {
 	}
 	post("subscribe", `{`+tok+`,"topics":["b"]}`)
 	post("subscribe", `{`+tok+`,"topics":["c"]}`)
-	post("send", `{"topic":"c","event":{"data":"x"}}`)
+	post("send", `{"topic":"e","event":{"data":"x"}}`)
+	post("subscribe", `{`+tok+`,"topics":["f","g"]}`)
+	for _, id := range []string{"subscribe", "unsubscribe"} {
+		post(id, `{`+tok+`,"topics":["b"],"override":true}`)
+		post(id, `{`+tok+`,"topics":["b"],"absent":[{}]}`)
+	}
+	post("subscribe", `{`+tok+`,"topics":["b"],"absent":[{"topic":"none","events":[{"data":"x"}]}]}`)
 	for _, id := range []string{"send", "subscribe", "unsubscribe"} {
 		c.saw(id, r.call(http.MethodPost, "/internal/"+id, "text/plain", "x"))
 	}

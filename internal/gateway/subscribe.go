@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 
+	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
 
@@ -13,12 +14,14 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	topics, err := g.opts.Topics.Attach(r.Context(), &c.member, request.Topics, request.From)
+	topics, absent, err := g.opts.Topics.AttachTo(r.Context(), &c.member, topic.Request{
+		Topics: request.Topics, From: request.From, Override: request.Override, Absent: request.Absent,
+	})
 	if err != nil {
 		wire.WriteError(w, err)
 		return
 	}
-	answer := wire.SubscribeAnswer{Status: wire.StatusBuffered, Topics: topics}
+	answer := wire.SubscribeAnswer{Status: wire.StatusBuffered, Topics: topics, Absent: absent}
 	if c.open.Load() {
 		answer.Status = wire.StatusOK
 	}

@@ -1,6 +1,7 @@
 package packed
 
 import (
+	"cmp"
 	"encoding/binary"
 	"iter"
 	"maps"
@@ -27,7 +28,7 @@ func (r Request) Method() string { return r.parts().method }
 func (r Request) RemoteAddr() string { return string(r.parts().appendRemote(nil)) }
 
 // LastEventID is where the client wants to go on: the Last-Event-ID header or,
-// without it, lastEventId in the query of the target. (A header that comes more
+// without it, lastEventId or lastEventID in the query of the target. (A header that comes more
 // than once, which no client sends, is read with its values joined.)
 func (r Request) LastEventID() string {
 	p := r.parts()
@@ -39,11 +40,11 @@ func (r Request) LastEventID() string {
 		}
 	}
 	_, query, _ := strings.Cut(p.url, "?")
-	if !strings.Contains(query, "lastEventId=") {
+	if !strings.Contains(query, "lastEventId=") && !strings.Contains(query, "lastEventID=") {
 		return ""
 	}
 	values, _ := url.ParseQuery(query) // what can be read of it, as http.Request.URL.Query does
-	return values.Get("lastEventId")
+	return cmp.Or(values.Get("lastEventId"), values.Get("lastEventID"))
 }
 
 // Unpack gives the request as callbacks tell it: the target byte for byte, the

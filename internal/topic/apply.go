@@ -124,16 +124,26 @@ func (h *Hub) missed(l *log, e *Stored) bool {
 		return before > l.since
 	case l.last == 0 && l.cold == 0 && e.Number > 1: // all before it have expired
 		l.lose(lost)
+	case ok && before < l.cold && h.past.restarts <= 1: // it may be in the store; splice finds out
+		// After the store went back publishers may name positions that are others' now.
+		l.before = max(l.before, before)
 	}
 	return false
+}
+
+// mayEvict tells whether the topic that was appended to longest ago can be left to
+// the store.
+func (h *Hub) mayEvict() bool {
+	oldest := h.recent.front()
+	return h.opts.Store != nil && h.events > 0 && oldest.streams() == 0 && oldest.pins == 0
 }
 
 // evict keeps the topics within their bound: those that nobody is at, and that
 // were appended to longest ago, are left to the store.
 func (h *Hub) evict() {
-	for len(h.topics) > h.opts.MaxTopics && h.events > 1 {
+	for h.holding > h.opts.MaxTopics && h.events > 1 {
 		oldest := h.recent.front()
-		if oldest.streams() > 0 || oldest.pins > 0 {
+		if !h.mayEvict() {
 			h.recent.touch(oldest)
 			return // a publisher of a new topic is refused
 		}

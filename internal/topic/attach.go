@@ -14,16 +14,32 @@ const (
 	FromLatest   = "latest"   // nothing of the past
 )
 
-// Attach puts a stream into topics and queues what it is to have of their past.
+// Request says what a stream is to be attached to.
+type Request struct {
+	Topics   []string
+	From     string             // where to begin, for a client that brings no last event id
+	Override bool               // From counts for those that bring one, too
+	Absent   []wire.AbsentTopic // topics to attach to if they have ever had an event, and what to send if not
+}
+
+// Attach is AttachTo for topics alone.
+func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from string) (map[string]wire.TopicInfo, error) {
+	infos, _, err := h.AttachTo(ctx, m, Request{Topics: topics, From: from})
+	return infos, err
+}
+
+// AttachTo puts a stream into topics and queues what it is to have of their past.
 // From then on it gets everything that is published there, with neither gap nor
 // repeat at the seam. If what is asked for is no longer held, the stream first
-// gets an event "reset", and then all that is. If nothing is replayed, it gets
-// a block with an id and no event, from which it can resume.
+// gets an event "reset", and then all that is. If nothing is replayed, and the
+// stream has not been sent the id of a position from which all this follows, it
+// gets a block with an id and no event, from which it can resume.
 //
-// Attach answers with the topics as the stream finds them. It returns ErrFrom,
-// ErrGone, ErrTooManyTopics, ErrTooManyForStream or ErrUnavailable, and then has
-// attached nothing. Topics that the stream is at already, or was at when they were
-// closed, are left as they are: a repeat does nothing.
+// AttachTo answers with the topics as the stream finds them, and with those that
+// do not exist. It returns ErrFrom, ErrGone, ErrTooManyTopics, ErrTooManyForStream
+// or ErrUnavailable, and then has attached nothing. Topics that the stream is at
+// already, or was at when they were closed, are left as they are: a repeat does
+// nothing.
 //
 // Topics that are attached before Open come as one replay in one order, be it in
 // one call or, with FromDefault, in many. To an open stream a topic comes late:
@@ -33,60 +49,114 @@ const (
 // With a store, what is not held any more is read back first. That is waited
 // for, a few seconds at most for all topics; nothing else is. What was read back by
 // then is held, so the next attempt goes on from there.
-func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from string) (map[string]wire.TopicInfo, error) {
-	at, err := h.resolveAll(ctx, m, from)
-	if err != nil {
-		return nil, err
+func (h *Hub) AttachTo(ctx context.Context, m *Member, r Request) (map[string]wire.TopicInfo, []string, error) {
+	if m.resume() != "" && !r.Override {
+		r.From = FromDefault // it goes on where it was
 	}
-	infos, missing, err := h.attachGated(m, topics, from, at)
+	at, err := h.resolveAll(ctx, m, r.From)
+	if err != nil {
+		return nil, nil, err
+	}
+	infos, absent, missing, err := h.attachGated(m, r, at)
 	if err != nil || len(missing) == 0 {
-		return infos, err
+		return infos, absent, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, coldPatience) // for all topics together
 	defer cancel()
 	for range maxColdTries {
 		for topic, n := range missing {
 			if err := h.fetch(ctx, topic, n); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		infos, missing, err := h.attachGated(m, topics, from, at)
+		infos, absent, missing, err = h.attachGated(m, r, at)
 		if err != nil || len(missing) == 0 {
-			return infos, err
+			return infos, absent, err
 		}
 	}
-	return nil, ErrUnavailable
+	return nil, nil, ErrUnavailable
 }
 
-func (h *Hub) attachGated(m *Member, topics []string, from string, at places) (map[string]wire.TopicInfo, map[string]need, error) {
+func (h *Hub) attachGated(m *Member, r Request, at places) (map[string]wire.TopicInfo, []string, map[string]need, error) {
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
-	return h.attach(m, topics, from, at)
+	return h.attach(m, r, at)
 }
 
 // attach does it, or says what has to be read back before.
-func (h *Hub) attach(m *Member, topics []string, from string, at places) (map[string]wire.TopicInfo, map[string]need, error) {
+func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo, []string, map[string]need, error) {
 	b := stream.NewBatch()
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m.gone {
-		return nil, nil, ErrGone
+		return nil, nil, nil, ErrGone
 	}
 	h.settle(b, m)
 	have, _ := h.place(m.resume(), at)
-	ask, err := h.ask(m, from, at)
+	ask, err := h.ask(m, r.From, at)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	topics, absent, missing := r.Topics, []wire.AbsentTopic(nil), map[string]need(nil)
+	if len(r.Absent) > 0 {
+		topics, absent, missing = h.split(r)
 	}
 	logs, infos, err := h.join(m, topics)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if missing := h.missing(ask, logs); len(missing) > 0 {
-		return nil, missing, nil
+	if missing = h.missing(ask, logs, missing); len(missing) > 0 {
+		return nil, nil, missing, nil
 	}
-	m.cursor = min(max(m.cursor, have.seq), h.seq) // it was at no topic when the store went back
+	h.enterAll(b, m, logs, have, ask)
+	if r.Override && m.past != nil {
+		m.past.override = true
+	}
+	names := h.remain(b, m, absent, have)
+	m.endIfDone(b)
+	return infos, names, nil, nil
+}
+
+// split gives the topics of a request that are attached to, and those that are
+// absent. One that is on both lists is what it turns out to be.
+func (h *Hub) split(r Request) (topics []string, absent []wire.AbsentTopic, missing map[string]need) {
+	there, absent, missing := h.sortOut(r.Absent)
+	may := make(map[string]bool, len(r.Absent))
+	for _, a := range r.Absent {
+		may[a.Topic] = true
+	}
+	for _, name := range r.Topics {
+		if !may[name] {
+			topics = append(topics, name)
+		}
+	}
+	return append(topics, there...), absent, missing
+}
+
+// remain deals with the absent topics of a request, and gives their names.
+func (h *Hub) remain(b *stream.Batch, m *Member, absent []wire.AbsentTopic, have position) (names []string) {
+	for _, a := range absent {
+		names = append(names, a.Topic)
+	}
+	switch {
+	case len(absent) == 0:
+	case m.opened:
+		h.tellAbsent(b, m, absent)
+	default:
+		p := m.history()
+		p.told = have.told
+		p.absent = append(p.absent, absent...)
+	}
+	return names
+}
+
+// enterAll replays what a stream is to have of the past of logs, and has it follow
+// those that are not closed.
+func (h *Hub) enterAll(b *stream.Batch, m *Member, logs []*log, have position, ask ask) {
+	if now := min(max(m.cursor, have.seq), h.seq); now != m.cursor { // it was at no topic when the store went back
+		m.cursor, m.marked = now, false
+	}
 	if len(logs) > 0 {
 		p := h.plan(ask, logs)
 		h.replay(b, m, have, p)
@@ -103,14 +173,11 @@ func (h *Hub) attach(m *Member, topics []string, from string, at places) (map[st
 		l.add(s)
 	}
 	h.makeRoom() // for what was read back
-	m.endIfDone(b)
-	return infos, nil, nil
 }
 
-// missing is what has to be read back before an ask can be answered. The logs
+// missing adds what has to be read back before an ask can be answered. The logs
 // are let go again if there is any.
-func (h *Hub) missing(a ask, logs []*log) map[string]need {
-	var missing map[string]need
+func (h *Hub) missing(a ask, logs []*log, missing map[string]need) map[string]need {
 	for _, l := range logs {
 		if n := a.missing(l); n != needNothing {
 			if missing == nil {

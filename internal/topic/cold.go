@@ -71,14 +71,17 @@ type lack struct{ cold, restarts uint64 }
 func (h *Hub) lack(l *log) lack { return lack{l.cold, h.past.restarts} }
 
 // pin finds or makes the log of a topic, and has it stay until unpin.
-func (h *Hub) pin(topic string) (l *log, lacks lack, err error) {
+//
+// It is there for the time of a look only, so it does not count against the bound.
+func (h *Hub) pin(topic string) (l *log, lacks lack) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if l, err = h.open(topic); err != nil {
-		return nil, lack{}, err
+	l, ok := h.topics[topic]
+	if !ok {
+		l = h.enter(topic)
 	}
 	l.pins++
-	return l, h.lack(l), nil
+	return l, h.lack(l)
 }
 
 func (h *Hub) unpin(l *log) {
@@ -91,10 +94,7 @@ func (h *Hub) unpin(l *log) {
 // fetchState looks up a topic's newest event. One that this hub has not been given
 // yet is waited for: to look again before would find it again.
 func (h *Hub) fetchState(ctx context.Context, topic string) error {
-	l, lacks, err := h.pin(topic)
-	if err != nil {
-		return err
-	}
+	l, lacks := h.pin(topic)
 	b := stream.NewBatch()
 	defer b.Flush()
 	defer h.unpin(l)

@@ -18,12 +18,14 @@ import (
 // was stored: should the store ever go back and give a number anew, the time
 // tells the two events apart. While a stream is given the past of topics that it
 // joined late, .BEHIND.HASH[.HASH…] follows: everything up to SEQ, but of the
-// topics with these hashes only up to BEHIND.
+// topics with these hashes only up to BEHIND. A client that was told of topics that
+// do not exist has .~HASH instead, the sum of theirs.
 type position struct {
 	seq    uint64
 	at     int64 // unix nanoseconds; 0 without a store
 	behind uint64
 	late   []uint32 // hashes of the topics that stand at behind; nil for most ids
+	told   uint64   // see toldHash; 0 for most ids
 }
 
 // maxLate bounds the hashes in one id; maxIDBytes follows from it.
@@ -60,15 +62,18 @@ func NewGeneration() string {
 	return strings.ToLower(rand.Text()[:generationBytes])
 }
 
-// appendID renders the plain id of an event.
-func appendID(dst []byte, generation string, seq uint64, at int64) []byte {
+// appendID renders the id of a position that no topic is behind.
+func appendID(dst []byte, generation string, p position) []byte {
 	dst = append(dst, generation...)
 	dst = append(dst, '-')
-	dst = strconv.AppendUint(dst, seq, 36)
-	if at == 0 {
-		return dst
+	dst = strconv.AppendUint(dst, p.seq, 36)
+	if p.at != 0 {
+		dst = strconv.AppendInt(append(dst, '-'), p.at, 36)
 	}
-	return strconv.AppendInt(append(dst, '-'), at, 36)
+	if p.told != 0 {
+		dst = strconv.AppendUint(append(dst, ".~"...), p.told, 36)
+	}
+	return dst
 }
 
 // appendLateID renders an id for a replay that runs behind the stream's cursor.
@@ -77,7 +82,7 @@ func appendLateID(dst []byte, generation string, p position) []byte {
 	if len(p.late) == 0 {
 		return append(append(dst, generation...), "-"+nowhere...)
 	}
-	dst = appendID(dst, generation, p.seq, p.at)
+	dst = appendID(dst, generation, position{seq: p.seq, at: p.at})
 	dst = append(dst, '.')
 	dst = strconv.AppendUint(dst, p.behind, 36)
 	for _, h := range p.late {
@@ -100,6 +105,12 @@ func parseID(id, generation string) (p position, ok bool) {
 	head, late, composite := strings.Cut(rest, ".")
 	if p.seq, p.at, ok = parsePlain(head); !ok || !composite {
 		return p, ok
+	}
+	if told, ok := strings.CutPrefix(late, nowhere); ok {
+		if p.told, ok = parseNumber(told, 64); !ok || p.told == 0 {
+			return position{}, false
+		}
+		return p, true
 	}
 	behind, hashes, found := strings.Cut(late, ".")
 	if p.behind, ok = parseNumber(behind, 64); !ok || !found || p.behind > p.seq {

@@ -9,7 +9,7 @@ import (
 const testGeneration = "abcdefgh"
 
 func (p position) equal(q position) bool {
-	return p.seq == q.seq && p.at == q.at && p.behind == q.behind && slices.Equal(p.late, q.late)
+	return p.seq == q.seq && p.at == q.at && p.behind == q.behind && p.told == q.told && slices.Equal(p.late, q.late)
 }
 
 func TestParseIDReadsWhatWasWritten(t *testing.T) {
@@ -19,13 +19,15 @@ func TestParseIDReadsWhatWasWritten(t *testing.T) {
 		{seq: 1},
 		{seq: 1<<64 - 1},
 		{seq: 7, at: 1},
+		{seq: 7, told: 1},
+		{seq: 7, at: 36, told: 1<<64 - 1},
 		{seq: 1<<64 - 1, at: 1<<63 - 1},
 		{seq: 36, at: 1700000000000000000, behind: 36, late: []uint32{5}},
 		{seq: 35, behind: 0, late: []uint32{0}},
 		{seq: 36, behind: 36, late: []uint32{1<<32 - 1}},
 		{seq: 1<<64 - 1, behind: 1<<64 - 1, late: slices.Repeat([]uint32{1<<32 - 1}, maxLate)},
 	} {
-		id := string(appendID(nil, testGeneration, want.seq, want.at))
+		id := string(appendID(nil, testGeneration, want))
 		if want.late != nil {
 			id = string(appendLateID(nil, testGeneration, want))
 		}
@@ -44,6 +46,7 @@ func TestParseIDRefuses(t *testing.T) {
 		"abcdefgh-3w5e11264sgsg", // 2^64
 		"abcdefgh-~",
 		"abcdefgh-5.", "abcdefgh-5.1", "abcdefgh-5.1.", "abcdefgh-5..1", "abcdefgh-5.6.1", // behind is not behind
+		"abcdefgh-5.~", "abcdefgh-5.~0", "abcdefgh-5.~01", "abcdefgh-5.~1.1", "abcdefgh-5.1.~1", "abcdefgh-5.~~1", "abcdefgh-5.~3w5e11264sgsg",
 		"abcdefgh-5.1.1.", "abcdefgh-5.1.01", "abcdefgh-5.1.1z141z4", // 2^32
 		"abcdefgh-5.1" + strings.Repeat(".1", maxLate+1),
 		"abcdefgh-" + strings.Repeat("1", 1<<20),
@@ -81,7 +84,7 @@ func TestIDsOfOtherProcessesArePlausibleAndWordsAreNot(t *testing.T) {
 func FuzzParseID(f *testing.F) {
 	for _, id := range []string{
 		"abcdefgh-1", "abcdefgh-2s.1e.1z141z3", "abcdefgh-2s.0.0.0", "abcdefgh-~", "abcdefgh-0", "abcdefgh-3w5e11264sgsf",
-		"zzzzzzzz-1", "abcdefgh-1.2.3", "abcdefgh-7000000000000", "abcdefgh-5.1" + strings.Repeat(".1", maxLate), "latest", "", "abcdefgh-1-1y2p0ij32e8e7", "abcdefgh-2s-5.1e.1z141z3",
+		"zzzzzzzz-1", "abcdefgh-1.2.3", "abcdefgh-7000000000000", "abcdefgh-5.1" + strings.Repeat(".1", maxLate), "latest", "", "abcdefgh-1-1y2p0ij32e8e7", "abcdefgh-1.~2s", "abcdefgh-1-5.~3w5e11264sgsf", "abcdefgh-2s-5.1e.1z141z3",
 	} {
 		f.Add(id)
 	}
@@ -93,7 +96,7 @@ func FuzzParseID(f *testing.F) {
 			}
 			return
 		}
-		again := appendID(nil, testGeneration, p.seq, p.at)
+		again := appendID(nil, testGeneration, p)
 		if p.late != nil {
 			again = appendLateID(nil, testGeneration, p)
 		}

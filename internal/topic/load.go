@@ -78,13 +78,11 @@ func (h *Hub) dropLoad(topic string, at *load) {
 }
 
 func (h *Hub) readBack(ctx context.Context, topic string) error {
-	l, lacks, err := h.pin(topic)
-	if err != nil {
-		return err
-	}
+	l, lacks := h.pin(topic)
 	b := stream.NewBatch()
 	defer b.Flush()
 	r := reader{hub: h, keep: l.keep}
+	var err error
 	if lacks.cold > 0 {
 		err = h.opts.Store.Read(ctx, topic, 1, lacks.cold, r.take)
 	}

@@ -59,6 +59,8 @@ type traces struct {
 	closed   bool
 	doubt    bool // the newest event may have come after the topic's end, which is below cold
 
+	before uint64 // position of an event below cold that was there once, 0: none known
+
 	floor  uint64 // below it, it is not known whether there were events
 	unsure bool   // nor is it of events that have had time to expire
 

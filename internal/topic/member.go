@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"tidegate/internal/stream"
+	"tidegate/internal/wire"
 )
 
 // Member is a stream's place in the hub: its topics and its cursor. Init makes
@@ -15,9 +16,10 @@ type Member struct {
 
 	subs   []*subscription
 	cursor uint64 // the highest position whose id was queued for the stream
-	past   *past  // nil for a client that came without an id and has no closed topic
+	past   *past  // nil for a client that came without an id, and has no closed topic and none that is absent
 	opened bool   // its callback has been accepted
 	gone   bool
+	marked bool // the client has, or will have by then, the id of some position on this stream
 
 	finished bool // some topic of it is closed
 }
@@ -27,6 +29,26 @@ type past struct {
 	resume string  // set once: the client's last event id, "" if it sent none
 	at     *placed // what the store knows of it; nil before it was asked, or without one
 	over   []*log  // the latest of its topics that were closed: it has had them
+
+	told     uint64             // of absent topics, as its id says
+	absent   []wire.AbsentTopic // to be told of when the stream opens
+	override bool               // what was asked for counts, not the client's id: no 204
+}
+
+// history gives the member's past, to be written to.
+func (m *Member) history() *past {
+	if m.past == nil {
+		m.past = new(past)
+	}
+	return m.past
+}
+
+// placed is what the store knows of the client's id.
+func (m *Member) placed() placed {
+	if m.past == nil || m.past.at == nil {
+		return placed{}
+	}
+	return *m.past.at
 }
 
 // Init makes the place of one stream. lastEventID is what the client sent.
@@ -69,7 +91,7 @@ func (m *Member) push(b *stream.Batch, e event) bool {
 	if m.sink.Push(b, e.frame) != nil {
 		return false
 	}
-	m.cursor = e.seq // the newest position there is
+	m.cursor, m.marked = e.seq, true // the newest position there is
 	return true
 }
 
@@ -79,9 +101,7 @@ const maxOver = 256
 // finish notes that a topic of the stream is closed.
 func (m *Member) finish(l *log) {
 	m.finished = true
-	if m.past == nil {
-		m.past = new(past)
-	}
+	m.history()
 	if len(m.past.over) == maxOver {
 		m.past.over = slices.Delete(m.past.over, 0, 1)
 	}
@@ -137,8 +157,10 @@ func (h *Hub) Open(m *Member) (finished bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.settle(b, m)
+	knows := h.openAbsent(b, m) // before it counts as open: what is queued is still one replay
 	m.opened = true
-	if h.resumes(m) && m.done() && !m.sink.HasEvents() {
+	over := m.done() || knows && len(m.subs) == 0
+	if over && h.resumes(m) && !m.sink.HasEvents() && !m.past.override {
 		return true
 	}
 	m.endIfDone(b)

@@ -46,6 +46,7 @@ type conn struct {
 	want     map[string][]int // indexes of events queued, by topic
 	queued   int              // events queued, seen or not
 	resets   int              // queued
+	override bool             // it is not told that there is no more
 }
 
 // join is one attach of one topic.
@@ -88,10 +89,15 @@ func (c *client) attach(names []string, from string) {
 	w.settle(c)
 	before := len(conn.sink.bytes())
 	ended := conn.sink.ending != nil
-	w.t.Logf("client %d, %q: attach %q from %q, open: %v", c.number, c.lastID, names, from, conn.open)
-	if _, err := w.hub.Attach(ctx, conn.member, names, from); err != nil {
+	override := from != topic.FromDefault && w.chance(50)
+	w.t.Logf("client %d, %q: attach %q from %q, override: %v, open: %v", c.number, c.lastID, names, from, override, conn.open)
+	if _, _, err := w.hub.AttachTo(ctx, conn.member, topic.Request{Topics: names, From: from, Override: override}); err != nil {
 		w.t.Fatalf("attach to %q from %q: %v", names, from, err)
 	}
+	if c.lastID != "" && !override {
+		from = topic.FromDefault // it goes on where it was
+	}
+	conn.override = conn.override || override
 	reset := false
 	for _, name := range names {
 		if conn.at[name] != nil || conn.over[name] {
@@ -99,6 +105,9 @@ func (c *client) attach(names []string, from string) {
 		}
 		r := w.topics[name]
 		start, lost, skipped := c.start(r, from)
+		if lost {
+			w.t.Logf("lost of %s", name)
+		}
 		reset = reset || lost
 		j := &join{late: conn.open, start: start, before: len(conn.want[name]), skipped: skipped, again: conn.was[name] != nil}
 		conn.was[name] = j
@@ -163,6 +172,8 @@ func (c *client) start(r *ref, from string) (start int, lost, skipped bool) {
 			born = r.events[r.born-1].seq
 		}
 		return r.first(), id != "" || r.lost() > born, false
+	case r.keep.Replay == topic.ReplayHeld:
+		return r.first(), id != "", false
 	case r.keep.Replay == topic.ReplayLast:
 		return max(r.first(), end-1), false, true
 	}
@@ -253,7 +264,7 @@ func (c *conn) received(bytes int) (got map[string]int, lastID string) {
 		}
 	}
 	if resets > c.resets || bytes == len(c.sink.bytes()) && resets != c.resets {
-		w.t.Fatalf("received %d resets, want %d", resets, c.resets)
+		w.t.Fatalf("client %d received %d resets, want %d", c.c.number, resets, c.resets)
 	}
 	if bytes == len(c.sink.bytes()) {
 		for name, want := range c.want {

@@ -48,6 +48,7 @@ func newWorld(t *testing.T, seed uint64, store *fakeStore) *world {
 	spaces := map[string]topic.Retention{
 		"all":   {Events: 1000, Replay: topic.ReplayAll},
 		"short": {Events: 4, Replay: topic.ReplayAll},
+		"held":  {Events: 4, Replay: topic.ReplayHeld},
 		"last":  {Events: 1, Replay: topic.ReplayLast},
 		"live":  {Replay: topic.ReplayNone},
 	}
@@ -63,7 +64,7 @@ func newWorld(t *testing.T, seed uint64, store *fakeStore) *world {
 		w.opts.MaxBytes = 500 // hardly anything stays in memory
 		w.start()
 	}
-	for _, space := range []string{"all", "all", "all", "short", "short", "last", "other", "other", "live"} {
+	for _, space := range []string{"all", "all", "all", "short", "short", "held", "held", "last", "other", "other", "live"} {
 		name := space + ":" + strconv.Itoa(len(w.names))
 		keep, ok := spaces[space]
 		if !ok {

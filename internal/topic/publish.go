@@ -61,7 +61,7 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 	if r, ok, err := h.answered(p, content, now); ok || err != nil {
 		return r, err
 	}
-	l, err := h.open(p.Topic)
+	l, err := h.openToPublish(p.Topic)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -133,7 +133,9 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 		h.resets += uint64(l.streams())
 	}
 	if l.keep.Events > 0 {
-		l.push(e)
+		if l.push(e); l.held() == 1 {
+			h.holding++
+		}
 		h.bytes += int64(e.frame.Len())
 		h.events++
 		h.recent.touch(l)
@@ -160,7 +162,7 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 // the event came; stored is the same if a store keeps it, else 0.
 func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	var line [headroom]byte
-	id := append(appendID(append(line[:0], "id: "...), h.generation, seq, stored), '\n')
+	id := append(appendID(append(line[:0], "id: "...), h.generation, position{seq: seq, at: stored}), '\n')
 	start := headroom - len(id)
 	copy(block[start:], id)
 	e := event{seq: seq, at: at, rest: int32(len(id))}
@@ -170,7 +172,7 @@ func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 
 // id is the id of an event; at is when a store has stored it, 0 without one.
 func (h *Hub) id(seq uint64, at int64) string {
-	return string(appendID(nil, h.generation, seq, at))
+	return string(appendID(nil, h.generation, position{seq: seq, at: at}))
 }
 
 // idOf is the id of an event that came at at.

@@ -52,7 +52,7 @@ func (h *Hub) entryNow(p Publication, content uint64) (e Entry, r Receipt, answe
 	if r, ok, err := h.answered(p, content, time.Now()); ok || err != nil {
 		return e, r, ok, true, err
 	}
-	l, err := h.open(p.Topic)
+	l, err := h.openToPublish(p.Topic)
 	if err != nil {
 		return e, r, false, true, err
 	}

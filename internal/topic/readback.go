@@ -52,6 +52,10 @@ func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainID
 func (h *Hub) splice(l *log, r *reader) {
 	l.cold, l.doubt = 0, false
 	l.bornAt(max(l.born, r.born))
+	if before := l.before; before > r.newest() && !r.closed { // it was dropped since
+		l.lost = max(l.lost, before)
+	}
+	l.before = 0
 	if len(r.events) == 0 {
 		if l.unsure, l.floor = true, h.opts.Store.Discarded(); l.last == 0 && r.born > 0 {
 			l.last, l.lastAt = r.born, r.bornAt
@@ -64,6 +68,9 @@ func (h *Hub) splice(l *log, r *reader) {
 		}
 	}
 	h.judgeLoss(l, r)
+	if l.held() == 0 {
+		h.holding++
+	}
 	front := make([]event, 0, len(r.events)+l.held())
 	for i, e := range r.events {
 		ev := h.stamp(r.blocks[i], e.Seq, e.At, e.At)
@@ -86,6 +93,15 @@ func (h *Hub) splice(l *log, r *reader) {
 	if l.held() > 0 {
 		h.recent.touch(l)
 	}
+}
+
+// newest is the position of the newest event that was read back, or of the deletion
+// behind which there was none.
+func (r *reader) newest() uint64 {
+	if n := len(r.events); n > 0 {
+		return r.events[n-1].Seq
+	}
+	return r.born
 }
 
 // judgeLoss finds out what there was before the oldest event that was read back.

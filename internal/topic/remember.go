@@ -113,6 +113,7 @@ func (k *keyring) forget() {
 type tombstones struct {
 	byTopic map[string]*list.Element
 	order   *list.List // of tombstone, longest buried first
+	most    int
 	merged  uint64
 }
 
@@ -121,7 +122,9 @@ type tombstone struct {
 	traces
 }
 
-func (t *tombstones) init() { t.byTopic, t.order = make(map[string]*list.Element), list.New() }
+func (t *tombstones) init(most int) {
+	*t = tombstones{byTopic: make(map[string]*list.Element), order: list.New(), most: most}
+}
 
 func (t *tombstones) bury(stone tombstone) {
 	if at, ok := t.byTopic[stone.topic]; ok {
@@ -130,7 +133,7 @@ func (t *tombstones) bury(stone tombstone) {
 		return
 	}
 	t.byTopic[stone.topic] = t.order.PushBack(stone)
-	if t.order.Len() > maxTombstones {
+	if t.order.Len() > t.most {
 		oldest := t.order.Remove(t.order.Front()).(tombstone)
 		t.merged = max(t.merged, oldest.last)
 		delete(t.byTopic, oldest.topic)
@@ -140,8 +143,18 @@ func (t *tombstones) bury(stone tombstone) {
 // forget has all that is known of removed topics be that there may have been
 // something up to a position.
 func (t *tombstones) forget(seq uint64) {
-	t.init()
+	t.init(t.most)
 	t.merged = seq
+}
+
+// take gives what is remembered of a removed topic, which then is remembered no more.
+func (t *tombstones) take(topic string) (stone tombstone, found bool) {
+	at, found := t.byTopic[topic]
+	if !found {
+		return stone, false
+	}
+	delete(t.byTopic, topic)
+	return t.order.Remove(at).(tombstone), true
 }
 
 // recall gives what is remembered of a removed topic; if that is nothing, the

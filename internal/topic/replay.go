@@ -113,6 +113,8 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	switch l.keep.Replay {
 	case ReplayAll:
 		return all, a.unknown || l.lost > l.born
+	case ReplayHeld:
+		return all, a.unknown
 	case ReplayLast:
 		return all[max(0, len(all)-1):], false
 	}
@@ -153,11 +155,13 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 		items = append(items, h.restamp(e.event, at)...)
 	}
 	behind := len(p.events) > 0 && p.events[0].seq <= have.seq
-	if n := len(p.events); n > 0 {
-		m.cursor = max(m.cursor, p.events[n-1].seq)
+	if n := len(p.events); n > 0 && p.events[n-1].seq > have.seq {
+		m.cursor, m.marked = max(m.cursor, p.events[n-1].seq), true
 	}
-	if len(p.events) == 0 || p.skipped > m.cursor || behind {
-		m.cursor = max(m.cursor, p.seq)
+	// Without the block a client that drops now would come back without an id, or
+	// with one that brings what it has had, or was not to have.
+	if !m.marked || p.skipped > m.cursor || behind {
+		m.cursor, m.marked = max(m.cursor, p.seq), true
 		items = append(items, h.idBlock(m.cursor))
 	}
 	if m.opened {

@@ -13,6 +13,7 @@ import (
 func spaces() map[string]topic.Retention {
 	return map[string]topic.Retention{
 		"all":  {Events: 3, Replay: topic.ReplayAll},
+		"held": {Events: 3, Replay: topic.ReplayHeld},
 		"last": {Events: 2, Replay: topic.ReplayLast},
 		"none": {Events: 3, Replay: topic.ReplayNone},
 	}
@@ -29,6 +30,8 @@ func TestResetRules(t *testing.T) {
 		at     int    // the event whose id the client has
 		from   string
 		want   string
+
+		override bool
 	}{
 		{name: "newcomer, all held", space: "all", events: 3, want: "1 2 3"},
 		{name: "newcomer, some gone", space: "all", events: 5, want: "reset 3 4 5"},
@@ -41,6 +44,26 @@ func TestResetRules(t *testing.T) {
 		{name: "id of another process", space: "all", events: 3, lastID: other, want: "reset 1 2 3"},
 		{name: "id that is none", space: "all", events: 3, lastID: "\x01\xff", want: "reset 1 2 3"},
 		{name: "id from the future", space: "all", events: 3, lastID: "future", want: "reset 1 2 3"},
+
+		// X41: who reloads gets what is held, and is not told of what is not.
+		{name: "held, newcomer", space: "held", events: 3, want: "1 2 3"},
+		{name: "held, newcomer, some gone", space: "held", events: 5, want: "3 4 5"},
+		{name: "held, newcomer before the first", space: "held", events: 0, want: ""},
+		{name: "held, newcomer wants no past", space: "held", events: 5, from: topic.FromLatest, want: ""},
+		{name: "held, earliest", space: "held", events: 5, from: topic.FromEarliest, want: "3 4 5"},
+		{name: "held, resume within history", space: "held", events: 5, at: 4, want: "5"},
+		{name: "held, resume beyond history", space: "held", events: 5, at: 1, want: "reset 3 4 5"},
+		{name: "held, id of another process", space: "held", events: 5, lastID: other, want: "reset 3 4 5"},
+		{name: "held, id that is none", space: "held", events: 2, lastID: "x", want: "reset 1 2"},
+
+		// X42: from is for those who bring no id.
+		{name: "resume, earliest is asked for", space: "all", events: 3, at: 2, from: topic.FromEarliest, want: "3"},
+		{name: "resume, latest is asked for", space: "all", events: 3, at: 2, from: topic.FromLatest, want: "3"},
+		{name: "resume beyond history, latest is asked for", space: "all", events: 5, at: 1, from: topic.FromLatest, want: "reset 3 4 5"},
+		{name: "id of another process, latest is asked for", space: "held", events: 2, lastID: other, from: topic.FromLatest, want: "reset 1 2"},
+		{name: "resume, override with earliest", space: "all", events: 3, at: 2, from: topic.FromEarliest, override: true, want: "1 2 3"},
+		{name: "resume, override with latest", space: "all", events: 3, at: 2, from: topic.FromLatest, override: true, want: ""},
+		{name: "newcomer, override with latest", space: "held", events: 3, from: topic.FromLatest, override: true, want: ""},
 
 		{name: "value, newcomer", space: "last", events: 5, want: "5"},
 		{name: "value, newcomer before it", space: "last", events: 0, want: ""},
@@ -68,7 +91,10 @@ func TestResetRules(t *testing.T) {
 			case id == "future":
 				id = h.ID(1000, 0)
 			}
-			s, m := connect(t, h, id, tt.from, name)
+			s, m := connect(t, h, id, "")
+			if _, _, err := h.AttachTo(ctx, m, topic.Request{Topics: []string{name}, From: tt.from, Override: tt.override}); err != nil {
+				t.Fatal(err)
+			}
 			publish(t, h, name, "live")
 			if got, want := s.got(t), strings.TrimSpace(tt.want+" live"); got != want {
 				t.Errorf("got %q, want %q", got, want)
@@ -85,12 +111,19 @@ func TestAnExplicitIDIsWhereAnAttachBegins(t *testing.T) {
 	t.Parallel()
 	h := topic.New(topic.Options{Namespaces: spaces()})
 	ids := publish(t, h, "all:x", "1", "2", "3")
-	s, _ := connect(t, h, ids[2], ids[0], "all:x")
+	s, m := connect(t, h, ids[2], "")
+	if _, _, err := h.AttachTo(ctx, m, topic.Request{Topics: []string{"all:x"}, From: ids[0], Override: true}); err != nil {
+		t.Fatal(err)
+	}
 	if got := s.got(t); got != "2 3" {
 		t.Errorf("got %q, want what is after the id that was asked for", got)
 	}
 	if got, want := s.lastID(t), ids[2]; got != want {
 		t.Errorf("last id %q, want %q: it never goes back", got, want)
+	}
+	s, _ = connect(t, h, "", ids[0], "all:x")
+	if got := s.got(t); got != "2 3" {
+		t.Errorf("without an id: got %q, want what is after the id that was asked for", got)
 	}
 	s, _ = connect(t, h, "", topic.New(topic.Options{}).ID(7, 0), "all:x")
 	if got := s.got(t); got != "reset 1 2 3" {

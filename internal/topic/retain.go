@@ -63,6 +63,7 @@ func (h *Hub) pop(l *log) event {
 	h.bytes -= int64(e.frame.Len())
 	h.events--
 	if l.held() == 0 {
+		h.holding--
 		h.recent.remove(l)
 	}
 	return e

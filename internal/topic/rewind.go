@@ -97,12 +97,13 @@ func (h *Hub) restart(b *stream.Batch, head mark, generation string, anew bool) 
 	h.past.restarts++
 	h.keys.init(h.opts.MaxKeys)
 	h.tombs.forget(head.seq)
+	h.vacant.init(maxEmpty)
 	h.eachMember(func(m *Member) { h.goBack(b, m, head.seq, anew) })
 	for _, l := range h.topics {
 		if anew || l.last > head.seq {
 			h.rewind(l, head.seq)
 		} else {
-			l.cold, l.since = min(l.cold, head.seq+1), min(l.since, head.seq) // what is behind is given again
+			l.cold, l.since, l.before = min(l.cold, head.seq+1), min(l.since, head.seq), 0 // what is behind is given again
 		}
 	}
 }

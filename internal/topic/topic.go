@@ -34,6 +34,7 @@ type Replay string
 // The kinds of replay.
 const (
 	ReplayAll  Replay = "all"  // all of it; a reset first if some is no longer held
+	ReplayHeld Replay = "held" // all that is held, without a reset if that is not all of it
 	ReplayLast Replay = "last" // the newest event, of all topics of the namespace that are attached together: they are a value, older events are superseded
 	ReplayNone Replay = "none"
 )
@@ -51,7 +52,7 @@ type Retention struct {
 type Options struct {
 	Namespaces map[string]Retention // by the part of the name before the first colon
 	Default    Retention            // of all other namespaces
-	MaxTopics  int                  // default 1,000,000: more are refused
+	MaxTopics  int                  // default 1,000,000 that hold events, and as many that only have streams: more are refused
 	MaxBytes   int64                // of all logs together, default 256 MiB: the least recently used log gives
 	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
 
@@ -76,6 +77,9 @@ const (
 	MaxTopicsPerStream = wire.MaxTopics
 	// maxTombstones is how many removed topics are remembered one by one.
 	maxTombstones = 65_536
+	// maxEmpty is of how many topics it is remembered that the store has nothing of
+	// them. Names that somebody makes up must not take the place of the above.
+	maxEmpty = 16_384
 )
 
 // What the methods of Hub return. All are *wire.Error, ready for a caller.
@@ -114,6 +118,8 @@ type Hub struct {
 	events     int             // held in all logs
 	keys       keyring
 	tombs      tombstones
+	vacant     tombstones // of topics that the store has nothing of
+	holding    int        // topics that hold events
 	dropped    map[DropReason]uint64
 	published  uint64
 	delivered  atomic.Uint64 // see Delivered
@@ -136,7 +142,8 @@ func New(opts Options) *Hub {
 	h.past.loads = make(map[string]*load)
 	h.recent.init()
 	h.keys.init(opts.MaxKeys)
-	h.tombs.init()
+	h.tombs.init(maxTombstones)
+	h.vacant.init(maxEmpty)
 	return h
 }
 
@@ -150,12 +157,25 @@ func (h *Hub) retention(topic string) Retention {
 	return h.opts.Default
 }
 
-// open gives the log of a topic and makes it if there is none.
+// open gives the log of a topic for a stream, and makes it if there is none. Topics
+// that have streams alone have a bound of their own: names that somebody has made
+// up must not keep others from being published to.
 func (h *Hub) open(topic string) (*log, error) {
 	if l, ok := h.topics[topic]; ok {
 		return l, nil
 	}
-	if len(h.topics) >= h.opts.MaxTopics {
+	if len(h.topics)-h.holding >= h.opts.MaxTopics {
+		return nil, ErrTooManyTopics
+	}
+	return h.enter(topic), nil
+}
+
+// openToPublish gives the log of a topic for an event.
+func (h *Hub) openToPublish(topic string) (*log, error) {
+	if l, ok := h.topics[topic]; ok {
+		return l, nil // its streams go on
+	}
+	if h.holding >= h.opts.MaxTopics && !h.mayEvict() {
 		return nil, ErrTooManyTopics
 	}
 	return h.enter(topic), nil
@@ -166,6 +186,9 @@ func (h *Hub) enter(topic string) *log {
 	topic = strings.Clone(topic) // it may be a part of a request's body
 	l := &log{name: topic, keep: h.retention(topic), heapAt: -1}
 	stone, found, floor := h.tombs.recall(topic)
+	if !found {
+		stone, found = h.vacant.take(topic)
+	}
 	switch {
 	case found:
 		l.traces = stone.traces
@@ -204,7 +227,10 @@ func (h *Hub) release(l *log) {
 			stone.lastAt = 0
 		}
 	}
-	if l.last > 0 || l.cold == 0 && h.coldFrom(h.tombs.merged) > 0 {
+	switch {
+	case l.last > 0:
 		h.tombs.bury(stone)
+	case l.cold == 0 && h.opts.Store != nil && h.coldFrom(h.tombs.merged) > 0: // it need not be asked again
+		h.vacant.bury(stone)
 	}
 }

@@ -45,18 +45,35 @@ func (a SendAnswer) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// SubscribeRequest is the body of POST /internal/subscribe and, without From,
-// of POST /internal/unsubscribe.
+// SubscribeRequest is the body of POST /internal/subscribe and, with Token and
+// Topics alone, of POST /internal/unsubscribe.
 type SubscribeRequest struct {
 	Token  string   `json:"token"`
-	Topics []string `json:"topics"`
-	From   string   `json:"from,omitempty"` // "earliest", "latest", an event id, or "" for the default
+	Topics []string `json:"topics,omitempty"`
+	// From is "earliest", "latest", an event id, or "" for the default. It is for
+	// clients that bring no last event id; with Override it is for all.
+	From     string        `json:"from,omitempty"`
+	Override bool          `json:"override,omitempty"`
+	Absent   []AbsentTopic `json:"absent,omitempty"` // topics to attach to if they exist
+}
+
+// AbsentTopic is what a stream is sent for a topic that does not exist.
+type AbsentTopic struct {
+	Topic  string  `json:"topic"`
+	Events []Event `json:"events"`
+}
+
+// Event is what a client gets.
+type Event struct {
+	Name string `json:"name,omitempty"`
+	Data string `json:"data"`
 }
 
 // SubscribeAnswer answers POST /internal/subscribe.
 type SubscribeAnswer struct {
 	Status string               `json:"status"` // "ok", or "buffered" while the callback is pending
 	Topics map[string]TopicInfo `json:"topics"` // as they were when the stream was attached
+	Absent []string             `json:"absent,omitempty"`
 }
 
 // TopicInfo is a topic as the listings and SubscribeAnswer show it.

@@ -22,6 +22,8 @@ const (
 	CodeTarget             Code = "INVALID_TARGET"             // 400: token and topic together
 	CodeTopic              Code = "INVALID_TOPIC"              // 400
 	CodeTopics             Code = "INVALID_TOPICS"             // 400: too many of them
+	CodeAbsent             Code = "INVALID_ABSENT"             // 400: not topics with events
+	CodeOverride           Code = "INVALID_OVERRIDE"           // 400: no boolean, or without from
 	CodeFrom               Code = "INVALID_FROM"               // 400: not earliest, latest or an event id
 	CodeIdempotencyKey     Code = "INVALID_IDEMPOTENCY_KEY"    // 400
 	CodeParameter          Code = "INVALID_PARAMETER"          // 400: a query parameter of a listing

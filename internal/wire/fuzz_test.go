@@ -19,7 +19,7 @@ func seeds(f *testing.F) {
 		``, `[]`, `{}`, `null`, `{"token":"t"}`, `{"token":"t","event":{"name":"n","data":"d"},"close":true}`,
 		`{"topic":"a:b","event":{"data":"a\nb"},"idempotency_key":"k"}`, `{"token":"t","topic":"a"}`, `{"token":"t","event":[]}`,
 		`{"token":"t","event":{"data":"\ud800"}}`, "{\"token\":\"\xff\"}", `{"token":"t","event":{"data":"d","name":"a\rb"}}`,
-		`{"token":"t","topics":["a","b"],"from":"earliest"}`, `{"token":"t","topics":[null]}`, `{"token":"t","topics":"a"}`, `{"token":"t","close":1}`,
+		`{"token":"t","topics":["a","b"],"from":"earliest"}`, `{"token":"t","topics":[null]}`, `{"token":"t","topics":"a"}`, `{"token":"t","close":1}`, `{"token":"t","absent":[{"topic":"b","events":[{"data":"d"}]}],"from":"x","override":true}`,
 		` {"token" : "t" , "event" : {"data" : ""} } `, `{"token":"t","event":{"data":"d"},"event":null}`, `33331333333333333`, "{\"o\xe2\xe2n,\xdc\xc5\xebh`opics\":[\"a\"\x80\x00e,\r\x00", `{"a":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`,
 	} {
 		f.Add([]byte(body))

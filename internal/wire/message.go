@@ -48,6 +48,8 @@ var (
 	errKey       = invalid(CodeIdempotencyKey, "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic")
 	errTopics    = invalid(CodeTopic, "Invalid request: topics is required and must be a non-empty array of strings")
 	errManyTopic = invalid(CodeTopics, "Invalid request: too many topics: 10000 are the most for one stream")
+	errAbsent    = invalid(CodeAbsent, "Invalid request: absent must be an array of objects with a topic and 1 to 100 events, each with data and maybe a name without CR, LF or NUL")
+	errOverride  = invalid(CodeOverride, "Invalid request: override must be a boolean, and needs from")
 	errFrom      = invalid(CodeFrom, "Invalid request: from must be \"earliest\", \"latest\" or an event id")
 )
 

@@ -26,6 +26,8 @@ var refused = map[wire.Code]string{
 	wire.CodeIdempotencyKey:   "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic",
 	wire.CodeEventMissing:     "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, close and idempotency_key",
 	wire.CodeTopics:           "Invalid request: too many topics: 10000 are the most for one stream",
+	wire.CodeAbsent:           "Invalid request: absent must be an array of objects with a topic and 1 to 100 events, each with data and maybe a name without CR, LF or NUL",
+	wire.CodeOverride:         "Invalid request: override must be a boolean, and needs from",
 	wire.CodeJSON:             "Invalid request: body must be a JSON object",
 	wire.CodeFrom:             "Invalid request: from must be \"earliest\", \"latest\" or an event id",
 }
@@ -190,6 +192,27 @@ func TestParseSubscribe(t *testing.T) {
 		if r.Token != "" || r.Topics != nil {
 			t.Errorf("%s is refused and yet gives %+v", body, r)
 		}
+	}
+	// X42: override goes with from.
+	for body, want := range map[string]wire.Code{
+		`"from":"latest","override":true`: "", `"from":"latest","override":false`: "", `"override":false`: "",
+		`"override":true`: wire.CodeOverride, `"from":"latest","override":1`: wire.CodeOverride, `"from":"latest","override":"true"`: wire.CodeOverride, `"override":null`: wire.CodeOverride,
+		// X11: topics that may be absent.
+		`"absent":[{"topic":"b","events":[{"data":"d","name":"n"},{"data":"e"}]}]`: "", `"absent":[{"topic":"a","events":[{"data":""}]}]`: "",
+		`"absent":[]`: wire.CodeAbsent, `"absent":{}`: wire.CodeAbsent, `"absent":null`: wire.CodeAbsent, `"absent":["b"]`: wire.CodeAbsent, `"absent":[{"topic":"b"}]`: wire.CodeAbsent,
+		`"absent":[{"topic":"b","events":[]}]`: wire.CodeAbsent, `"absent":[{"topic":"b","events":{}}]`: wire.CodeAbsent, `"absent":[{"topic":"b","events":[{}]}]`: wire.CodeAbsent,
+		`"absent":[{"topic":"b","events":["d"]}]`: wire.CodeAbsent, `"absent":[{"events":[{"data":"d"}]}]`: wire.CodeAbsent, `"absent":[{"topic":1,"events":[{"data":"d"}]}]`: wire.CodeAbsent,
+		`"absent":[{"topic":"b","events":[{"data":"d","name":"\n"}]}]`: wire.CodeAbsent, `"absent":[{"topic":"b","events":[{"data":"d","name":1}]}]`: wire.CodeAbsent,
+		`"absent":[{"topic":"b","Events":[{"data":"d"}]}]`: wire.CodeAbsent, `"absent":[{"topic":"..","events":[{"data":"d"}]}]`: wire.CodeTopic,
+		`"absent":[{"topic":"b","events":[` + strings.Repeat(`{"data":"d"},`, 100) + `{"data":"d"}]}]`: wire.CodeAbsent,
+	} {
+		body = `{"token":"t","topics":["a"],` + body + `}`
+		_, err := wire.ParseSubscribe([]byte(body))
+		check(t, body, err, want)
+	}
+	alone, err := wire.ParseSubscribe([]byte(`{"token":"t","absent":[{"topic":"b","events":[{"data":"d","name":"n"}]}]}`))
+	if diff := cmp.Diff(wire.SubscribeRequest{Token: "t", Absent: []wire.AbsentTopic{{Topic: "b", Events: []wire.Event{{Name: "n", Data: "d"}}}}}, alone); diff != "" || err != nil {
+		t.Errorf("absent alone: %v (-want +got):\n%s", err, diff)
 	}
 	for _, body := range []string{
 		`{"token":"t"}`, `{"token":"t","topics":[]}`, `{"token":"t","topics":null}`, `{"token":"t","topics":"a"}`, `{"token":"t","topics":[1]}`, `{"token":"t","topics":["a",1]}`, `{"token":"t","topics":{}}`,

@@ -128,7 +128,9 @@ func referenceSubscribe(body []byte) (wire.SubscribeRequest, error) {
 	if r.Token, ok = text(fields["token"]); !ok || r.Token == "" {
 		return wire.SubscribeRequest{}, invalid(wire.CodeTokenMissing)
 	}
-	if json.Unmarshal(fields["topics"], &r.Topics) != nil || len(r.Topics) == 0 {
+	_, hasTopics := fields["topics"]
+	rawAbsent, hasAbsent := fields["absent"]
+	if (hasTopics || !hasAbsent) && (json.Unmarshal(fields["topics"], &r.Topics) != nil || len(r.Topics) == 0) {
 		return wire.SubscribeRequest{}, wire.Errorf(400, wire.CodeTopic, topicsRequired)
 	}
 	for _, topic := range r.Topics {
@@ -136,9 +138,19 @@ func referenceSubscribe(body []byte) (wire.SubscribeRequest, error) {
 			return wire.SubscribeRequest{}, invalid(wire.CodeTopic)
 		}
 	}
+	if hasAbsent {
+		if r.Absent, ok = referenceAbsent(rawAbsent); !ok {
+			return wire.SubscribeRequest{}, invalid(wire.CodeAbsent)
+		}
+	}
 	different := make(map[string]bool)
 	for _, topic := range r.Topics {
 		different[topic] = true
+	}
+	for _, a := range r.Absent {
+		if different[a.Topic] = true; !wire.ValidTopic(a.Topic) {
+			return wire.SubscribeRequest{}, invalid(wire.CodeTopic)
+		}
 	}
 	if len(different) > wire.MaxTopics {
 		return wire.SubscribeRequest{}, invalid(wire.CodeTopics)
@@ -148,7 +160,37 @@ func referenceSubscribe(body []byte) (wire.SubscribeRequest, error) {
 			return wire.SubscribeRequest{}, invalid(wire.CodeFrom)
 		}
 	}
+	if raw, has := fields["override"]; has {
+		r.Override = string(raw) == "true"
+		if !r.Override && string(raw) != "false" || r.Override && r.From == "" {
+			return wire.SubscribeRequest{}, invalid(wire.CodeOverride)
+		}
+	}
 	return r, nil
+}
+
+func referenceAbsent(raw json.RawMessage) (all []wire.AbsentTopic, ok bool) {
+	var topics []map[string]json.RawMessage
+	if json.Unmarshal(raw, &topics) != nil || len(topics) == 0 {
+		return nil, false
+	}
+	for _, fields := range topics {
+		name, ok := text(fields["topic"])
+		var events []json.RawMessage
+		if !ok || json.Unmarshal(fields["events"], &events) != nil || len(events) == 0 || len(events) > 100 {
+			return nil, false
+		}
+		a := wire.AbsentTopic{Topic: name}
+		for _, raw := range events {
+			var m wire.Message
+			if raw[0] != '{' || referenceEvent(&m, raw) != nil {
+				return nil, false
+			}
+			a.Events = append(a.Events, wire.Event{Name: m.Name, Data: m.Data})
+		}
+		all = append(all, a)
+	}
+	return all, true
 }
 
 // text decodes a JSON string; anything else, nothing at all too, is not ok.

@@ -1,0 +1,137 @@
+package topic
+
+import (
+	"hash/fnv"
+	"slices"
+
+	"tidegate/internal/stream"
+	"tidegate/internal/wire"
+	"tidegate/sse"
+)
+
+// A stream may be asked to follow topics that perhaps do not exist, such as that
+// of a task that somebody made up. It is sent what the backend has for that case,
+// with ids, and nothing is stored: no topic is made, however many are asked for.
+// The ids say which topics the client knows to be absent. If it comes back with
+// such an id, and they still are, it has no more to come, as with topics that are
+// closed.
+//
+// What is sent is decided when the stream opens: only then it is known what else
+// it follows. A topic that has come to exist meanwhile is attached to.
+
+// exists tells whether a topic has, or had, events. The newest one must be known.
+func (t *traces) exists() bool { return t.appended > 0 || t.closed }
+
+// isAbsent tells whether a topic has never had an event; known is false if the
+// store has to be asked.
+func (h *Hub) isAbsent(name string) (absent, known bool) {
+	if l, ok := h.topics[name]; ok {
+		return !l.exists() && l.held() == 0, l.known()
+	}
+	l := h.enter(name)
+	defer h.release(l)
+	return !l.exists(), l.known()
+}
+
+// sortOut splits topics that may be absent: those that exist are attached to like
+// others. missing is what has to be looked up first.
+func (h *Hub) sortOut(all []wire.AbsentTopic) (there []string, absent []wire.AbsentTopic, missing map[string]need) {
+	for _, a := range all {
+		is, known := h.isAbsent(a.Topic)
+		switch {
+		case !known:
+			if missing == nil {
+				missing = make(map[string]need)
+			}
+			missing[a.Topic] = needState
+		case !is:
+			there = append(there, a.Topic)
+		case !slices.ContainsFunc(absent, func(b wire.AbsentTopic) bool { return b.Topic == a.Topic }):
+			absent = append(absent, a)
+		}
+	}
+	return there, absent, missing
+}
+
+// toldHash stands for a set of topics in an id: that of a set is the sum of those
+// of its members, and never 0.
+func toldHash(topics []wire.AbsentTopic) (sum uint64) {
+	for _, a := range topics {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(a.Topic))
+		sum += h.Sum64()
+	}
+	return max(sum, 1)
+}
+
+// tellAbsent sends a stream what there is to say of topics that do not exist. A
+// stream that has nothing else is sent all of it, and is over; any other one only
+// the first event of each.
+func (h *Hub) tellAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) {
+	alone := len(m.subs) == 0 && !m.finished
+	m.cursor = max(m.cursor, h.seq) // it has been queued all that there is for it
+	m.marked = true
+	at := position{seq: m.cursor, at: h.timeOf(m.cursor)}
+	if h.opts.Store != nil && at.at == 0 && at.seq > 0 {
+		at.seq, at.at = h.seq, h.past.at
+	}
+	var items []stream.Item
+	say := func(e wire.Event) {
+		block := appendID([]byte("id: "), h.generation, at)
+		block, err := sse.Append(append(block, '\n'), sse.Event{Name: e.Name, Data: e.Data})
+		if err == nil { // or its name was not checked
+			items = append(items, stream.Item{Frame: stream.FrameOf(block, event{seq: at.seq}.order()+1), Kind: stream.Replay})
+		}
+	}
+	for i, a := range absent {
+		if last := i == len(absent)-1; last && (!alone || len(restOf(absent)) == 0) {
+			at.told = toldHash(absent)
+		}
+		say(a.Events[0])
+	}
+	if alone {
+		rest := restOf(absent)
+		for i, e := range rest {
+			if i == len(rest)-1 {
+				at.told = toldHash(absent)
+			}
+			say(e)
+		}
+		m.finished = true
+	}
+	if m.opened {
+		_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing
+	} else {
+		_ = m.sink.Merge(items)
+	}
+}
+
+// restOf are the events behind the first ones.
+func restOf(absent []wire.AbsentTopic) (rest []wire.Event) {
+	for _, a := range absent {
+		rest = append(rest, a.Events[1:]...)
+	}
+	return rest
+}
+
+// openAbsent settles what topics a stream that opens was not attached to. It
+// reports whether the client knows already that they are absent.
+func (h *Hub) openAbsent(b *stream.Batch, m *Member) (known bool) {
+	if m.past == nil || len(m.past.absent) == 0 {
+		return false
+	}
+	there, absent, _ := h.sortOut(m.past.absent) // what the store has had since has been given to this hub
+	m.past.absent = nil
+	if logs, _, err := h.join(m, there); err == nil && len(logs) > 0 {
+		have, _ := h.place(m.resume(), places{m.resume(): m.placed()})
+		h.enterAll(b, m, logs, have, ask{from: FromEarliest})
+	}
+	if len(absent) == 0 {
+		return false
+	}
+	if !m.past.override && m.past.told != 0 && m.past.told == toldHash(absent) {
+		return true
+	}
+	h.tellAbsent(b, m, absent)
+	return false
+}
