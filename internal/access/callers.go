@@ -75,6 +75,7 @@ func (c *Callers) Identity(r *http.Request) string {
 	return values[0]
 }
 
-func (c *Callers) unknown() *wire.Error {
+// Unknown is what a caller gets that is not known.
+func (c *Callers) Unknown() *wire.Error {
 	return wire.Errorf(http.StatusUnauthorized, wire.CodeUnauthorized, c.Message)
 }

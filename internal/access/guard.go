@@ -29,6 +29,8 @@ type Route struct {
 	// AnySite is for what changes and lists nothing: the opening of a stream, and
 	// files that are the same for everybody.
 	AnySite bool
+	// AnyHost is for a login, which gives nothing away without a secret.
+	AnyHost bool
 	// Unknown answers who is not known; nil: with 401 and JSON.
 	Unknown http.HandlerFunc
 }
@@ -41,29 +43,38 @@ func (g *Guard) Protect(route Route, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if g.Refused != nil {
-			g.Refused(err.Code)
-		}
 		leaveBody(w, r)
-		switch {
-		case err.Code == wire.CodeUnauthorized && route.Unknown != nil:
+		if err.Code == wire.CodeUnauthorized && route.Unknown != nil {
+			g.count(err)
 			route.Unknown(w, r)
-		case err.Code == wire.CodeUnauthorized:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
-			wire.WriteError(w, err)
-		default:
-			wire.WriteError(w, err)
+			return
 		}
+		g.Refuse(w, err)
 	})
+}
+
+// Refuse answers a request with why it is refused.
+func (g *Guard) Refuse(w http.ResponseWriter, err *wire.Error) {
+	g.count(err)
+	if err.Code == wire.CodeUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
+	}
+	wire.WriteError(w, err)
+}
+
+func (g *Guard) count(err *wire.Error) {
+	if g.Refused != nil {
+		g.Refused(err.Code)
+	}
 }
 
 // check says why a request is refused; nil if it is not.
 func (g *Guard) check(route Route, r *http.Request) *wire.Error {
 	asked := route.Callers.asked()
-	if !asked && !g.nameAllowed(r) {
+	if !asked && !route.AnyHost && !g.nameAllowed(r) {
 		return g.unknownHost(r)
 	}
-	if !route.AnySite && r.Method != http.MethodOptions && !g.Sites.Allows(r) {
+	if !route.AnySite && !g.Sites.Allows(r) {
 		return g.crossSite(r)
 	}
 	if !asked {
@@ -78,15 +89,7 @@ func (g *Guard) check(route Route, r *http.Request) *wire.Error {
 		}
 		return g.unknownHost(r)
 	}
-	if preflight(r) {
-		return nil // carries no credentials; the handler changes nothing
-	}
-	return route.Callers.unknown()
-}
-
-// preflight reports whether a browser asks whether it may ask.
-func preflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != ""
+	return route.Callers.Unknown()
 }
 
 // nameAllowed is whether the Host is fine. A browser cannot reach a Unix socket.
@@ -96,10 +99,6 @@ func (g *Guard) nameAllowed(r *http.Request) bool {
 	}
 	return g.Names.Allows(r.Host)
 }
-
-// PlainHost reports whether a request for a route without callers passes with
-// this Host, for code that answers requests before net/http sees them.
-func (g *Guard) PlainHost(host string) bool { return g.Names.Allows(host) }
 
 func (g *Guard) unknownHost(r *http.Request) *wire.Error {
 	host := cut(r.Host)

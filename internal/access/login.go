@@ -8,14 +8,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tidegate/internal/wire"
 )
 
 const (
+	// LoginPath has the form, LogoutPath ends a login. Both are changed by POST.
+	LoginPath  = "/login"
+	LogoutPath = "/logout"
 	// CookieName is the cookie of the page's login.
 	CookieName = "tidegate_login"
 	// loginLife is how long a login lasts. A page that is loaded in the second
 	// half of it gets a new cookie.
 	loginLife = 24 * time.Hour
+
+	// maxForm bounds the body of the form, formPatience the time for it.
+	maxForm      = 64 << 10
+	formPatience = 10 * time.Second
 )
 
 // Login lets a person give a token once, in a form, and keeps a cookie in the
@@ -28,10 +37,74 @@ type Login struct {
 	Secure func(r *http.Request) bool
 	// Client is the client's address, by which wrong tokens are counted.
 	Client func(r *http.Request) string
-	// Next is the path that a login leads to.
-	Next string
+	// Form shows the form, with what was wrong with the last try.
+	Form func(w http.ResponseWriter, status int, problem string)
 
 	tries tries
+}
+
+// ServeHTTP answers at [LoginPath] and [LogoutPath].
+func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	switch {
+	case r.Method == http.MethodPost && r.URL.Path == LogoutPath:
+		c := l.cookie(r)
+		c.MaxAge = -1
+		http.SetCookie(w, c)
+		http.Redirect(w, r, LoginPath, http.StatusSeeOther)
+	case r.Method == http.MethodPost:
+		l.try(w, r)
+	case r.URL.Path == LogoutPath || r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", http.MethodPost)
+		wire.WriteError(w, wire.Errorf(http.StatusMethodNotAllowed, wire.CodeMethodNotAllowed, "Use POST"))
+	case l.known(r):
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+	default:
+		l.Form(w, http.StatusOK, "")
+	}
+}
+
+// try checks the token of a form.
+func (l *Login) try(w http.ResponseWriter, r *http.Request) {
+	address := l.Client(r)
+	if wait := l.tries.take(address, time.Now()); wait > 0 {
+		leaveBody(w, r)
+		w.Header().Set("Retry-After", wire.RetryAfter(wait))
+		l.Form(w, http.StatusTooManyRequests, "Too many wrong tokens. Try again in a minute.")
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formPatience))
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	token := strings.TrimSpace(r.PostFormValue("token"))
+	if !l.Tokens.Match([]byte(token)) {
+		l.Form(w, http.StatusUnauthorized, "This is not the token that the server was started with.")
+		return
+	}
+	l.tries.giveBack(address)
+	l.setCookie(w, r, token)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// Ask sends a browser that wants the page to the form, and refuses the others.
+func (l *Login) Ask(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, LoginPath, http.StatusSeeOther)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
+	wire.WriteError(w, wire.Errorf(http.StatusUnauthorized, wire.CodeUnauthorized, "Unauthorized: log in at "+LoginPath))
+}
+
+// Renewing gives a browser whose login ends before long a new one, whenever it
+// asks for the page.
+func (l *Login) Renewing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if end := l.until(r); !end.IsZero() && time.Until(end) < loginLife/2 {
+			l.setCookie(w, r, l.Tokens.First())
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func loginCode(token, expiry string) string {
@@ -78,13 +151,5 @@ func (l *Login) cookie(r *http.Request) *http.Cookie {
 	return &http.Cookie{
 		Name: CookieName, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: l.Secure != nil && l.Secure(r),
-	}
-}
-
-// Renew gives a browser whose login ends before long a new one. It is called
-// when the page is loaded.
-func (l *Login) Renew(w http.ResponseWriter, r *http.Request) {
-	if end := l.until(r); !end.IsZero() && time.Until(end) < loginLife/2 {
-		l.setCookie(w, r, l.Tokens.First())
 	}
 }

@@ -98,15 +98,36 @@ func ReadSecrets(setting string) ([]string, error) {
 	return texts, nil
 }
 
+// ClientSecret gives the secret that a command shows to a server, from the same
+// setting as the server's: of several, the first. It may be shorter, since the
+// server decides; "" stands for none.
+func ClientSecret(setting string) (string, error) {
+	first, _, _ := strings.Cut(setting, ";") // as lists are in the environment
+	if !strings.HasPrefix(first, FilePrefix) {
+		return first, nil
+	}
+	texts, err := ReadSecrets(first)
+	if err != nil {
+		return "", err
+	}
+	return texts[0], nil
+}
+
 func readSecretFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a directory; give the path of a file", path)
+	case !info.Mode().IsRegular(): // it might never end, and could not be read again
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	if info, err := f.Stat(); err != nil || info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory; give the path of a file", path)
-	}
 	content, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err == nil && len(content) > maxSecretFile {
 		err = fmt.Errorf("%s is larger than 64 KiB, which no file with secrets is", path)

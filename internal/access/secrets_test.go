@@ -71,6 +71,7 @@ func TestX04BadSecretsAreRefused(t *testing.T) {
 		"0123456789abcdéfghij":   "visible ASCII",
 		"file:":                  "no such file",
 		"file:" + dir:            "directory",
+		"file:/dev/zero":         "no regular file",
 		"file:" + dir + "/no":    "no such file",
 		"file:" + dir + "/empty": "no secret",
 		"file:" + dir + "/short": "line 2",

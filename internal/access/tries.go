@@ -21,9 +21,9 @@ type tries struct {
 	counts map[string]int // within the window
 }
 
-// allowed takes one try of an address, which [tries.forgive] gives back. Without
+// take takes one try of an address, which [tries.giveBack] gives back. Without
 // one left it says how long to wait.
-func (t *tries) allowed(address string, now time.Time) (wait time.Duration) {
+func (t *tries) take(address string, now time.Time) (wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.since) >= tryWindow || t.counts == nil {
@@ -37,8 +37,8 @@ func (t *tries) allowed(address string, now time.Time) (wait time.Duration) {
 	return 0
 }
 
-// forgive gives back the try of a right token.
-func (t *tries) forgive(address string) {
+// giveBack gives back the try of a right token.
+func (t *tries) giveBack(address string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if key := t.key(address); t.counts[key] > 0 {

@@ -58,6 +58,10 @@ func Run(ctx context.Context, opts Options) error {
 	if opts.Output != nil {
 		p.reloads.add("log file", opts.Output)
 	}
+	if err := p.openDoors(); err != nil {
+		return err
+	}
+	p.reloads.add("secrets", &p.doors)
 	defer func() { p.storage.close() }()
 	if err := p.openStorage(ctx, opts.Command); err != nil {
 		return err
@@ -83,7 +87,8 @@ type program struct {
 
 	cors     *cors.Policy
 	peers    *peer.Rules // who is at the other end of a request
-	storage  *storage    // nil: everything is in memory
+	doors    doors
+	storage  *storage // nil: everything is in memory
 	topics   *topic.Hub
 	gateway  *gateway.Gateway
 	backend  *backend.Backend
@@ -115,7 +120,9 @@ func (p *program) build(command string) error {
 		if p.internal, err = newServer("internal", p.cfg.InternalListen, p.cfg.SocketMode, harden(internal, 0), p.log); err != nil {
 			return err
 		}
-		p.internal.express(p.gateway, p.cfg.MaxBody)
+		if p.gateway != nil {
+			p.internal.express(p.gateway, p.cfg.MaxBody)
+		}
 	}
 	return nil
 }
@@ -134,15 +141,15 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 	case "backend":
 		p.metrics = newRegistry()
 		p.metrics.MustRegister(corsMetric(p.cors))
-		if p.backend, err = p.newBackend(remote(p.cfg), p.cfg.CallbackSecret, p.metrics); err != nil {
+		if p.backend, err = p.newBackend(p.remote(), p.cfg.CallbackSecret, p.metrics); err != nil {
 			return nil, nil, err
 		}
-		return p.cors.Handler(p.backendRoutes(p.metrics), apiMethods), nil, nil
+		public, internal = p.cors.Handler(p.backendRoutes(), apiMethods), p.backendInternal()
 	default:
 		if err := p.buildServe(); err != nil {
 			return nil, nil, err
 		}
-		public, internal = p.cors.Handler(serveRoutes(p.gateway, p.backend), apiMethods), p.gateway.Internal()
+		public, internal = p.cors.Handler(p.serveRoutes(), apiMethods), p.gateway.Internal()
 	}
 	if p.cfg.InternalListen == config.Shared {
 		return shared(public, internal), nil, nil
@@ -156,10 +163,10 @@ func (p *program) buildServe() error {
 	secret := newSecret()
 	toBackend, toGateway := p.inProcess(), p.inProcess()
 	p.gateway = p.newGateway(toBackend, "http://backend.internal"+callbackPath, secret)
-	toGateway.Handler = p.gateway.Internal()
+	toGateway.Handler = p.gateway.InProcess()
 	var err error
 	p.backend, err = p.newBackend(backend.ClientOptions{
-		BaseURL: "http://gateway.internal", Secret: p.cfg.InternalSecret, Transport: toGateway,
+		BaseURL: "http://gateway.internal", Transport: toGateway,
 	}, secret, p.gateway.Registry())
 	if err != nil {
 		return err

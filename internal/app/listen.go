@@ -66,7 +66,7 @@ func newServer(name, address string, mode fs.FileMode, handler http.Handler, log
 func (s *server) express(g *gateway.Gateway, maxBody int64) {
 	if tcp, ok := s.listener.(*net.TCPListener); ok {
 		s.listener = express.Listen(tcp, express.Options{
-			Target: "/internal/send", MaxBody: maxBody, Serve: g.Express,
+			Target: "/internal/send", MaxBody: maxBody, Serve: g.Express, Host: g.ExpressHost,
 			IdleTimeout: idleTimeout, HeaderTimeout: headerTimeout,
 		})
 	}

@@ -50,7 +50,9 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 
 		MaxBody:        c.MaxBody,
 		MaxBatch:       c.MaxBatch,
-		InternalSecret: c.InternalSecret,
+		Secrets:        p.doors.secrets,
+		MetricsSecrets: p.doors.metrics,
+		Guard:          p.doors.internal,
 	}
 	if s := p.storage; s != nil {
 		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
@@ -61,7 +63,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 		opts.CORS = p.cors
 	}
 	g := gateway.New(opts)
-	g.Registry().MustRegister(corsMetric(p.cors))
+	g.Registry().MustRegister(corsMetric(p.cors), p.doors.refused)
 	if p.storage != nil {
 		p.storage.cutOff = g.CutOff
 		g.Registry().MustRegister(newStorageMetrics(p.storage))
@@ -163,10 +165,10 @@ func (p *program) checksums() (task.Type, error) {
 }
 
 // remote is a gateway in another process.
-func remote(c *config.Config) backend.ClientOptions {
-	target, _ := socket.ParseTarget(c.GatewayURL) // config has looked at it
+func (p *program) remote() backend.ClientOptions {
+	target, _ := socket.ParseTarget(p.cfg.GatewayURL) // config has looked at it
 	return backend.ClientOptions{
-		BaseURL: target.URL, Secret: c.InternalSecret,
+		BaseURL: target.URL, Secret: p.doors.secrets.First,
 		Transport: outbound.New(outbound.Options{Socket: target.Path, Proxy: proxyOf(target)}),
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tidegate/internal/access"
 	"tidegate/internal/backend"
+	"tidegate/internal/config"
 	"tidegate/internal/gateway"
-	"tidegate/internal/page"
 	"tidegate/internal/wire"
 )
 
@@ -23,44 +23,84 @@ const (
 // other endpoints of the backend below /api/, health, and the page. Streams do
 // not go through a ServeMux, which would redirect targets that are not in their
 // cleanest form. The callback endpoint is not here: only this process calls it.
-func serveRoutes(g *gateway.Gateway, b *backend.Backend) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/api/", b.REST())
+func (p *program) serveRoutes() http.Handler {
+	g, mux := p.gateway, http.NewServeMux()
+	mux.Handle("/", p.doors.page(p.secure, p.client)) // first: it decides about the login
+	mux.Handle("/api/", p.doors.protect(p.backend.REST()))
 	mux.HandleFunc("GET /healthz", g.Healthz)
-	mux.HandleFunc("GET /readyz", readyz(g, b))
-	mux.Handle("/", page.Handler())
+	mux.HandleFunc("GET /readyz", readyz(g, p.backend))
+	streams := p.doors.protectStreams(http.HandlerFunc(g.Streams))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.TrimRight(path, "/") == callbackPath:
 			wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeNotFound, "No such route here"))
 		case strings.HasPrefix(path, streamsPath):
-			g.Streams(w, r)
+			streams.ServeHTTP(w, r)
 		default:
 			mux.ServeHTTP(w, r)
 		}
 	})
 }
 
-// backendRoutes is the listener of a backend that is alone.
-func (p *program) backendRoutes(metrics *prometheus.Registry) http.Handler {
+// secure reports whether a client has come by TLS, to here or to a trusted proxy.
+func (p *program) secure(r *http.Request) bool {
+	return r.TLS != nil || p.peers.Trusted(r) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+// client is a client as limits count it.
+func (p *program) client(r *http.Request) string { return p.peers.Client(r).Key().String() }
+
+// backendRoutes is the public listener of a backend that is alone. Callbacks
+// have a secret of their own; without one they are as any other request.
+func (p *program) backendRoutes() http.Handler {
 	b, mux := p.backend, http.NewServeMux()
-	if p.storage != nil {
-		metrics.MustRegister(newStorageMetrics(p.storage))
+	callback := b.Callback()
+	if p.cfg.Mode != config.Production {
+		callback = p.doors.public.Protect(access.Route{}, callback)
 	}
-	mux.Handle("/api/", b.REST())
-	mux.Handle(callbackPath, b.Callback())
+	mux.Handle("/api/", p.doors.protect(b.REST()))
+	mux.Handle(callbackPath, callback)
+	p.addHealth(mux)
+	return mux
+}
+
+func (p *program) addHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		wire.WriteJSON(w, http.StatusOK, health{Status: wire.StatusOK})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		_, reasons := b.Ready()
+		_, reasons := p.backend.Ready()
 		if p.storage != nil {
 			reasons = append(reasons, p.storage.health()...)
 		}
 		writeReady(w, reasons)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	return mux
+}
+
+// backendInternal is the internal listener of a backend that is alone.
+func (p *program) backendInternal() http.Handler {
+	if p.storage != nil {
+		p.metrics.MustRegister(newStorageMetrics(p.storage))
+	}
+	p.metrics.MustRegister(p.doors.refused)
+	scrapers := &access.Callers{
+		Secrets: []*access.Secrets{p.doors.secrets, p.doors.metrics},
+		Message: "Unauthorized: give the internal secret or the metrics token as Authorization: Bearer …",
+	}
+	mux := http.NewServeMux()
+	p.addHealth(mux)
+	none := func(w http.ResponseWriter, _ *http.Request) {
+		wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeNotFound, "No such route here"))
+	}
+	mux.Handle("/", p.doors.internal.Protect(access.Route{Callers: scrapers}, http.HandlerFunc(none)))
+	metrics := p.doors.internal.Protect(access.Route{Callers: scrapers}, promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), "/metrics") {
+			metrics.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 type health struct {
@@ -88,7 +128,7 @@ func readyz(g *gateway.Gateway, b *backend.Backend) http.HandlerFunc {
 // shared puts the internal routes on the public listener, for drop-in use.
 func shared(public, internal http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path := r.URL.Path; strings.HasPrefix(path, "/internal/") || path == "/metrics" {
+		if gateway.IsInternal(r.URL.Path) {
 			internal.ServeHTTP(w, r)
 			return
 		}

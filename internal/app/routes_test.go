@@ -73,7 +73,7 @@ func TestTargetsOfStreamsReachTheBackendAsTheyAre(t *testing.T) {
 		"/api/sse/tasks?task_id=a",
 		"/api/sse/tasks/?task_id=a",
 		"/api/sse/t%61sks?task%5Fid=a",
-		"http://elsewhere/api/sse/tasks?task_id=a",
+		"http://elsewhere.localhost/api/sse/tasks?task_id=a",
 	} {
 		got := raw(t, p.Public, "GET", target, "")
 		if got.status != http.StatusOK || got.header.Get("Content-Type") != "text/event-stream" || !strings.Contains(got.body, "Task not found") {
@@ -115,7 +115,7 @@ func TestInternalRoutesAreNotOnThePublicListener(t *testing.T) {
 func TestSharedPutsTheInternalRoutesOnThePublicListener(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"serve", "gateway"} {
-		p := start(t, command, "--internal-listen", "shared", "--internal-secret", "s3cret")
+		p := start(t, command, "--internal-listen", "shared", "--internal-secret", "0123456789s3cret")
 		if p.Internal != "" {
 			t.Errorf("%s: there is an internal listener at %s", command, p.Internal)
 		}
@@ -127,7 +127,7 @@ func TestSharedPutsTheInternalRoutesOnThePublicListener(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r.Header.Set("Authorization", "Bearer s3cret")
+			r.Header.Set("Authorization", "Bearer 0123456789s3cret")
 			res, err := client(t).Do(r)
 			if err != nil {
 				t.Fatal(err)
@@ -190,7 +190,7 @@ func TestBackendAloneHasItsOwnRoutes(t *testing.T) {
 	if got := do(t, "POST", p.Public+"/api/sse/callback?secret=s3cret", disconnect); got.status != http.StatusOK || got.body != "{}" {
 		t.Errorf("disconnect callback: %d %q, want 200 {}", got.status, got.body)
 	}
-	if got := do(t, "GET", p.Public+"/metrics", ""); !strings.Contains(got.body, "tidegate_backend_disconnects_total{") {
+	if got := do(t, "GET", p.Internal+"/metrics", ""); !strings.Contains(got.body, "tidegate_backend_disconnects_total{") {
 		t.Error("/metrics lacks the backend's metrics")
 	}
 }

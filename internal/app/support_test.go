@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -50,15 +51,32 @@ func start(t *testing.T, command string, args ...string) *program {
 	return p
 }
 
-// run starts a program and waits until it is ready or has failed.
+// startReloading is start with a way to hang up.
+func startReloading(t *testing.T, hangUp <-chan os.Signal, command string, args ...string) *program {
+	t.Helper()
+	p, err := runReloading(t, hangUp, command, append([]string{"--listen", "127.0.0.1:0"}, args...)...)
+	if err != nil {
+		t.Fatalf("Run(%s %q) = %v", command, args, err)
+	}
+	t.Cleanup(func() { _ = p.stop() })
+	return p
+}
+
 func run(t *testing.T, command string, args ...string) (*program, error) {
+	t.Helper()
+	return runReloading(t, nil, command, args...)
+}
+
+// runReloading starts a program and waits until it is ready or has failed.
+func runReloading(t *testing.T, hangUp <-chan os.Signal, command string, args ...string) (*program, error) {
 	t.Helper()
 	if command != "gateway" {
 		args = append([]string{"--data", t.TempDir()}, args...)
 	}
 	if command != "backend" {
-		args = append([]string{"--internal-listen", "127.0.0.1:0", "--drain-time", "0"}, args...)
+		args = append([]string{"--drain-time", "0"}, args...)
 	}
+	args = append([]string{"--internal-listen", "127.0.0.1:0"}, args...)
 	cfg, _, err := config.Load(command, append([]string{"--log-level", "debug", "--grace", "0"}, args...), nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +88,7 @@ func run(t *testing.T, command string, args ...string) (*program, error) {
 	go func() { // ends with Run, which every caller waits for
 		ended <- app.Run(ctx, app.Options{
 			Command: command, Config: cfg, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Ready: func(a app.Addresses) { ready <- a },
+			Ready: func(a app.Addresses) { ready <- a }, Reload: hangUp,
 		})
 	}()
 	select {

@@ -33,8 +33,9 @@ type ClientOptions struct {
 	// BaseURL is where the gateway's internal listener is, such as
 	// "http://127.0.0.1:8081": scheme and host only, without "/internal".
 	BaseURL string
-	// Secret is sent as "Authorization: Bearer …"; "" sends none.
-	Secret string
+	// Secret gives what is sent as "Authorization: Bearer …"; "" sends none, and so
+	// does a nil Secret. It is asked for each call.
+	Secret func() string
 	// Transport carries the calls; default: a pool of keep-alive connections
 	// of its own. An in-process gateway gives its handler here.
 	Transport http.RoundTripper
@@ -48,7 +49,7 @@ type ClientOptions struct {
 // answer that is not the gateway's. No error text contains a token.
 type Client struct {
 	base    string
-	secret  string
+	secret  func() string
 	timeout time.Duration
 	http    *http.Client
 
@@ -161,8 +162,10 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 	if k.again {
 		req.Header["Idempotency-Key"] = nil // is not sent, see http.Transport
 	}
-	if c.secret != "" {
-		req.Header.Set("Authorization", "Bearer "+c.secret)
+	if c.secret != nil {
+		if secret := c.secret(); secret != "" {
+			req.Header.Set("Authorization", "Bearer "+secret)
+		}
 	}
 	return req, nil
 }

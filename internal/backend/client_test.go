@@ -20,7 +20,7 @@ func dial(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	c, err := NewClient(ClientOptions{BaseURL: server.URL + "/", Secret: "inner", Timeout: time.Minute})
+	c, err := NewClient(ClientOptions{BaseURL: server.URL + "/", Secret: func() string { return "inner" }, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tidegate/internal/access"
 	"tidegate/internal/config"
 	"tidegate/internal/socket"
 	"tidegate/internal/terminal"
@@ -48,7 +49,7 @@ type clusterFlags struct {
 func (f *clusterFlags) set() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("cluster", pflag.ContinueOnError)
 	fs.StringVar(&f.server, "server", "http://127.0.0.1:8081", "`URL` of the gateway's internal listener")
-	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API")
+	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API, or file:PATH of a file with it")
 	fs.BoolVar(&f.json, "json", false, "print the answer as JSON")
 	fs.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long the answer may take")
 	f.trust.set(fs)
@@ -73,6 +74,9 @@ func clusterCommand(ctx context.Context, sys System) error {
 	server, ok := reach(f.server)
 	if !ok {
 		return usagef("cluster: --server is not an http or https URL, nor unix:SOCKET")
+	}
+	if f.secret, err = access.ClientSecret(f.secret); err != nil {
+		return usagef("cluster: --internal-secret: %v", err)
 	}
 	status, err := f.ask(ctx, server)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tidegate/internal/access"
 	"tidegate/internal/config"
 	"tidegate/internal/terminal"
 	"tidegate/internal/wire"
@@ -57,7 +58,7 @@ type sendFlags struct {
 func (f *sendFlags) set() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("send", pflag.ContinueOnError)
 	fs.StringVar(&f.server, "server", "http://127.0.0.1:8081", "`URL` of the gateway's internal listener")
-	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API")
+	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API, or file:PATH of a file with it")
 	fs.StringVar(&f.token, "token", "", "the stream to send to")
 	fs.StringVar(&f.topic, "topic", "", "the topic to send to")
 	fs.StringVar(&f.name, "name", "", "name of the event; none makes it a \"message\"")
@@ -83,6 +84,9 @@ func send(ctx context.Context, sys System) error {
 	f.server = strings.TrimRight(server.URL, "/") + "/internal/send"
 	if f.client, err = f.trust.client(server); err != nil {
 		return err
+	}
+	if f.secret, err = access.ClientSecret(f.secret); err != nil {
+		return usagef("send: --internal-secret: %v", err)
 	}
 	switch {
 	case len(words) == 1 && words[0] == "-":

@@ -65,7 +65,11 @@ func greet(w io.Writer, name string, a app.Addresses) {
 	case name == "backend":
 		fmt.Fprintf(w, "Tidegate backend is ready: callbacks at %s/api/sse/callback\n", public)
 	}
-	if a.Internal != "" {
+	switch {
+	case a.Internal == "":
+	case name == "backend":
+		fmt.Fprintf(w, "Metrics: %s/metrics\n", pathless(a.Internal))
+	default:
 		fmt.Fprintf(w, "Internal API: %s/internal/send\n", pathless(a.Internal))
 	}
 }

@@ -34,6 +34,7 @@ func (c *Config) bind(command string) []group {
 	return []group{
 		{"Common", c.common()},
 		{"Listeners", c.listeners(command)},
+		{"Callers", c.callers()},
 		{"Callbacks", c.callbacks(command)},
 		{"Streams", c.streams()},
 		{"Topics", c.topics()},
@@ -53,14 +54,16 @@ func (c *Config) common() []setting {
 }
 
 func (c *Config) listeners(command string) []setting {
-	listen := ":8080"
-	if command == "backend" {
-		listen = ":8082"
+	listen, internal := "127.0.0.1:8080", "127.0.0.1:8081"
+	switch command {
+	case "gateway":
+		listen = ":8080"
+	case "backend":
+		listen, internal = "127.0.0.1:8082", "127.0.0.1:8083"
 	}
 	return []setting{
-		{"listen", all, listener(&c.Listen, listen), "public listener; `tidegate backend` listens on :8082 by default"},
-		{"internal-listen", streams, listener(&c.InternalListen, "127.0.0.1:8081", Shared), "internal API and metrics; a non-loopback address needs --internal-secret; `shared` puts them on the public listener"},
-		{"internal-secret", all, secret(&c.InternalSecret), "bearer token that the internal API asks for, and that the backend sends"},
+		{"listen", all, listener(&c.Listen, listen), "public listener; `tidegate gateway` listens on :8080 by default, `tidegate backend` on 127.0.0.1:8082; off loopback `tidegate serve` and `tidegate backend` need --api-token, --auth-header or --api-open"},
+		{"internal-listen", all, listener(&c.InternalListen, internal, Shared), "internal API and metrics; `tidegate backend`, which has metrics only, listens on 127.0.0.1:8083 by default; off loopback it needs --internal-secret or --internal-open; `shared` puts them on the public listener"},
 		{"socket-mode", all, fileMode(&c.SocketMode, 0o660), "mode of the files of Unix sockets (unix:PATH) that are listened on"},
 		{"tls-cert", all, file(&c.TLSCert), "PEM file with the certificate of the public listener; needs --tls-key"},
 		{"tls-key", all, file(&c.TLSKey), "PEM file with the private key of --tls-cert"},

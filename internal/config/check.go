@@ -34,18 +34,12 @@ var rules = []rule{
 		}
 		return ""
 	}},
-	{streams, []string{"internal-listen", "listen"}, func(c *Config) string {
+	{all, []string{"internal-listen", "listen"}, func(c *Config) string {
 		if collide(c.Listen, c.InternalListen) {
 			if socket.Same(c.Listen, c.InternalListen) {
 				return "is the socket of --listen; give another, or shared to serve both on one listener"
 			}
 			return "has the port of --listen " + c.Listen + "; give another, or shared to serve both on one listener"
-		}
-		return ""
-	}},
-	{streams, []string{"internal-listen", "internal-secret"}, func(c *Config) string {
-		if c.InternalListen != Shared && !isLoopback(c.InternalListen) && c.InternalSecret == "" {
-			return "is not a loopback address: others could send events; set --internal-secret, or give an address such as 127.0.0.1:8081"
 		}
 		return ""
 	}},
@@ -119,7 +113,7 @@ var rules = []rule{
 
 // check reports the rules that are broken.
 func (l *loader) check() {
-	for _, r := range rules {
+	for _, r := range slices.Concat(rules, callerRules) {
 		// "config" has the settings of all commands, and is bound to run none of them.
 		if r.cmds&l.cmd.set == 0 || l.cmd.set == all && r.cmds == backend || l.anyFailed(r.settings) {
 			continue
@@ -157,11 +151,14 @@ func (c *Config) Given(name string) bool { return c.origins[name] != "" }
 func (c *Config) Warnings() []string {
 	warnings := slices.Clone(c.unused)
 	has := c.command.set
+	if c.InternalOpen && len(c.InternalSecrets) > 0 {
+		warnings = append(warnings, "internal-open is without effect: internal-secret is set, and asked for")
+	}
+	if c.APIOpen && (len(c.APITokens) > 0 || c.AuthHeader != "") {
+		warnings = append(warnings, "api-open is without effect: api-token or auth-header is set, and asked for")
+	}
 	if has&streams == 0 || has == all {
 		return warnings
-	}
-	if c.InternalListen == Shared && c.InternalSecret == "" && !isLoopback(c.Listen) {
-		warnings = append(warnings, "internal-listen is shared and internal-secret is not set: whoever reaches "+shownListen(c.Listen)+" can send events to every stream")
 	}
 	if c.MaxPending < c.MaxBody {
 		warnings = append(warnings, "max-pending is smaller than max-body: an event between the two ends every stream that it is sent to")

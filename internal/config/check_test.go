@@ -36,12 +36,35 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"serve", "", "TIDEGATE_INTERNAL_LISTEN=0.0.0.0:9000", `environment TIDEGATE_INTERNAL_LISTEN: "0.0.0.0:9000": is not a loopback address`},
 		{"gateway", "--internal-listen gateway.local:9000", "", `flag --internal-listen: "gateway.local:9000": is not a loopback address`},
 		{"gateway", "--internal-listen [::]:9000", "", `flag --internal-listen: "[::]:9000": is not a loopback address`},
-		{"gateway", "--internal-listen :9000 --internal-secret x", "", ""},
-		{"gateway", "--internal-listen :9000", "TIDEGATE_INTERNAL_SECRET=x", ""},
+		{"gateway", "--internal-listen :9000 --internal-secret 0123456789abcdef", "", ""},
+		{"gateway", "--internal-listen :9000", "TIDEGATE_INTERNAL_SECRET=0123456789abcdef", ""},
 		{"gateway", "--internal-listen localhost:9000", "", ""},
 		{"gateway", "--internal-listen [::1]:9000", "", ""},
 		{"gateway", "--internal-listen [::ffff:127.0.0.1]:9000", "", ""},
-		{"gateway", "--internal-listen shared", "", ""},
+		{"gateway", "--internal-listen shared", "", `flag --internal-listen: "shared": puts the internal API on port 8080, where others could send events to every stream: give --internal-secret SECRET (or file:PATH), or --internal-open`},
+		{"gateway", "--internal-listen shared", "PORT=3000", `flag --internal-listen: "shared": puts the internal API on port 3000`},
+		{"gateway", "--internal-listen shared --listen 127.0.0.1:80", "", ""},
+		{"gateway", "--internal-listen shared --internal-open", "", ""},
+		{"gateway", "--internal-listen :9000 --internal-open", "", ""},
+		{"gateway", "--internal-listen :9000 --metrics-token 0123456789abcdef", "", `flag --internal-listen: ":9000": is not a loopback address`},
+		{"gateway", "--internal-secret s", "", "flag --internal-secret: is shorter than 16 characters"},
+		{"gateway", "--internal-secret=", "", "flag --internal-secret: is empty"},
+		{"gateway", "--internal-secret file:/none/such", "", "flag --internal-secret: stat /none/such: no such file"},
+		{"serve", "--listen :8080", "", `flag --listen: ":8080": is reachable for other machines, which could start, read, cancel and remove tasks: give --api-token SECRET (or file:PATH), or --auth-header HEADER with --trusted-proxy for a proxy that says who calls, or --api-open`},
+		{"serve", "--listen app.example.org:8080", "", `flag --listen: "app.example.org:8080": is reachable`},
+		{"serve", "--listen [::]:8080", "", `flag --listen: "[::]:8080": is reachable`},
+		{"backend", "--mode development --listen 0.0.0.0:1", "", `flag --listen: "0.0.0.0:1": is reachable`},
+		{"serve", "--listen :8080 --api-open", "", ""},
+		{"serve", "--listen :8080 --api-token 0123456789abcdef", "", ""},
+		{"serve", "--listen :8080 --auth-header X-User --trusted-proxy 10.0.0.1", "", ""},
+		{"serve", "--auth-header X-User", "", `flag --auth-header: "X-User": counts only if a trusted proxy sends it: name the proxy with --trusted-proxy`},
+		{"serve", "--auth-header authorization --trusted-proxy 10.0.0.1", "", `flag --auth-header: "authorization": has another meaning`},
+		{"serve", "--auth-header X_User --trusted-proxy 10.0.0.1", "", `flag --auth-header: "X_User": give the name of a header`},
+		{"serve", "--allowed-host *", "", `flag --allowed-host: "*": allows every name`},
+		{"backend", "--mode development --internal-listen :1", "", `flag --internal-listen: ":1": is reachable for other machines, which could read the metrics`},
+		{"backend", "--mode development --internal-listen :1 --metrics-token 0123456789abcdef", "", ""},
+		{"backend", "--mode development --internal-listen :1 --internal-secret 0123456789abcdef", "", ""},
+		{"backend", "--mode development --internal-listen 127.0.0.1:8082", "", `flag --internal-listen: "127.0.0.1:8082": has the port`},
 		// A secret that was refused is reported alone.
 		{"gateway", "--internal-listen :9000 --internal-secret <set>", "", "flag --internal-secret: is how a secret is hidden"},
 
@@ -83,9 +106,10 @@ func TestWarnings(t *testing.T) {
 		want      []string
 	}{
 		{"serve", "", nil},
-		{"serve", "--internal-listen shared", []string{"internal-listen is shared and internal-secret is not set: whoever reaches port 8080 can send events to every stream"}},
+		{"serve", "--internal-secret 0123456789abcdef --internal-open", []string{"internal-open is without effect: internal-secret is set, and asked for"}},
+		{"serve", "--api-token 0123456789abcdef --api-open", []string{"api-open is without effect: api-token or auth-header is set, and asked for"}},
 		{"serve", "--internal-listen shared --listen 127.0.0.1:80", nil},
-		{"serve", "--internal-listen shared --internal-secret x", nil},
+		{"serve", "--internal-listen shared --internal-secret 0123456789abcdef", nil},
 		{"gateway", "", []string{"callback-url is not set: every stream is refused with 503"}},
 		{"gateway", "--callback-url http://b --max-pending 64KiB", []string{"max-pending is smaller than max-body: an event between the two ends every stream that it is sent to"}},
 		{"backend", "--mode development", nil},
@@ -104,7 +128,7 @@ func TestWarnings(t *testing.T) {
 // A secret is in no error, no warning, no help and no printed configuration, however it was given.
 func TestSecretsAreNeverShown(t *testing.T) {
 	t.Parallel()
-	const s = "hunter2"
+	const s = "hunter2-hunter2-hunter2"
 	file := func(text string) []string { return []string{"--config", write(t, text)} }
 	tests := []struct {
 		args []string
@@ -133,6 +157,8 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		{args: []string{"--frontend-version-url", "ftp://h/?key=" + s}},
 		{args: []string{"--gateway-url", "http://" + s + "@h/"}},
 		{env: "TIDEGATE_INTERNAL_SECRET=" + s},
+		{env: "TIDEGATE_INTERNAL_SECRET=" + s + ";" + s + "2"},
+		{env: "TIDEGATE_METRICS_TOKEN=" + s + ";short"},
 		{env: "TIDEGATE_INTERNAL_SECRET=" + s + "\t"},
 		{env: "TIDEGATE_INTERNAL_SECERT=" + s},
 		{env: "CALLBACK_URL=http://user:" + s + "@h/"},
@@ -251,7 +277,7 @@ func TestLegacyBeatsTheFileAndIsBeatenByTheFlag(t *testing.T) {
 
 func TestLegacyIsOfTheGatewayAlone(t *testing.T) {
 	t.Parallel()
-	if got := mustLoad(t, "serve", "", "PORT=abc CALLBACK_URL=x").Listen; got != ":8080" {
+	if got := mustLoad(t, "serve", "", "PORT=abc CALLBACK_URL=x").Listen; got != "127.0.0.1:8080" {
 		t.Errorf("serve listens on %s", got)
 	}
 }

@@ -31,7 +31,7 @@ var commandTable = []command{
 Callbacks stay inside the process, with a secret of their own, so that nothing has to be configured.`,
 		examples: []string{
 			"tidegate serve",
-			"tidegate serve --listen :443 --tls-cert cert.pem --tls-key key.pem",
+			"tidegate serve --listen :443 --api-token file:token.txt --tls-cert cert.pem --tls-key key.pem",
 			"tidegate serve --mode testing --listen 127.0.0.1:0 --log-format json",
 		},
 	},
@@ -44,7 +44,7 @@ CALLBACK_URL and HEARTBEAT_INTERVAL_SECONDS are read in their place.`,
 		examples: []string{
 			"tidegate gateway --callback-url http://127.0.0.1:8082/api/sse/callback",
 			"TIDEGATE_CALLBACK_SECRET=… tidegate gateway --config gateway.yaml",
-			"PORT=3000 CALLBACK_URL=http://127.0.0.1:5000/callback tidegate gateway --internal-listen shared",
+			"PORT=3000 CALLBACK_URL=http://127.0.0.1:5000/cb tidegate gateway --internal-listen shared --internal-open",
 			"tidegate gateway --namespace chat=events:500,age:1h,replay:all",
 		},
 	},

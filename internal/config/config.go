@@ -31,7 +31,6 @@ type Config struct {
 
 	Listen         string      // --listen: host:port, unix:PATH or fd:NAME; an empty host is all interfaces, port 0 any free port
 	InternalListen string      // --internal-listen: as Listen, or [Shared]
-	InternalSecret string      // --internal-secret: bearer token of the internal API, "" for none
 	SocketMode     fs.FileMode // --socket-mode: of the files of Unix sockets
 	TLSCert        string      // --tls-cert: PEM file for the public listener, "" for plain HTTP
 	TLSKey         string      // --tls-key: PEM file, set whenever TLSCert is
@@ -39,6 +38,16 @@ type Config struct {
 	HSTS time.Duration // --hsts: how long browsers are to come by TLS only, 0 for no such header
 
 	TrustedProxies []string // --trusted-proxy: networks, addresses and [UnixPeers]; see [Config.TrustedNetworks]
+
+	// Who may call. Secrets are as given: the secret itself, or file:PATH.
+
+	InternalSecrets []string // --internal-secret: bearer tokens of the internal API
+	InternalOpen    bool     // --internal-open: it is meant to have none off loopback
+	AllowedHosts    []string // --allowed-host: names such as app.example.org or *.example.org, in lower case
+	APITokens       []string // --api-token: of /api/, the page and the streams of serve
+	APIOpen         bool     // --api-open: they are meant to have none off loopback
+	AuthHeader      string   // --auth-header: in canonical form, "" for none
+	MetricsTokens   []string // --metrics-token: of /metrics alone
 
 	// Callbacks, from the gateway to the backend.
 

@@ -58,7 +58,7 @@ var hiddenLine = regexp.MustCompile(`(?m)^(internal-secret|callback-secret|callb
 // secrets are the flags for what Print has hidden.
 func secrets(cfg *config.Config, printed string) []string {
 	values := map[string]string{
-		"internal-secret": cfg.InternalSecret, "callback-secret": cfg.CallbackSecret,
+		"internal-secret": strings.Join(cfg.InternalSecrets, "\x00"), "callback-secret": cfg.CallbackSecret,
 		"callback-url": cfg.CallbackURL, "frontend-version-url": cfg.FrontendVersionURL,
 	}
 	var args []string

@@ -234,7 +234,7 @@ func set(v value, e entry) *Problem {
 // shown is text as it may appear in a message: nothing of a secret.
 func shown(v value, text string) string {
 	switch v.(type) {
-	case secretValue:
+	case secretValue, secretList:
 		return ""
 	case urlValue, urlList:
 		return quoted(hideURL(text))

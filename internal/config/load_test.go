@@ -62,7 +62,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 	want := &config.Config{
 		LogLevel: slog.LevelInfo, LogFormat: "text",
 		SocketMode: 0o660, CallbackConnectionAge: time.Minute,
-		Listen: ":8080", InternalListen: "127.0.0.1:8081",
+		Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:8081",
 		CallbackTimeout: 5 * time.Second, CallbackConcurrency: 64, CallbackRetention: time.Hour, CallbackQueue: 65536,
 		Heartbeat: 15 * time.Second, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
 		CORSHeaders: []string{"*"}, CallbackHeaders: []string{config.NoHeaders},
@@ -84,8 +84,15 @@ func TestDefaultsNeedNothing(t *testing.T) {
 	if w := got.Warnings(); len(w) > 0 {
 		t.Errorf("warnings of the defaults: %q", w)
 	}
-	if got := mustLoad(t, "backend", "--mode development", "").Listen; got != ":8082" {
-		t.Errorf("backend listens on %s, want :8082", got)
+	for cmd, want := range map[string][2]string{
+		"serve --mode production":    {"127.0.0.1:8080", "127.0.0.1:8081"},
+		"gateway --log-level info":   {":8080", "127.0.0.1:8081"},
+		"backend --mode development": {"127.0.0.1:8082", "127.0.0.1:8083"},
+	} {
+		cmd, args, _ := strings.Cut(cmd, " ")
+		if got := mustLoad(t, cmd, args, ""); got.Listen != want[0] || got.InternalListen != want[1] {
+			t.Errorf("%s listens on %s and %s, want %s", cmd, got.Listen, got.InternalListen, want)
+		}
 	}
 }
 

@@ -24,7 +24,8 @@ var update = flag.Bool("update", false, "rewrite docs/configuration.md")
 // samples has for each setting a value that is not its default.
 var samples = map[string]string{
 	"log-level": "debug", "log-format": "json", "log-file": "/l",
-	"listen": "127.0.0.1:1", "internal-listen": "shared", "internal-secret": "s1", "socket-mode": "666", "callback-ca": "/dev/null", "callback-cert": "/dev/null", "callback-key": "/dev/null", "callback-connection-age": "23s", "tls-cert": "/dev/null", "tls-key": "/dev/null",
+	"listen": "127.0.0.1:1", "internal-listen": "shared", "internal-secret": "0123456789abcde1", "internal-open": "true", "allowed-host": "h.example", "api-token": "0123456789abcde2", "api-open": "true", "auth-header": "X-User", "metrics-token": "0123456789abcde3",
+	"socket-mode": "666", "callback-ca": "/dev/null", "callback-cert": "/dev/null", "callback-key": "/dev/null", "callback-connection-age": "23s", "tls-cert": "/dev/null", "tls-key": "/dev/null",
 	"trusted-proxy": "10.0.0.0/8",
 	"callback-url":  "http://h/cb?a=b", "callback-secret": "s2", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",
 	"heartbeat": "5s", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true",
@@ -40,7 +41,8 @@ var samples = map[string]string{
 var together = map[string]string{
 	"hsts": " --tls-cert=/dev/null --tls-key=/dev/null", "tls-cert": " --tls-key=/dev/null", "tls-key": " --tls-cert=/dev/null",
 	"callback-cert": " --callback-key=/dev/null", "callback-key": " --callback-cert=/dev/null",
-	"nats-cert": " --nats-key=/dev/null", "nats-key": " --nats-cert=/dev/null", "nats-password": " --nats-user=u",
+	"auth-header": " --trusted-proxy=10.0.0.1",
+	"nats-cert":   " --nats-key=/dev/null", "nats-key": " --nats-cert=/dev/null", "nats-password": " --nats-user=u",
 }
 
 func TestEachSettingSetsOneField(t *testing.T) {
@@ -103,7 +105,7 @@ func TestPrintIsAFileThatGivesTheSame(t *testing.T) {
 func TestPrintTellsSources(t *testing.T) {
 	t.Parallel()
 	file := write(t, "heartbeat: 2s\nnamespace:\n  a: {events: 1}\n")
-	cfg := mustLoad(t, "gateway", "--retry 1s --callback-url http://h/?secret=x&y --config "+file, "TIDEGATE_MAX_BODY=2KiB PORT=3000 TIDEGATE_INTERNAL_SECRET=x")
+	cfg := mustLoad(t, "gateway", "--retry 1s --callback-url http://h/?secret=x&y --config "+file, "TIDEGATE_MAX_BODY=2KiB PORT=3000 TIDEGATE_INTERNAL_SECRET=0123456789abcdef")
 	var out bytes.Buffer
 	if err := cfg.Print(&out); err != nil {
 		t.Fatal(err)
@@ -117,7 +119,7 @@ func TestPrintTellsSources(t *testing.T) {
 		"retry: 1s  # flag --retry",
 		"max-body: 2KiB  # environment TIDEGATE_MAX_BODY",
 		"listen: :3000  # environment PORT",
-		"internal-secret: <set>  # environment TIDEGATE_INTERNAL_SECRET",
+		"internal-secret: [<set>]  # environment TIDEGATE_INTERNAL_SECRET",
 		"callback-url: http://h/?secret=<set>&<set>  # flag --callback-url",
 		"# callback-secret: is not set",
 		"max-age: 0s  # default",

@@ -50,7 +50,7 @@ func (c *Config) print(out *bytes.Buffer, s setting) error {
 	if from, ok := c.origins[s.name]; ok {
 		origin = visible(from)
 	}
-	if _, ok := s.value.(secretValue); ok && s.value.String() == "" {
+	if isSecret(s.value) && s.value.String() == "" {
 		fmt.Fprintf(out, "# %s: is not set\n", s.name)
 		return nil
 	}
@@ -63,6 +63,14 @@ func (c *Config) print(out *bytes.Buffer, s setting) error {
 	}
 	fmt.Fprintf(out, "%s: %s  # %s\n", s.name, text, origin)
 	return nil
+}
+
+func isSecret(v value) bool {
+	switch v.(type) {
+	case secretValue, secretList:
+		return true
+	}
+	return false
 }
 
 func printNamespaces(out *bytes.Buffer, name string, all map[string]Namespace, origin string) error {

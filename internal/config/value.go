@@ -188,6 +188,8 @@ type secretValue struct{ scalar[string] }
 // feeds a printed configuration back would otherwise run with one that everybody knows.
 const hidden = "<set>"
 
+var errHidden = errors.New("is how a secret is hidden when a configuration is printed; give the secret itself")
+
 // secret is a word of visible ASCII characters, as an Authorization header can carry it.
 func secret(p *string) value {
 	const allowed = "a word of visible ASCII characters without blanks"
@@ -196,7 +198,7 @@ func secret(p *string) value {
 		case text == "":
 			return "", errors.New("is empty; leave it out, or give " + allowed)
 		case text == hidden:
-			return "", errors.New("is how a secret is hidden when a configuration is printed; give the secret itself")
+			return "", errHidden
 		case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
 			return "", errNotAllowed
 		}

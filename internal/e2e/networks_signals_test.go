@@ -57,8 +57,9 @@ func TestX21HangUpReloadsAndNeverEnds(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "log")
 			args := append([]string{command, "--listen", "127.0.0.1:0", "--log-file", path, "--grace", "0"}, args...)
+			args = append(args, "--internal-listen", "127.0.0.1:0")
 			if command != "backend" {
-				args = append(args, "--internal-listen", "127.0.0.1:0", "--drain-time", "0")
+				args = append(args, "--drain-time", "0")
 			}
 			p := launch(t, nil, args...)
 			logged := func(name, want string) func() bool {
@@ -144,8 +145,9 @@ func TestX22TheReaderOfTheLogMayGoAway(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{command, "--listen", "127.0.0.1:0", "--grace", "0", "--log-format", "json"}, args...)
+			args = append(args, "--internal-listen", "127.0.0.1:0")
 			if command != "backend" {
-				args = append(args, "--internal-listen", "127.0.0.1:0", "--drain-time", "0")
+				args = append(args, "--drain-time", "0")
 			}
 			cmd, reader := deaf(t, args...)
 			ready := said(reader)

@@ -52,7 +52,7 @@ func (s *system) request(method, address string, body any) (reply, error) {
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	if strings.HasPrefix(address, s.gateway.internal) {
+	if strings.HasPrefix(address, s.gateway.internal) || strings.HasPrefix(address, s.backend.internal) {
 		r.Header.Set("Authorization", "Bearer "+internalSecret)
 	}
 	res, err := s.web.Do(r)
@@ -227,7 +227,7 @@ func (s *system) metric(t *testing.T, name string, parts ...string) float64 {
 	t.Helper()
 	address := s.gateway.internal
 	if s.backend != s.gateway && (strings.HasPrefix(name, "tidegate_backend_") || strings.HasPrefix(name, "tidegate_tasks")) {
-		address = s.backend.public
+		address = s.backend.internal
 	}
 	got, err := s.request("GET", address+"/metrics", nil)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // backendAlone is tidegate backend, whose callback endpoint the test calls itself.
 func backendAlone(t *testing.T, args ...string) *system {
 	t.Helper()
-	p := startAs(t, append([]string{"backend", "--listen", "127.0.0.1:0",
+	p := startAs(t, append([]string{"backend", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
 		"--gateway-url", "http://" + freeAddress(t), "--grace", "0"}, args...)...)
 	s := &system{gateway: p, backend: p, web: webClient(t)}
 	s.stopAtEnd(t)

@@ -14,7 +14,7 @@ import (
 )
 
 // internalSecret is what the internal API of a system asks for.
-const internalSecret = "internal-s3cret"
+const internalSecret = "internal-s3cret-key"
 
 // flags are the settings of a system: those of its gateway, those of its
 // backend. One process has both.
@@ -96,7 +96,7 @@ func (s *system) startBackend(t *testing.T) {
 		sends = s.sends(sends)
 	}
 	s.backend = startAs(t, slices.Concat([]string{"backend",
-		"--listen", s.address, "--gateway-url", sends, "--internal-secret", internalSecret,
+		"--listen", s.address, "--internal-listen", "127.0.0.1:0", "--gateway-url", sends, "--internal-secret", internalSecret,
 		"--callback-secret", callbackSecret, "--grace", "0"}, s.flags.backend)...)
 	s.stopAtEnd(t)
 }

@@ -31,6 +31,9 @@ func start(t testing.TB, serve func(w http.ResponseWriter, authorization, body [
 		t.Fatal(err)
 	}
 	opts.Target, opts.MaxBody, opts.Serve = testTarget, testMax, serve
+	if opts.Host == nil {
+		opts.Host = func(string) bool { return true }
+	}
 	if serve == nil {
 		opts.Serve = func(w http.ResponseWriter, authorization, body []byte) {
 			reply(w, "express", string(authorization), body)

@@ -121,6 +121,7 @@ func TestNothingIsReadAfterAFailedAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := &listener{line: testLine, opts: Options{MaxBody: testMax, IdleTimeout: time.Minute, HeaderTimeout: time.Minute}}
+	l.opts.Host = func(string) bool { return true }
 	l.opts.Serve = func(http.ResponseWriter, []byte, []byte) { _ = near.CloseWrite() }
 	if _, err := io.WriteString(far, plain("a")+"GET /smuggled HTTP/1.1\r\n"); err != nil {
 		t.Fatal(err)

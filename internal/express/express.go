@@ -30,6 +30,9 @@ type Options struct {
 	// of the request may be kept. The answer must be small, and have a
 	// Content-Type. Connections call it concurrently.
 	Serve func(w http.ResponseWriter, authorization, body []byte)
+	// Host says whether requests with this Host may be taken; the others are
+	// left to net/http. It is asked once for each connection and name.
+	Host func(host string) bool
 
 	IdleTimeout time.Duration // for the next request to begin
 	// HeaderTimeout is what net/http gives a request's headers. It holds for a
@@ -80,6 +83,7 @@ type conn struct {
 	// Owned by who reads.
 	over   bool      // net/http has taken over
 	left   []byte    // what it is still to be given
+	host   string    // that may be taken, once one was seen
 	blanks int       // how much of empty lines may come before the next request
 	begun  time.Time // when the request that is coming began; zero: none has
 	idle   time.Time // when the deadline for one was set; zero: to be set anew
@@ -163,12 +167,28 @@ func (c *conn) take(a *answer, b []byte) (rest []byte, s state) {
 		if s != whole {
 			return b, s
 		}
+		if !c.hostAllowed(r.host) {
+			return b, foreign
+		}
 		if !c.answer(a, r) {
 			return nil, foreign
 		}
 		b = b[r.size:]
 		c.blanks, c.begun = blankBytes, time.Time{}
 	}
+}
+
+// hostAllowed looks at the host of a request. A client hardly ever changes it.
+func (c *conn) hostAllowed(host []byte) bool {
+	if c.host != "" && string(host) == c.host {
+		return true
+	}
+	name := string(host)
+	if !c.listener.opts.Host(name) {
+		return false
+	}
+	c.host = name
+	return true
 }
 
 // patience says how long the next bytes may take. A request gets its time once,

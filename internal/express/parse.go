@@ -4,6 +4,7 @@ import "bytes"
 
 // request is one that was taken. Its parts lie in the buffer.
 type request struct {
+	host          []byte
 	authorization []byte
 	body          []byte
 	size          int // of all of it
@@ -48,7 +49,7 @@ func parse(b []byte, line string, maxBody int64) (r request, s state) {
 	case int64(len(b)) < size:
 		return r, partial
 	}
-	return request{authorization: h.authorization, body: rest[:h.length], size: int(size)}, whole
+	return request{host: h.host, authorization: h.authorization, body: rest[:h.length], size: int(size)}, whole
 }
 
 // cutLine cuts the next line off. One that ends with a bare LF is foreign: for
@@ -68,7 +69,7 @@ func cutLine(b []byte) (line, rest []byte, s state) {
 type headers struct {
 	length              int64 // -1: none has come
 	hosts, types, auths int
-	authorization       []byte
+	host, authorization []byte
 }
 
 // take reads a header line and reports whether it is plain.
@@ -89,11 +90,14 @@ func (h *headers) take(line []byte) bool {
 		return string(value) == "application/json"
 	case is(name, "host"):
 		h.hosts++
+		h.host = value
 		return isHost(value)
 	case is(name, "authorization"):
 		h.auths++
 		h.authorization = value
 		return h.auths == 1
+	case is(name, "origin"), begins(name, "sec-fetch-"):
+		return false // a browser's: net/http has who looks where its page is from
 	case is(name, "connection"):
 		return is(value, "keep-alive")
 	case is(name, "transfer-encoding"), is(name, "content-encoding"), is(name, "expect"), is(name, "upgrade"),
@@ -133,6 +137,11 @@ func is(text []byte, word string) bool {
 		}
 	}
 	return true
+}
+
+// begins says whether a text begins with a word, which is in lower case.
+func begins(text []byte, word string) bool {
+	return len(text) >= len(word) && is(text[:len(word)], word)
 }
 
 // isToken says whether all of it is of letters, digits and hyphens: names of

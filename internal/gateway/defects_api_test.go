@@ -72,20 +72,21 @@ func TestGW11EveryFailureIsJSONWithACode(t *testing.T) {
 func TestGW12InternalRoutesAreInternal(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, func(o *gateway.Options) {
-		o.InternalSecret, o.CORS = "s3cret", cors.New(cors.Options{Origins: []string{"*"}})
+		o.Secrets, o.CORS = secrets(t), cors.New(cors.Options{Origins: []string{"*"}})
 	})
 	c, token := r.accepted("/x")
 	body := `{"token":"` + token + `","event":{"data":"x"}}`
 	page := []string{"Origin", "https://evil.test", "Content-Type", "application/json"}
 	wantError(t, "public", r.public("POST", "/internal/send", body, page...), 404, "NOT_FOUND")
 	preflight := r.call("OPTIONS", "/internal/send", "", "", "Origin", "https://evil.test", "Access-Control-Request-Method", "POST")
-	wantError(t, "preflight", preflight, 401, "UNAUTHORIZED")
+	wantError(t, "preflight", preflight, 403, "CROSS_SITE")
 	got := r.call("POST", "/internal/send", "application/json", body, page...)
-	wantError(t, "no secret", got, 401, "UNAUTHORIZED")
+	wantError(t, "page", got, 403, "CROSS_SITE")
+	wantError(t, "no secret", r.call("POST", "/internal/send", "application/json", body), 401, "UNAUTHORIZED")
 	if found := corsHeaders(got.Header); len(found) != 0 {
 		t.Errorf("the internal API says %v to a page", found)
 	}
-	r.call("POST", "/internal/send", "application/json", `{"token":"`+token+`","close":true}`, "Authorization", "Bearer s3cret")
+	r.call("POST", "/internal/send", "application/json", `{"token":"`+token+`","close":true}`, "Authorization", "Bearer "+internalKey)
 	c.wantEnd("")
 }
 

@@ -16,15 +16,15 @@ func TestGW25SecretsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
 	r := setup(t, sockets, func(o *gateway.Options) {
-		o.Log, o.CallbackSecret, o.InternalSecret = log.logger(), "callback-key", "internal-key"
+		o.Log, o.CallbackSecret, o.Secrets = log.logger(), "callback-key", secrets(t)
 	})
-	secrets := []string{"s3cret", "callback-key", "internal-key", "cookie-value", "bearer-value", "query-value", "event-data"}
+	secrets := []string{"s3cret", "callback-key", internalKey, "cookie-value", "bearer-value", "query-value", "event-data"}
 	header := []string{"Cookie: session=cookie-value", "Authorization: Bearer bearer-value"}
 	target := "/x?access_token=query-value"
 
 	c, token := r.accepted(target, header...)
 	secrets = append(secrets, token)
-	r.call(http.MethodPost, "/internal/send", "application/json", `{"token":"`+token+`","event":{"data":"event-data"}}`, "Authorization", "Bearer internal-key")
+	r.call(http.MethodPost, "/internal/send", "application/json", `{"token":"`+token+`","event":{"data":"event-data"}}`, "Authorization", "Bearer "+internalKey)
 	c.until("event-data")
 	c.leave()
 	r.backend.next(wire.Disconnect)

@@ -27,7 +27,7 @@ func internalAPI() http.Handler {
 }
 
 func post(h http.Handler, path, kind string, body []byte) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+	r := httptest.NewRequest(http.MethodPost, "http://localhost"+path, bytes.NewReader(body))
 	r.Header.Set("Content-Type", kind)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

@@ -10,7 +10,6 @@ package gateway
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -19,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tidegate/internal/access"
 	"tidegate/internal/cors"
 	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
@@ -58,9 +58,12 @@ type Options struct {
 	MaxAge        time.Duration // of a stream; 0: no bound
 	CORS          *cors.Policy  // which pages of other origins may read streams; nil: none
 
-	MaxBody        int64  // default 1 MiB: one message
-	MaxBatch       int64  // default 16 MiB: all messages of one request
-	InternalSecret string // bearer token of the internal routes; "" leaves them open
+	MaxBody  int64 // default 1 MiB: one message
+	MaxBatch int64 // default 16 MiB: all messages of one request
+
+	Secrets        *access.Secrets // bearer tokens of the internal routes; nil leaves them open
+	MetricsSecrets *access.Secrets // bearer tokens of /metrics besides
+	Guard          *access.Guard   // of the internal listener; default: one that knows no further names
 }
 
 func (o Options) withDefaults() Options {
@@ -78,15 +81,19 @@ func (o Options) withDefaults() Options {
 	if o.Transport == nil {
 		o.Transport = outbound.New(outbound.Options{Conns: o.CallbackConcurrency})
 	}
+	if o.Guard == nil {
+		o.Guard = &access.Guard{Log: o.Log}
+	}
 	return o
 }
 
 // Gateway holds the streams of one process. Make it with New, mount Public and
 // Internal, and call Run; all methods may be called concurrently.
 type Gateway struct {
-	opts        Options           // set once
-	id          string            // set once: of this process, in callbacks
-	secret      [sha256.Size]byte // set once: hash of opts.InternalSecret
+	opts        Options         // set once
+	id          string          // set once: of this process, in callbacks
+	callers     *access.Callers // set once: of the internal routes
+	scrapers    *access.Callers // set once: of /metrics
 	engine      *stream.Engine
 	requests    *packed.Store // of streams, each until its disconnect has been told
 	pace        *pace
@@ -106,8 +113,9 @@ type Gateway struct {
 func New(opts Options) *Gateway {
 	opts = opts.withDefaults()
 	g := &Gateway{
-		opts: opts, id: newToken().String()[:8], secret: sha256.Sum256([]byte(opts.InternalSecret)), metrics: newMetrics(),
+		opts: opts, id: newToken().String()[:8], metrics: newMetrics(),
 	}
+	g.callers, g.scrapers = newCallers(opts)
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = packed.New(packed.Options{Headers: opts.CallbackHeaders})
 	g.pace = newPace(g.delivered, g.door.isShut)

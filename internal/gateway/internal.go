@@ -1,14 +1,13 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	_ "embed"
 	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tidegate/internal/access"
 	"tidegate/internal/wire"
 )
 
@@ -20,10 +19,28 @@ var openapi []byte
 // Internal is the listener for the backend and for operators. It must not be
 // reachable for browsers, and never says that another origin may read it.
 func (g *Gateway) Internal() http.Handler {
-	next := g.authorized(g.internalMux())
+	routes := g.InProcess()
+	guarded := g.opts.Guard.Protect(access.Route{Callers: g.callers}, routes)
+	metrics := g.opts.Guard.Protect(access.Route{Callers: g.scrapers}, routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		wire.NoSniff(w.Header())
-		next.ServeHTTP(w, r)
+		switch fixedPath(r.URL.Path) {
+		case "/healthz", "/readyz":
+			routes.ServeHTTP(w, r)
+		case "/metrics":
+			metrics.ServeHTTP(w, r)
+		default:
+			guarded.ServeHTTP(w, r)
+		}
+	})
+}
+
+// InProcess is [Gateway.Internal] for the backend in the same process, which
+// needs no secret.
+func (g *Gateway) InProcess() http.Handler {
+	mux := g.internalMux()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mux.ServeHTTP(w, withFixedPath(r))
 	})
 }
 
@@ -99,34 +116,22 @@ func showOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(openapi)
 }
 
-// authorized lets requests with the internal secret through, if there is one.
-func (g *Gateway) authorized(next http.Handler) http.Handler {
-	if g.opts.InternalSecret == "" {
-		return next
+// newCallers makes what the internal routes ask for, and what /metrics does.
+func newCallers(opts Options) (callers, scrapers *access.Callers) {
+	callers = &access.Callers{
+		Secrets: []*access.Secrets{opts.Secrets},
+		Message: "Unauthorized: give the internal secret as Authorization: Bearer …",
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		health := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
-		if !health && !g.allows(r.Header.Get("Authorization")) {
-			unauthorized(w)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	scrapers = &access.Callers{
+		Secrets: []*access.Secrets{opts.Secrets, opts.MetricsSecrets},
+		Message: "Unauthorized: give the internal secret or the metrics token as Authorization: Bearer …",
+	}
+	return callers, scrapers
 }
 
-// allows says whether an Authorization header has the internal secret. The
-// comparison takes the same time for every wrong one of any length.
-func (g *Gateway) allows(authorization string) bool {
-	if g.opts.InternalSecret == "" {
-		return true
-	}
-	given, bearer := strings.CutPrefix(authorization, "Bearer ")
-	got := sha256.Sum256([]byte(given))
-	return subtle.ConstantTimeCompare(g.secret[:], got[:]) == 1 && bearer
-}
-
-func unauthorized(w http.ResponseWriter) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="tidegate"`)
-	wire.WriteError(w, wire.Errorf(http.StatusUnauthorized, wire.CodeUnauthorized,
-		"Unauthorized: give the internal secret as Authorization: Bearer …"))
+// IsInternal reports whether a path of a listener that serves both kinds of
+// routes is one of the internal ones, in whatever case.
+func IsInternal(path string) bool {
+	path = fixedPath(path)
+	return path == "/internal" || strings.HasPrefix(path, "/internal/") || path == "/metrics"
 }

@@ -211,10 +211,13 @@ func TestEveryDocumentedErrorHappens(t *testing.T) {
 }
 
 func (c *coverage) wrongSecrets() {
-	r := setup(c.t, sockets, func(o *gateway.Options) { o.InternalSecret = "s3cret" })
+	r := setup(c.t, sockets, func(o *gateway.Options) { o.Secrets = secrets(c.t) })
+	open := setup(c.t, sockets, nil)
 	for id, o := range c.d.operations() {
-		if security, open := at(o.node, "security").([]any); !open || len(security) > 0 {
+		if security, none := at(o.node, "security").([]any); !none || len(security) > 0 {
 			c.saw(id, r.call(o.method, o.path, "", ""))
+			c.saw(id, r.call(o.method, o.path, "", "", "Origin", "https://evil.test"))
+			c.saw(id, open.call(o.method, o.path, "", "", "Host", "evil.test"))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"net/http"
-	"strings"
 
 	"tidegate/internal/wire"
 )
@@ -12,12 +11,12 @@ import (
 // their cleanest form; here the target is the backend's to understand.
 func (g *Gateway) Public() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch path := r.URL.Path; {
+		switch path := fixedPath(r.URL.Path); {
 		case path == "/healthz":
 			onlyGet(g.Healthz)(w, r)
 		case path == "/readyz":
 			onlyGet(g.Readyz)(w, r)
-		case path == "/internal" || strings.HasPrefix(path, "/internal/") || path == "/metrics":
+		case IsInternal(path):
 			wire.WriteError(w, errNoRoute)
 		default:
 			g.Streams(w, r)

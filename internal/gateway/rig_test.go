@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/access"
 	"tidegate/internal/gateway"
 	"tidegate/internal/pipenet"
 	"tidegate/internal/stream"
@@ -52,6 +53,19 @@ func pipes(testing.TB) (net.Listener, dialer) {
 }
 
 const callbackURL = "http://backend.test/api/sse/callback?secret=s3cret"
+
+// internalKey is a secret of the internal routes.
+const internalKey = "internal-s3cret-key"
+
+// secrets has it alone.
+func secrets(t testing.TB) *access.Secrets {
+	t.Helper()
+	s, err := access.NewSecrets(internalKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
 // patience is how long a test waits for what should come at once.
 const patience = time.Minute
@@ -132,7 +146,7 @@ type reply struct {
 // call does a request to the internal API.
 func (r *rig) call(method, path, contentType, body string, headers ...string) reply {
 	r.t.Helper()
-	request, err := http.NewRequestWithContext(context.Background(), method, "http://gateway.test"+path, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(context.Background(), method, "http://gateway.localhost"+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -141,6 +155,9 @@ func (r *rig) call(method, path, contentType, body string, headers ...string) re
 	}
 	for i := 0; i < len(headers); i += 2 {
 		request.Header.Set(headers[i], headers[i+1])
+		if headers[i] == "Host" {
+			request.Host = headers[i+1]
+		}
 	}
 	response, err := r.api.Do(request)
 	if err != nil {

@@ -36,15 +36,22 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 }
 
 // Express is [Gateway.send] for a listener that has read a plain request by
-// itself. The body may be used again when it returns.
+// itself, and asked [Gateway.ExpressHost] for its host. The body may be used again
+// when it returns.
 func (g *Gateway) Express(w http.ResponseWriter, authorization, body []byte) {
-	if !g.allows(string(authorization)) {
-		unauthorized(w)
+	if g.opts.Secrets.Any() && !g.opts.Secrets.Bearer(authorization) {
+		g.opts.Guard.Refuse(w, g.callers.Unknown())
 		return
 	}
 	in := inboxes.Get().(*inbox)
 	defer in.putBack()
 	g.answer(context.Background(), w, in, body, "") // what it waits for is bounded
+}
+
+// ExpressHost reports whether a request with this Host may be given to
+// [Gateway.Express]: where a secret is asked for, the name does not matter.
+func (g *Gateway) ExpressHost(host string) bool {
+	return g.opts.Secrets.Any() || g.opts.Guard.Names.Allows(host)
 }
 
 // answer takes one message and answers it. key is that of the request's header.

@@ -242,7 +242,7 @@ func gzipped(text string) string {
 func TestBodyOfUnknownLengthIsBounded(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, func(o *gateway.Options) { o.MaxBody = 1000 })
-	request, err := http.NewRequest(http.MethodPost, "http://gateway.test/internal/send", struct{ *strings.Reader }{strings.NewReader(strings.Repeat(" ", 5000))})
+	request, err := http.NewRequest(http.MethodPost, "http://gateway.localhost/internal/send", struct{ *strings.Reader }{strings.NewReader(strings.Repeat(" ", 5000))})
 	if err != nil {
 		t.Fatal(err)
 	}

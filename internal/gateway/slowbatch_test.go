@@ -28,7 +28,7 @@ func (r *rig) slowBatch(t *testing.T, packed bool) *slowBatch {
 	t.Helper()
 	body, in := io.Pipe()
 	b := &slowBatch{t: t, body: in, answer: make(chan string, 1)}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway.test/internal/send", body)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway.localhost/internal/send", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestABatchThatIsThereLeavesInOneWrite(t *testing.T) {
 	running.Go(func() { _ = g.Run(ctx) })
 	defer running.Wait()
 	defer cancel()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway.test/x", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway.localhost/x", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

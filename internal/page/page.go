@@ -40,8 +40,9 @@ type file struct {
 // Handler serves the page at / and its files beside it. It answers GET and HEAD;
 // other paths are 404, in plain text. Browsers ask each time whether a file has
 // changed, so that a page is never made of two releases.
-func Handler() http.Handler {
-	files := load()
+// With login, the page has a button to log out.
+func Handler(login bool) http.Handler {
+	files := load(login)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setPolicy(w.Header())
 		f, ok := files[r.URL.Path]
@@ -67,7 +68,7 @@ func setPolicy(h http.Header) {
 }
 
 // load reads the embedded files, by the path that each is served at.
-func load() map[string]file {
+func load(login bool) map[string]file {
 	entries, err := static.ReadDir("static")
 	if err != nil {
 		panic(err) // the name is a constant
@@ -77,6 +78,12 @@ func load() map[string]file {
 		content, err := fs.ReadFile(static, path.Join("static", e.Name()))
 		if err != nil {
 			panic(err) // it was listed, and it is in memory
+		}
+		if e.Name() == loginForm {
+			continue
+		}
+		if e.Name() == "index.html" && login {
+			content = bytes.Replace(content, []byte("<!-- log out -->"), []byte(logOut), 1)
 		}
 		sum := sha256.Sum256(content)
 		files["/"+e.Name()] = file{

@@ -18,7 +18,7 @@ func request(t *testing.T, method, target string, header ...string) *http.Respon
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, r)
+	Handler(false).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -102,7 +102,7 @@ var reference = regexp.MustCompile(`(?:src|href)="([^"#?/][^"]*)"|from '\./([^']
 func TestFilesReferToEachOtherAndAllAreUsed(t *testing.T) {
 	t.Parallel()
 	files := sources(t)
-	used := map[string]bool{"index.html": true}
+	used := map[string]bool{"index.html": true, loginForm: true}
 	for name, content := range files {
 		for _, m := range reference.FindAllStringSubmatch(content, -1) {
 			target := m[1] + m[2] + m[3]

@@ -42,7 +42,6 @@ const (
 	CodeForbidden          Code = "FORBIDDEN"                  // 403
 	CodeUnknownHost        Code = "UNKNOWN_HOST"               // 421: --allowed-host
 	CodeCrossSite          Code = "CROSS_SITE"                 // 403: a page of another site
-	CodeTooManyTries       Code = "TOO_MANY_TRIES"             // 429: wrong tokens at the login
 	CodeNotFound           Code = "NOT_FOUND"                  // 404: no such route
 	CodeMethodNotAllowed   Code = "METHOD_NOT_ALLOWED"         // 405
 	CodeNotConfigured      Code = "SERVICE_NOT_CONFIGURED"     // 503

@@ -133,15 +133,20 @@ const (
 	publicPort   = "8080"
 	internalPort = "8081"
 	backendPort  = "8082"
+	scrapePort   = "8083" // of a backend's metrics
 )
 
 // tidegateArgs are the flags of every process of Tidegate that has a gateway.
 func (b *Bed) tidegateArgs(command, addr string) []string {
-	return []string{
-		b.opts.Tidegate, command, "--listen", addr + ":" + publicPort, "--internal-listen", addr + ":" + internalPort,
+	args := []string{
+		b.opts.Tidegate, command, "--listen", addr + ":" + publicPort, "--internal-listen", addr + ":" + internalPort, "--internal-open",
 		"--heartbeat", "1s", "--drain-time", "0s",
 		"--namespace", "load=events:10000,bytes:64MiB,age:1h,replay:none",
 	}
+	if command != Gateway {
+		args = append(args, "--api-open")
+	}
+	return args
 }
 
 func (b *Bed) prepareSingle(ctx context.Context) error {

@@ -98,6 +98,7 @@ func (b *Bed) addBackend(ctx context.Context, i, place int, engine []string) err
 	addr := b.net.address(place)
 	args := slices.Concat([]string{
 		b.opts.Tidegate, "backend", "--listen", addr + ":" + backendPort, "--gateway-url", b.Internal()[i%len(b.gateways)],
+		"--api-open", "--internal-listen", addr + ":" + scrapePort, "--internal-open",
 	}, engine, b.opts.BackendFlags)
 	n, err := b.add(ctx, fmt.Sprint("backend-", i+1), place, "http://"+addr+":"+backendPort+"/readyz", args)
 	if err != nil {

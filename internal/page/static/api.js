@@ -26,6 +26,7 @@ async function call(method, path, body) {
   try {
     response = await fetch(path, request);
     compareClocks(response.headers.get('Date'));
+    if (response.status === 401) location.assign('/login');
     answer = await response.json();
   } catch {
     if (!response) throw new Refused(0, 'The server cannot be reached.');

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tidegate/internal/access"
+	"tidegate/internal/config"
+	"tidegate/internal/page"
+	"tidegate/internal/wire"
+)
+
+// doors are what the listeners ask of who calls.
+type doors struct {
+	secrets, tokens, metrics *access.Secrets // of the internal routes, of /api/, of /metrics
+
+	public, internal *access.Guard
+	callers          *access.Callers // of /api/, the page and the streams of serve
+	login            *access.Login   // of the page; nil without --api-token
+	refused          *prometheus.CounterVec
+}
+
+// openDoors reads the secrets.
+func (p *program) openDoors() error {
+	d, c := &p.doors, p.cfg
+	var errs [3]error
+	d.secrets, errs[0] = access.NewSecrets(c.InternalSecrets...)
+	d.tokens, errs[1] = access.NewSecrets(c.APITokens...)
+	d.metrics, errs[2] = access.NewSecrets(c.MetricsTokens...)
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	d.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tidegate_access_refused_total", Help: "Requests that were refused for who sent them, by listener and code.",
+	}, []string{"listener", "code"})
+	d.public = p.newGuard("public", !config.IsLocal(c.Listen))
+	d.public.Sites.Origins = slices.DeleteFunc(slices.Clone(c.CORSOrigins), func(o string) bool { return o == "*" })
+	address := c.InternalListen
+	if address == config.Shared {
+		address = c.Listen
+	}
+	d.internal = p.newGuard("internal", !config.IsLocal(address))
+	d.callers = &access.Callers{
+		Secrets: []*access.Secrets{d.tokens}, Header: c.AuthHeader, Trusted: p.peers.Trusted,
+		Message: "Unauthorized: give the API token as Authorization: Bearer …",
+	}
+	return nil
+}
+
+func (p *program) newGuard(listener string, offLoopback bool) *access.Guard {
+	for _, code := range []wire.Code{wire.CodeUnauthorized, wire.CodeUnknownHost, wire.CodeCrossSite} {
+		p.doors.refused.WithLabelValues(listener, string(code))
+	}
+	return &access.Guard{
+		Names: access.Names{Allowed: p.cfg.AllowedHosts, OffLoopback: offLoopback},
+		Sites: access.Sites{Trusted: p.peers.Trusted},
+		Log:   p.log.With("component", "access", "listener", listener),
+		Refused: func(code wire.Code) {
+			p.doors.refused.WithLabelValues(listener, string(code)).Inc()
+		},
+	}
+}
+
+// Reload reads the files with secrets anew. Of a flag whose file is wrong all
+// secrets stay.
+func (d *doors) Reload() error {
+	return errors.Join(d.secrets.Reload(), d.tokens.Reload(), d.metrics.Reload())
+}
+
+// protect puts what /api/ asks of its callers in front of a handler.
+func (d *doors) protect(next http.Handler) http.Handler {
+	return d.public.Protect(access.Route{Callers: d.callers}, next)
+}
+
+// protectStreams is for the opening of streams, which changes nothing.
+func (d *doors) protectStreams(next http.Handler) http.Handler {
+	return d.public.Protect(access.Route{Callers: d.callers, AnySite: true}, next)
+}
+
+// page is the page of serve, behind a login if there are tokens.
+func (d *doors) page(secure func(*http.Request) bool, client func(*http.Request) string) http.Handler {
+	route := access.Route{Callers: d.callers, AnySite: true}
+	if !d.tokens.Any() {
+		return d.public.Protect(route, page.Handler(false))
+	}
+	d.login = &access.Login{Tokens: d.tokens, Secure: secure, Client: client, Form: page.Login}
+	d.callers.Login = d.login
+	d.callers.Message = "Unauthorized: give the API token as Authorization: Bearer …, or log in at " + access.LoginPath
+	route.Unknown = d.login.Ask
+	files := page.Handler(true)
+	guarded := d.public.Protect(route, d.login.Renewing(files))
+	login := d.public.Protect(access.Route{AnyHost: true}, d.login)
+	form := d.public.Protect(access.Route{AnyHost: true, AnySite: true}, d.login)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; {
+		case path == access.LoginPath && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+			form.ServeHTTP(w, r)
+		case path == access.LoginPath, path == access.LogoutPath:
+			login.ServeHTTP(w, r)
+		case page.IsLook(path): // of the form too
+			files.ServeHTTP(w, r)
+		default:
+			guarded.ServeHTTP(w, r)
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package config
+
+import (
+	"errors"
+	"net/textproto"
+	"strings"
+
+	"tidegate/internal/access"
+)
+
+// callers says who may call the listeners.
+func (c *Config) callers() []setting {
+	return []setting{
+		{"internal-secret", all, secrets(&c.InternalSecrets), "bearer token that the internal API asks for, and that the backend sends; several are all accepted and the first is sent, so that they can be exchanged one after the other"},
+		{"internal-open", all, toggle(&c.InternalOpen), "serve the internal API without a secret off loopback too: whoever reaches it can send events to every stream"},
+		{"allowed-host", all, hosts(&c.AllowedHosts), "name that clients call the server by, on routes that ask for no secret, beside addresses and localhost; another name is answered with 421"},
+		{"api-token", tasks, secrets(&c.APITokens), "token that /api/, the page and the streams of `tidegate serve` ask for, as a bearer token or once in the page's login; several are all accepted"},
+		{"api-open", tasks, toggle(&c.APIOpen), "serve them without a token off loopback too: whoever reaches the listener can start, read, cancel and remove tasks"},
+		{"auth-header", tasks, headerName(&c.AuthHeader), "header in which a --trusted-proxy says who calls, in place of --api-token; nobody else's counts"},
+		{"metrics-token", all, secrets(&c.MetricsTokens), "bearer token that opens /metrics and nothing else"},
+	}
+}
+
+// secretList is a list of words that are never shown. Files are.
+type secretList struct{ list }
+
+// Set adds one. An empty one would turn off what was meant to be on.
+func (s secretList) Set(text string) error {
+	if text == "" {
+		return errors.New("is empty; leave it out, or give " + s.allowed)
+	}
+	return s.list.Set(text)
+}
+
+// Texts hides the secrets.
+func (s secretList) Texts() []string {
+	texts := make([]string, len(*s.p))
+	for i, text := range *s.p {
+		if texts[i] = hidden; strings.HasPrefix(text, access.FilePrefix) {
+			texts[i] = text
+		}
+	}
+	return texts
+}
+
+func (s secretList) String() string { return strings.Join(s.Texts(), separator) }
+
+// secrets is a list of words of visible ASCII characters, as an Authorization header can carry them, or of
+// files with them.
+func secrets(p *[]string) value {
+	const allowed = "16 visible ASCII characters or more without blanks, or file:PATH of a file with one such secret on each line"
+	return secretList{list{p, "SECRET", allowed, func(text string) (string, error) {
+		if text == hidden {
+			return "", errHidden
+		}
+		_, err := access.ReadSecrets(text)
+		return text, err
+	}}}
+}
+
+// hosts is a list of names that servers are called by.
+func hosts(p *[]string) value {
+	return list{p, "HOST", "a name such as app.example.org, or *.example.org for all below it", access.AllowedHost}
+}
+
+// reservedHeaders mean something else already.
+var reservedHeaders = []string{"Authorization", "Cookie", "Host", "Origin", "Forwarded", "Content-Type", "Content-Length", "Connection"}
+
+// headerName is the name of a header that a proxy sets.
+func headerName(p *string) value {
+	return scalar[string]{p, "HEADER", "the name of a header such as X-Forwarded-User", func(text string) (string, error) {
+		for _, c := range text {
+			if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+				return "", errNotAllowed
+			}
+		}
+		name := textproto.CanonicalMIMEHeaderKey(text)
+		for _, reserved := range reservedHeaders {
+			if name == reserved {
+				return "", errors.New("has another meaning; give the header that the proxy sets, such as X-Forwarded-User")
+			}
+		}
+		return name, nil
+	}, verbatim}
+}
+
+// The rules of who may call. The reasons name every way out.
+var callerRules = []rule{
+	{tasks, []string{"listen", "api-token", "api-open", "auth-header"}, func(c *Config) string {
+		if IsLocal(c.Listen) || len(c.APITokens) > 0 || c.APIOpen || c.AuthHeader != "" || c.command.set == all {
+			return ""
+		}
+		return "is reachable for other machines, which could start, read, cancel and remove tasks: give --api-token SECRET (or file:PATH), or --auth-header HEADER with --trusted-proxy for a proxy that says who calls, or --api-open if everybody may; or listen on 127.0.0.1"
+	}},
+	{all, []string{"internal-listen", "internal-secret", "internal-open", "listen", "metrics-token"}, func(c *Config) string {
+		return c.internalUnguarded()
+	}},
+	{tasks, []string{"auth-header", "trusted-proxy"}, func(c *Config) string {
+		if c.AuthHeader != "" && len(c.TrustedProxies) == 0 {
+			return "counts only if a trusted proxy sends it: name the proxy with --trusted-proxy"
+		}
+		return ""
+	}},
+}
+
+// internalUnguarded says why the internal listener may not be where it is.
+func (c *Config) internalUnguarded() string {
+	address, shared := c.InternalListen, c.InternalListen == Shared
+	if shared {
+		address = c.Listen
+	}
+	metricsOnly := c.command.set == backend && len(c.MetricsTokens) > 0
+	if IsLocal(address) || len(c.InternalSecrets) > 0 || c.InternalOpen || metricsOnly {
+		return ""
+	}
+	does := "is not a loopback address: others could send events to every stream"
+	if shared {
+		does = "puts the internal API on " + shownListen(c.Listen) + ", where others could send events to every stream"
+	}
+	if c.command.set == backend {
+		does = "is reachable for other machines, which could read the metrics"
+	}
+	return does + ": give --internal-secret SECRET (or file:PATH), or --internal-open if everybody may; or listen on 127.0.0.1"
+}
+
+// IsLocal reports whether only this machine can reach a listener.
+func IsLocal(address string) bool { return isLoopback(address) }
