@@ -119,7 +119,8 @@ func (l *Log) count(ctx context.Context, w *appendWaiter) topic.Appended {
 	case <-w.counted:
 	case <-late.C:
 		l.tally.add(func(s *LogStats) { s.CountTimeouts++ })
-	case <-ctx.Done():
+		l.meeting.muted(w)
+	case <-ctx.Done(): // that the caller has gone says nothing of the nodes
 	}
 	return l.meeting.total(w)
 }

@@ -344,6 +344,29 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 	}
 }
 
+// TestX35ACallerThatLeavesSaysNothingOfOtherNodes: they were not waited for the next
+// time, and their streams not counted.
+func TestX35ACallerThatLeavesSaysNothingOfOtherNodes(t *testing.T) {
+	t.Parallel()
+	l := &Log{opts: LogOptions{countWait: time.Hour}}
+	l.meeting.init()
+	w, err := l.meeting.enter("n", []string{"n", "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.count(ctx, w)
+	if len(l.meeting.mute) != 0 {
+		t.Errorf("mute %v after the caller has gone", l.meeting.mute)
+	}
+	l.opts.countWait = 0
+	l.count(t.Context(), w)
+	if len(l.meeting.mute) != 1 {
+		t.Errorf("mute %v after a node was late", l.meeting.mute)
+	}
+}
+
 func TestNodesThatAreGoneAreForgotten(t *testing.T) {
 	t.Parallel()
 	var m appendMeeting
@@ -353,6 +376,7 @@ func TestNodesThatAreGoneAreForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.count("a", w.ref.n, 3)
+	m.muted(w)
 	if got := m.total(w); got.Receivers != 3 || len(m.mute) != 1 {
 		t.Errorf("%+v, mute %v", got, m.mute)
 	}

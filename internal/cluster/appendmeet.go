@@ -190,14 +190,20 @@ func (m *appendMeeting) count(node string, n uint64, receivers int) {
 	}
 }
 
-// total is what an Append answers. Nodes that have not told are not waited for
-// the next time.
-func (m *appendMeeting) total(w *appendWaiter) topic.Appended {
+// muted notes which nodes have not told in time. They are not waited for the next
+// time.
+func (m *appendMeeting) muted(w *appendWaiter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, node := range w.left {
 		m.mute[node] = struct{}{}
 	}
+}
+
+// total is what an Append answers.
+func (m *appendMeeting) total(w *appendWaiter) topic.Appended {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	got := w.got
 	got.Receivers += w.others
 	return got

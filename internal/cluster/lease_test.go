@@ -148,3 +148,15 @@ func TestLeaseWithoutPatienceIsNeverCutOff(t *testing.T) {
 		}
 	})
 }
+
+// TestX35SteadyIsNotOfTheClock: the time of the last renewal has to have a reading of
+// the clock that nobody sets.
+func TestX35SteadyIsNotOfTheClock(t *testing.T) {
+	t.Parallel()
+	m := startMember(t, serveMembers(t), memberOptions{nodes: quickNodes})
+	self := m.nodes.self.Load()
+	eventually(t, "the lease was renewed", func() bool { return self.fresh.Load() != nil })
+	if at := *self.fresh.Load(); at == at.Round(0) {
+		t.Errorf("renewed at %v, without a monotonic reading", at)
+	}
+}

@@ -81,8 +81,8 @@ type Nodes struct {
 // nodeIdentity is what a node is known as until it is cut off.
 type nodeIdentity struct {
 	name   string
-	joined atomic.Bool  // it has had its lease
-	fresh  atomic.Int64 // when that was renewed, unix nanoseconds
+	joined atomic.Bool               // it has had its lease
+	fresh  atomic.Pointer[time.Time] // when that was renewed; not as a number, which a change of the clock would shift
 }
 
 // NodesStats count what Nodes have done since they were made.
@@ -177,7 +177,7 @@ func (n *Nodes) rename(next string) {
 func (n *Nodes) hold(ctx context.Context) error {
 	self := n.self.Load()
 	held := &kvLease{store: n.bucket, key: leaseKeys + self.name, value: heldByNode + rand.Text(), times: n.times()}
-	held.fresh = func(at time.Time) { self.fresh.Store(at.UnixNano()) }
+	held.fresh = func(at time.Time) { self.fresh.Store(&at) }
 	if n.opts.Alone {
 		held.times.patience = 0
 		if !n.until(ctx, "drop leases of earlier lives", n.dropLeases) {
@@ -264,7 +264,11 @@ func (n *Nodes) mayRecord(node string) bool {
 // them is about to take it for dead. One without a lease has nothing on record.
 func (n *Nodes) steady() bool {
 	self := n.self.Load()
-	return n.opts.Alone || !self.joined.Load() || time.Since(time.Unix(0, self.fresh.Load())) < 2*n.opts.RenewEvery+n.opts.RenewEvery/2
+	if n.opts.Alone || !self.joined.Load() {
+		return true
+	}
+	renewed := self.fresh.Load()
+	return renewed != nil && time.Since(*renewed) < 2*n.opts.RenewEvery+n.opts.RenewEvery/2
 }
 
 // changed wakes whoever looks after the dead.

@@ -19,13 +19,19 @@ type conn struct {
 	token    token
 	node     *identity // of this node when the client came
 	sequence uint64
-	openedAt int64 // unix nanoseconds
+	openedAt int64         // unix nanoseconds
+	openedIn time.Duration // the same as a time since the process began: no change of the clock counts
 	request  packed.Request
 	open     atomic.Bool // the callback has been accepted
 }
 
 // age is how long ago the client came.
-func (c *conn) age() time.Duration { return time.Since(time.Unix(0, c.openedAt)) }
+func (c *conn) age() time.Duration { return uptime() - c.openedIn }
+
+var processBegan = time.Now()
+
+// uptime is how long the process has been running, by a clock that nobody sets.
+func uptime() time.Duration { return time.Since(processBegan) }
 
 // name is the token as it is told.
 func (c *conn) name() string { return c.token.String() + c.node.name }

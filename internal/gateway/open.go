@@ -139,6 +139,7 @@ func (g *Gateway) register(r *http.Request) *conn {
 		node:     g.identity(),
 		sequence: g.table.next(g.opts.Peers != nil),
 		openedAt: time.Now().UnixNano(),
+		openedIn: uptime(),
 		request:  g.requests.Pack(g.asSent(r)),
 	}
 	c.stream.Init(g.engine, c)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -184,5 +185,33 @@ func TestADuplicateOutlivesItsConnection(t *testing.T) {
 	_ = syscall.Close(int(fd))
 	if n, err := client.Read(buf); n != 0 || err == nil {
 		t.Errorf("the client reads %d, %v; want the end", n, err)
+	}
+}
+
+// TestX35WhatIsReadAtTheEndIsBounded: a client that goes on sending would hold who
+// closes its socket.
+func TestX35WhatIsReadAtTheEndIsBounded(t *testing.T) {
+	t.Parallel()
+	k, err := newKernel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.free()
+	for _, c := range []struct {
+		sent int
+		want error // what the client sees
+	}{{mostDrained / 2, nil}, {mostDrained + 4096, syscall.ECONNRESET}} {
+		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := syscall.Write(pair[1], make([]byte, c.sent)); n != c.sent || err != nil {
+			t.Fatalf("sent %d, %v", n, err)
+		}
+		k.close(int32(pair[0]))
+		if n, err := syscall.Read(pair[1], make([]byte, 1)); n > 0 || !errors.Is(err, c.want) {
+			t.Errorf("after %d bytes: read %d, %v, want %v", c.sent, n, err, c.want)
+		}
+		_ = syscall.Close(pair[1])
 	}
 }

@@ -131,22 +131,29 @@ func (h *Hub) missed(l *log, e *Stored) bool {
 	return false
 }
 
-// mayEvict tells whether the topic that was appended to longest ago can be left to
-// the store.
+// mayEvict tells whether a topic can be left to the store: one that nobody is at, the
+// first of those that were appended to longest ago. It is in front then.
 func (h *Hub) mayEvict() bool {
-	oldest := h.recent.front()
-	return h.opts.Store != nil && h.events > 0 && oldest.streams() == 0 && oldest.pins == 0
+	if h.opts.Store == nil || h.events == 0 {
+		return false
+	}
+	for range evictLooks {
+		oldest := h.recent.front()
+		if oldest.streams() == 0 && oldest.pins == 0 {
+			return true
+		}
+		h.recent.touch(oldest)
+	}
+	return false
 }
 
-// evict keeps the topics within their bound: those that nobody is at, and that
-// were appended to longest ago, are left to the store.
+// evictLooks bounds the topics with streams that are passed over in one go.
+const evictLooks = 16
+
+// evict keeps the topics within their bound, as far as they can be left to the store.
 func (h *Hub) evict() {
-	for h.holding > h.opts.MaxTopics && h.events > 1 {
+	for h.holding > h.opts.MaxTopics && h.events > 1 && h.mayEvict() {
 		oldest := h.recent.front()
-		if !h.mayEvict() {
-			h.recent.touch(oldest)
-			return // a publisher of a new topic is refused
-		}
 		for oldest.held() > 0 {
 			h.drop(oldest, DropMemory)
 		}

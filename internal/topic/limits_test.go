@@ -72,6 +72,30 @@ func TestTopicsAreBounded(t *testing.T) {
 	}
 }
 
+// TestX35AtTheBoundOwnPublishersAreAsGoodAsOthers: with a store a topic that nobody
+// is at makes room, whoever begins a new one, and also if streams are at older ones.
+func TestX35AtTheBoundOwnPublishersAreAsGoodAsOthers(t *testing.T) {
+	t.Parallel()
+	store := newFakeStore()
+	h := store.start(topic.Options{Default: keepAll, MaxTopics: 4}, 0)
+	s, m := connect(t, h, "", topic.FromEarliest, "a", "b")
+	for _, name := range []string{"a", "b", "c", "d", "own"} {
+		publish(t, h, name, name)
+	}
+	h.Apply([]topic.Stored{store.elsewhere("other", "1")})
+	publish(t, h, "own:2", "1")
+	attach(t, h, m, topic.FromEarliest, "c", "own") // read back from the store
+	if got := s.got(t); got != "a b c own" {
+		t.Errorf("got %q, want what the topics hold that had made room", got)
+	}
+	attach(t, h, m, topic.FromEarliest, "d", "other", "own:2")
+	if _, err := h.Publish(ctx, topic.Publication{Topic: "e", HasEvent: true}); !errors.Is(err, topic.ErrTooManyTopics) {
+		t.Errorf("Publish where streams are at all topics: %v, want ErrTooManyTopics", err)
+	}
+	h.Leave(m)
+	publish(t, h, "e", "1")
+}
+
 func TestAStreamThatHasLeftIsGone(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
