@@ -15,13 +15,14 @@ import (
 	"tidegate/internal/config"
 	"tidegate/internal/gateway"
 	"tidegate/internal/outbound"
+	"tidegate/internal/pipenet"
 	"tidegate/internal/socket"
 	"tidegate/internal/topic"
 	"tidegate/task"
 	"tidegate/task/checksum"
 )
 
-// newGateway makes the gateway. A nil transport is one over the network.
+// newGateway makes the gateway, which calls its backend by the transport.
 func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret string) *gateway.Gateway {
 	c := p.cfg
 	p.topics = p.newTopics()
@@ -57,7 +58,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 	if s := p.storage; s != nil {
 		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
 	}
-	if transport != nil { // our own backend, in this process: it may see who asks
+	if _, inProcess := transport.(*pipenet.Transport); inProcess { // our own backend, in this process: it may see who asks
 		opts.ConnectHeaders = []string{"authorization", "cookie"}
 	} else { // in one process the policy stands in front of all routes
 		opts.CORS = p.cors
