@@ -110,6 +110,18 @@ func (s *Service) Drain(ctx context.Context) {
 	s.flushed = true
 }
 
+// Left returns what Drain waits for: how many tasks run here, and, with the store
+// in memory, how many are pending.
+func (s *Service) Left() (running, pending int) {
+	s.mu.Lock()
+	running = s.live
+	s.mu.Unlock()
+	if !s.store.Durable() {
+		pending = s.store.Counts()[Pending]
+	}
+	return running, pending
+}
+
 // takeNoMore lets no task be begun any more.
 func (s *Service) takeNoMore() {
 	s.mu.Lock()

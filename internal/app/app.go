@@ -63,10 +63,16 @@ func Run(ctx context.Context, opts Options) error {
 	}
 	p.reloads.add("secrets", &p.doors)
 	defer func() { p.storage.close() }()
-	if err := p.openStorage(ctx, opts.Command); err != nil {
-		return err
+	// First what fails at once if it fails: a port in use is no reason to make a
+	// store. Whoever connects from now on waits until requests are answered.
+	err := p.bind()
+	if err == nil {
+		err = p.openStorage(ctx, opts.Command)
 	}
-	if err := p.build(opts.Command); err != nil {
+	if err == nil {
+		err = p.build(opts.Command)
+	}
+	if err != nil {
 		p.closeListeners()
 		return err
 	}
@@ -100,12 +106,9 @@ type program struct {
 	certificates []certs.Source // that are read again when they change
 }
 
-func (p *program) build(command string) error {
-	public, internal, err := p.handlers(command)
-	if err != nil {
-		return err
-	}
-	if p.public, err = newServer("public", p.cfg.Listen, p.cfg.SocketMode, harden(public, p.cfg.HSTS), p.log); err != nil {
+// bind takes the listeners, and reads what they need, before anything is made.
+func (p *program) bind() (err error) {
+	if p.public, err = newServer("public", p.cfg.Listen, p.cfg.SocketMode, p.log); err != nil {
 		return err
 	}
 	if p.cfg.TLSCert != "" {
@@ -116,10 +119,21 @@ func (p *program) build(command string) error {
 		p.public.useTLS(pair)
 		p.certificates = append(p.certificates, pair)
 	}
-	if internal != nil {
-		if p.internal, err = newServer("internal", p.cfg.InternalListen, p.cfg.SocketMode, harden(internal, 0), p.log); err != nil {
-			return err
-		}
+	if p.cfg.InternalListen != config.Shared {
+		p.internal, err = newServer("internal", p.cfg.InternalListen, p.cfg.SocketMode, p.log)
+	}
+	return err
+}
+
+// build makes the parts, which answer on the listeners.
+func (p *program) build(command string) error {
+	public, internal, err := p.handlers(command)
+	if err != nil {
+		return err
+	}
+	p.public.http.Handler = harden(public, p.cfg.HSTS)
+	if p.internal != nil {
+		p.internal.http.Handler = harden(internal, 0)
 		if p.gateway != nil {
 			p.internal.express(p.gateway, p.cfg.MaxBody)
 		}
@@ -229,10 +243,11 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	p.drain()
 	// The gateway's last callbacks need the backend, so it ends first.
 	endGateway()
-	gatewayErr := halves[0].Wait()
+	var gatewayErr, backendErr error
+	p.waitFor("disconnect callbacks", p.disconnectsLeft, func() { gatewayErr = halves[0].Wait() })
 	endBackend()
-	backendErr := halves[1].Wait()
-	p.closeServers()
+	p.waitFor("what tasks have still to say", p.tasksLeft, func() { backendErr = halves[1].Wait() })
+	p.waitFor("requests", nil, p.closeServers)
 	endStorage()
 	err := errors.Join(servers.Wait(), gatewayErr, backendErr)
 	p.storage.close()
@@ -277,7 +292,7 @@ func (p *program) drain() {
 	}
 	if p.backend != nil {
 		grace, cancel := context.WithTimeout(context.Background(), p.cfg.Grace)
-		p.backend.Drain(grace)
+		p.waitFor("tasks", p.tasksLeft, func() { p.backend.Drain(grace) })
 		cancel()
 	}
 	if p.gateway == nil {
@@ -288,8 +303,10 @@ func (p *program) drain() {
 	// A client that finds the door closed comes back; one that is told an
 	// error does not.
 	closed := p.public.closing(patience)
-	p.gateway.Drain(patience, p.cfg.DrainTime)
-	closed()
+	p.waitFor("streams", p.streamsLeft, func() {
+		p.gateway.Drain(patience, p.cfg.DrainTime)
+		closed()
+	})
 }
 
 func (p *program) closeServers() {

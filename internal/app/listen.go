@@ -36,8 +36,9 @@ const (
 	idleTimeout   = 2 * time.Minute
 )
 
-// newServer binds an address. The handler answers when serve is called.
-func newServer(name, address string, mode fs.FileMode, handler http.Handler, log *slog.Logger) (*server, error) {
+// newServer binds an address. It answers when serve is called, and needs a handler
+// by then.
+func newServer(name, address string, mode fs.FileMode, log *slog.Logger) (*server, error) {
 	listener, err := socket.Listen(address, mode)
 	if err != nil {
 		return nil, bindError(name, address, err)
@@ -48,7 +49,6 @@ func newServer(name, address string, mode fs.FileMode, handler http.Handler, log
 	protocols.SetUnencryptedHTTP2(true)
 	idle := &unused{conns: make(map[net.Conn]struct{})}
 	s := &server{name: name, listener: listener, http: &http.Server{
-		Handler:           handler,
 		ConnState:         idle.track,
 		ConnContext:       stream.ConnContext,
 		Protocols:         protocols,

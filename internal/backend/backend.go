@@ -96,6 +96,7 @@ func New(opts Options) (*Backend, error) {
 	if err := errors.Join(opts.check(), clientErr, b.addTasks(m), b.addPoller(m)); err != nil {
 		return nil, err
 	}
+	m.know(b.service.Types())
 	if opts.Registerer != nil {
 		if err := m.register(opts.Registerer, b.service, client); err != nil {
 			return nil, fmt.Errorf("backend: register metrics: %w", err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tidegate/internal/wire"
 	"tidegate/task"
 )
 
@@ -31,7 +32,7 @@ func newMetrics() *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
-	return &metrics{
+	m := &metrics{
 		connects:    counters("tidegate_backend_connects_total", "Connect callbacks, by what became of the stream.", "outcome"),
 		disconnects: counters("tidegate_backend_disconnects_total", "Streams that ended, each counted once.", "reason"),
 		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -45,6 +46,40 @@ func newMetrics() *metrics {
 		replaced:    counter("tidegate_backend_replaced_streams_total", "Streams ended because a newer one took their place."),
 		swept:       counter("tidegate_backend_swept_tasks_total", "Task logs closed because the process that wrote them is gone."),
 		accessEnded: counter("tidegate_backend_access_ended_total", "Streams ended because their access token has expired."),
+	}
+	m.begin()
+	return m
+}
+
+// begin makes all series of closed label sets: an alert on the increase of a
+// counter does not see its first event if the series begins with that.
+func (m *metrics) begin() {
+	each := func(vec *prometheus.CounterVec, values ...string) {
+		for _, v := range values {
+			vec.WithLabelValues(v)
+		}
+	}
+	each(m.connects, "accepted", "left", "not_routable", "failed")
+	each(m.disconnects, string(wire.ClientClosed), string(wire.ServerClosed), string(wire.Failed), "other")
+	each(m.published, outcomeTaken, outcomeThere, outcomeRejected, outcomeFailed)
+	each(m.polls, "failed", "unchanged", "changed")
+	for _, scope := range []string{"all", "one"} {
+		m.versions.WithLabelValues(scope, outcomeTaken)
+		m.versions.WithLabelValues(scope, outcomeFailed)
+	}
+	for _, action := range []string{"none", string(wire.Connect), string(wire.Disconnect)} {
+		m.callbackSeconds.WithLabelValues(action)
+	}
+}
+
+// know makes the series of the kinds of task that are registered.
+func (m *metrics) know(types []string) {
+	for _, name := range types {
+		for _, state := range task.States() {
+			if state.Final() {
+				m.finished.WithLabelValues(name, string(state))
+			}
+		}
 	}
 }
 

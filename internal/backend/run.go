@@ -97,6 +97,10 @@ func (b *Backend) Drain(ctx context.Context) {
 	b.service.Drain(ctx)
 }
 
+// TasksLeft is what Drain waits for: tasks that run here, and, where they end with
+// this process, tasks that wait.
+func (b *Backend) TasksLeft() (running, pending int) { return b.service.Left() }
+
 // enter moves on to a later phase.
 func (b *Backend) enter(next phase) {
 	b.mu.Lock()

@@ -109,6 +109,33 @@ func TestConfigPrintAndCheck(t *testing.T) {
 	}
 }
 
+// TestX50ConfigPrintIsThatOfACommand, and says of which.
+func TestX50ConfigPrintIsThatOfACommand(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args       []string
+		has, lacks string
+	}{
+		{[]string{"print"}, "of tidegate serve.", "callback-url:"},
+		{[]string{"print", "serve"}, "data: ./tidegate-data", "gateway-url:"},
+		{[]string{"--heartbeat", "7s", "print"}, "heartbeat: 7s", "gateway-url:"},
+		{[]string{"print", "gateway"}, "of tidegate gateway.", "task-workers:"},
+		{[]string{"print", "backend", "--mode", "development", "--gateway-url", "http://g:1"}, "8082", "heartbeat:"},
+		{[]string{"check", "gateway"}, "valid", "#"},
+		{[]string{"check", "--gateway-url", "http://g:1"}, "valid", "#"},
+	} {
+		got := runCommand(t, "", append([]string{"config"}, tt.args...)...)
+		if got.code != exitOK || !strings.Contains(got.stdout, tt.has) || strings.Contains(got.stdout, tt.lacks) {
+			t.Errorf("config %q: %+v, want %q and no %q", tt.args, got, tt.has, tt.lacks)
+		}
+	}
+	for _, args := range [][]string{{"print", "bench"}, {"print", "serve", "gateway"}, {"print", "--gateway-url", "http://g:1"}, {"check", "backend"}} {
+		if got := runCommand(t, "", append([]string{"config"}, args...)...); got.code != exitUsage {
+			t.Errorf("config %q: %+v, want exit code 2", args, got)
+		}
+	}
+}
+
 func TestListenPrintsEventsUntilTheStreamIsOver(t *testing.T) {
 	t.Parallel()
 	connects := 0

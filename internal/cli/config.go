@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"tidegate/internal/config"
 )
@@ -13,8 +14,11 @@ func configure(_ context.Context, sys System) error {
 	if err != nil {
 		return err
 	}
-	if len(words) != 1 || words[0] != "check" && words[0] != "print" {
+	if len(words) == 0 || words[0] != "check" && words[0] != "print" {
 		return usagef("config: say check or print, as in: tidegate config check --config tidegate.yaml")
+	}
+	if len(words) > 2 || len(words) == 2 && !slices.Contains([]string{"serve", "gateway", "backend"}, words[1]) {
+		return usagef("config: behind %s give serve, gateway or backend, or nothing", words[0])
 	}
 	for _, warning := range cfg.Warnings() {
 		fmt.Fprintln(sys.Stderr, "warning:", warning)

@@ -58,10 +58,11 @@ CALLBACK_URL and HEARTBEAT_INTERVAL_SECONDS are read in their place.`,
 	},
 	{
 		name: "config", set: all, args: true, summary: "print shows the effective configuration and where each value comes from",
-		about: `It takes the settings of all commands. Secrets are shown as ` + hidden + `.`,
+		about: `print and check take the name of a command, serve, gateway or backend, and then its settings. Without a
+name print is about serve, and check takes the settings of all commands. Secrets are shown as ` + hidden + `.`,
 		examples: []string{
-			"tidegate config print",
-			"tidegate config print --config tidegate.yaml",
+			"tidegate config print gateway",
+			"tidegate config print serve --config tidegate.yaml",
 		},
 	},
 }

@@ -25,13 +25,14 @@ type entry struct{ text, source string }
 // Load reads the settings of a command: "serve", "gateway", "backend" or "config", which takes those of
 // all three. args are the arguments behind the command's name, env is as of [os.Environ].
 //
-// The strings returned are the arguments that are no flags, which only "config" takes. The error is an
+// The strings returned are the arguments that are no flags, which only "config" takes. "config print gateway"
+// is about the settings of one of the three, and so is "config print", which is about serve. The error is an
 // [*Error] with all that is wrong, or [ErrHelp] after help has been written to stdout.
 //
 // Settings that only other commands have are errors as flags. In the environment and in the file, which
 // several processes may share, they are checked and then left alone: see [Config.Warnings].
 func Load(cmd string, args, env []string, stdout io.Writer) (*Config, []string, error) {
-	l := newLoader(lookUp(cmd))
+	l := newLoader(commandOf(cmd, args))
 	s := scanner{fs: l.flagSet(), hint: l.hint}
 	s.scan(args)
 	if s.help {
@@ -51,6 +52,25 @@ func Load(cmd string, args, env []string, stdout io.Writer) (*Config, []string, 
 		return nil, nil, &Error{Command: cmd, Problems: l.problems}
 	}
 	return l.cfg, words, nil
+}
+
+// commandOf is the command called cmd, or the one that the arguments of "config" are about.
+func commandOf(cmd string, args []string) command {
+	own := lookUp(cmd)
+	if !own.args {
+		return own
+	}
+	s := scanner{fs: newLoader(own).flagSet(), hint: func(string) string { return "" }}
+	s.scan(args)
+	about := own
+	switch {
+	case len(s.words) == 2 && slices.Contains(own.set.names(), s.words[1].text):
+		about = lookUp(s.words[1].text)
+	case len(s.words) == 1 && s.words[0].text == "print":
+		about = lookUp("serve") // defaults differ, and this is what most people run
+	}
+	about.args = true
+	return about
 }
 
 // loader gathers a Config source by source, the one that counts least first.

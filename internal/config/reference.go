@@ -76,7 +76,7 @@ an error as a flag; in the file or the environment, which several processes may 
 
 Durations are written ` + "`300ms`, `15s`, `1h30m`" + `; sizes are bytes, ` + "`1048576`, `1MiB`, `512KiB` (1024) or `1MB`" + ` (1000).
 
-` + "`tidegate config print`" + ` shows the effective configuration and where each value comes from. Secrets are shown as ` + "`<set>`" + `.
+` + "`tidegate config print gateway`" + ` shows the effective configuration of a command (without a name: of serve) and where each value comes from. Secrets are shown as ` + "`<set>`" + `.
 Give them as environment variables or in the file: other users of the machine can read the flags of a process.
 
 ` + "```yaml\n%s```\n"

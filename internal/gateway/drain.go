@@ -16,6 +16,12 @@ const waves = 10
 // on being opened and served.
 func (g *Gateway) StopReady() { g.notReady.Store(true) }
 
+// Streaming is how many streams are open or wait for their callback.
+func (g *Gateway) Streaming() int { return int(g.table.count.Load()) }
+
+// Undelivered is how many disconnect callbacks have not been delivered yet.
+func (g *Gateway) Undelivered() int { return g.disconnects.depth() }
+
 // Drain ends all streams, in waves spread over d, each with a retry field of
 // its own so that the clients do not come back together. From its begin on, a
 // client that opens a stream is asked to come again. It returns when all

@@ -63,11 +63,36 @@ func newMetrics() *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	taken := strconv.Itoa(http.StatusOK)
 	m.sentToToken, m.sentToTopic = m.sends.WithLabelValues("token", taken), m.sends.WithLabelValues("topic", taken)
+	m.begin()
+	return m
+}
+
+// begin makes all series of closed label sets: an alert on the increase of a
+// counter does not see its first event if the series begins with that.
+func (m *metrics) begin() {
 	for _, e := range wire.Endings() {
 		m.streamsEnded.WithLabelValues(string(e.Reason), string(e.Detail))
 	}
-	return m
+	for _, code := range wire.Codes() {
+		m.streamsRefused.WithLabelValues(string(code))
+		for _, target := range []string{"token", "topic", ""} { // "" for what says neither
+			m.sends.WithLabelValues(target, string(code))
+		}
+	}
+	for _, action := range []wire.Action{wire.Connect, wire.Disconnect} {
+		m.callbackSeconds.WithLabelValues(string(action))
+		// Statuses are the backend's; these are what alerts are about.
+		for _, status := range []string{"none", "200", "401", "403", "500", "502", "503", "504"} {
+			m.callbacks.WithLabelValues(string(action), status)
+		}
+	}
+	for _, why := range dropReasons {
+		m.disconnectsDropped.WithLabelValues(why)
+	}
 }
+
+// dropReasons are why disconnect callbacks are given up.
+var dropReasons = []string{"queue_full", "too_old", "refused", "stopped"}
 
 // Registry is where the metrics of the gateway are, for others to join.
 func (g *Gateway) Registry() *prometheus.Registry { return g.metrics.registry }

@@ -75,11 +75,25 @@ func openFile(path string) (*os.File, error) {
 }
 
 func (o *Output) handler(w io.Writer) slog.Handler {
-	opts := &slog.HandlerOptions{Level: o.opts.Level}
+	opts := &slog.HandlerOptions{Level: o.opts.Level, ReplaceAttr: readable}
 	if o.opts.Format == "json" {
 		return slog.NewJSONHandler(w, opts)
 	}
 	return slog.NewTextHandler(w, opts)
+}
+
+// readable writes durations with their unit in both formats, where JSON would have
+// a number of nanoseconds, and leaves out what is nil: "cause=<nil>" tells nothing.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindDuration:
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	case slog.KindAny:
+		if a.Value.Any() == nil {
+			return slog.Attr{}
+		}
+	}
+	return a
 }
 
 // Write queues one line, or some. It never blocks and never fails: what finds no
