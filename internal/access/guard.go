@@ -43,7 +43,7 @@ func (g *Guard) Protect(route Route, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		leaveBody(w, r)
+		LeaveBody(w, r)
 		if err.Code == wire.CodeUnauthorized && route.Unknown != nil {
 			g.count(err)
 			route.Unknown(w, r)
@@ -120,9 +120,9 @@ func (g *Guard) crossSite(r *http.Request) *wire.Error {
 		"Refused: the request comes from a page of another site; --cors-origin names sites that may call /api/")
 }
 
-// leaveBody has net/http answer at once. It would read the body first, to use
+// LeaveBody has net/http answer at once. It would read the body first, to use
 // the connection again, for as long as the client likes.
-func leaveBody(w http.ResponseWriter, r *http.Request) {
+func LeaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		w.Header().Set("Connection", "close")
 	}

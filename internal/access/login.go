@@ -68,7 +68,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *Login) try(w http.ResponseWriter, r *http.Request) {
 	address := l.Client(r)
 	if wait := l.tries.take(address, time.Now()); wait > 0 {
-		leaveBody(w, r)
+		LeaveBody(w, r)
 		w.Header().Set("Retry-After", wire.RetryAfter(wait))
 		l.Form(w, http.StatusTooManyRequests, "Too many wrong tokens. Try again in a minute.")
 		return

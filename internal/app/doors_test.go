@@ -369,7 +369,8 @@ func TestSecretsAreReadAnewOnReload(t *testing.T) {
 func TestX13WhoCallsIsAskedBeforeTheBody(t *testing.T) {
 	t.Parallel()
 	serve := start(t, "serve", "--api-token", aSecret, "--internal-secret", aSecret)
-	for base, target := range map[string]string{serve.Public: "/api/tasks", serve.Internal: "/internal/subscribe"} {
+	backend := start(t, "backend", "--callback-secret", aSecret, "--gateway-url", "http://127.0.0.1:9")
+	for base, target := range map[string]string{serve.Public: "/api/tasks", serve.Internal: "/internal/subscribe", backend.Public: "/api/sse/callback?secret=wrong"} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 		if err != nil {
 			t.Fatal(err)

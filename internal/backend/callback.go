@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/internal/access"
 	"tidegate/internal/wire"
 	"tidegate/task"
 )
@@ -55,7 +56,7 @@ func (h *callbackHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = h.handle(r, c)
 	}
 	if err != nil {
-		h.refuse(w, err)
+		h.refuse(w, r, err)
 		return
 	}
 	wire.WriteJSON(w, http.StatusOK, struct{}{})
@@ -135,7 +136,10 @@ func (h *callbackHandler) handle(r *http.Request, c wire.Callback) error {
 }
 
 // refuse answers with what err stands for.
-func (h *callbackHandler) refuse(w http.ResponseWriter, err error) {
+func (h *callbackHandler) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if err == errUnauthorized {
+		access.LeaveBody(w, r)
+	}
 	if e, ok := errors.AsType[*answerableError](err); ok {
 		wire.WriteJSON(w, e.status, e)
 		return
