@@ -43,7 +43,11 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
-	engine, err := cluster.Open(ctx, p.engineOptions(command))
+	opts, err := p.engineOptions(command)
+	if err != nil {
+		return err
+	}
+	engine, err := cluster.Open(ctx, opts)
 	if _, ours := errors.AsType[*fs.PathError](err); ours && !external {
 		return fmt.Errorf("storage: %w: choose another folder with --data, or give --data \"\" to keep everything in memory", err)
 	}
@@ -79,13 +83,17 @@ func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions)
 	return err
 }
 
-func (p *program) engineOptions(command string) cluster.Options {
+func (p *program) engineOptions(command string) (cluster.Options, error) {
 	c := p.cfg
+	token, err := c.NATSSecret()
+	if err != nil {
+		return cluster.Options{}, err
+	}
 	opts := cluster.Options{
 		URLs: natsServers(c.NATSURLs), Prefix: c.NATSPrefix, Command: command, Replicas: c.NATSReplicas,
 		MaxBody: c.MaxBody, MaxEvents: largestHistory(c.Namespaces), EventsBytes: c.StoreSize,
 		Durability: cluster.Durability(c.Durability), Listen: c.NATSListen,
-		Credentials: c.NATSCreds, NKey: c.NATSNKey, User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken,
+		Credentials: c.NATSCreds, NKey: c.NATSNKey, User: c.NATSUser, Password: c.NATSPassword, Token: token,
 		TLSCA: c.NATSCA, TLSCert: c.NATSCert, TLSKey: c.NATSKey, Log: p.log,
 	}
 	if !c.Given("nats-prefix") {
@@ -97,7 +105,7 @@ func (p *program) engineOptions(command string) cluster.Options {
 			opts.Former = former.Folder
 		}
 	}
-	return opts
+	return opts, nil
 }
 
 // run does what storage has to do by itself, until ctx ends or a part fails. It

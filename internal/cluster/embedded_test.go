@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -174,9 +175,9 @@ func TestListeningServesOtherMachinesAndItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := openWith(t, Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Token: "open sesame", TLSCert: files.Cert, TLSKey: files.Key, Needs: NeedLog})
+	e := openWith(t, Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Token: "open sesame, all of you", TLSCert: files.Cert, TLSKey: files.Key, Needs: NeedLog})
 	url := "tls://" + e.ListenAddr()
-	other := openWith(t, Options{URLs: []string{url}, Token: "open sesame", TLSCA: files.Cert, Needs: NeedLog})
+	other := openWith(t, Options{URLs: []string{url}, Token: "open sesame, all of you", TLSCA: files.Cert, Needs: NeedLog})
 	if other.Generation() != e.Generation() || e.Generation() == "" {
 		t.Errorf("generations %q and %q", e.Generation(), other.Generation())
 	}
@@ -185,7 +186,7 @@ func TestListeningServesOtherMachinesAndItself(t *testing.T) {
 	}
 	for name, opts := range map[string]Options{
 		"Authorization": {URLs: []string{url}, Token: "guess", TLSCA: files.Cert},
-		"certificate":   {URLs: []string{url}, Token: "open sesame"},
+		"certificate":   {URLs: []string{url}, Token: "open sesame, all of you"},
 	} {
 		if _, err := Open(within(t), opts); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one with %q", err, name)
@@ -199,9 +200,9 @@ func TestListeningMayAskForCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Token: "t", TLSCert: files.Cert, TLSKey: files.Key, TLSCA: files.Cert}
+	server := Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Token: "sixteen-or-more-t", TLSCert: files.Cert, TLSKey: files.Key, TLSCA: files.Cert}
 	e := openWith(t, server)
-	client := Options{URLs: []string{"tls://" + e.ListenAddr()}, Token: "t", TLSCA: files.Cert, ConnectWait: time.Second}
+	client := Options{URLs: []string{"tls://" + e.ListenAddr()}, Token: "sixteen-or-more-t", TLSCA: files.Cert, ConnectWait: time.Second}
 	if _, err := Open(within(t), client); err == nil {
 		t.Error("a client without a certificate was let in")
 	}
@@ -224,7 +225,7 @@ func TestListeningMayAskForCertificates(t *testing.T) {
 func TestAListenerIsAtTheSamePlaceAfterARestart(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Needs: NeedLog})
-	other, at := openWith(t, Options{URLs: []string{e.ListenAddr()}}), e.ListenAddr()
+	other, at := openWith(t, Options{URLs: []string{e.ListenAddr()}, Token: e.opts.Token}), e.ListenAddr()
 	if err := e.embedded.restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,15 +238,57 @@ func TestAListenerIsAtTheSamePlaceAfterARestart(t *testing.T) {
 	})
 }
 
-func TestListeningOnLoopbackNeedsNothing(t *testing.T) {
+// TestX07ListeningOnLoopbackNeedsATokenToo: every user of the machine gets there. One
+// is made where none is given, and stays the same.
+func TestX07ListeningOnLoopbackNeedsATokenToo(t *testing.T) {
 	t.Parallel()
-	for _, host := range []string{"127.0.0.1", "localhost"} {
-		e := openWith(t, Options{Dir: t.TempDir(), Listen: host + ":0"})
-		nc, err := nats.Connect(e.ListenAddr())
-		if err != nil {
-			t.Fatal(err)
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]"} {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "nats-token")
+		var token string
+		for range 2 {
+			e := openWith(t, Options{Dir: dir, Listen: host + ":0", Needs: NeedLog})
+			for what, wrong := range map[string][]nats.Option{
+				"none":         nil,
+				"another":      {nats.Token("another-of-sixteen")},
+				"an empty one": {nats.Token("")},
+				"a user":       {nats.UserInfo("tidegate", "")},
+			} {
+				if nc, err := nats.Connect(e.ListenAddr(), wrong...); !errors.Is(err, nats.ErrAuthorization) {
+					nc.Close()
+					t.Errorf("with %s: %v, want that it is refused", what, err)
+				}
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now := strings.TrimSpace(string(text)); len(now) < 16 || token != "" && now != token {
+				t.Errorf("token %q, before %q", now, token)
+			} else {
+				token = now
+			}
+			if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("file %v, %v", info.Mode(), err)
+			}
+			other := openWith(t, Options{URLs: []string{e.ListenAddr()}, Token: token, Needs: NeedLog})
+			if other.Generation() != e.Generation() {
+				t.Errorf("generation %q, want %q", other.Generation(), e.Generation())
+			}
+			other.Close()
+			e.Close()
+			if err := os.Chmod(file, 0o644); err != nil { // somebody has copied it back
+				t.Fatal(err)
+			}
 		}
-		nc.Close()
+		for _, bad := range []string{"", "short", "two words of which one is long"} {
+			if err := os.WriteFile(file, []byte(bad), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := refused(t, Options{Dir: dir, Listen: host + ":0"}); !strings.Contains(err, "nats-token") {
+				t.Errorf("with %q in the file: %s", bad, err)
+			}
+		}
 	}
 }
 

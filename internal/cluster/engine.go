@@ -87,6 +87,12 @@ func (e *Engine) openEmbedded() (err error) {
 		return err
 	}
 	e.opts.Prefix = e.folder.record.Prefix
+	if e.opts.Listen != "" && e.opts.Token == "" {
+		if e.opts.Token, err = e.folder.token(); err != nil {
+			return err
+		}
+		e.log.Info("other nodes have to give the token in this file", "listen", e.opts.Listen, "file", e.folder.tokenPath())
+	}
 	if e.folder.record.Redraw {
 		e.log.Warn("the machine went down while this was running: what was acknowledged last may be lost, event ids from before are not continued", "dir", e.opts.Dir)
 	}

@@ -33,7 +33,8 @@ func TestOptionsThatCannotWorkAreRefusedWithTheReason(t *testing.T) {
 		"listen with URLs":             {Options{URLs: []string{"x"}, Listen: "127.0.0.1:0"}, "--nats-listen"},
 		"listen without port":          {Options{Dir: dir, Listen: "127.0.0.1"}, "host:port"},
 		"listen to all, no token":      {Options{Dir: dir, Listen: ":0", TLSCert: "c", TLSKey: "k"}, "needs a token and TLS"},
-		"listen to all, no TLS":        {Options{Dir: dir, Listen: "0.0.0.0:0", Token: "t"}, "needs a token and TLS"},
+		"listen with a short token":    {Options{Dir: dir, Listen: "127.0.0.1:0", Token: "fifteen-letters"}, "give 16 or more"},
+		"listen to all, no TLS":        {Options{Dir: dir, Listen: "0.0.0.0:0", Token: "sixteen-or-more-t"}, "needs a token and TLS"},
 		"listen to another, no either": {Options{Dir: dir, Listen: "192.0.2.1:0"}, "needs a token and TLS"},
 		"URL":                          {Options{URLs: []string{"nats://u:secret@h:x"}}, "URL 1 of NATS"},
 	} {
@@ -49,7 +50,7 @@ func TestOptionsThatCannotWorkAreRefusedWithTheReason(t *testing.T) {
 
 func TestListeningForAllIsRightWithTokenAndTLS(t *testing.T) {
 	t.Parallel()
-	opts := Options{Dir: "d", Listen: ":4222", Token: "t", TLSCert: "c", TLSKey: "k"}.withDefaults()
+	opts := Options{Dir: "d", Listen: ":4222", Token: "sixteen-or-more-t", TLSCert: "c", TLSKey: "k"}.withDefaults()
 	if err := opts.validate(); err != nil {
 		t.Error(err)
 	}

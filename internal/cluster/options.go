@@ -45,8 +45,9 @@ type Options struct {
 	// default 15 s: an election takes up to 9.
 	ConnectWait time.Duration
 
-	// Listen has the server in this process listen for other machines, at
-	// host:port. Off loopback it needs Token, TLSCert and TLSKey.
+	// Listen has the server in this process listen for other nodes, at host:port.
+	// Off loopback it needs Token, TLSCert and TLSKey. On loopback, which every
+	// user of the machine reaches, a Token is made and kept in Dir if there is none.
 	Listen string
 
 	// How to get in. Token is also what others have to show at Listen.
@@ -89,6 +90,8 @@ const (
 	envelope = 64 << 10
 	// smallestEnvelope is what is asked of a server that others configure.
 	smallestEnvelope = 4 << 10
+	// shortestToken is what others may have to guess.
+	shortestToken = 16
 )
 
 // defaultPrefix is that of new deployments.
@@ -156,6 +159,9 @@ func (o Options) validateListen() error {
 	host, _, err := net.SplitHostPort(o.Listen)
 	if err != nil {
 		return fmt.Errorf("--nats-listen %q: want host:port", o.Listen)
+	}
+	if o.Token != "" && len(o.Token) < shortestToken {
+		return fmt.Errorf("--nats-listen %s: the token has %d characters: give %d or more", o.Listen, len(o.Token), shortestToken)
 	}
 	if !isLoopback(host) && (o.Token == "" || o.TLSCert == "") {
 		return fmt.Errorf("--nats-listen %s: other machines can reach it, so it needs a token and TLS (a certificate and its key)", o.Listen)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/textproto"
 	"strings"
 
@@ -125,3 +126,30 @@ func (c *Config) internalUnguarded() string {
 
 // IsLocal reports whether only this machine can reach a listener.
 func IsLocal(address string) bool { return isLoopback(address) }
+
+// natsToken is a secret, or the file that has it: the one that a process with --nats-listen has made, say.
+func natsToken(p *string) value {
+	inner := secret(p).(secretValue)
+	inner.allowed = "a word of visible ASCII characters without blanks, or file:PATH of a file that has it"
+	parse := inner.parse
+	inner.parse = func(text string) (string, error) {
+		text, err := parse(text)
+		if err == nil && strings.HasPrefix(text, access.FilePrefix) {
+			_, err = access.ReadSecrets(text)
+		}
+		return text, err
+	}
+	return inner
+}
+
+// NATSSecret is the token of --nats-token, "" if there is none.
+func (c *Config) NATSSecret() (string, error) {
+	if !strings.HasPrefix(c.NATSToken, access.FilePrefix) {
+		return c.NATSToken, nil
+	}
+	tokens, err := access.ReadSecrets(c.NATSToken)
+	if err != nil {
+		return "", fmt.Errorf("--nats-token: %w", err)
+	}
+	return tokens[0], nil
+}

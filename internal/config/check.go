@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 
+	"tidegate/internal/access"
 	"tidegate/internal/socket"
 )
 
@@ -76,6 +77,19 @@ var rules = []rule{
 	{all, []string{"nats-listen", "nats-token", "nats-cert"}, func(c *Config) string {
 		if c.NATSListen != "" && !isLoopback(c.NATSListen) && (c.NATSToken == "" || c.NATSCert == "") {
 			return "is not a loopback address: set --nats-token, --nats-cert and --nats-key, or give an address such as 127.0.0.1:4222"
+		}
+		return ""
+	}},
+	{all, []string{"nats-token", "nats-listen"}, func(c *Config) string {
+		if c.NATSListen == "" || c.NATSToken == "" {
+			return ""
+		}
+		token, err := c.NATSSecret()
+		if err == nil {
+			err = access.CheckSecret(token)
+		}
+		if err != nil {
+			return err.Error()
 		}
 		return ""
 	}},
