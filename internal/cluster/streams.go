@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -184,9 +185,11 @@ func (e *Engine) ensureTasks(ctx context.Context) (taskStores, error) {
 	if err != nil {
 		return taskStores{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
-	defer cancel()
-	results, err := e.js.ObjectStore(ctx, e.stream("RESULTS"))
+	var results jetstream.ObjectStore
+	err = whenThere(ctx, func(ctx context.Context) (err error) {
+		results, err = e.js.ObjectStore(ctx, e.stream("RESULTS"))
+		return err
+	})
 	if err != nil {
 		return taskStores{}, fmt.Errorf("object store %s: %w", e.stream("RESULTS"), err)
 	}
@@ -195,11 +198,34 @@ func (e *Engine) ensureTasks(ctx context.Context) (taskStores, error) {
 
 // keys gives a bucket that is there.
 func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
-	defer cancel()
-	kv, err := e.js.KeyValue(ctx, e.stream(name))
+	var kv jetstream.KeyValue
+	err := whenThere(ctx, func(ctx context.Context) (err error) {
+		kv, err = e.js.KeyValue(ctx, e.stream(name))
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", e.stream(name), err)
 	}
 	return kv, nil
 }
+
+// whenThere looks for a bucket that has been made until it is found: a server of a
+// cluster that others have not told of it yet says that it is not there.
+func whenThere(ctx context.Context, look func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, toldWithin)
+	defer cancel()
+	for {
+		once, done := context.WithTimeout(ctx, answerWait)
+		err := look(once)
+		done()
+		missing := errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
+		if !missing || waitOr(ctx, toldPause, nil) != nil {
+			return err
+		}
+	}
+}
+
+const (
+	toldWithin = 30 * time.Second
+	toldPause  = 100 * time.Millisecond
+)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -327,4 +328,31 @@ func TestAClusterOfTwoKeepsOneCopyUnlessAskedForMore(t *testing.T) {
 	if _, err := Open(ctx, Options{URLs: c.URLs(), Needs: NeedLog, Replicas: 3}); err == nil || !strings.Contains(err.Error(), "--nats-replicas") {
 		t.Errorf("error %v, want one that names --nats-replicas", err)
 	}
+}
+
+// TestABucketThatNobodyKnowsOfYetIsWaitedFor: another node has just made it, and
+// the server that is asked has not been told.
+func TestABucketThatNobodyKnowsOfYetIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		err := whenThere(t.Context(), func(context.Context) error {
+			if asked++; asked < 5 {
+				return jetstream.ErrBucketNotFound
+			}
+			return nil
+		})
+		if err != nil || asked != 5 {
+			t.Errorf("after %d questions: %v", asked, err)
+		}
+		refused := errors.New("refused")
+		if err := whenThere(t.Context(), func(context.Context) error { return refused }); err != refused {
+			t.Errorf("another error: %v", err)
+		}
+		begun := time.Now()
+		err = whenThere(t.Context(), func(context.Context) error { return jetstream.ErrStreamNotFound })
+		if !errors.Is(err, jetstream.ErrStreamNotFound) || time.Since(begun) != toldWithin {
+			t.Errorf("never there: %v after %v", err, time.Since(begun))
+		}
+	})
 }
