@@ -8,13 +8,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // exampleProgram is one of examples/, running. It is killed when the test ends.
 type exampleProgram struct {
-	lines chan string // of its standard output; closed at its end
+	lines chan string                // of its standard output; closed at its end
+	end   func(syscall.Signal) error // of those that shell starts: signals all of the group and waits
 }
 
 func runExample(t *testing.T, name string, args ...string) *exampleProgram {
