@@ -1,5 +1,7 @@
 // The server's endpoints, except for the stream of events.
 
+import { accessOf, keepAccess } from './access.js';
+
 /** What the server refused, with the status of its answer; 0 if there was none. */
 export class Refused extends Error {
   constructor(status, message) {
@@ -25,6 +27,11 @@ async function call(method, path, body) {
   let answer = null;
   try {
     response = await fetch(path, request);
+    const access = response.status === 401 && accessOf(taskOf(path));
+    if (access) { // only now: a proxy in front may have asked for another Authorization
+      request.headers.Authorization = `Bearer ${access}`;
+      response = await fetch(path, request);
+    }
     compareClocks(response.headers.get('Date'));
     if (response.status === 401) location.assign('/login');
     answer = await response.json();
@@ -50,9 +57,24 @@ function compareClocks(date) {
   skew = Math.abs(ahead) < 2000 ? 0 : ahead;
 }
 
+/** The id of the task that a path is about, or "". */
+function taskOf(path) {
+  const id = /^\/api\/tasks\/([^/?]+)/.exec(path)?.[1] ?? '';
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return '';
+  }
+}
+
 export const taskPath = (id) => `/api/tasks/${encodeURIComponent(id)}`;
 
-export const startTask = (type, params) => call('POST', '/api/tasks', { type, params });
+/** Starts a task, and keeps the right to read it. */
+export async function startTask(type, params) {
+  const started = await call('POST', '/api/tasks', { type, params });
+  keepAccess(started.task_id, started.access);
+  return started;
+}
 export const showTask = (id) => call('GET', taskPath(id));
 export const listTasks = (limit) => call('GET', `/api/tasks?limit=${limit}`);
 export const cancelTask = (id) => call('POST', `${taskPath(id)}/cancel`);

@@ -2,6 +2,7 @@
 // All that is shown comes out of the stream, from its first event on; so a reload,
 // another tab and a visit after the end show the same.
 
+import { accessOf } from './access.js';
 import { Refused, cancelTask, follow, showTask } from './api.js';
 import { byId } from './dom.js';
 import { setUpForm } from './form.js';
@@ -73,7 +74,11 @@ class Page {
   #listen() {
     if (!this.#isUseful()) return;
     const params = new URLSearchParams({ request_id: this.#requestId });
-    if (this.#isLive()) params.set('task_id', this.#task.id);
+    if (this.#isLive()) {
+      params.set('task_id', this.#task.id);
+      const access = accessOf(this.#task.id); // EventSource sends no headers
+      if (access) params.set('access', access);
+    }
     this.#stream.open(params);
   }
 
@@ -154,8 +159,9 @@ class Page {
     try {
       await showTask(task.id);
     } catch (error) {
-      if (error.status !== 404 || task !== this.#task || task.closed) return;
+      if (![401, 403, 404].includes(error.status) || task !== this.#task || task.closed) return;
       task.status = 'missing';
+      if (error.status !== 404) task.error = 'This task is read by whoever has started it, or has logged in.';
       task.closed = true;
       this.#over();
       this.#drawSoon();

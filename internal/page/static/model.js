@@ -59,6 +59,7 @@ export function apply(task, name, body) {
     case 'connection_close':
       task.closed = true;
       if (body?.reason === 'task_not_found') task.status = 'missing';
+      if (body?.reason === 'access_expired') task.error = 'The right to read this task has expired.';
       break;
   }
 }

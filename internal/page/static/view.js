@@ -1,5 +1,6 @@
 // The part of the page that shows one task.
 
+import { accessOf } from './access.js';
 import { serverNow, taskPath } from './api.js';
 import { byId, bytes, count, duration, percent, setText, showText } from './dom.js';
 import { isFinal } from './model.js';
@@ -78,7 +79,7 @@ export class TaskView {
     const lost = link === 'reconnecting' ? 'The connection is lost; trying again. Nothing will be missed.' : '';
     const incomplete = task.incomplete ? 'The server no longer has the first events of this task. The list below was cleared and begins with those it has.' : '';
     showText(byId('notice'), [lost, incomplete].filter(Boolean).join(' '));
-    showText(byId('problem'), task.status === 'missing' ? missingText : task.error);
+    showText(byId('problem'), task.status === 'missing' ? task.error || missingText : task.error);
   }
 
   #showResult(task) {
@@ -87,7 +88,8 @@ export class TaskView {
     const shown = [task, task.result, task.unread];
     if (shown.every((part, i) => part === this.#shownResult[i])) return;
     this.#shownResult = shown;
-    byId('download').href = taskPath(task.id);
+    const access = accessOf(task.id);
+    byId('download').href = taskPath(task.id) + (access ? `?access=${access}` : '');
     byId('download').download = `${task.type || 'task'}-${task.id}.json`;
     const { summary, body } = shownResult(task);
     setText(byId('result-summary'), summary);
