@@ -92,6 +92,16 @@ func (g *Guard) check(route Route, r *http.Request) *wire.Error {
 	return route.Callers.Unknown()
 }
 
+// Knows reports whether a request comes from one of callers who have to be known.
+// Where everybody may call, it knows nobody.
+func (g *Guard) Knows(callers *Callers, r *http.Request) bool {
+	if !callers.asked() {
+		return false
+	}
+	known := callers.admit(r)
+	return known == bySecret || known == byIdentity && g.nameAllowed(r)
+}
+
 // nameAllowed is whether the Host is fine. A browser cannot reach a Unix socket.
 func (g *Guard) nameAllowed(r *http.Request) bool {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "unix" {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tidegate/internal/access"
 	"tidegate/internal/backend"
 	"tidegate/internal/certs"
 	"tidegate/internal/config"
@@ -150,12 +151,12 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 		if err != nil {
 			return nil, nil, err
 		}
-		p.gateway = p.newGateway(transport, target, p.cfg.CallbackSecret)
+		p.gateway = p.newGateway(transport, target, p.doors.callbacks)
 		public, internal = p.gateway.Public(), p.gateway.Internal()
 	case "backend":
 		p.metrics = newRegistry()
 		p.metrics.MustRegister(corsMetric(p.cors))
-		if p.backend, err = p.newBackend(p.remote(), p.cfg.CallbackSecret, p.metrics); err != nil {
+		if p.backend, err = p.newBackend(p.remote(), p.doors.callbacks, p.metrics); err != nil {
 			return nil, nil, err
 		}
 		public, internal = p.cors.Handler(p.backendRoutes(), apiMethods), p.backendInternal()
@@ -174,11 +175,13 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 // buildServe makes both halves and joins them without a network: the callbacks
 // of one are handled by the other, with a secret that nobody else knows.
 func (p *program) buildServe() error {
-	secret := newSecret()
+	secret, err := access.NewSecrets(newSecret())
+	if err != nil {
+		return err
+	}
 	toBackend, toGateway := p.inProcess(), p.inProcess()
 	p.gateway = p.newGateway(toBackend, "http://backend.internal"+callbackPath, secret)
 	toGateway.Handler = p.gateway.InProcess()
-	var err error
 	p.backend, err = p.newBackend(backend.ClientOptions{
 		BaseURL: "http://gateway.internal", Transport: toGateway,
 	}, secret, p.gateway.Registry())

@@ -16,6 +16,7 @@ import (
 // doors are what the listeners ask of who calls.
 type doors struct {
 	secrets, tokens, metrics *access.Secrets // of the internal routes, of /api/, of /metrics
+	callbacks                *access.Secrets // of callbacks over a network
 
 	public, internal *access.Guard
 	callers          *access.Callers // of /api/, the page and the streams of serve
@@ -26,10 +27,11 @@ type doors struct {
 // openDoors reads the secrets.
 func (p *program) openDoors() error {
 	d, c := &p.doors, p.cfg
-	var errs [3]error
+	var errs [4]error
 	d.secrets, errs[0] = access.NewSecrets(c.InternalSecrets...)
 	d.tokens, errs[1] = access.NewSecrets(c.APITokens...)
 	d.metrics, errs[2] = access.NewSecrets(c.MetricsTokens...)
+	d.callbacks, errs[3] = access.NewSecrets(c.CallbackSecrets...)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func (p *program) newGuard(listener string, offLoopback bool) *access.Guard {
 // Reload reads the files with secrets anew. Of a flag whose file is wrong all
 // secrets stay.
 func (d *doors) Reload() error {
-	return errors.Join(d.secrets.Reload(), d.tokens.Reload(), d.metrics.Reload())
+	return errors.Join(d.secrets.Reload(), d.tokens.Reload(), d.metrics.Reload(), d.callbacks.Reload())
 }
 
 // protect puts what /api/ asks of its callers in front of a handler.
@@ -75,10 +77,8 @@ func (d *doors) protect(next http.Handler) http.Handler {
 	return d.public.Protect(access.Route{Callers: d.callers}, next)
 }
 
-// protectStreams is for the opening of streams, which changes nothing.
-func (d *doors) protectStreams(next http.Handler) http.Handler {
-	return d.public.Protect(access.Route{Callers: d.callers, AnySite: true}, next)
-}
+// known reports whether a request shows the API token, the login or an identity.
+func (d *doors) known(r *http.Request) bool { return d.public.Knows(d.callers, r) }
 
 // page is the page of serve, behind a login if there are tokens.
 func (d *doors) page(secure func(*http.Request) bool, client func(*http.Request) string) http.Handler {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tidegate/internal/access"
 	"tidegate/internal/backend"
 	"tidegate/internal/certs"
 	"tidegate/internal/config"
@@ -23,7 +24,7 @@ import (
 )
 
 // newGateway makes the gateway, which calls its backend by the transport.
-func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret string) *gateway.Gateway {
+func (p *program) newGateway(transport http.RoundTripper, callbackURL string, secrets *access.Secrets) *gateway.Gateway {
 	c := p.cfg
 	p.topics = p.newTopics()
 	opts := gateway.Options{
@@ -33,7 +34,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 
 		CallbackURL:         callbackURL,
 		Transport:           transport,
-		CallbackSecret:      secret,
+		CallbackSecrets:     secrets,
 		CallbackHeaders:     c.KeptHeaders(),
 		CallbackTimeout:     c.CallbackTimeout,
 		CallbackConcurrency: c.CallbackConcurrency,
@@ -58,8 +59,8 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL, secret st
 	if s := p.storage; s != nil {
 		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
 	}
-	if _, inProcess := transport.(*pipenet.Transport); inProcess { // our own backend, in this process: it may see who asks
-		opts.ConnectHeaders = []string{"authorization", "cookie"}
+	if _, here := transport.(*pipenet.Transport); here { // our own backend, in this process: it may see who asks
+		opts.ConnectHeaders = []string{"authorization"}
 	} else { // in one process the policy stands in front of all routes
 		opts.CORS = p.cors
 	}
@@ -93,21 +94,26 @@ func (p *program) newTopics() *topic.Hub {
 }
 
 // newBackend makes the backend.
-func (p *program) newBackend(client backend.ClientOptions, secret string, registry *prometheus.Registry) (*backend.Backend, error) {
+func (p *program) newBackend(client backend.ClientOptions, secrets *access.Secrets, registry *prometheus.Registry) (*backend.Backend, error) {
 	types, err := p.types()
 	if err != nil {
 		return nil, err
+	}
+	rights, err := p.accessOptions()
+	if err != nil {
+		return nil, fmt.Errorf("access tokens: %w", err)
 	}
 	var store task.Store // in memory
 	if p.storage != nil {
 		store = p.storage.tasks
 	}
 	return backend.New(backend.Options{
-		Mode:           backend.Mode(p.cfg.Mode),
-		CallbackSecret: secret,
-		Client:         client,
-		Shared:         p.gateway != nil && p.storage != nil || len(p.cfg.NATSURLs) > 0,
-		Replace:        p.cfg.Replace,
+		Mode:            backend.Mode(p.cfg.Mode),
+		CallbackSecrets: secrets,
+		Access:          rights,
+		Client:          client,
+		Shared:          p.gateway != nil && p.storage != nil || len(p.cfg.NATSURLs) > 0,
+		Replace:         p.cfg.Replace,
 		Tasks: task.Options{
 			Store:      store,
 			Workers:    p.cfg.TaskWorkers,

@@ -26,10 +26,10 @@ const (
 func (p *program) serveRoutes() http.Handler {
 	g, mux := p.gateway, http.NewServeMux()
 	mux.Handle("/", p.doors.page(p.secure, p.client)) // first: it decides about the login
-	mux.Handle("/api/", p.doors.protect(p.backend.REST()))
+	mux.Handle("/api/", p.api(p.backend.REST()))
 	mux.HandleFunc("GET /healthz", g.Healthz)
 	mux.HandleFunc("GET /readyz", readyz(g, p.backend))
-	streams := p.doors.protectStreams(http.HandlerFunc(g.Streams))
+	streams := p.streams()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case strings.TrimRight(path, "/") == callbackPath:
@@ -58,7 +58,7 @@ func (p *program) backendRoutes() http.Handler {
 	if p.cfg.Mode != config.Production {
 		callback = p.doors.public.Protect(access.Route{}, callback)
 	}
-	mux.Handle("/api/", p.doors.protect(b.REST()))
+	mux.Handle("/api/", p.api(b.REST()))
 	mux.Handle(callbackPath, callback)
 	p.addHealth(mux)
 	return mux

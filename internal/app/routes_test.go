@@ -169,7 +169,7 @@ func TestServeAnswersForAllItsParts(t *testing.T) {
 
 func TestBackendAloneHasItsOwnRoutes(t *testing.T) {
 	t.Parallel()
-	p := start(t, "backend", "--callback-secret", "s3cret", "--gateway-url", "http://127.0.0.1:9")
+	p := start(t, "backend", "--callback-secret", "s3cret-of-callbacks", "--gateway-url", "http://127.0.0.1:9")
 	for _, c := range []struct {
 		method, path, want string
 		status             int
@@ -178,7 +178,7 @@ func TestBackendAloneHasItsOwnRoutes(t *testing.T) {
 		{"GET", "/readyz", `{"status":"not_ready","configured":true,"reasons":[`, http.StatusServiceUnavailable},
 		{"GET", "/api/tasks", `{"tasks":[]}`, http.StatusOK},
 		{"POST", "/api/sse/callback", `{"error":"Unauthorized"}`, http.StatusUnauthorized},
-		{"POST", "/api/sse/callback?secret=s3cret", `{"error":"Missing JSON body"}`, http.StatusBadRequest},
+		{"POST", "/api/sse/callback?secret=s3cret-of-callbacks", `{"error":"Missing JSON body"}`, http.StatusBadRequest},
 		{"GET", "/", "404", http.StatusNotFound},
 	} {
 		got := do(t, c.method, p.Public+c.path, "")
@@ -187,7 +187,7 @@ func TestBackendAloneHasItsOwnRoutes(t *testing.T) {
 		}
 	}
 	disconnect := `{"action":"disconnect","reason":"client_closed","token":"abc","request":{"url":"/api/sse/tasks?task_id=a"}}`
-	if got := do(t, "POST", p.Public+"/api/sse/callback?secret=s3cret", disconnect); got.status != http.StatusOK || got.body != "{}" {
+	if got := do(t, "POST", p.Public+"/api/sse/callback?secret=s3cret-of-callbacks", disconnect); got.status != http.StatusOK || got.body != "{}" {
 		t.Errorf("disconnect callback: %d %q, want 200 {}", got.status, got.body)
 	}
 	if got := do(t, "GET", p.Internal+"/metrics", ""); !strings.Contains(got.body, "tidegate_backend_disconnects_total{") {

@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"internal/page":       nil,
 	"internal/former":     nil,
 	"internal/access":     {"internal/wire"},
-	"internal/config":     {"internal/socket", "internal/access", "internal/former"},
+	"internal/config":     {"internal/grant", "internal/socket", "internal/access", "internal/former"},
 	"internal/stream":     {"internal/wire", "sse"},
 	"internal/topic":      {"internal/stream", "internal/wire", "sse"},
 	"internal/packed":     {"internal/wire"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tidegate/internal/access"
 	"tidegate/task"
 )
 
@@ -24,11 +25,11 @@ const (
 	Testing     Mode = "testing"     // nor here, and the endpoints for tests exist
 )
 
-// Options configure a [Backend]. Client is required, and CallbackSecret in
+// Options configure a [Backend]. Client is required, and CallbackSecrets in
 // production mode.
 type Options struct {
-	Mode           Mode   // default Production
-	CallbackSecret string // what callbacks carry as ?secret=, or are signed with
+	Mode            Mode            // default Production
+	CallbackSecrets *access.Secrets // one of them callbacks carry as ?secret=, or are signed with
 
 	Client ClientOptions // where the gateway is
 
@@ -108,7 +109,7 @@ func New(opts Options) (*Backend, error) {
 
 func (o Options) check() error {
 	var errs []error
-	if o.authenticates() && o.CallbackSecret == "" {
+	if o.authenticates() && !o.CallbackSecrets.Any() {
 		errs = append(errs, fmt.Errorf("backend: mode %s needs a callback secret: set it here and at the gateway, or choose mode development", o.Mode))
 	}
 	if o.Access.Required && o.Access.Keys == nil {
@@ -162,7 +163,7 @@ func (b *Backend) addHandlers(m *metrics) {
 			client: b.client, tasks: b.logs, versions: b.versions, replace: b.opts.Replace,
 			ended: newRecentTokens(maxRecentTokens), rights: b.rights, expiries: b.expiries, metrics: m, log: b.log,
 		},
-		secret: b.opts.CallbackSecret, auth: b.opts.authenticates(), metrics: m, log: b.log,
+		secrets: b.opts.CallbackSecrets, auth: b.opts.authenticates(), metrics: m, log: b.log,
 	}
 	rest := &restHandlers{rights: b.rights, service: b.service, versions: b.versions, testing: b.opts.Mode == Testing, log: b.log}
 	b.rest = rest.mux()

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"tidegate/internal/access"
 	"tidegate/internal/wire"
 	"tidegate/task"
 )
@@ -25,19 +26,19 @@ type testBundle struct {
 	metrics *prometheus.Registry
 }
 
-const secret = "s3cret"
+const secret, nextSecret = "s3cret-of-callbacks", "the-next-s3cret-of-callbacks"
 
 // setup makes a backend that does not run yet. change may be nil.
 func setup(t *testing.T, change func(*Options)) *testBundle {
 	t.Helper()
 	b := &testBundle{gateway: newFakeGateway(), log: &logBuffer{}, metrics: prometheus.NewRegistry()}
 	opts := Options{
-		Mode:           Testing,
-		CallbackSecret: secret,
-		Client:         ClientOptions{BaseURL: "http://gateway.test", Transport: b.gateway},
-		Types:          []task.Type{waiting()},
-		Log:            slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Registerer:     b.metrics,
+		Mode:            Testing,
+		CallbackSecrets: secretsOf(t, secret, nextSecret),
+		Client:          ClientOptions{BaseURL: "http://gateway.test", Transport: b.gateway},
+		Types:           []task.Type{waiting()},
+		Log:             slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Registerer:      b.metrics,
 	}
 	if change != nil {
 		change(&opts)
@@ -164,4 +165,13 @@ func (l *logBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
+}
+
+func secretsOf(t testing.TB, texts ...string) *access.Secrets {
+	t.Helper()
+	s, err := access.NewSecrets(texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

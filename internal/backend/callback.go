@@ -1,8 +1,6 @@
 package backend
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -39,8 +37,8 @@ const maxCallbackBytes = 1 << 20
 // action and the URL in the two errors above.
 type callbackHandler struct {
 	manager *manager
-	secret  string // "" where none is required
-	auth    bool   // whether callers must know the secret
+	secrets *access.Secrets
+	auth    bool // whether callers must know the secret
 	metrics *metrics
 	log     *slog.Logger
 }
@@ -95,7 +93,7 @@ func (h *callbackHandler) knows(r *http.Request) (known func(body []byte) bool, 
 		return func([]byte) bool { return true }, nil
 	}
 	if secret := r.URL.Query().Get("secret"); secret != "" {
-		if !sameSecret(secret, h.secret) {
+		if !h.secrets.Match([]byte(secret)) {
 			return nil, errWrongSecret
 		}
 		return func([]byte) bool { return true }, nil
@@ -105,7 +103,11 @@ func (h *callbackHandler) knows(r *http.Request) (known func(body []byte) bool, 
 		return nil, err
 	}
 	return func(body []byte) bool {
-		return signature.Matches([]byte(h.secret), wire.Signed{Method: r.Method, Target: target(r), Body: body})
+		signed, found := wire.Signed{Method: r.Method, Target: target(r), Body: body}, false
+		for _, secret := range h.secrets.All() {
+			found = signature.Matches([]byte(secret), signed) || found
+		}
+		return found
 	}, nil
 }
 
@@ -118,13 +120,6 @@ func target(r *http.Request) string {
 		return r.RequestURI
 	}
 	return r.URL.RequestURI()
-}
-
-// sameSecret compares hashes, so that the time it takes tells neither where the
-// two differ nor how long the right one is.
-func sameSecret(got, want string) bool {
-	a, b := sha256.Sum256([]byte(got)), sha256.Sum256([]byte(want))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 func (h *callbackHandler) handle(r *http.Request, c wire.Callback) error {

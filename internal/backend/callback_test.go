@@ -31,6 +31,7 @@ func TestSignaturesAreAcceptedWhileFresh(t *testing.T) {
 			want    int
 		}{
 			"fresh":         {signed(body, secret, time.Now()), 200},
+			"the next key":  {signed(body, nextSecret, time.Now()), 200},
 			"another key":   {signed(body, "other", time.Now()), 401},
 			"stale":         {signed(body, secret, time.Now().Add(-wire.SignatureTolerance-time.Second)), 401},
 			"of the future": {signed(body, secret, time.Now().Add(wire.SignatureTolerance+time.Second)), 401},

@@ -46,6 +46,15 @@ func (h *restHandlers) endpoints() []endpoint {
 	return rows
 }
 
+// mayUse asks for the right to read a task at all endpoints that do. To change
+// one is ruled by the server in front.
+func (h *restHandlers) mayUse(e endpoint, r *http.Request) error {
+	if e.method != http.MethodGet || !strings.HasPrefix(e.path, "/api/tasks/{id}") {
+		return nil
+	}
+	return h.rights.mayRead(r, r.PathValue("id"))
+}
+
 // mux serves the endpoints, and answers what is none of them in JSON as well.
 func (h *restHandlers) mux() http.Handler {
 	mux := http.NewServeMux()
@@ -53,7 +62,11 @@ func (h *restHandlers) mux() http.Handler {
 	for _, e := range h.endpoints() {
 		allow[e.path] = append(allow[e.path], e.method)
 		mux.HandleFunc(e.method+" "+e.path, func(w http.ResponseWriter, r *http.Request) {
-			if err := e.handle(w, r); err != nil {
+			err := h.mayUse(e, r)
+			if err == nil {
+				err = e.handle(w, r)
+			}
+			if err != nil {
 				h.refuse(w, err)
 			}
 		})

@@ -118,7 +118,7 @@ var rules = []rule{
 		return ""
 	}},
 	{backend, []string{"callback-secret", "mode"}, func(c *Config) string {
-		if c.CallbackSecret == "" && c.Mode == Production {
+		if len(c.CallbackSecrets) == 0 && c.Mode == Production {
 			return "is missing: in production mode callbacks need a secret; set " + envName("callback-secret") + " here and at the gateway, or give --mode development"
 		}
 		return ""

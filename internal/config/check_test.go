@@ -79,7 +79,7 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"gateway", "--max-body 32MiB --max-batch 32MiB --max-pending 64MiB", "", ""},
 
 		{"backend", "", "", "flag --callback-secret: is missing: in production mode callbacks need a secret"},
-		{"backend", "--mode production", "TIDEGATE_CALLBACK_SECRET=x", ""},
+		{"backend", "--mode production", "TIDEGATE_CALLBACK_SECRET=0123456789abcdef", ""},
 		{"backend", "--mode development", "", ""},
 		{"backend", "--mode testing", "", ""},
 		{"serve", "", "", ""},

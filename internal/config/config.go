@@ -56,12 +56,17 @@ type Config struct {
 	CallbackCert          string        // --callback-cert: PEM file, "" for none
 	CallbackKey           string        // --callback-key: PEM file, set whenever CallbackCert is
 	CallbackConnectionAge time.Duration // --callback-connection-age: how long a connection to the backend is used
-	CallbackSecret        string        // --callback-secret: the gateway signs with it, the backend accepts it; "" for none
+	CallbackSecrets       []string      // --callback-secret: the gateway signs with the first, the backend accepts each; as given, like all secrets
 	CallbackHeaders       []string      // --callback-headers: [AllHeaders] or [NoHeaders] alone, or names; empty is none
 	CallbackTimeout       time.Duration // --callback-timeout: for the status of a connect callback
 	CallbackConcurrency   int           // --callback-concurrency: callbacks that are out at once
 	CallbackRetention     time.Duration // --callback-retention: how long a disconnect callback is retried
 	CallbackQueue         int           // --callback-queue: disconnect callbacks that may wait
+
+	// Who may read tasks.
+
+	TaskAccess    string   // --task-access: [AutoAccess], [OpenAccess] or [TokenAccess]; see [Config.AccessRequired]
+	AccessSecrets []string // --access-secret: keys of access tokens, as given: the key itself, or file:PATH
 
 	// Streams.
 

@@ -53,17 +53,19 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-var hiddenLine = regexp.MustCompile(`(?m)^(internal-secret|callback-secret|callback-url|frontend-version-url|gateway-url): .*<set>.*\n`)
+var hiddenLine = regexp.MustCompile(`(?m)^(internal-secret|callback-secret|api-token|metrics-token|access-secret|callback-url|frontend-version-url|gateway-url): .*<set>.*\n`)
 
 // secrets are the flags for what Print has hidden.
 func secrets(cfg *config.Config, printed string) []string {
-	values := map[string]string{
-		"internal-secret": strings.Join(cfg.InternalSecrets, "\x00"), "callback-secret": cfg.CallbackSecret,
-		"callback-url": cfg.CallbackURL, "frontend-version-url": cfg.FrontendVersionURL,
+	values := map[string][]string{
+		"internal-secret": cfg.InternalSecrets, "callback-secret": cfg.CallbackSecrets, "api-token": cfg.APITokens, "metrics-token": cfg.MetricsTokens,
+		"access-secret": cfg.AccessSecrets, "callback-url": {cfg.CallbackURL}, "frontend-version-url": {cfg.FrontendVersionURL}, "gateway-url": {cfg.GatewayURL},
 	}
 	var args []string
 	for _, hidden := range hiddenLine.FindAllStringSubmatch(printed, -1) {
-		args = append(args, "--"+hidden[1]+"="+values[hidden[1]])
+		for _, value := range values[hidden[1]] {
+			args = append(args, "--"+hidden[1]+"="+value)
+		}
 	}
 	return args
 }

@@ -27,7 +27,7 @@ var samples = map[string]string{
 	"listen": "127.0.0.1:1", "internal-listen": "shared", "internal-secret": "0123456789abcde1", "internal-open": "true", "allowed-host": "h.example", "api-token": "0123456789abcde2", "api-open": "true", "auth-header": "X-User", "metrics-token": "0123456789abcde3",
 	"socket-mode": "666", "callback-ca": "/dev/null", "callback-cert": "/dev/null", "callback-key": "/dev/null", "callback-connection-age": "23s", "tls-cert": "/dev/null", "tls-key": "/dev/null",
 	"trusted-proxy": "10.0.0.0/8",
-	"callback-url":  "http://h/cb?a=b", "callback-secret": "s2", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",
+	"callback-url":  "http://h/cb?a=b", "callback-secret": "0123456789abcde2", "task-access": "token", "access-secret": "0123456789abcdef0123456789abcdef", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",
 	"heartbeat": "5s", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true",
 	"cors-origin": "https://a", "cors-header": "X-A", "hsts": "24h", "callback-headers": "user-agent,x-a", "max-body": "11KiB", "max-batch": "12MiB", "max-history": "13MiB", "max-topics": "14", "namespace": "x=events:15",
 	"gateway-url": "http://g", "mode": "testing", "task-workers": "16", "task-timeout": "17s", "task-retention": "18s", "task-queue": "19", "replace": "true",

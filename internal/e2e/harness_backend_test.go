@@ -52,7 +52,7 @@ type hooks struct {
 	accounts map[string]*account // by token
 }
 
-const callbackSecret = "hooks-secret"
+const callbackSecret = "hooks-secret-0123"
 
 // newHooks starts a backend. A nil judge accepts everything at once.
 func newHooks(t testing.TB, judge func(callback) verdict) *hooks {

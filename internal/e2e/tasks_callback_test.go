@@ -79,8 +79,8 @@ func TestBE19CallbacksNeedTheSecretUnlessTheModeSaysOtherwise(t *testing.T) {
 		status              int
 	}{
 		{"no secret", "", "X-None: x", 401},
-		{"another secret", "?secret=hooks-secre", "X-None: x", 401},
-		{"a longer secret", "?secret=hooks-secret1", "X-None: x", 401},
+		{"another secret", "?secret=hooks-secret-012", "X-None: x", 401},
+		{"a longer secret", "?secret=hooks-secret-01234", "X-None: x", 401},
 		{"an empty secret", "?secret=", "X-None: x", 401},
 		{"the secret", "?secret=" + callbackSecret, "X-None: x", 200},
 		{"a signature", "", sign(callbackSecret, disconnectBody, now), 200},
@@ -98,7 +98,7 @@ func TestBE19CallbacksNeedTheSecretUnlessTheModeSaysOtherwise(t *testing.T) {
 
 func TestBE19GatewayWithTheWrongSecretOpensNoStream(t *testing.T) {
 	t.Parallel()
-	s := twoProcesses(t, flags{gateway: []string{"--callback-secret", "wrong"}})
+	s := twoProcesses(t, flags{gateway: []string{"--callback-secret", "wrong-secret-0123"}})
 	got, err := s.request("GET", s.gateway.public+versionStream("tab"), nil)
 	if err != nil {
 		t.Fatal(err)

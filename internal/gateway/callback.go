@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidegate/internal/access"
 	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
 	"tidegate/internal/wire"
@@ -48,7 +49,7 @@ func (a answer) maybe() bool { return a.status == 0 && a.sent || a.doubt && !a.a
 // caller does callbacks over a pool of connections.
 type caller struct {
 	url     string
-	secret  []byte
+	secrets *access.Secrets
 	gateway string // id, for receivers of more than one
 	rt      http.RoundTripper
 	fresh   http.RoundTripper // as rt, on a new connection
@@ -64,7 +65,7 @@ type caller struct {
 
 func newCaller(o Options, gateway string, m *metrics, requests *packed.Store) *caller {
 	return &caller{
-		gateway: gateway, requests: requests, url: o.CallbackURL, secret: []byte(o.CallbackSecret), rt: o.Transport, fresh: outbound.Fresh(o.Transport), timeout: o.CallbackTimeout,
+		gateway: gateway, requests: requests, url: o.CallbackURL, secrets: o.CallbackSecrets, rt: o.Transport, fresh: outbound.Fresh(o.Transport), timeout: o.CallbackTimeout,
 		slots: make(chan struct{}, o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
 	}
 }
@@ -164,8 +165,8 @@ func (c *caller) attempt(ctx context.Context, rt http.RoundTripper, payload []by
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "tidegate")
-	if len(c.secret) > 0 {
-		r.Header.Set(wire.SignatureHeader, wire.Sign(c.secret, wire.Signed{Method: r.Method, Target: r.URL.RequestURI(), Body: payload}, time.Now()))
+	if secret := c.secrets.First(); secret != "" {
+		r.Header.Set(wire.SignatureHeader, wire.Sign([]byte(secret), wire.Signed{Method: r.Method, Target: r.URL.RequestURI(), Body: payload}, time.Now()))
 	}
 	response, err = rt.RoundTrip(r)
 	if err != nil {

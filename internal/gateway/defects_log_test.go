@@ -16,7 +16,7 @@ func TestGW25SecretsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
 	var log logBuffer
 	r := setup(t, sockets, func(o *gateway.Options) {
-		o.Log, o.CallbackSecret, o.Secrets = log.logger(), "callback-key", secrets(t)
+		o.Log, o.CallbackSecrets, o.Secrets = log.logger(), secretsOf(t, callbackKey), secrets(t)
 	})
 	secrets := []string{"s3cret", "callback-key", internalKey, "cookie-value", "bearer-value", "query-value", "event-data"}
 	header := []string{"Cookie: session=cookie-value", "Authorization: Bearer bearer-value"}

@@ -40,7 +40,7 @@ type Options struct {
 
 	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
 	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections
-	CallbackSecret      string            // signs callbacks
+	CallbackSecrets     *access.Secrets   // the first signs callbacks; nil: none does
 	CallbackHeaders     []string          // names of the clients' headers that are told and kept; nil: all
 	ConnectHeaders      []string          // told in connect callbacks besides, and kept nowhere
 	CallbackTimeout     time.Duration     // default 5s: until the status of a connect callback

@@ -118,7 +118,7 @@ func TestDocumentHasTheClosedLists(t *testing.T) {
 			t.Errorf("%s of a callback (-list +document)\n%s", name, diff)
 		}
 	}
-	r := setup(t, sockets, func(o *gateway.Options) { o.CallbackSecret = "key" })
+	r := setup(t, sockets, func(o *gateway.Options) { o.CallbackSecrets = secretsOf(t, callbackKey) })
 	c, _ := r.accepted("/x")
 	c.leave()
 	var body any

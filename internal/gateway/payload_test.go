@@ -144,18 +144,18 @@ func TestMethodAndHostAreTold(t *testing.T) {
 
 func TestCallbacksAreSigned(t *testing.T) {
 	t.Parallel()
-	r := setup(t, sockets, func(o *gateway.Options) { o.CallbackSecret = "key" })
+	r := setup(t, sockets, func(o *gateway.Options) { o.CallbackSecrets = secretsOf(t, callbackKey) })
 	c, _ := r.accepted("/x")
 	c.leave()
 	cb := r.backend.next(wire.Disconnect)
 	signature := cb.Header.Get(wire.SignatureHeader)
-	if err := wire.Verify([]byte("key"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err != nil {
+	if err := wire.Verify([]byte(callbackKey), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err != nil {
 		t.Errorf("signature %q: %v", signature, err)
 	}
 	if err := wire.Verify([]byte("other"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err == nil {
 		t.Error("the signature fits another key too")
 	}
-	if err := wire.Verify([]byte("key"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw + " ")}, signature, time.Now()); err == nil {
+	if err := wire.Verify([]byte(callbackKey), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw + " ")}, signature, time.Now()); err == nil {
 		t.Error("the signature fits another body too")
 	}
 }

@@ -258,3 +258,15 @@ func wantError(t testing.TB, what string, got reply, status int, code string) {
 		t.Errorf("%s: %d %s, want %d %s", what, got.Status, got.Body, status, code)
 	}
 }
+
+// callbackKey signs callbacks where a test wants it.
+const callbackKey = "callback-key-0123456789"
+
+func secretsOf(t testing.TB, texts ...string) *access.Secrets {
+	t.Helper()
+	s, err := access.NewSecrets(texts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -126,7 +126,7 @@ func TestX24ConnectOnAConnectionThatTheBackendCloses(t *testing.T) {
 				return tt.fresh
 			})
 			r := setup(t, sockets, func(o *gateway.Options) {
-				o.Transport, o.CallbackURL, o.CallbackSecret = nil, backend.url+"/cb", "a secret of some length"
+				o.Transport, o.CallbackURL, o.CallbackSecrets = nil, backend.url+"/cb", secretsOf(t, callbackKey)
 			})
 			first := r.open("/first") // leaves a connection to be used again
 			if got := first.response(); got.StatusCode != 200 {
