@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"sse":                 nil,
 	"task":                nil,
 	"task/checksum":       {"task"},
+	"task/publish":        {"task"},
 	"internal/wire":       nil,
 	"internal/selfsigned": nil,
 	"internal/leftover":   nil,
@@ -40,7 +41,7 @@ var allowed = map[string][]string{
 	"internal/express":    nil,
 	"internal/cluster":    {"internal/certs", "internal/former", "internal/topic", "internal/wire", "task"},
 	"internal/gateway":    {"internal/outbound", "internal/access", "internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse", "internal/cors", "internal/peer"},
-	"internal/backend":    {"internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "internal/wire"},
+	"internal/backend":    {"internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
 	"internal/app":        {"internal/outbound", "internal/socket", "internal/grant", "internal/certs", "internal/access", "internal/former", "internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/topic", "internal/stream", "internal/config", "internal/logging", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum", "internal/cors", "internal/peer"},
 	"internal/peer":       nil,
 	"internal/bench":      {"internal/selfsigned", "sse"},
@@ -73,7 +74,7 @@ var allowed = map[string][]string{
 
 // publicStdlibOnly lists the packages that import nothing but the standard
 // library and each other.
-var publicStdlibOnly = []string{"sse", "task", "task/checksum"}
+var publicStdlibOnly = []string{"sse", "task", "task/checksum", "task/publish"}
 
 // testSupport lists the packages that only tests may import.
 var testSupport = []string{"internal/leftover", "reliability/testbinary"}

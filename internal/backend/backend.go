@@ -132,7 +132,11 @@ func (o Options) authenticates() bool { return o.Mode != Development && o.Mode !
 func (b *Backend) addTasks(m *metrics) error {
 	b.logs = &taskLogs{client: b.client, lost: newTodo(), unused: newTodo(), metrics: m, log: b.log}
 	opts := b.opts.Tasks
-	opts.Publisher = &publisher{client: b.client, metrics: m}
+	publisher, err := newPublisher(b.client, m)
+	if err != nil {
+		return err
+	}
+	opts.Publisher = publisher
 	opts.Observer = observer{m}
 	opts.OnForget = func(id string) { b.logs.unused.add(id) }
 	opts.Log = cmp.Or(opts.Log, b.opts.Log)

@@ -8,6 +8,7 @@ import (
 
 	"tidegate/internal/wire"
 	"tidegate/task"
+	"tidegate/task/publish"
 )
 
 // metrics are what the backend counts. Every label has a closed list of values,
@@ -61,7 +62,7 @@ func (m *metrics) begin() {
 	}
 	each(m.connects, "accepted", "left", "not_routable", "failed")
 	each(m.disconnects, string(wire.ClientClosed), string(wire.ServerClosed), string(wire.Failed), "other")
-	each(m.published, outcomeTaken, outcomeThere, outcomeRejected, outcomeFailed)
+	each(m.published, outcomeTaken, string(publish.There), string(publish.Rejected), outcomeFailed)
 	each(m.polls, "failed", "unchanged", "changed")
 	for _, scope := range []string{"all", "one"} {
 		m.versions.WithLabelValues(scope, outcomeTaken)

@@ -5,102 +5,53 @@ import (
 	"net/http"
 
 	"tidegate/internal/wire"
-	"tidegate/task"
+	"tidegate/task/publish"
 )
 
-var _ task.Publisher = (*publisher)(nil)
-
-// publisher writes the events of tasks to their topics.
+// publisher writes the events of tasks to their topics: the one that other
+// programs use as well, by way of our client. It also reads how logs end.
 type publisher struct {
-	client  *Client
-	metrics *metrics
+	*publish.Publisher
+	client *Client
 }
 
-// Publish implements [task.Publisher].
-//
-// The event that closes a topic goes out by itself, after all before it are in
-// the log. In one batch with them it could be taken while the one before it is
-// refused, and the log would end without saying how the task did.
-func (p *publisher) Publish(ctx context.Context, id string, events []task.Event) error {
-	for start := 0; start < len(events); {
-		n := 1
-		for !events[start].Close && start+n < len(events) && !events[start+n].Close {
-			n++
-		}
-		if err := p.appendBatch(ctx, id, start, events[start:start+n]); err != nil {
-			return err
-		}
-		start += n
-	}
-	return nil
+func newPublisher(client *Client, m *metrics) (*publisher, error) {
+	events, err := publish.New(publish.Options{
+		Send: func(ctx context.Context, batch []publish.Message) ([]publish.Answer, error) {
+			messages := make([]Message, len(batch))
+			for i, b := range batch {
+				messages[i] = Message{
+					Topic: b.Topic, Event: &Event{Name: b.Event.Name, Data: b.Event.Data},
+					Close: b.Close, IdempotencyKey: b.IdempotencyKey,
+				}
+			}
+			answers, err := client.SendBatch(ctx, messages)
+			told := make([]publish.Answer, len(answers))
+			for i, a := range answers {
+				told[i] = answerOf(a)
+			}
+			return told, err
+		},
+		Observe: func(o publish.Outcome) { m.published.WithLabelValues(string(o)).Inc() },
+	})
+	return &publisher{events, client}, err
 }
 
-// appendBatch sends one batch, whose first event is number start of what Publish
-// was given.
-func (p *publisher) appendBatch(ctx context.Context, id string, start int, events []task.Event) error {
-	batch := make([]Message, len(events))
-	for i, e := range events {
-		batch[i] = Message{
-			Topic:          taskTopic(id),
-			Event:          &Event{Name: e.Name, Data: string(e.Data)},
-			Close:          e.Close,
-			IdempotencyKey: e.Key,
-		}
+// answerOf is one line of an answer as the publisher has it.
+func answerOf(a wire.SendAnswer) publish.Answer {
+	err := answerError(a)
+	if err == nil {
+		return publish.Answer{Status: http.StatusOK}
 	}
-	answers, err := p.client.SendBatch(ctx, batch)
-	// A refusal is told before any other error: it is dealt with at once, and
-	// what else failed is then tried again with the rest.
-	var rejected *task.RejectedError
-	var failed error
-	for i, a := range answers {
-		outcome, lineErr := judge(a)
-		p.metrics.published.WithLabelValues(outcome).Inc()
-		switch {
-		case outcome == outcomeRejected && rejected == nil:
-			rejected = &task.RejectedError{Index: start + i, Err: lineErr}
-		case outcome == outcomeFailed && failed == nil:
-			failed = lineErr
-		}
+	told := publish.Answer{Status: a.Code, Text: err.Error()}
+	if e := a.Error; e != nil {
+		told.Code, told.Text = string(e.Code), e.Message
 	}
-	if unanswered := len(events) - len(answers); unanswered > 0 {
-		p.metrics.published.WithLabelValues(outcomeFailed).Add(float64(unanswered))
-	}
-	switch {
-	case rejected != nil:
-		return rejected
-	case err != nil:
-		return err
-	default:
-		return failed
-	}
+	return told
 }
 
-// What became of one event, as the metric names it.
+// What became of a version notice, as the metric names it.
 const (
-	outcomeTaken    = "taken"
-	outcomeThere    = "already_closed"
-	outcomeRejected = "rejected"
-	outcomeFailed   = "failed"
+	outcomeTaken  = string(publish.Taken)
+	outcomeFailed = string(publish.Failed)
 )
-
-// judge says what an answer means for an event of a task.
-//
-// A closed topic counts as "taken". The task service is its only writer, so what
-// is closed already holds this event: it is a repeat after the gateway has
-// forgotten its key. Had somebody else closed the topic, trying again would not
-// open it either.
-func judge(a wire.SendAnswer) (outcome string, err error) {
-	err = answerError(a)
-	switch {
-	case err == nil:
-		return outcomeTaken, nil
-	case a.Code == http.StatusConflict && isCode(err, wire.CodeTopicClosed),
-		// Another process has written the log again, and knew another progress.
-		isCode(err, wire.CodeIdempotency):
-		return outcomeThere, nil
-	case a.Code == http.StatusBadRequest, a.Code == http.StatusRequestEntityTooLarge:
-		return outcomeRejected, err
-	default:
-		return outcomeFailed, err
-	}
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tidegate/task"
+	"tidegate/task/publish"
 )
 
 func events(id string, names ...string) []task.Event {
@@ -28,10 +29,19 @@ func answering(lines ...string) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
+func (b *testBundle) publisher(t *testing.T) *publisher {
+	t.Helper()
+	p, err := newPublisher(b.client, b.logs.metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func TestTheEventThatClosesATopicGoesAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	p := &publisher{client: b.client, metrics: b.logs.metrics}
+	p := b.publisher(t)
 	if err := p.Publish(t.Context(), "a", events("a", "task_event", "task_event", "connection_close")); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +87,7 @@ func TestWhatPublishTellsTheTaskService(t *testing.T) {
 			t.Parallel()
 			b := setup(t, nil)
 			b.gateway.before = answering(tc.lines...)
-			p := &publisher{client: b.client, metrics: b.logs.metrics}
+			p := b.publisher(t)
 			err := p.Publish(t.Context(), "a", events("a", "task_event", "task_event", "task_event"))
 			index := -1
 			if e, ok := errors.AsType[*task.RejectedError](err); ok {
@@ -107,7 +117,7 @@ func TestBE18ACloseWhoseAnswerIsLostIsNoErrorTheSecondTime(t *testing.T) {
 		b.gateway.send(Message{Topic: "task:a", Event: &Event{}, Close: true}) // taken, its key forgotten since
 		return true                                                            // and not answered
 	}
-	p := &publisher{client: b.client, metrics: b.logs.metrics}
+	p := b.publisher(t)
 	closing := events("a", "connection_close")
 	if err := p.Publish(t.Context(), "a", closing); err == nil {
 		t.Error("the lost answer went unnoticed")
@@ -115,7 +125,7 @@ func TestBE18ACloseWhoseAnswerIsLostIsNoErrorTheSecondTime(t *testing.T) {
 	if err := p.Publish(t.Context(), "a", closing); err != nil {
 		t.Errorf("the repeat = %v", err)
 	}
-	if n := b.metric(t, "tidegate_backend_publish_total", outcomeThere); n != 1 {
+	if n := b.metric(t, "tidegate_backend_publish_total", string(publish.There)); n != 1 {
 		t.Errorf("counted %v times as already closed, want 1", n)
 	}
 }

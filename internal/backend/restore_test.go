@@ -29,7 +29,7 @@ func TestBE25AVersionThatTheGatewayHasLostIsPublishedAgain(t *testing.T) {
 				b := setup(t, nil)
 				b.run(t)
 				for _, p := range c.publish {
-					publish(t, b, p[0], p[1])
+					publishVersion(t, b, p[0], p[1])
 				}
 				b.gateway.lose()
 				for _, token := range []string{"t1", "t2", "t3"} {
@@ -54,8 +54,8 @@ func TestAVersionThatIsThereIsNotPublishedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, nil)
 		b.run(t)
-		publish(t, b, "", "1")
-		publish(t, b, "tab1", "2")
+		publishVersion(t, b, "", "1")
+		publishVersion(t, b, "tab1", "2")
 		b.gateway.called()
 		wantOK(t, b.connect("t1", versionURL))
 		synctest.Wait()
@@ -80,7 +80,7 @@ func TestALostVersionIsPublishedAgainAlthoughTheGatewayIsAwayAtFirst(t *testing.
 			return false
 		}
 		b.run(t)
-		publish(t, b, "", "1")
+		publishVersion(t, b, "", "1")
 		b.gateway.lose()
 		away.Store(true)
 		wantOK(t, b.connect("t1", versionURL))

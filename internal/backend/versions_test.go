@@ -14,7 +14,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-func publish(t *testing.T, b *testBundle, requestID, version string) {
+func publishVersion(t *testing.T, b *testBundle, requestID, version string) {
 	t.Helper()
 	if _, err := b.versions.publish(t.Context(), requestID, Version{Version: version}); err != nil {
 		t.Fatal(err)
@@ -54,14 +54,14 @@ func TestBE25ANoticeThatCameDuringTheConnectIsNotLost(t *testing.T) {
 	t.Parallel()
 	for _, requestID := range []string{"tab1", ""} {
 		b := setup(t, nil)
-		publish(t, b, "", "1")
+		publishVersion(t, b, "", "1")
 		if requestID == "" {
-			publish(t, b, "tab1", "2")
+			publishVersion(t, b, "tab1", "2")
 		}
 		var once sync.Once
 		b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path == "/internal/subscribe" {
-				once.Do(func() { publish(t, b, requestID, "3") }) // the plan is made, the stream not attached
+				once.Do(func() { publishVersion(t, b, requestID, "3") }) // the plan is made, the stream not attached
 			}
 			return false
 		}
@@ -75,11 +75,11 @@ func TestBE25ANoticeThatCameDuringTheConnectIsNotLost(t *testing.T) {
 func TestAStreamThatMissedNothingIsSentNothing(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	publish(t, b, "", "1")
+	publishVersion(t, b, "", "1")
 	var once sync.Once
 	b.gateway.before = func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/internal/subscribe" {
-			once.Do(func() { publish(t, b, "another", "2"); publish(t, b, "", "3") })
+			once.Do(func() { publishVersion(t, b, "another", "2"); publishVersion(t, b, "", "3") })
 		}
 		return false
 	}
@@ -92,7 +92,7 @@ func TestAStreamThatMissedNothingIsSentNothing(t *testing.T) {
 func TestANoticeThatMayNotHaveArrivedLeavesBothTopicsOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	publish(t, b, "", "1")
+	publishVersion(t, b, "", "1")
 	b.gateway.before = func(http.ResponseWriter, *http.Request) bool { return true } // taken or not, no answer
 	if _, err := b.versions.publish(t.Context(), "tab1", Version{Version: "2"}); err == nil {
 		t.Fatal("publish without an answer succeeded")
@@ -105,7 +105,7 @@ func TestANoticeThatMayNotHaveArrivedLeavesBothTopicsOpen(t *testing.T) {
 	if len(plan.replay) != 2 || len(plan.latest) != 0 {
 		t.Errorf("plan = %+v, want both replayed", plan)
 	}
-	publish(t, b, "", "3") // newer than what is in doubt
+	publishVersion(t, b, "", "3") // newer than what is in doubt
 	if plan := b.versions.plan("tab1", false); len(plan.replay) != 1 || plan.replay[0] != "version" {
 		t.Errorf("plan = %+v, want version alone replayed", plan)
 	}
@@ -115,9 +115,9 @@ func TestForgottenNoticesLeaveBothTopicsOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	b.versions.byID = newNotices(2, maxNoticeBytes)
-	publish(t, b, "", "1")
+	publishVersion(t, b, "", "1")
 	for _, id := range []string{"a", "b", "c"} {
-		publish(t, b, id, "2")
+		publishVersion(t, b, id, "2")
 	}
 	for id, want := range map[string]string{"a": "version:a version", "b": "version:b", "c": "version:c"} {
 		if got := strings.Join(b.versions.plan(id, false).replay, " "); got != want {
@@ -168,7 +168,7 @@ func TestPublishersTakeTurns(t *testing.T) {
 	b := setup(t, nil)
 	var wg sync.WaitGroup
 	for i := range 20 {
-		wg.Go(func() { publish(t, b, "", fmt.Sprint(i)) })
+		wg.Go(func() { publishVersion(t, b, "", fmt.Sprint(i)) })
 	}
 	wg.Wait()
 	log := b.gateway.sent("version")
@@ -202,7 +202,7 @@ func TestTheCurrentVersionIsKnownToABackendThatDidNotPublishIt(t *testing.T) {
 func TestASharedBackendLetsTheGatewaySayWhichNoticeIsTheNewest(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *Options) { o.Shared = true })
-	publish(t, b, "", "1")
+	publishVersion(t, b, "", "1")
 	if plan := b.versions.plan("tab1", false); len(plan.replay) != 2 || len(plan.latest) != 0 {
 		t.Errorf("plan = %+v, want both replayed: another backend may have published", plan)
 	}
