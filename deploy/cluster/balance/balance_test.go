@@ -197,3 +197,19 @@ func TestFreePortsAreDifferent(t *testing.T) {
 		t.Errorf("20 ports are %s", out.String())
 	}
 }
+
+func TestARequestWaitsAMomentForANodeThatIsAboutToBeReady(t *testing.T) {
+	t.Parallel()
+	a := newBackend(t, "a")
+	url := balanced(t, "--route", "/="+a.URL)
+	got := ""
+	for range 10 { // a busy machine may take longer than a request waits
+		a.set(false)
+		eventually(t, url+"/x", "502 no node answers: none is ready\n")
+		time.AfterFunc(50*time.Millisecond, func() { a.set(true) })
+		if got = ask(t, url+"/x", "x:"); got == "200 x:a" {
+			return
+		}
+	}
+	t.Errorf("a node became ready, and the answer is %s", got)
+}

@@ -120,9 +120,35 @@ type passOver struct {
 // errNoNode is answered while all nodes of a route are away.
 var errNoNode = errors.New("none is ready")
 
-// RoundTrip implements http.RoundTripper. A request goes to another node if
-// the first cannot be connected to, since then it has not had it.
+// A request waits for a node to be ready for so long: it is asked only now and
+// then, and may have become ready since.
+const (
+	waitReady = 2 * time.Second
+	waitStep  = 20 * time.Millisecond
+)
+
+// RoundTrip implements http.RoundTripper.
 func (p *passOver) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), waitReady)
+	defer cancel()
+	tick := time.NewTicker(waitStep)
+	defer tick.Stop()
+	for {
+		response, err := p.once(r)
+		if !errors.Is(err, errNoNode) {
+			return response, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+// once sends a request to another node if the first cannot be connected to, since
+// then it has not had it.
+func (p *passOver) once(r *http.Request) (*http.Response, error) {
 	start := p.group.turn.Add(1)
 	err := errNoNode
 	for i := range p.group.nodes {
