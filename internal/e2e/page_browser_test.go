@@ -18,8 +18,8 @@ import (
 const pagePatience = 90 * time.Second
 
 // startChromium starts one headless browser, which ends with the test. The
-// profile is fresh and is removed.
-func startChromium(t *testing.T) context.Context {
+// profile is fresh and is removed. More options may be given.
+func startChromium(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -29,7 +29,7 @@ func startChromium(t *testing.T) context.Context {
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("lang", "en-US")) // how numbers are written
-	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(cancel)
 	browser, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(cancel)
