@@ -37,7 +37,7 @@ func (c *Config) bind(command string) []group {
 		{"Callers", c.callers()},
 		{"Callbacks", c.callbacks(command)},
 		{"Reading", c.rights()},
-		{"Streams", c.streams()},
+		{"Streams", c.streams(command)},
 		{"Topics", c.topics()},
 		{"Storage", c.storage(command)},
 		{"Backend", c.backend()},
@@ -89,11 +89,12 @@ func (c *Config) callbacks(command string) []setting {
 	}
 }
 
-func (c *Config) streams() []setting {
+func (c *Config) streams(command string) []setting {
+	c.RetryableRejections = command == "serve"
 	return []setting{
 		{"heartbeat", streams, duration(&c.Heartbeat, 15*time.Second, 100*time.Millisecond, day, ""), "silence after which a stream is sent a comment"},
 		{"retry", streams, duration(&c.Retry, 0, time.Millisecond, day, "none"), "reconnect time that a stream is told when it opens, jittered"},
-		{"retryable-rejections", streams, toggle(&c.RetryableRejections), "answer 429 and 5xx of the backend with 200, retry: and an end, since EventSource never comes back after another status"},
+		{"retryable-rejections", streams, toggle(&c.RetryableRejections), "answer 429 and 5xx of the backend with 200, retry: and an end, since EventSource never comes back after another status; on for `tidegate serve`, off for `tidegate gateway`"},
 		{"max-pending", streams, size(&c.MaxPending, mib, 4*kib, gib), "bytes that may wait for one stream; beyond it the stream is ended as a slow consumer"},
 		{"write-timeout", streams, duration(&c.WriteTimeout, 30*time.Second, 100*time.Millisecond, time.Hour, ""), "how long a client may take no byte before its stream is ended as a slow consumer"},
 		{"max-connections", streams, count(&c.MaxConnections, 0, 0, 10_000_000), "open streams, beyond it 503; 0 is as many as the process's limit of open files allows"},

@@ -64,7 +64,8 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		SocketMode: 0o660, CallbackConnectionAge: time.Minute,
 		Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:8081",
 		CallbackTimeout: 5 * time.Second, CallbackConcurrency: 64, CallbackRetention: time.Hour, CallbackQueue: 65536,
-		Heartbeat: 15 * time.Second, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
+		RetryableRejections: true,
+		Heartbeat:           15 * time.Second, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
 		CORSHeaders: []string{"*"}, CallbackHeaders: []string{config.NoHeaders}, TaskAccess: config.AutoAccess,
 		MaxBody: 1 << 20, MaxBatch: 16 << 20, MaxHistory: 256 << 20, MaxTopics: 1_000_000,
 		Namespaces: map[string]config.Namespace{
@@ -83,6 +84,9 @@ func TestDefaultsNeedNothing(t *testing.T) {
 	}
 	if w := got.Warnings(); len(w) > 0 {
 		t.Errorf("warnings of the defaults: %q", w)
+	}
+	if mustLoad(t, "gateway", "", "").RetryableRejections || mustLoad(t, "serve", "--retryable-rejections=false", "").RetryableRejections {
+		t.Error("X29: retryable rejections are on for the gateway, or cannot be switched off for serve")
 	}
 	for cmd, want := range map[string][2]string{
 		"serve --mode production":    {"127.0.0.1:8080", "127.0.0.1:8081"},

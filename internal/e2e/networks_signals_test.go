@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -45,8 +44,8 @@ func fetch(t testing.TB, url string) string {
 
 // servers are the three servers, each with what it needs to run.
 var servers = map[string][]string{
-	"serve":   {"--data", ""},
-	"gateway": nil,
+	"serve":   {"--data", "", "--drain-time", "0"},
+	"gateway": {"--drain-time", "0"},
 	"backend": {"--data", "", "--mode", "development", "--gateway-url", "http://127.0.0.1:9"},
 }
 
@@ -151,7 +150,7 @@ func TestX22TheReaderOfTheLogMayGoAway(t *testing.T) {
 			}
 			cmd, reader := deaf(t, args...)
 			ready := said(reader)
-			metrics := cmp.Or(ready.Internal, ready.Public) + "/metrics"
+			metrics := ready.Internal + "/metrics"
 			_ = reader.Close()
 			until(t, "dropped lines in the metrics", func() bool {
 				_ = cmd.Process.Signal(syscall.SIGHUP) // logs a line
