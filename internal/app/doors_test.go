@@ -500,3 +500,60 @@ func TestX03TheCookieIsSecureOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// The name is :authority there.
+func TestX01UnknownHostsAreRefusedOverHTTP2(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve")
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	for _, base := range []string{p.Public + "/api/tasks", p.Internal + "/internal/streams"} {
+		for host, want := range map[string]int{"evil.example": 421, "localhost:1": 200} {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", base, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = host
+			res, err := (&http.Client{Transport: transport}).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, res); res.ProtoMajor != 2 || got.status != want {
+				t.Errorf("%s with :authority %s: %s %d %s, want %d", base, host, res.Proto, got.status, got.body, want)
+			}
+		}
+	}
+}
+
+// X01 on the fast path of sends: one connection, first a plain request.
+func TestX01AConnectionOfSendsChangesItsHost(t *testing.T) {
+	t.Parallel()
+	p := start(t, "gateway")
+	for _, c := range []struct {
+		header string
+		status int
+	}{{"Host: evil.example", 421}, {"Host: 127.0.0.1\r\nOrigin: http://evil.example", 403}, {"Host: 127.0.0.1\r\nsec-fetch-site: cross-site", 403}} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.Internal, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		in := bufio.NewReader(conn)
+		for _, turn := range []struct {
+			header string
+			status int
+		}{{"Host: 127.0.0.1", 200}, {c.header, c.status}} {
+			_, _ = fmt.Fprintf(conn, "POST /internal/send HTTP/1.1\r\n%s\r\n%s\r\nContent-Length: %d\r\n\r\n%s", turn.header, jsonIs, len(aSend), aSend)
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, res); got.status != turn.status {
+				t.Errorf("%q: %d %s, want %d", turn.header, got.status, got.body, turn.status)
+			}
+		}
+		_ = conn.Close()
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,5 +276,30 @@ func TestBothAnswerTheSame(t *testing.T) {
 		if diff := cmp.Diff(want.Header, got.Header); diff != "" || got.Status != want.Status || got.ContentLength != want.ContentLength || got.Close != want.Close {
 			t.Errorf("%s, want %s; headers -net/http +express:\n%s", got.Status, want.Status, diff)
 		}
+	}
+}
+
+// A Host that may not be taken is net/http's to refuse, also after one that may.
+func TestX01OtherHostsAreNetHTTPs(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	r := start(t, nil, Options{Host: func(host string) bool {
+		asked.Add(1)
+		return host == "tidegate" || host == "other"
+	}})
+	c := r.dial(t)
+	for _, host := range []string{"tidegate", "tidegate", "other", "tidegate"} {
+		c.send(strings.Replace(plain("{}"), "tidegate", host, 1))
+		c.want(200, "express", "{}")
+	}
+	if n := asked.Load(); n != 3 {
+		t.Errorf("asked %d times for four requests with two changes, want 3", n)
+	}
+	for _, host := range []string{"evil.example", "tidegatf", "tidegate.evil.example", "tidegate:80"} {
+		c := r.dial(t)
+		c.send(plain("{}"))
+		c.want(200, "express", "{}")
+		c.send(strings.Replace(plain("{}"), "tidegate", host, 1))
+		c.want(200, "net/http", "{}")
 	}
 }

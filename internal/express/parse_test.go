@@ -115,6 +115,11 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 		"Connection: upgrade":      plain("{}", "Connection: upgrade", "Upgrade: h2c"),
 		"X45: an idempotency key":  plain("{}", "idempotency-KEY: k"),
 		"trailers":                 plain("{}", "Trailer: X"),
+		"X02 Origin":               plain("{}", "Origin: http://evil.example"),
+		"X02 Origin null":          plain("{}", "oRIGIN:null"),
+		"X02 empty Origin":         plain("{}", "Origin:"),
+		"X02 Sec-Fetch-Site":       plain("{}", "Sec-Fetch-Site: cross-site"),
+		"X02 Sec-Fetch-Mode":       plain("{}", "SEC-FETCH-MODE: cors"),
 		"two Authorizations":       plain("{}", "Authorization: a", "Authorization: b"),
 		"an empty one and another": plain("{}", "Authorization: ", "Authorization: b"),
 	} {
