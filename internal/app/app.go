@@ -22,6 +22,7 @@ import (
 	"tidegate/internal/config"
 	"tidegate/internal/cors"
 	"tidegate/internal/gateway"
+	"tidegate/internal/limit"
 	"tidegate/internal/logging"
 	"tidegate/internal/peer"
 	"tidegate/internal/pipenet"
@@ -59,6 +60,9 @@ func Run(ctx context.Context, opts Options) error {
 	if opts.Output != nil {
 		p.reloads.add("log file", opts.Output)
 	}
+	if err := p.setLimits(opts.Command); err != nil {
+		return err
+	}
 	if err := p.openDoors(); err != nil {
 		return err
 	}
@@ -93,6 +97,8 @@ type program struct {
 	log *slog.Logger
 
 	cors     *cors.Policy
+	files    limit.Files // how descriptors are divided
+	limits   *limit.Limits
 	peers    *peer.Rules // who is at the other end of a request
 	doors    doors
 	storage  *storage // nil: everything is in memory
@@ -138,7 +144,9 @@ func (p *program) build(command string) error {
 		if p.gateway != nil {
 			p.internal.express(p.gateway, p.cfg.MaxBody)
 		}
+		p.internal.bound(p.limits, p.internalPool(), p.cfg.MaxHeader, nil)
 	}
+	p.public.bound(p.limits, p.publicPool(), p.cfg.MaxHeader, opensStream(command))
 	return nil
 }
 
@@ -155,7 +163,7 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 		public, internal = p.gateway.Public(), p.gateway.Internal()
 	case "backend":
 		p.metrics = newRegistry()
-		p.metrics.MustRegister(corsMetric(p.cors))
+		p.metrics.MustRegister(corsMetric(p.cors), p.limits)
 		if p.backend, err = p.newBackend(p.remote(), p.doors.callbacks, p.metrics); err != nil {
 			return nil, nil, err
 		}

@@ -1,18 +1,72 @@
 package app
 
-import "syscall"
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
 
-// spareFiles is what is kept of the open-file limit for listeners, callbacks,
-// internal callers and files.
-const spareFiles = 512
+	"tidegate/internal/config"
+	"tidegate/internal/limit"
+)
 
-// maxStreams is how many streams the process can hold, each of which is an open
-// file: the limit that it runs under, less what it needs for itself.
-func maxStreams() int {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return 10_000
+// openFiles is the limit of open files that the process runs under. Go has
+// raised it as far as it may.
+func openFiles() uint64 {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return 1024 // what most systems grant
 	}
-	const most = 10_000_000 // "unlimited" is a number too
-	return int(min(max(limit.Cur, 2*spareFiles)-spareFiles, most))
+	return uint64(files.Cur)
+}
+
+// setLimits says what clients may cost.
+func (p *program) setLimits(command string) error {
+	open := openFiles()
+	files, err := limit.DivideFiles(open)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	if p.cfg.InternalListen == config.Shared && command != "backend" {
+		files.Public, files.Internal = files.Public+files.Internal, 0
+	}
+	p.files = files
+	most := files.Public
+	if p.cfg.MaxConnections > 0 {
+		most = min(most, p.cfg.MaxConnections)
+	}
+	perAddress := cmp.Or(p.cfg.MaxPerAddress, max(1, most/4))
+	p.limits = limit.New(limit.Options{
+		PerAddress: perAddress, ConnectRate: float64(p.cfg.ConnectRate), Inflight: p.cfg.MaxInflight, Peers: p.peers, Log: p.log,
+	})
+	p.log.Info("limits", "open_files", open, "connections", files.Public, "internal_connections", files.Internal,
+		"streams", cmp.Or(p.cfg.MaxConnections, files.Public), "per_address", perAddress)
+	return nil
+}
+
+// publicPool and internalPool are how many connections the listeners have.
+func (p *program) publicPool() limit.PoolOptions {
+	return limit.PoolOptions{Name: "public", Seats: p.files.Public, Waiting: p.files.Waiting, Addresses: true}
+}
+
+func (p *program) internalPool() limit.PoolOptions {
+	return limit.PoolOptions{Name: "internal", Seats: p.files.Internal}
+}
+
+// opensStream tells requests for streams from others on the public listener.
+func opensStream(command string) func(*http.Request) bool {
+	switch command {
+	case "backend":
+		return nil
+	case "gateway":
+		return func(r *http.Request) bool {
+			path := strings.ToLower(strings.TrimRight(r.URL.Path, "/"))
+			return path != "/healthz" && path != "/readyz" && path != "/metrics" && path != "/internal" && !strings.HasPrefix(path, "/internal/")
+		}
+	}
+	return func(r *http.Request) bool {
+		path := strings.ToLower(r.URL.Path)
+		return strings.HasPrefix(path, streamsPath) && strings.TrimRight(path, "/") != callbackPath
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"tidegate/internal/certs"
 	"tidegate/internal/express"
 	"tidegate/internal/gateway"
+	"tidegate/internal/limit"
 	"tidegate/internal/socket"
 	"tidegate/internal/stream"
 )
@@ -32,7 +33,6 @@ type server struct {
 // each write by themselves.
 const (
 	headerTimeout = 10 * time.Second
-	maxHeader     = 64 << 10
 	idleTimeout   = 2 * time.Minute
 )
 
@@ -47,19 +47,32 @@ func newServer(name, address string, mode fs.FileMode, log *slog.Logger) (*serve
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
-	idle := &unused{conns: make(map[net.Conn]struct{})}
 	s := &server{name: name, listener: listener, http: &http.Server{
-		ConnState:         idle.track,
-		ConnContext:       stream.ConnContext,
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
-		MaxHeaderBytes:    maxHeader,
 		IdleTimeout:       idleTimeout,
-		HTTP2:             &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
+			// What clients may send before anybody reads it.
+			MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10, MaxReadFrameSize: 64 << 10,
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
-	s.http.RegisterOnShutdown(idle.close)
 	return s, nil
+}
+
+// bound counts the server's connections and bounds its requests. It is the last
+// thing that is done to the listener.
+func (s *server) bound(limits *limit.Limits, pool limit.PoolOptions, maxHeader int64, streams func(*http.Request) bool) {
+	p := limits.Listen(s.listener, pool)
+	s.listener = p
+	s.http.Handler = p.Handler(s.http.Handler, limit.HandlerOptions{Streams: streams, MaxHeader: int(maxHeader)})
+	s.http.MaxHeaderBytes = int(maxHeader)
+	s.http.ConnState = p.Track
+	s.http.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return p.ConnContext(stream.ConnContext(ctx, c), c)
+	}
+	s.http.RegisterOnShutdown(p.CloseUnused)
 }
 
 // express takes the shortcut for messages that a gateway is sent.

@@ -29,6 +29,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 	p.topics = p.newTopics()
 	opts := gateway.Options{
 		Topics: p.topics,
+		Limits: p.limits,
 		From:   p.peers,
 		Log:    p.log.With("component", "gateway"),
 
@@ -46,7 +47,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		RetryableFail: c.RetryableRejections,
 		MaxPending:    c.MaxPending,
 		WriteTimeout:  c.WriteTimeout,
-		MaxConns:      cmp.Or(c.MaxConnections, maxStreams()),
+		MaxConns:      cmp.Or(c.MaxConnections, p.files.Public),
 		MaxAge:        c.MaxAge,
 		NoParking:     c.NoParking,
 
@@ -65,7 +66,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		opts.CORS = p.cors
 	}
 	g := gateway.New(opts)
-	g.Registry().MustRegister(corsMetric(p.cors), p.doors.refused)
+	g.Registry().MustRegister(corsMetric(p.cors), p.limits, p.doors.refused)
 	if p.storage != nil {
 		p.storage.cutOff = g.CutOff
 		g.Registry().MustRegister(newStorageMetrics(p.storage))

@@ -69,6 +69,10 @@ func (c *Config) listeners(command string) []setting {
 		{"tls-cert", all, file(&c.TLSCert), "PEM file with the certificate of the public listener; needs --tls-key"},
 		{"tls-key", all, file(&c.TLSKey), "PEM file with the private key of --tls-cert"},
 		{"hsts", all, duration(&c.HSTS, 0, time.Second, 2*year, "no such header"), "time for which browsers are told to call this host by TLS only, also at its other ports (Strict-Transport-Security); needs --tls-cert"},
+		{"max-per-address", all, count(&c.MaxPerAddress, 0, 0, 10_000_000), "connections, and as many streams, of one client address; beyond it streams are told to come again and others get 429; 0 is a quarter of what the limit of open files and --max-connections allow; this machine is not limited"},
+		{"connect-rate", all, count(&c.ConnectRate, 0, 0, 1_000_000), "connects a second of one client address; beyond it as for --max-per-address; 0 is no bound"},
+		{"max-header", all, size(&c.MaxHeader, 16*kib, kib, mib), "bytes of a request line and its headers, beyond it 431; replaced gateways took 64KiB"},
+		{"max-inflight", all, size(&c.MaxInflight, 256*mib, mib, tib), "bytes of requests' bodies and of answers that are under way at once; beyond it 503; one address may have a quarter"},
 		{"trusted-proxy", all, proxies(&c.TrustedProxies), "proxy in front of the public listener whose Forwarded, X-Forwarded-For and PROXY headers are believed; a network, an address, or `unix` for peers on a Unix socket; proxies on loopback may forward addresses without it"},
 	}
 }

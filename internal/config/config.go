@@ -37,6 +37,10 @@ type Config struct {
 
 	HSTS time.Duration // --hsts: how long browsers are to come by TLS only, 0 for no such header
 
+	MaxPerAddress  int      // --max-per-address: connections, and as many streams, of one address; 0 is a quarter of what the process can have
+	ConnectRate    int      // --connect-rate: connects a second of one address, 0 for no bound
+	MaxHeader      int64    // --max-header: bytes of a request line and its headers
+	MaxInflight    int64    // --max-inflight: bytes of bodies and answers under way
 	TrustedProxies []string // --trusted-proxy: networks, addresses and [UnixPeers]; see [Config.TrustedNetworks]
 
 	// Who may call. Secrets are as given: the secret itself, or file:PATH.

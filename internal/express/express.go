@@ -91,7 +91,11 @@ type conn struct {
 
 	mu      sync.Mutex // held while a request is answered
 	closing atomic.Bool
+	used    atomic.Bool
 }
+
+// Used reports whether a request has been answered here.
+func (c *conn) Used() bool { return c.used.Load() }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
@@ -215,6 +219,9 @@ func (c *conn) answer(a *answer, r request) bool {
 	defer c.mu.Unlock()
 	if c.closing.Load() {
 		return false
+	}
+	if !c.used.Load() {
+		c.used.Store(true)
 	}
 	opts := &c.listener.opts
 	a.reset()

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidegate/internal/limit"
 	"tidegate/internal/packed"
 	"tidegate/internal/stream"
 	"tidegate/internal/topic"
@@ -23,6 +24,7 @@ type conn struct {
 	openedIn time.Duration // the same as a time since the process began: no change of the clock counts
 	request  packed.Request
 	open     atomic.Bool // the callback has been accepted
+	hold     limit.Hold  // what it counts for
 }
 
 // age is how long ago the client came.

@@ -20,6 +20,7 @@ import (
 
 	"tidegate/internal/access"
 	"tidegate/internal/cors"
+	"tidegate/internal/limit"
 	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
 	"tidegate/internal/peer"
@@ -31,6 +32,7 @@ import (
 // Options configure a Gateway. The zero value of a field stands for its default.
 type Options struct {
 	Topics *topic.Hub                                        // required
+	Limits *limit.Limits                                     // counts streams by address; nil: they are not
 	From   *peer.Rules                                       // says who sent a request; nil: who connected
 	Peers  Peers                                             // the other gateways; nil: there are none
 	Ledger Ledger                                            // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies

@@ -42,7 +42,16 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 		g.turnAway(w, wire.ErrorOf(err))
 		return
 	}
-	c := g.register(r)
+	c := new(conn)
+	if err := g.opts.Limits.OpenStream(r, &c.hold); err != nil {
+		g.table.unreserve()
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // it may be one too many itself
+		}
+		g.turnAway(w, err)
+		return
+	}
+	g.register(c, r)
 	if !g.welcome(w, r, c) {
 		return
 	}
@@ -132,20 +141,18 @@ func (g *Gateway) leaveUnrecorded(w http.ResponseWriter, r *http.Request, c *con
 	g.turnAway(w, e)
 }
 
-func (g *Gateway) register(r *http.Request) *conn {
-	c := &conn{
-		gateway:  g,
-		token:    newToken(),
-		node:     g.identity(),
-		sequence: g.table.next(g.opts.Peers != nil),
-		openedAt: time.Now().UnixNano(),
-		openedIn: uptime(),
-		request:  g.requests.Pack(g.asSent(r)),
-	}
+// register fills c in and makes it known.
+func (g *Gateway) register(c *conn, r *http.Request) {
+	c.gateway = g
+	c.token = newToken()
+	c.node = g.identity()
+	c.sequence = g.table.next(g.opts.Peers != nil)
+	c.openedAt = time.Now().UnixNano()
+	c.openedIn = uptime()
+	c.request = g.requests.Pack(g.asSent(r))
 	c.stream.Init(g.engine, c)
 	c.member.Init(&c.stream, c.request.LastEventID())
 	g.table.add(c)
-	return c
 }
 
 // asSent is a request with the address of its client, where a proxy tells it.
@@ -179,6 +186,7 @@ func (g *Gateway) ended(c *conn, why wire.Ending) {
 // until the disconnect is told.
 func (g *Gateway) unregister(c *conn) {
 	if g.table.remove(c) {
+		g.opts.Limits.Release(&c.hold)
 		g.opts.Topics.Leave(&c.member)
 		c.stream.Abort(nil, wire.Ending{Reason: wire.ClientClosed}) // not served, or over
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"tidegate/internal/limit"
 	"tidegate/internal/wire"
 	"tidegate/sse"
 )
@@ -47,7 +48,7 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 	g.metrics.refused(e.Code)
 	passing := e.Status >= 500 || e.Status == http.StatusTooManyRequests
-	if e != errDraining && e != errCutOff && e != errCrowded && !(g.opts.RetryableFail && passing) {
+	if !comesBack(e) && !(g.opts.RetryableFail && passing) {
 		wire.WriteError(w, e)
 		return
 	}
@@ -56,6 +57,15 @@ func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 	w.Header().Del("Retry-After")
 	streamHeaders(w)
 	_, _ = w.Write(sse.AppendRetry(nil, wait))
+}
+
+// comesBack reports whether a client must try again that gets no stream.
+func comesBack(e *wire.Error) bool {
+	switch e {
+	case errDraining, errCutOff, errCrowded, limit.ErrAddress, limit.ErrRate:
+		return true
+	}
+	return false
 }
 
 // comeBack is when a client that was turned away should try again.

@@ -41,6 +41,9 @@ func (t *table) reserve(most int) bool {
 	return true
 }
 
+// unreserve gives back what reserve has counted.
+func (t *table) unreserve() { t.count.Add(-1) }
+
 func (t *table) shard(of token) *shard { return &t.shards[of[0]%64] }
 
 // add enters a stream that was reserved for.

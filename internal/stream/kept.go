@@ -27,11 +27,7 @@ const readPatience = time.Second
 // keep parks the stream at a connection of the net package.
 func (s *Stream) keep(c net.Conn, first *Frame, age time.Duration) {
 	k := &kept{stream: s, net: c}
-	below := c
-	if t, ok := c.(*tls.Conn); ok {
-		below = t.NetConn()
-	}
-	if below, ok := socketOf(below); ok {
+	if below, ok := socketOf(c); ok {
 		k.raw, _ = below.SyscallConn()
 		_ = below.SetWriteBuffer(s.engine.opts.SendBuffer)
 	}

@@ -15,11 +15,7 @@ func (e *Engine) parks(r *http.Request) net.Conn {
 		return nil
 	}
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
-	below := c
-	if secure, ok := c.(*tls.Conn); ok {
-		below = secure.NetConn()
-	}
-	if _, ok := socketOf(below); !ok {
+	if _, ok := socketOf(c); !ok {
 		return nil
 	}
 	return c
@@ -32,16 +28,22 @@ type socketConn interface {
 	SetWriteBuffer(bytes int) error
 }
 
-// socketOf gives the socket that a connection is. One that only has a socket
-// inside is none: what it does besides would be lost.
+// socketOf gives the socket below a connection that is one, or that encrypts or
+// counts one and says so with NetConn. Another that has a socket inside has none:
+// what it does besides would be lost.
 func socketOf(c net.Conn) (socketConn, bool) {
-	switch c := c.(type) {
-	case *net.TCPConn:
-		return c, true
-	case *net.UnixConn:
-		return c, true
+	for {
+		switch inner := c.(type) {
+		case *net.TCPConn:
+			return inner, true
+		case *net.UnixConn:
+			return inner, true
+		case interface{ NetConn() net.Conn }:
+			c = inner.NetConn()
+		default:
+			return nil, false
+		}
 	}
-	return nil, false
 }
 
 // park takes the connection from net/http, whose goroutines and buffers for it
@@ -52,10 +54,11 @@ func (s *Stream) park(rc *http.ResponseController, c net.Conn, first *Frame, age
 	if _, _, err := rc.Hijack(); err != nil {
 		return false
 	}
-	if plain, ok := socketOf(c); ok {
+	_, encrypted := c.(*tls.Conn)
+	if plain, ok := socketOf(c); ok && !encrypted {
 		if raw, err := plain.SyscallConn(); err == nil {
 			if fd, err := duplicate(raw, s.engine.opts); err == nil {
-				_ = plain.Close() // of the two descriptors; the connection stays
+				_ = c.Close() // of the two descriptors; the connection stays
 				s.parkAt(fd, first, age)
 				return true
 			}

@@ -37,6 +37,11 @@ const (
 	CodeBufferFull         Code = "BUFFER_FULL"                // 503
 	CodeTooManyTopics      Code = "TOO_MANY_TOPICS"            // 503
 	CodeTooManyConnections Code = "TOO_MANY_CONNECTIONS"       // 503
+	CodeAddressLimit       Code = "TOO_MANY_FROM_ADDRESS"      // 429
+	CodeConnectRate        Code = "CONNECT_RATE_EXCEEDED"      // 429
+	CodeInflight           Code = "TOO_MUCH_IN_FLIGHT"         // 503: bytes of bodies and answers
+	CodeBodyTooSlow        Code = "BODY_TOO_SLOW"              // 408
+	CodeHeaderTooLarge     Code = "HEADER_TOO_LARGE"           // 431
 	CodeDraining           Code = "DRAINING"                   // 503
 	CodeUnauthorized       Code = "UNAUTHORIZED"               // 401
 	CodeForbidden          Code = "FORBIDDEN"                  // 403

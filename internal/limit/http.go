@@ -1,0 +1,119 @@
+package limit
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"tidegate/internal/wire"
+)
+
+// HandlerOptions say what requests of a listener are.
+type HandlerOptions struct {
+	// Streams tells the requests that open a stream: they bound themselves, see
+	// [Limits.OpenStream].
+	Streams   func(*http.Request) bool
+	MaxHeader int // bytes of request line and headers; 0: no bound
+}
+
+// Handler bounds the requests of the pool's connections.
+func (p *Pool) Handler(next http.Handler, opts HandlerOptions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := connOfRequest(r)
+		first := c == nil || c.ask()
+		if opts.MaxHeader > 0 && headerBytes(r) > opts.MaxHeader {
+			p.limits.answer(w, r, errHeader)
+			return
+		}
+		if opts.Streams != nil && opts.Streams(r) {
+			if c != nil && c.late.Swap(false) {
+				_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		p.limits.serve(w, r, c, first, next)
+	})
+}
+
+// errHeader is for what net/http forgives: it reads 4 KiB more than it is told.
+var errHeader = wire.Errorf(http.StatusRequestHeaderFieldsTooLarge, wire.CodeHeaderTooLarge,
+	"Request line and headers are too large: see --max-header")
+
+// headerBytes is about what a request line and its headers take on the wire.
+func headerBytes(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host) + 20
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(value) + 4
+		}
+	}
+	return n
+}
+
+// serve bounds a request that opens no stream.
+func (l *Limits) serve(w http.ResponseWriter, r *http.Request, c *Conn, first bool, next http.Handler) {
+	if isHealth(r.URL.Path) { // who looks after the process is always answered
+		l.bounded(w, r, c, 0, next)
+		return
+	}
+	if c != nil {
+		if err := c.refusal(); err != nil {
+			l.answer(w, r, err)
+			return
+		}
+	}
+	address := l.hash(l.opts.Peers.Client(r).Key())
+	if first && !l.rates.allow(address) {
+		l.answer(w, r, ErrRate)
+		return
+	}
+	// Behind a proxy a request is what a connection is to others.
+	if most := l.opts.PerAddress; address != 0 && most > 0 && (c == nil || !c.counted) {
+		if !l.addresses.add(address, 1, 0, most) {
+			l.answer(w, r, ErrAddress)
+			return
+		}
+		defer l.addresses.remove(address, 1, 0)
+	}
+	l.bounded(w, r, c, address, next)
+}
+
+func isHealth(path string) bool {
+	path = strings.TrimSuffix(path, "/")
+	return strings.EqualFold(path, "/healthz") || strings.EqualFold(path, "/readyz")
+}
+
+// bounded serves a request whose body and answer are bounded in time and bytes.
+func (l *Limits) bounded(w http.ResponseWriter, r *http.Request, c *Conn, address uint64, next http.Handler) {
+	if c != nil {
+		c.late.Store(true)
+	}
+	out := &writer{ResponseWriter: w, rc: http.NewResponseController(w), limits: l, address: address}
+	if r.Body != nil && r.Body != http.NoBody {
+		in := newBody(r, out)
+		defer in.release()
+		r.Body = in
+	}
+	defer out.finish()
+	next.ServeHTTP(out, r)
+}
+
+// answer refuses a request, and with it the connection: it may be one too many.
+func (l *Limits) answer(w http.ResponseWriter, r *http.Request, e *wire.Error) {
+	l.refuse(e)
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refusalTime))
+	wire.WriteError(w, e)
+}
+
+// refusalTime is what a refusal gets to go.
+const refusalTime = 5 * time.Second
+
+// refuse counts a refusal.
+func (l *Limits) refuse(e *wire.Error) *wire.Error {
+	l.metrics.refused.WithLabelValues(string(e.Code)).Inc()
+	return e
+}

@@ -1,0 +1,111 @@
+package limit
+
+import (
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"tidegate/internal/peer"
+	"tidegate/internal/wire"
+)
+
+// Hold is what a stream counts for until its end. It takes 12 bytes, and must
+// not be copied. The zero value counts for nothing.
+type Hold struct {
+	high, low uint32 // halves of the hash of the address; 0: not limited
+	state     atomic.Uint32
+}
+
+func (h *Hold) address() uint64 { return uint64(h.high)<<32 | uint64(h.low) }
+
+// What a hold holds.
+const (
+	holdsStream  = 1 << iota // a stream of its address
+	holdsConn                // a connection of a pool
+	holdsAddress             // which counts for the same address
+	released                 // nothing any more
+	poolShift    = 8
+)
+
+// take adds to what is held, unless all has been released.
+func (h *Hold) take(bits uint32) bool {
+	for {
+		old := h.state.Load()
+		if old&released != 0 {
+			return false
+		}
+		if h.state.CompareAndSwap(old, old|bits) {
+			return true
+		}
+	}
+}
+
+// OpenStream counts a stream for the address that asks for it. What it returns
+// says why there may be no other.
+func (l *Limits) OpenStream(r *http.Request, h *Hold) *wire.Error {
+	if l == nil {
+		return nil
+	}
+	c := connOfRequest(r)
+	if c != nil {
+		c.ask()
+		if err := c.refusal(); err != nil {
+			return l.refuse(err)
+		}
+	}
+	address := l.hash(l.opts.Peers.Client(r).Key())
+	if !l.rates.allow(address) {
+		return l.refuse(ErrRate)
+	}
+	if address != 0 && l.opts.PerAddress > 0 {
+		if !l.addresses.add(address, 0, 1, l.opts.PerAddress) {
+			return l.refuse(ErrAddress)
+		}
+		h.high, h.low = uint32(address>>32), uint32(address)
+		h.take(holdsStream)
+	}
+	if c != nil && r.ProtoMajor == 1 {
+		c.pool.mu.Lock()
+		c.hold = h
+		c.pool.mu.Unlock()
+	}
+	return nil
+}
+
+// Release ends a hold. Only the first call does something.
+func (l *Limits) Release(h *Hold) {
+	if l == nil {
+		return
+	}
+	held := h.state.Swap(released)
+	if held&holdsConn != 0 {
+		p := l.pools[held>>poolShift]
+		p.mu.Lock()
+		p.seated--
+		p.mu.Unlock()
+	}
+	conns, streams := 0, 0
+	if held&holdsAddress != 0 {
+		conns = 1
+	}
+	if held&holdsStream != 0 {
+		streams = 1
+	}
+	if conns+streams > 0 {
+		l.addresses.remove(h.address(), conns, streams)
+	}
+}
+
+// addressOf is the hash of the address that a new connection counts for: none
+// for those on this machine, and for proxies, behind which are many clients.
+func (l *Limits) addressOf(c net.Conn) uint64 {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return 0
+	}
+	a := peer.Key(tcp.AddrPort().Addr())
+	if a.IsLoopback() || l.opts.Peers.TrustedAddr(tcp.AddrPort().Addr()) {
+		return 0
+	}
+	return l.hash(a)
+}
