@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // stream opens a stream as a proxy of this machine does for a client.
@@ -73,5 +75,41 @@ func TestX14TheBoundIsLogged(t *testing.T) {
 		if text := p.log.String(); !strings.Contains(text, "msg=limits open_files=") {
 			t.Errorf("%s logs no bound:\n%s", command, text)
 		}
+	}
+}
+
+// TestX14PROXYCarriesStreams has a proxy in front that speaks the PROXY protocol
+// instead of HTTP; its clients' streams are parked all the same.
+func TestX14PROXYCarriesStreams(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve", "--max-per-address", "1", "--data", "", "--trusted-proxy", "127.0.0.1")
+	open := func(address string) *bufio.Reader {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.Public, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		_, _ = io.WriteString(conn, "PROXY TCP4 "+address+" 192.0.2.1 4000 80\r\nGET /api/sse/stream?request_id=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bufio.NewReader(res.Body)
+	}
+	for address, want := range map[string]string{"203.0.113.1": "id", "203.0.113.2": "id"} {
+		if line, err := open(address).ReadString('\n'); !strings.HasPrefix(line, want) {
+			t.Errorf("a stream of %s: %q %v", address, line, err)
+		}
+	}
+	if line, err := open("203.0.113.1").ReadString('\n'); !strings.HasPrefix(line, "retry") {
+		t.Errorf("a second stream of an address: %q %v, want retry", line, err)
+	}
+	metrics := do(t, "GET", p.Internal+"/metrics", "").body
+	if !strings.Contains(metrics, "\ntidegate_streams_parked 2\n") {
+		t.Error("the streams are not parked")
+	}
+	if !strings.Contains(do(t, "GET", p.Internal+"/internal/streams", "").body, `"remote_addr":"203.0.113.1:4000"`) {
+		t.Error("remote_addr is not the client's")
 	}
 }

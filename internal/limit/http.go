@@ -21,6 +21,9 @@ func (p *Pool) Handler(next http.Handler, opts HandlerOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOfRequest(r)
 		first := c == nil || c.ask()
+		if c != nil && c.why != admitted && r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "close") // whatever it is told: others wait for its place
+		}
 		if opts.MaxHeader > 0 && headerBytes(r) > opts.MaxHeader {
 			p.limits.answer(w, r, errHeader)
 			return

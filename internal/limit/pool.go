@@ -53,6 +53,9 @@ func (p *Pool) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &Conn{Conn: inner, raw: inner, pool: p}
+		if p.opts.Addresses {
+			c.Conn = p.limits.opts.Peers.Proxied(inner)
+		}
 		victim, ok := p.admit(c)
 		if victim != nil {
 			_ = victim.raw.Close()
