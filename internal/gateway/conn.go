@@ -20,8 +20,7 @@ type conn struct {
 	token    token
 	node     *identity // of this node when the client came
 	sequence uint64
-	openedAt int64         // unix nanoseconds
-	openedIn time.Duration // the same as a time since the process began: no change of the clock counts
+	openedIn time.Duration // since the process began: no change of the clock counts
 	request  packed.Request
 	open     atomic.Bool // the callback has been accepted
 	hold     limit.Hold  // what it counts for
@@ -29,6 +28,9 @@ type conn struct {
 
 // age is how long ago the client came.
 func (c *conn) age() time.Duration { return uptime() - c.openedIn }
+
+// openedAt is when the client came, by the clock as it was when the process began.
+func (c *conn) openedAt() time.Time { return processBegan.Add(c.openedIn) }
 
 var processBegan = time.Now()
 
@@ -48,7 +50,7 @@ func (c *conn) info(h *topic.Hub) wire.StreamInfo {
 		State:        state,
 		URL:          wire.MaskAccess(c.request.URL()),
 		RemoteAddr:   c.request.RemoteAddr(),
-		OpenedAt:     time.Unix(0, c.openedAt).UTC().Format(time.RFC3339Nano),
+		OpenedAt:     c.openedAt().UTC().Format(time.RFC3339Nano),
 		Sequence:     c.sequence,
 		Topics:       h.Topics(&c.member),
 		PendingBytes: c.stream.Pending(),

@@ -47,7 +47,7 @@ func (g *Gateway) record(ctx context.Context, c *conn) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
 	g.opts.Ledger.Enter(ctx, wire.LedgerEntry{
-		Node: c.node.name, Token: c.name(), OpenedAt: c.openedAt, Request: g.recorded(c),
+		Node: c.node.name, Token: c.name(), OpenedAt: c.openedAt().UnixNano(), Request: g.recorded(c),
 	})
 }
 

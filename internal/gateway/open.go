@@ -147,7 +147,6 @@ func (g *Gateway) register(c *conn, r *http.Request) {
 	c.token = newToken()
 	c.node = g.identity()
 	c.sequence = g.table.next(g.opts.Peers != nil)
-	c.openedAt = time.Now().UnixNano()
 	c.openedIn = uptime()
 	c.request = g.requests.Pack(g.asSent(r))
 	c.stream.Init(g.engine, c)
