@@ -22,9 +22,6 @@ func TestAShortAttackIsHeldOff(t *testing.T) {
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
-			if a.name == otherSites.name {
-				t.Skip("not held off yet")
-			}
 			o := defaults()
 			o.names, o.tidegate, o.dir, o.scale = []string{a.name}, program, t.TempDir(), 0.03
 			o.calm, o.attack, o.recover = 200*time.Millisecond, 1500*time.Millisecond, 2*time.Second
