@@ -80,6 +80,7 @@ func TestReadmeHasNothingThatIsNotRun(t *testing.T) {
 		"sh go run ./cmd/tidegate serve\n", // and so on, by their beginnings
 		"sh deploy/cluster/run\n",
 		"sh ./test\n", // this
+		"sh tidegate serve --listen :8080 --api-token ", "sh tidegate serve --listen :8080 --auth-header ", "sh tidegate serve --listen :8080 --api-open\n",
 		"sh tidegate gateway ", "sh flask ", "sh curl ", "python from flask", "html <!doctype",
 	}
 	for _, s := range readme(t) {
@@ -154,7 +155,7 @@ func (p *exampleProgram) waitFor(t *testing.T, expression string) string {
 // TestReadmeStart does what is said under "Start".
 func TestReadmeStart(t *testing.T) {
 	t.Parallel()
-	command := readmeBlock(t, "sh", "tidegate serve")
+	command := readmeBlock(t, "sh", "cmd/tidegate serve")
 	env := []string{"TIDEGATE_LISTEN=" + freeAddress(t), "TIDEGATE_INTERNAL_LISTEN=127.0.0.1:0", "TIDEGATE_DATA=" + t.TempDir(), "TIDEGATE_DRAIN_TIME=0s"}
 	serve := shell(t, "../..", command, env...)
 	address := serve.waitFor(t, `Open (http://\S+/)`)
@@ -178,6 +179,59 @@ func TestReadmeStart(t *testing.T) {
 		t.Errorf("after it was killed and started again: %v", err)
 	}
 	_ = again.end(syscall.SIGTERM)
+}
+
+// TestReadmeWaysToOpenServe: off loopback it does not start without one of them,
+// whose names it tells, and each lets in whom it says.
+func TestReadmeWaysToOpenServe(t *testing.T) {
+	t.Parallel()
+	const token = "a-token-of-the-test"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token.txt"), []byte(token+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := func() []string {
+		return []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "TIDEGATE_INTERNAL_LISTEN=127.0.0.1:0", "TIDEGATE_DATA=" + t.TempDir(), "TIDEGATE_DRAIN_TIME=0s"}
+	}
+	said := ""
+	closed := shell(t, dir, "tidegate serve --listen :0", env()...)
+	for line := range closed.lines {
+		said += line
+	}
+	if err := closed.end(0); err == nil {
+		t.Error("it starts off loopback, though nobody has said who may call it")
+	}
+	for flag, want := range map[string]struct {
+		bare, headers int // statuses of a listing: as it is, with a token and a forwarded name
+	}{
+		"--api-token":   {http.StatusUnauthorized, http.StatusOK},
+		"--auth-header": {http.StatusUnauthorized, http.StatusUnauthorized}, // we are no proxy that it trusts
+		"--api-open":    {http.StatusOK, http.StatusOK},
+	} {
+		if !strings.Contains(said, flag) {
+			t.Errorf("what it says does not name %s: %s", flag, said)
+		}
+		address := freeAddress(t)
+		_, port, _ := strings.Cut(address, ":")
+		shell(t, dir, "exec "+strings.Replace(readmeBlock(t, "sh", flag), ":8080", ":"+port, 1), env()...).waitFor(t, "is ready")
+		for headers, status := range map[bool]int{false: want.bare, true: want.headers} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/api/tasks", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if headers {
+				request.Header.Set("Authorization", "Bearer "+token)
+				request.Header.Set("X-Forwarded-User", "somebody")
+			}
+			response, err := webClient(t).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _ = response.Body.Close(); response.StatusCode != status {
+				t.Errorf("%s: a listing is answered %d, want %d (with token and name: %v)", flag, response.StatusCode, status, headers)
+			}
+		}
+	}
 }
 
 // TestReadmeCluster starts the cluster, which says of itself whether it works.
