@@ -114,7 +114,7 @@ func (g *Guard) unknownHost(r *http.Request) *wire.Error {
 	host := cut(r.Host)
 	if g.hosts.first(host) {
 		g.Log.Warn("request refused: unknown Host; if clients call this server by that name, give --allowed-host",
-			"host", host, "path", r.URL.Path)
+			"host", host)
 	}
 	return wire.Errorf(http.StatusMisdirectedRequest, wire.CodeUnknownHost, fmt.Sprintf(
 		"Unknown host %q: call this server by address, or start it with --allowed-host and the name", host))
@@ -124,7 +124,7 @@ func (g *Guard) crossSite(r *http.Request) *wire.Error {
 	origin := cut(r.Header.Get("Origin"))
 	if g.origins.first(origin) {
 		g.Log.Warn("request refused: from a page of another site; if its pages may call this server, give --cors-origin",
-			"origin", origin, "path", r.URL.Path)
+			"origin", origin)
 	}
 	return wire.Errorf(http.StatusForbidden, wire.CodeCrossSite,
 		"Refused: the request comes from a page of another site; --cors-origin names sites that may call /api/")

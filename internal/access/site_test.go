@@ -3,6 +3,7 @@ package access_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"tidegate/internal/access"
@@ -66,4 +67,25 @@ func TestX02NullIsRefusedWithoutHost(t *testing.T) {
 	if (&access.Sites{}).Allows(r) {
 		t.Error("Origin: null passes where there is no Host")
 	}
+}
+
+// FuzzOrigin holds that an Origin passes only if the Host is in it.
+func FuzzOrigin(f *testing.F) {
+	for _, origin := range []string{"http://own.test", "https://own.test:443", "null", "", "http://own.test@evil.example", "http://evil.example#own.test", "//own.test", "HTTP://OWN.test"} {
+		f.Add(origin, "own.test")
+	}
+	f.Fuzz(func(t *testing.T, origin, host string) {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Host, r.Header["Origin"] = host, []string{origin}
+		if !(&access.Sites{}).Allows(r) {
+			return
+		}
+		bare := strings.ToLower(host)
+		for _, port := range []string{":80", ":443"} {
+			bare = strings.TrimSuffix(bare, port)
+		}
+		if _, rest, ok := strings.Cut(strings.ToLower(origin), "://"); !ok || bare == "" || !strings.Contains(rest, bare) || strings.Contains(rest, "null") && host == "" {
+			t.Errorf("Origin %q passes at Host %q", origin, host)
+		}
+	})
 }

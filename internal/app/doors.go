@@ -49,6 +49,9 @@ func (p *program) openDoors() error {
 		Secrets: []*access.Secrets{d.tokens}, Header: c.AuthHeader, Trusted: p.peers.Trusted,
 		Message: "Unauthorized: give the API token as Authorization: Bearer …",
 	}
+	if c.AuthHeader != "" {
+		d.callers.Message += "; " + c.AuthHeader + " counts from a --trusted-proxy alone"
+	}
 	return nil
 }
 
@@ -88,7 +91,7 @@ func (d *doors) page(secure func(*http.Request) bool, client func(*http.Request)
 	}
 	d.login = &access.Login{Tokens: d.tokens, Secure: secure, Client: client, Form: page.Login}
 	d.callers.Login = d.login
-	d.callers.Message = "Unauthorized: give the API token as Authorization: Bearer …, or log in at " + access.LoginPath
+	d.callers.Message += "; a browser logs in at " + access.LoginPath
 	route.Unknown = d.login.Ask
 	files := page.Handler(true)
 	guarded := d.public.Protect(route, d.login.Renewing(files))

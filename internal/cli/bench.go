@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tidegate/internal/access"
 	"tidegate/internal/bench"
 	"tidegate/internal/config"
 )
@@ -54,6 +55,11 @@ func measure(ctx context.Context, sys System) error {
 	modes, err := config.Parse(fs, "bench", sys.Args, sys.Env)
 	if errors.Is(err, config.ErrHelp) {
 		return commandHelp(sys.Stdout, fs, benchHead(), benchExamples)
+	}
+	if secret, wrong := access.ClientSecret(f.InternalSecret); wrong != nil {
+		err = errors.Join(err, usagef("bench: --internal-secret: %v", wrong))
+	} else {
+		f.InternalSecret = secret
 	}
 	f.Modes = modes
 	// A flag that could not be read has its default, so that both errors are told.
