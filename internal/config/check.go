@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"slices"
+	"strings"
 
 	"tidegate/internal/access"
 	"tidegate/internal/socket"
@@ -179,6 +180,9 @@ func (c *Config) Warnings() []string {
 	}
 	if has == gateway && (c.Data != "" || len(c.NATSURLs) > 0) && c.origins["callback-headers"] == "" {
 		warnings = append(warnings, "callback-headers is not set: the storage keeps all headers of open streams, cookies and authorization among them; give the names that the backend needs, or all if that is meant")
+	}
+	if has == gateway && (c.CallbackCA != "" || c.CallbackCert != "") && !strings.HasPrefix(c.CallbackURL, "https:") {
+		warnings = append(warnings, "callback-url is no https URL: callback-ca and callback-cert are not used, and callbacks go in clear")
 	}
 	if has == gateway && c.CallbackURL == "" {
 		warnings = append(warnings, "callback-url is not set: every stream is refused with 503")

@@ -50,3 +50,13 @@ func TestX26PrintedURLsOfSocketsHideSecretsOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestX26CertificatesForAPlainCallbackURLAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]bool{"http://h/": true, "unix:/a:/": true, "https://h/": false} {
+		warnings := strings.Join(mustLoad(t, "gateway", "--callback-ca /dev/null --callback-url "+url, "").Warnings(), "\n")
+		if strings.Contains(warnings, "callback-ca") != want {
+			t.Errorf("%s: warnings %q", url, warnings)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"tidegate/internal/gateway"
 	"tidegate/internal/wire"
@@ -175,5 +176,50 @@ func TestX24ConnectOnANewConnectionIsSentOnce(t *testing.T) {
 	r.halt()
 	if connects, disconnects := backend.of(wire.Connect, backend.last()), backend.of(wire.Disconnect, backend.last()); len(connects) != 1 || len(disconnects) != 1 {
 		t.Errorf("%d connects and %d disconnects, want 1 of each", len(connects), len(disconnects))
+	}
+}
+
+// A backend that closes connections as soon as they are idle, as many do after
+// some seconds: no client may notice.
+func TestX24ManyConnectsAtABackendThatClosesIdleConnections(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	connects, disconnects := map[string]int{}, map[string]int{}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var call wire.Callback
+		if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if call.Action == wire.Connect {
+			connects[call.Token]++
+		} else {
+			disconnects[call.Token]++
+		}
+	}))
+	s.Config.IdleTimeout = time.Millisecond
+	s.Start()
+	defer s.Close()
+	r := setup(t, sockets, func(o *gateway.Options) { o.Transport, o.CallbackURL = nil, s.URL })
+	const clients = 300
+	for i := range clients {
+		c := r.open("/x")
+		if got := c.response(); got.StatusCode != http.StatusOK {
+			t.Fatalf("client %d got %d", i, got.StatusCode)
+		}
+		c.leave()
+		time.Sleep(time.Duration(i%20) * 100 * time.Microsecond) // to meet the very moment
+	}
+	r.halt()
+	mu.Lock()
+	defer mu.Unlock()
+	if len(connects) != clients || len(disconnects) != clients {
+		t.Errorf("%d tokens connected and %d disconnected, want %d", len(connects), len(disconnects), clients)
+	}
+	for token, n := range disconnects {
+		if n != 1 {
+			t.Errorf("%d disconnects of %s", n, token)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
@@ -230,5 +231,42 @@ func TestLinesOfManyStayWhole(t *testing.T) {
 	}
 	if lines != 800 || o.Dropped() != 0 {
 		t.Errorf("%d lines, %d dropped, want 800", lines, o.Dropped())
+	}
+}
+
+func TestX22ANamedPipeIsWrittenToAndNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := logging.Open(logging.Options{File: path}); !errors.Is(err, syscall.ENXIO) {
+		t.Errorf("without a reader: %v, want an error at once", err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	_, log := open(t, logging.Options{File: path})
+	log.Info("through the pipe")
+	if line, err := bufio.NewReader(reader).ReadString('\n'); err != nil || !strings.Contains(line, "through the pipe") {
+		t.Errorf("the reader got %q, %v", line, err)
+	}
+}
+
+// A full disk costs lines and nothing else, and says so when there is room.
+func TestX22AFullDiskCostsLines(t *testing.T) {
+	t.Parallel()
+	o, log, err := logging.Open(logging.Options{File: "/dev/full"})
+	if err != nil {
+		t.Skip(err)
+	}
+	log.Info("no room for this")
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+	if o.Dropped() != 1 {
+		t.Errorf("Dropped() = %d, want 1", o.Dropped())
 	}
 }

@@ -45,11 +45,13 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	}
 	u := &unixListener{UnixListener: l.(*net.UnixListener), path: path}
 	u.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, mode); err != nil {
-		return nil, errors.Join(err, u.UnixListener.Close(), os.Remove(path))
-	}
 	if u.file, err = os.Lstat(path); err != nil {
 		return nil, errors.Join(err, u.UnixListener.Close())
+	}
+	if u.file.Mode().Perm() != mode { // the umask has taken some of it
+		if err := os.Chmod(path, mode); err != nil {
+			return nil, errors.Join(err, u.Close())
+		}
 	}
 	return u, nil
 }
