@@ -237,3 +237,82 @@ func TestTheLoginReadsEverything(t *testing.T) {
 		}
 	}
 }
+
+// TestCallbackSecretsAreExchangedWithoutAStop: the new one is added at the backend,
+// then is the first at the gateway, then the old one goes.
+func TestCallbackSecretsAreExchangedWithoutAStop(t *testing.T) {
+	t.Parallel()
+	const former, next = "former-secret-0123", "next-secret-0123456"
+	dir := t.TempDir()
+	save := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save("gateway", former)
+	save("backend", former)
+	gatewayAt, backendAt := unused(t), unused(t)
+	hangUp := map[string]chan os.Signal{"gateway": make(chan os.Signal), "backend": make(chan os.Signal)}
+	g := startReloading(t, hangUp["gateway"], "gateway", "--callback-url", "http://"+backendAt+"/api/sse/callback", "--internal-listen", gatewayAt,
+		"--callback-secret", "file:"+filepath.Join(dir, "gateway"))
+	b := startReloading(t, hangUp["backend"], "backend", "--listen", backendAt, "--gateway-url", "http://"+gatewayAt, "--callback-secret", "file:"+filepath.Join(dir, "backend"))
+	stream := func() int {
+		return authorized(t, "GET", g.Public+"/api/sse/utils/version?request_id=r", "", "").status
+	}
+	takes := func(secret string) bool {
+		return do(t, "POST", b.Public+"/api/sse/callback?secret="+secret, "{").status == 400
+	}
+	reload := func(name, text string) {
+		save(name, text)
+		hangUp[name] <- nil
+	}
+	if got := stream(); got != 200 {
+		t.Fatalf("with the former secret: %d", got)
+	}
+	reload("backend", former+"\n"+next+"\n")
+	eventually(t, "the backend takes the next secret", func() bool { return takes(next) })
+	if got := stream(); got != 200 || !takes(former) {
+		t.Errorf("with both at the backend: %d", got)
+	}
+	reload("gateway", next+"\n"+former+"\n")
+	reload("backend", next+"\n")
+	eventually(t, "the backend drops the former secret", func() bool { return !takes(former) })
+	eventually(t, "the gateway signs with the next secret", func() bool { return stream() == 200 })
+}
+
+// TestAccessKeysAreExchangedWithoutAStop: tokens of the former key are good for as
+// long as it is in the file.
+func TestAccessKeysAreExchangedWithoutAStop(t *testing.T) {
+	t.Parallel()
+	const next = "fedcba9876543210fedcba9876543210"
+	path := filepath.Join(t.TempDir(), "keys")
+	save := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(accessSecret)
+	hangUp := make(chan os.Signal)
+	p := startReloading(t, hangUp, "serve", "--task-access", "token", "--api-token", apiToken, "--access-secret", "file:"+path)
+	id, access := startTask(t, p.Public)
+	read := func(token string) int {
+		return authorized(t, "GET", p.Public+"/api/tasks/"+id, "", "Bearer "+token).status
+	}
+	keys, err := grant.NewKeys(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh, _ := keys.Sign(grant.Grant{Tasks: []string{id}}, time.Now())
+	if read(access) != 200 || read(fresh) != 401 {
+		t.Errorf("at first: %d and %d, want 200 and 401", read(access), read(fresh))
+	}
+	save(next + "\n" + accessSecret + "\n")
+	hangUp <- nil
+	eventually(t, "the next key counts", func() bool { return read(fresh) == 200 })
+	if read(access) != 200 {
+		t.Error("the former key no longer counts")
+	}
+	save(next)
+	hangUp <- nil
+	eventually(t, "the former key is gone", func() bool { return read(access) == 401 })
+}

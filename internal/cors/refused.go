@@ -45,7 +45,7 @@ func (p *Policy) refuse(r *http.Request, origin string) {
 	if !strings.Contains(origin, "://") {
 		advice = "a page without an origin of its own, such as a file or a sandboxed frame, is allowed by --cors-origin '*' only"
 	}
-	p.once(origin, "a page of another origin may not read the answer: "+advice, "origin", origin, "path", cut(r.URL.Path))
+	p.once(origin, "a page of another origin may not read the answer: "+advice, "origin", origin)
 }
 
 // complain logs a header that a page asks for and may not send: the browser does

@@ -266,7 +266,7 @@ func testUnknownTaskIsSaidOnce(t *testing.T, p pageSetup) {
 	tb := p.open(t, s.public+"/?task=nonsense")
 	tb.waitState("Not found")
 	tb.waitEnded()
-	want := []logRow{{"error", "Task not found"}, {"connection_close", "The stream ends: task_not_found"}}
+	want := []logRow{{"error", "Task not found"}}
 	if diff := cmp.Diff(want, tb.rows()); diff != "" {
 		t.Errorf("the log (-want +got):\n%s", diff)
 	}
@@ -381,7 +381,7 @@ func testRestartedServerIsFoundAgain(t *testing.T, p pageSetup) {
 	// The task went with the process.
 	tb.waitState("Not found")
 	tb.waitEnded()
-	if got, want := tb.rows(), "reset error connection_close"; logTypes(got) != want {
+	if got, want := tb.rows(), "reset error"; logTypes(got) != want {
 		t.Errorf("the log is %q, want %s", got, want)
 	}
 }

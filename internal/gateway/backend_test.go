@@ -135,6 +135,21 @@ func (b *backend) next(action wire.Action) callback {
 	}
 }
 
+// skipTo waits for a callback and drops those before it.
+func (b *backend) skipTo(action wire.Action) callback {
+	b.t.Helper()
+	for {
+		select {
+		case cb := <-b.calls:
+			if cb.Action == action {
+				return cb
+			}
+		case <-time.After(patience):
+			b.t.Fatalf("no %s callback came", action)
+		}
+	}
+}
+
 // wantDisconnect waits for the disconnect of a stream.
 func (b *backend) wantDisconnect(token string, reason wire.Reason, detail wire.Detail) callback {
 	b.t.Helper()

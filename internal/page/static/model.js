@@ -53,8 +53,9 @@ export function apply(task, name, body) {
     case 'reset':
       Object.assign(task, newTask(task.id, task.type), { incomplete: true });
       break;
-    case 'error':
+    case 'error': // nobody knows the task; beside version notices the stream goes on
       task.status = 'missing';
+      task.closed = true;
       break;
     case 'connection_close':
       task.closed = true;
