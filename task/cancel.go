@@ -17,6 +17,9 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 				return err
 			}
 		}
+		if rec, ok := s.store.Peek(id); ok && rec.State.Final() {
+			return ErrNotFound // without reading a result that may be large
+		}
 		rec, err := s.store.Load(ctx, id)
 		if err != nil {
 			return err

@@ -162,7 +162,7 @@ func (s *Service) Strays() int {
 // ErrNotFound if the task is unknown or not over, ErrUnavailable.
 func (s *Service) Remove(ctx context.Context, id string) error {
 	for {
-		rec, err := s.store.Load(ctx, id)
+		rec, _, err := s.open(ctx, id)
 		if err != nil {
 			return err
 		}

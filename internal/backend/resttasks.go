@@ -119,15 +119,14 @@ func parseFilter(query url.Values) (task.Filter, error) {
 
 // showTask is GET /api/tasks/{id} and GET /api/tasks/{id}/status.
 func (h *restHandlers) showTask(w http.ResponseWriter, r *http.Request) error {
-	info, err := h.service.Get(r.Context(), r.PathValue("id"))
+	info, result, err := h.service.Open(r.Context(), r.PathValue("id"))
 	if errors.Is(err, task.ErrNotFound) {
 		return &answerableError{status: http.StatusNotFound, Message: "Task not found"}
 	}
 	if err != nil {
 		return err
 	}
-	wire.WriteJSON(w, http.StatusOK, info)
-	return nil
+	return h.writeTask(w, r, info, result)
 }
 
 // doneAnswer is the answer to cancel and remove.
