@@ -557,3 +557,28 @@ func TestX01AConnectionOfSendsChangesItsHost(t *testing.T) {
 		_ = conn.Close()
 	}
 }
+
+// A browser cannot reach a Unix socket, so that no name is wrong there.
+func TestX01UnixSocketsTakeAnyHost(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	p := start(t, "serve", "--listen", "unix:"+filepath.Join(dir, "p"), "--internal-listen", "unix:"+filepath.Join(dir, "i"))
+	for address, path := range map[string]string{p.Public: "/api/tasks", p.Internal: "/internal/streams"} {
+		base, client := over(t, address)
+		for header, want := range map[string]int{"X-None": 200, "Origin": 403} {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", base+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = "app.example.org"
+			r.Header.Set(header, "http://evil.example")
+			res, err := client.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := read(t, res); got.status != want {
+				t.Errorf("%s with %s: %d %s, want %d", path, header, got.status, got.body, want)
+			}
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // attackScript makes requests as a page can, and leaves what it got of each in
@@ -260,4 +261,43 @@ func TestX02APageOfAnotherSiteGetsNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestX03LoginInTheBrowser: the form, the page with its stream, the end.
+func TestX03LoginInTheBrowser(t *testing.T) {
+	t.Parallel()
+	const token = "0123456789abcdef"
+	s := startPageServer(t, buildForPage(t), "--api-token", token)
+	tb := openPageTab(t, startChromium(t), s.public+"/", "401") // a wrong token is an error in the console
+	tb.wait(`location.pathname === "/login"`)
+	field := chromedp.CSS(`[name="token"]`)
+	tb.loads("give a wrong token", chromedp.SendKeys(field, "wrong"+kb.Enter))
+	tb.wait(`document.querySelector(".problem").innerText !== ""`)
+	tb.loads("give the token", chromedp.SendKeys(field, token+kb.Enter))
+	tb.wait(`location.pathname === "/"`)
+	if cookies := valueOf[string](tb, "document.cookie"); cookies != "" {
+		t.Errorf("scripts can read the cookies %q", cookies)
+	}
+	tb.do("start a demo", chromedp.Click(chromedp.CSS(`.types label:nth-of-type(2)`)), chromedp.Click(chromedp.ID("submit")))
+	tb.waitState("Running")
+	tb.waitRows(3) // which came by EventSource
+	tb.loads("log out", chromedp.Click(chromedp.CSS(`form[action="/logout"] button`)))
+	tb.wait(`location.pathname === "/login"`)
+	tb.loads("go back to the page", chromedp.Navigate(s.public+"/"))
+	tb.wait(`location.pathname === "/login"`)
+}
+
+// A login that ended while the page was open leads back to the form.
+func TestX03AnEndedLoginLeadsToTheForm(t *testing.T) {
+	t.Parallel()
+	const token = "0123456789abcdef"
+	s := startPageServer(t, buildForPage(t), "--api-token", token)
+	tb := openPageTab(t, startChromium(t), s.public+"/", "401")
+	tb.wait(`location.pathname === "/login"`)
+	tb.loads("give the token", chromedp.SendKeys(chromedp.CSS(`[name="token"]`), token+kb.Enter))
+	tb.wait(`location.pathname === "/"`)
+	tb.do("log out elsewhere", chromedp.Evaluate[chromedp.Void](`void fetch("/logout", { method: "POST", redirect: "manual" }).then(() => window.out = true)`))
+	tb.wait("window.out")
+	tb.loads("start a demo", chromedp.Click(chromedp.ID("submit")))
+	tb.wait(`location.pathname === "/login"`)
 }
