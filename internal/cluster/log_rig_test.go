@@ -170,6 +170,8 @@ func newFakeHub() *fakeHub {
 
 var errTopicClosed = wire.Errorf(409, wire.CodeTopicClosed, "closed")
 
+func (h *fakeHub) Key(string) {}
+
 func (h *fakeHub) Begin(floor uint64, at int64, generation string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

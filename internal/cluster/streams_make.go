@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,6 +18,7 @@ import (
 
 const (
 	generationKey = "tidegate_generation" // in the metadata of EV, see marked
+	secretKey     = "tidegate_id_secret"  // beside it: what event ids are sealed with, the same for all nodes
 
 	makeWait  = 30 * time.Second // for one stream: elections, peers that are just being started
 	makeRetry = 250 * time.Millisecond
@@ -80,7 +82,7 @@ func (e *Engine) create(ctx context.Context, d definition) (jetstream.Stream, er
 	c.MaxBytes = cmp.Or(c.MaxBytes, e.share(d))
 	c.Replicas = e.copies()
 	if d.generation {
-		c.Metadata = map[string]string{generationKey: newNode()}
+		c.Metadata = map[string]string{generationKey: newNode(), secretKey: rand.Text()}
 	}
 	for {
 		c.AllowDirect = c.Replicas == 1
@@ -140,12 +142,23 @@ func (e *Engine) merged(has jetstream.StreamConfig, d definition) jetstream.Stre
 		want.Replicas = max(has.Replicas, want.Replicas)
 	}
 	want.AllowDirect = want.Replicas == 1
-	if d.generation && (marked(has.Metadata, generationKey) == "" || e.mustRedraw()) {
-		want.Metadata = maps.Clone(has.Metadata)
-		if want.Metadata == nil {
-			want.Metadata = map[string]string{}
-		}
-		want.Metadata[former.MetadataKey(has.Metadata, generationKey)] = newNode()
+	if d.generation {
+		want.Metadata = e.metadata(has.Metadata)
+	}
+	return want
+}
+
+// metadata is what those of the log should become.
+func (e *Engine) metadata(has map[string]string) map[string]string {
+	want := maps.Clone(has)
+	if want == nil {
+		want = map[string]string{}
+	}
+	if marked(has, generationKey) == "" || e.mustRedraw() {
+		want[former.MetadataKey(has, generationKey)] = newNode()
+	}
+	if want[secretKey] == "" { // it was made before ids were sealed
+		want[secretKey] = rand.Text()
 	}
 	return want
 }
@@ -287,5 +300,6 @@ func differences(a, b jetstream.StreamConfig) (all []change) {
 	compare("subject_delete_marker_ttl", a.SubjectDeleteMarkerTTL, b.SubjectDeleteMarkerTTL)
 	compare("num_replicas", a.Replicas, b.Replicas)
 	compare(generationKey, marked(a.Metadata, generationKey), marked(b.Metadata, generationKey))
+	compare(secretKey+" is there", a.Metadata[secretKey] != "", b.Metadata[secretKey] != "") // it is not to be logged
 	return all
 }

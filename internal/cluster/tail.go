@@ -18,7 +18,9 @@ type Follower interface {
 	// before can only be read. at is when the event in front of it was stored, 0
 	// if there is none any more. generation is the first part of the log's ids.
 	// It comes again if the log has nothing in common with what was applied.
+	// Key tells, before that, what ids are sealed with; "" if there is nothing.
 	Begin(floor uint64, at int64, generation string)
+	Key(secret string)
 	// Apply takes the next events, in their order and each once, and says for
 	// each what became of it. The slice is the caller's again when it returns.
 	Apply(events []topic.Stored) []topic.Applied
@@ -107,6 +109,7 @@ func (t *tail) locate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the event log: %w", err)
 	}
+	t.hub.Key(info.Config.Metadata[secretKey])
 	if !t.begun {
 		return t.begin(ctx, info)
 	}
@@ -179,6 +182,7 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 		"position", t.l.meeting.at(), "back_to", position, "last", info.State.LastSeq, "made", info.Created)
 	t.l.tally.add(func(s *LogStats) { s.Rewinds++ })
 	t.l.condition.follow(info)
+	t.hub.Key(info.Config.Metadata[secretKey])
 	t.moor(position, at)
 	t.l.meeting.rewind(position) // first: what the hub has stored from then on is behind it
 	if anew {

@@ -35,8 +35,8 @@ import (
 //	-- answer --                   to the request: status and body
 //	-- a gets --                   what came since, with the head where it came; (end) and (cut)
 //
-// {a} stands for the token of a, GEN for the part of event ids that differs
-// from process to process, JITTER for a number that is random. With -update
+// {a} stands for the token of a, GEN and SEAL for the parts of event ids that
+// differ from process to process, JITTER for a number that is random. With -update
 // everything but the steps is written anew.
 func TestConversations(t *testing.T) {
 	t.Parallel()
@@ -75,13 +75,14 @@ type conversation struct {
 	tokens  map[string]string // by name
 	shown   map[string]string // what of each client's side has been written down
 	words   map[string]string // what stands for what differs between runs
+	ids     map[string]string // sealed ids, by what stands for them
 }
 
 func replay(t *testing.T, script *txtar.Archive) *txtar.Archive {
 	c := &conversation{
 		rig: setup(t, pipes, func(o *gateway.Options) { o.CallbackTimeout = 5 * time.Second }),
 		out: &txtar.Archive{Comment: script.Comment}, clients: map[string]*client{}, tokens: map[string]string{},
-		shown: map[string]string{}, words: map[string]string{},
+		shown: map[string]string{}, words: map[string]string{}, ids: map[string]string{},
 	}
 	for _, f := range script.Files {
 		if f.Name == "callback" || f.Name == "answer" || strings.HasSuffix(f.Name, " gets") {
@@ -214,6 +215,7 @@ func (c *conversation) side(client *client) string {
 }
 
 var (
+	aSealed = regexp.MustCompile(`\b([a-z2-7]{8})-([0-9a-z.~-]+)_[a-z2-7]{7}\b`)
 	anID    = regexp.MustCompile(`(?:"id":"|id: )([a-z2-7]{8})-`)
 	aRetry  = regexp.MustCompile(`retry: \d+`)
 	aMoment = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`)
@@ -227,6 +229,15 @@ func (c *conversation) general(text string) string {
 	for name, token := range c.tokens {
 		text = strings.ReplaceAll(text, token, "{"+name+"}")
 	}
+	text = aSealed.ReplaceAllStringFunc(text, func(id string) string {
+		parts := aSealed.FindStringSubmatch(id)
+		if c.words[parts[1]] != "GEN" {
+			return id
+		}
+		general := "GEN-" + parts[2] + "_SEAL"
+		c.ids[general] = id
+		return general
+	})
 	for word, general := range c.words {
 		text = strings.ReplaceAll(text, word, general)
 	}
@@ -237,6 +248,9 @@ func (c *conversation) general(text string) string {
 func (c *conversation) real(text string) string {
 	for name, token := range c.tokens {
 		text = strings.ReplaceAll(text, "{"+name+"}", token)
+	}
+	for general, id := range c.ids {
+		text = strings.ReplaceAll(text, general, id)
 	}
 	for word, general := range c.words {
 		text = strings.ReplaceAll(text, general, word)

@@ -77,7 +77,7 @@ func (h *Hub) tellAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) 
 	}
 	var items []stream.Item
 	say := func(e wire.Event) {
-		block := appendID([]byte("id: "), h.generation, at)
+		block := h.appendID([]byte("id: "), at)
 		block, err := sse.Append(append(block, '\n'), sse.Event{Name: e.Name, Data: e.Data})
 		if err == nil { // or its name was not checked
 			items = append(items, stream.Item{Frame: stream.FrameOf(block, event{seq: at.seq}.order()+1), Kind: stream.Replay})
@@ -123,13 +123,13 @@ func (h *Hub) openAbsent(b *stream.Batch, m *Member) (known bool) {
 	there, absent, _ := h.sortOut(m.past.absent) // what the store has had since has been given to this hub
 	m.past.absent = nil
 	if logs, _, err := h.join(m, there); err == nil && len(logs) > 0 {
-		have, _ := h.place(m.resume(), places{m.resume(): m.placed()})
+		have, _ := h.own(m)
 		h.enterAll(b, m, logs, have, ask{from: FromEarliest})
 	}
 	if len(absent) == 0 {
 		return false
 	}
-	if !m.past.override && m.past.told != 0 && m.past.told == toldHash(absent) {
+	if have, ok := h.own(m); ok && !m.past.override && have.told == toldHash(absent) {
 		return true
 	}
 	h.tellAbsent(b, m, absent)

@@ -93,7 +93,7 @@ func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo
 		return nil, nil, nil, ErrGone
 	}
 	h.settle(b, m)
-	have, _ := h.place(m.resume(), at)
+	have, _ := h.own(m)
 	ask, err := h.ask(m, r.From, at)
 	if err != nil {
 		return nil, nil, nil, err
@@ -113,7 +113,7 @@ func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo
 	if r.Override && m.past != nil {
 		m.past.override = true
 	}
-	names := h.remain(b, m, absent, have)
+	names := h.remain(b, m, absent)
 	m.endIfDone(b)
 	return infos, names, nil, nil
 }
@@ -135,7 +135,7 @@ func (h *Hub) split(r Request) (topics []string, absent []wire.AbsentTopic, miss
 }
 
 // remain deals with the absent topics of a request, and gives their names.
-func (h *Hub) remain(b *stream.Batch, m *Member, absent []wire.AbsentTopic, have position) (names []string) {
+func (h *Hub) remain(b *stream.Batch, m *Member, absent []wire.AbsentTopic) (names []string) {
 	for _, a := range absent {
 		names = append(names, a.Topic)
 	}
@@ -145,7 +145,6 @@ func (h *Hub) remain(b *stream.Batch, m *Member, absent []wire.AbsentTopic, have
 		h.tellAbsent(b, m, absent)
 	default:
 		p := m.history()
-		p.told = have.told
 		p.absent = append(p.absent, absent...)
 	}
 	return names
@@ -211,7 +210,11 @@ func (h *Hub) ask(m *Member, from string, at places) (ask, error) {
 			return ask{}, nil
 		}
 	}
-	if p, ok := h.place(id, at); ok {
+	p, ok := h.own(m)
+	if from != FromDefault {
+		p, ok = h.place(id, at)
+	}
+	if ok {
 		return ask{at: &p}, nil
 	}
 	if from != FromDefault && !plausible(from) {

@@ -243,7 +243,9 @@ func TestAnIDThatAnotherNodeGaveIsWaitedFor(t *testing.T) {
 		s.events = append(s.events, next) // stored by another node, and not come here yet
 		var all sync.WaitGroup
 		all.Go(func() {
-			c, _ := connect(t, h, storeID(h, 2), topic.FromDefault, "all:a")
+			c, m := connect(t, h, storeID(h, 2), "")
+			h.CatchUp(ctx, m)
+			attach(t, h, m, topic.FromDefault, "all:a")
 			if got := c.got(t); got != "" {
 				t.Errorf("received %q, want nothing: the client has had it", got)
 			}
@@ -254,6 +256,7 @@ func TestAnIDThatAnotherNodeGaveIsWaitedFor(t *testing.T) {
 
 		s.events = append(s.events, topic.Stored{Entry: next.Entry, Seq: 3, At: timeAt(3)})
 		m := topic.NewMember(&sink{}, storeID(h, 3))
+		h.CatchUp(ctx, m)
 		if _, err := h.Attach(ctx, m, []string{"all:a"}, ""); !errors.Is(err, topic.ErrUnavailable) {
 			t.Errorf("attach of one whose id never comes: %v, want ErrUnavailable", err)
 		}

@@ -31,7 +31,7 @@ type position struct {
 // maxLate bounds the hashes in one id; maxIDBytes follows from it.
 const (
 	maxLate    = 64
-	maxIDBytes = plainIDBytes + len(".") + 13 + maxLate*8
+	maxIDBytes = plainIDBytes + len(".") + 13 + maxLate*8 // without its seal
 )
 
 const (
@@ -154,6 +154,7 @@ func parseNumber(s string, bits int) (uint64, bool) {
 
 // plausible tells an id of another process from a word that was never an id.
 func plausible(id string) bool {
+	id, _, _ = unseal(id)
 	generation, rest, ok := strings.Cut(id, "-")
 	rest, _, _ = strings.Cut(rest, ".")
 	_, _, isNumber := parsePlain(rest)

@@ -145,9 +145,10 @@ func (h *Hub) Events(ctx context.Context, topic, after string, limit int) (page 
 	if more = len(events) > limit; more {
 		events = events[:limit]
 	}
+	ids := h.idsOf(events)
 	page = make([]wire.EventInfo, 0, len(events))
-	for _, e := range events {
-		info := wire.EventInfo{ID: h.idOf(e.seq, e.at), At: rfc3339(e.at), Final: closed && e.seq == last}
+	for i, e := range events {
+		info := wire.EventInfo{ID: ids[i], At: rfc3339(e.at), Final: closed && e.seq == last}
 		block := e.frame.Block()
 		whole := sse.DecoderOptions{MaxLine: len(block), MaxEvent: len(block)}
 		for ev := range sse.NewDecoder(bytes.NewReader(block), whole).Events() {
@@ -159,6 +160,16 @@ func (h *Hub) Events(ctx context.Context, topic, after string, limit int) (page 
 		page = append(page, info)
 	}
 	return page, more, nil
+}
+
+func (h *Hub) idsOf(events []event) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ids := make([]string, len(events))
+	for i, e := range events {
+		ids[i] = h.idOf(e.seq, e.at)
+	}
+	return ids
 }
 
 func (h *Hub) window(ctx context.Context, topic, after string) (events []event, closed bool, last uint64, err error) {

@@ -19,6 +19,9 @@ type event struct {
 
 func (e event) replay() stream.Item { return stream.Item{Frame: e.frame, Kind: stream.Replay} }
 
+// id is the event's plain id, as it stands in its frame.
+func (e event) id() string { return string(e.frame.Block()[len("id: ") : e.rest-1]) }
+
 // order is the event's place among frames. The next one is that of the block
 // that says no more than that everything up to the event has been sent.
 func (e event) order() uint64 { return 2 * e.seq }

@@ -26,11 +26,11 @@ type Member struct {
 
 // past is what a stream has behind it.
 type past struct {
-	resume string  // set once: the client's last event id, "" if it sent none
-	at     *placed // what the store knows of it; nil before it was asked, or without one
-	over   []*log  // the latest of its topics that were closed: it has had them
+	resume string // set once: the client's last event id, "" if it sent none
+	at     placed // what that says, once it is known
+	known  bool   // at is
+	over   []*log // the latest of its topics that were closed: it has had them
 
-	told     uint64             // of absent topics, as its id says
 	absent   []wire.AbsentTopic // to be told of when the stream opens
 	override bool               // what was asked for counts, not the client's id: no 204
 }
@@ -43,12 +43,22 @@ func (m *Member) history() *past {
 	return m.past
 }
 
-// placed is what the store knows of the client's id.
-func (m *Member) placed() placed {
-	if m.past == nil || m.past.at == nil {
-		return placed{}
+// own is the position that the client came with. With a store it has been looked up
+// before, and does not hold when that has gone back since.
+func (h *Hub) own(m *Member) (position, bool) {
+	switch {
+	case m.resume() == "":
+		return position{}, false
+	case !m.past.known && h.opts.Store != nil:
+		return position{}, false
+	case !m.past.known:
+		p, ok, _ := h.judge(m.past.resume)
+		m.past.at, m.past.known = placed{p, ok, h.past.restarts}, true
 	}
-	return *m.past.at
+	if at := m.past.at; at.ok && at.restarts == h.past.restarts {
+		return at.position, true
+	}
+	return position{}, false
 }
 
 // Init makes the place of one stream. lastEventID is what the client sent.
@@ -169,11 +179,8 @@ func (h *Hub) Open(m *Member) (finished bool) {
 
 // resumes tells whether the client came with an id of this hub.
 func (h *Hub) resumes(m *Member) bool {
-	if h.opts.Store == nil {
-		_, ok := h.place(m.resume(), nil)
-		return ok
-	}
-	return m.past != nil && m.past.at != nil && m.past.at.ok && m.past.at.restarts == h.past.restarts
+	_, ok := h.own(m)
+	return ok
 }
 
 // Leave takes a stream out of all its topics. It may be called more than once.

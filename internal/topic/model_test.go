@@ -25,6 +25,9 @@ func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 			var store *fakeStore
 			if seed%4 >= 2 {
 				store = newFakeStore()
+				if seed%8 >= 4 {
+					store.secret = "secret"
+				}
 			}
 			w := newWorld(t, uint64(seed), store)
 			if seed%2 == 1 {

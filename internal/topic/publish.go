@@ -27,7 +27,7 @@ type Receipt struct {
 
 // headroom is where the id line of a frame goes: the frame is encoded before
 // the event has a position, so that no encoding happens under the lock.
-const headroom = stream.Room + len("id: ") + plainIDBytes + len("\n")
+const headroom = stream.Room + len("id: ") + plainIDBytes + sealBytes + len("\n")
 
 // Publish appends an event to a topic and queues it for the topic's streams. When
 // it returns, the event is in the log; no stream is waited for, and of a topic
@@ -75,7 +75,7 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 	h.seq++
 	l.appended++
 	e := h.stamp(block, h.seq, 0, now.UnixNano())
-	r := Receipt{ID: h.id(h.seq, 0), Receivers: h.append(b, l, e, now)}
+	r := Receipt{ID: e.id(), Receivers: h.append(b, l, e, now)}
 	if p.Key != "" {
 		h.keys.add(p.Topic, p.Key, record{content: content, seq: l.last, receivers: r.Receivers}, now)
 	}
@@ -162,7 +162,7 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 // the event came; stored is the same if a store keeps it, else 0.
 func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	var line [headroom]byte
-	id := append(appendID(append(line[:0], "id: "...), h.generation, position{seq: seq, at: stored}), '\n')
+	id := append(h.appendID(append(line[:0], "id: "...), position{seq: seq, at: stored}), '\n')
 	start := headroom - len(id)
 	copy(block[start:], id)
 	e := event{seq: seq, at: at, rest: int32(len(id))}
@@ -170,9 +170,10 @@ func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	return e
 }
 
-// id is the id of an event; at is when a store has stored it, 0 without one.
+// id is the id of an event; at is when a store has stored it, 0 without one. The
+// caller holds the lock.
 func (h *Hub) id(seq uint64, at int64) string {
-	return string(appendID(nil, h.generation, position{seq: seq, at: at}))
+	return string(h.appendID(nil, position{seq: seq, at: at}))
 }
 
 // idOf is the id of an event that came at at.

@@ -216,6 +216,6 @@ func (p plan) late(have position) (late []uint32, floor uint64) {
 // restamp gives an event's frame another id: a line of its own, and the rest of
 // the block, which stays shared.
 func (h *Hub) restamp(e event, at position) []stream.Item {
-	line, rest := e.frame.WithHead(append(appendLateID([]byte("id: "), h.generation, at), '\n'), int(e.rest))
+	line, rest := e.frame.WithHead(append(h.appendLateID([]byte("id: "), at), '\n'), int(e.rest))
 	return []stream.Item{{Frame: line, Kind: stream.Control}, {Frame: rest, Kind: stream.Replay}}
 }

@@ -3,11 +3,34 @@ package topic
 import (
 	"context"
 	"time"
+
+	"tidegate/internal/wire"
 )
 
-// aheadPatience bounds how long an id that this node has not come to yet is
-// waited for: the client has it from another node.
-const aheadPatience = 2 * time.Second
+const (
+	// aheadPatience bounds how long an id that this node has not come to yet is
+	// waited for: the client has it from another node.
+	aheadPatience = 2 * time.Second
+	// maxAhead is how many wait for that at once.
+	maxAhead = 1024
+	// maxLooks is for how many of them the store is asked at once.
+	maxLooks = 16
+	// noneLife is for how long it is taken for granted that the store has nothing
+	// from a position on, when it has just said so: of many clients that come after a
+	// backup was restored few are looked up.
+	noneLife = 200 * time.Millisecond
+)
+
+// none is the lowest position from which on the store had nothing, at a time.
+type none struct {
+	seq uint64 // 0: nothing is known
+	at  time.Time
+}
+
+// has tells whether that is still so.
+func (n none) has(seq uint64) bool {
+	return n.seq > 0 && seq >= n.seq && time.Since(n.at) < noneLife
+}
 
 // places are ids that were looked up in a store. Without a store there are none,
 // and an id is read when it is needed.
@@ -33,18 +56,25 @@ func (h *Hub) place(id string, at places) (position, bool) {
 }
 
 // judge reads an id and tells whether it is of this hub's logs. sure is false if
-// that has to be looked up.
+// that has to be looked up. Who made an id up is found out here, without a look.
 func (h *Hub) judge(id string) (p position, ok, sure bool) {
-	p, ok = parseID(id, h.generation)
+	body, seal, sealed := id, "", false
+	if h.seal != nil {
+		body, seal, sealed = unseal(id)
+	}
+	p, ok = parseID(body, h.generation)
 	switch {
-	case !ok:
+	case !ok, sealed && !h.seal.right(seal, p):
 		return position{}, false, true
 	case h.opts.Store == nil:
-		ok, sure = p.seq <= h.seq && p.at == 0, true
+		ok, sure = p.seq <= h.seq && p.at == 0 && sealed == (h.seal != nil), true
 	case p.seq == 0:
 		ok, sure = p.at == 0, true
 	case p.seq <= h.seq:
 		ok, sure = h.past.marks.fits(p.seq, p.at)
+	}
+	if !sure && h.seal != nil && !sealed { // of before there were seals, or made up
+		return position{}, false, true
 	}
 	if sure && !ok {
 		return position{}, false, true
@@ -57,79 +87,151 @@ func (h *Hub) resolveAll(ctx context.Context, m *Member, from string) (places, e
 	if h.opts.Store == nil {
 		return nil, nil
 	}
-	at := make(places, 2)
+	var at places
 	if id := m.resume(); id != "" {
-		p, err := h.resolveResume(ctx, m, id)
-		if err != nil {
+		if err := h.resolveResume(ctx, m, id); err != nil {
 			return nil, err
 		}
-		at[id] = p
 	}
 	if from != FromDefault && from != FromEarliest && from != FromLatest {
 		p, err := h.resolve(ctx, from)
 		if err != nil {
 			return nil, err
 		}
-		at[from] = p
+		at = places{from: p}
 	}
 	return at, nil
 }
 
-// resolveResume looks up the id that a client came with, once.
-func (h *Hub) resolveResume(ctx context.Context, m *Member, id string) (placed, error) {
-	if p := h.resolved(m); p != nil {
-		return *p, nil
+// resolveResume looks up the id that a client came with, once. What there was to
+// wait for, CatchUp has waited for.
+func (h *Hub) resolveResume(ctx context.Context, m *Member, id string) error {
+	if h.resolved(m) {
+		return nil
 	}
-	p, err := h.resolve(ctx, id)
-	if err != nil {
-		return p, err
+	p, err := h.lookUp(ctx, id)
+	switch {
+	case err == errBehind:
+		return ErrUnavailable
+	case err != nil:
+		return err
 	}
+	h.keepPlaced(m, p)
+	return nil
+}
+
+func (h *Hub) keepPlaced(m *Member, p placed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if m.past != nil {
-		m.past.at = &p
+		m.past.at, m.past.known = p, true
 	}
-	return p, nil
 }
 
-func (h *Hub) resolved(m *Member) *placed {
+func (h *Hub) resolved(m *Member) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if m.past == nil {
-		return nil
-	}
-	return m.past.at
+	return m.past == nil || m.past.known
 }
 
-// resolve reads an id, and asks the store where it must.
-func (h *Hub) resolve(ctx context.Context, id string) (placed, error) {
+// CatchUp waits, for a moment and not for everybody, until this node has been given
+// the event that a client was sent by another one last. It is called before others
+// wait for the client. What it does not find out, an attach answers ErrUnavailable to.
+func (h *Hub) CatchUp(ctx context.Context, m *Member) {
+	if h.opts.Store == nil || m.resume() == "" {
+		return
+	}
+	id := m.resume() // set once
 	h.mu.Lock()
 	p, ok, sure := h.judge(id)
-	ahead := p.seq > h.seq
-	found := placed{p, ok, h.past.restarts}
+	ahead := ok && !sure && p.seq > h.seq
 	h.mu.Unlock()
-	if sure {
+	if !ahead {
+		return
+	}
+	wait, enough := context.WithTimeout(ctx, aheadPatience)
+	defer enough()
+	select {
+	case h.looks <- struct{}{}:
+	case <-wait.Done():
+		return
+	}
+	found, err := h.lookUp(ctx, id)
+	<-h.looks
+	if err == errBehind {
+		found, err = h.waitFor(wait, id, found)
+	}
+	if err == nil {
+		h.keepPlaced(m, found)
+	}
+}
+
+// resolve is lookUp that waits for an event which is on its way to this node.
+func (h *Hub) resolve(ctx context.Context, id string) (placed, error) {
+	p, err := h.lookUp(ctx, id)
+	if err != errBehind {
+		return p, err
+	}
+	return h.waitFor(ctx, id, p)
+}
+
+// waitFor waits until this node has been given the event of an id, and reads it.
+func (h *Hub) waitFor(ctx context.Context, id string, p placed) (placed, error) {
+	select {
+	case h.ahead <- struct{}{}:
+		defer func() { <-h.ahead }()
+	default:
+		return placed{}, ErrUnavailable
+	}
+	wait, enough := context.WithTimeout(ctx, aheadPatience)
+	defer enough()
+	if !h.await(wait, p.seq) {
+		return placed{}, ErrUnavailable
+	}
+	p, err := h.lookUp(ctx, id)
+	if err == errBehind { // the store went back meanwhile
+		err = ErrUnavailable
+	}
+	return p, err
+}
+
+// errBehind is ErrUnavailable for an id whose event is in the store, and has not
+// come to this node.
+var errBehind = &wire.Error{Status: ErrUnavailable.Status, Code: ErrUnavailable.Code,
+	Message: ErrUnavailable.Message, RetryAfter: ErrUnavailable.RetryAfter}
+
+// lookUp reads an id, and asks the store where it must. It returns errBehind if this
+// node lags behind.
+func (h *Hub) lookUp(ctx context.Context, id string) (placed, error) {
+	h.mu.Lock()
+	p, ok, sure := h.judge(id)
+	found := placed{p, ok, h.past.restarts}
+	gone := !sure && p.seq > h.seq && h.none.seq > h.seq && h.none.has(p.seq)
+	h.mu.Unlock()
+	switch {
+	case sure:
 		return found, nil
+	case gone:
+		return placed{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, coldPatience)
 	defer cancel()
-	if ahead {
-		wait, enough := context.WithTimeout(ctx, aheadPatience)
-		defer enough()
-		if h.await(wait, p.seq) {
-			return h.resolve(ctx, id)
-		}
-	}
 	at, exact, err := h.opts.Store.Time(ctx, p.seq)
+	h.mu.Lock()
+	ahead := p.seq > h.seq
+	if err == nil && at == 0 && ahead && (p.seq < h.none.seq || !h.none.has(p.seq)) {
+		h.none = none{p.seq, time.Now()}
+	}
+	h.mu.Unlock()
 	switch {
 	case err != nil:
 		return placed{}, unavailable(err)
 	case exact && at != p.at, at != 0 && at < p.at: // another event has the number
 		return placed{}, nil
-	case at == 0 && ahead: // there is no such event
+	case at == 0 && ahead: // there is no such event: the store has gone back, or the id is of a backup's future
 		return placed{}, nil
 	case ahead:
-		return placed{}, ErrUnavailable // this node lags behind
+		return found, errBehind
 	}
 	return found, nil
 }

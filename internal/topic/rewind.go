@@ -91,7 +91,10 @@ func (h *Hub) restart(b *stream.Batch, head mark, generation string, anew bool) 
 	for len(h.onTheWay.events) > 0 {
 		h.advance(b)
 	}
-	h.generation = cmp.Or(generation, h.generation)
+	if generation != "" && generation != h.generation {
+		h.generation = generation
+		h.seal = newSealer(h.secret, generation)
+	}
 	h.seq, h.past.at = head.seq, head.at
 	h.past.floor = min(h.past.floor, head.seq+1)
 	h.past.restarts++

@@ -21,6 +21,7 @@ type fakeStore struct {
 	trims  int
 	keys   map[string]topic.Appended
 	used   map[string]topic.Entry
+	secret string // that ids are sealed with
 
 	epoch     int64  // times that it went back: what comes then is stored at other times
 	meanwhile func() // what happens while the next Read is under way
@@ -36,6 +37,7 @@ func newFakeStore() *fakeStore {
 func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
 	opts.Store, opts.Generation = s, "teststor"
 	s.hub = topic.New(opts)
+	s.hub.Key(s.secret)
 	tail := s.events[max(0, len(s.events)-back):]
 	floor := s.head() + 1
 	if len(tail) > 0 {

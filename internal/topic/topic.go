@@ -18,6 +18,7 @@ package topic
 
 import (
 	"cmp"
+	"crypto/rand"
 	"net/http"
 	"strings"
 	"sync"
@@ -103,13 +104,18 @@ var (
 // called concurrently.
 type Hub struct {
 	opts      Options       // set once
+	looks     chan struct{} // set once; size maxLooks: clients whose ids are looked up before others wait for them
+	ahead     chan struct{} // set once; size maxAhead: clients that wait for what another node has sent them
 	gate      chan struct{} // set once; size 2: in a crowd of streams that come back, few wait for the lock beside who publishes
 	unsettled atomic.Int64  // events on their way
 
 	mu         sync.Mutex
-	generation string // guarded by mu, like all below
+	generation string  // guarded by mu, like all below
+	secret     string  // of seals
+	seal       *sealer // nil: ids have no seals
 	onTheWay   spreading
 	seq        uint64          // position of the newest event
+	none       none            // see there
 	past       stored          // what of the logs is in the store only
 	topics     map[string]*log // all that have events or streams
 	recent     recency         // topics that hold events, least recently appended first
@@ -133,10 +139,16 @@ func New(opts Options) *Hub {
 	opts.MaxKeys = cmp.Or(opts.MaxKeys, 1_000_000)
 	h := &Hub{
 		opts:       opts,
+		looks:      make(chan struct{}, maxLooks),
+		ahead:      make(chan struct{}, maxAhead),
 		gate:       make(chan struct{}, 2),
 		generation: cmp.Or(opts.Generation, NewGeneration()),
 		topics:     make(map[string]*log),
 		dropped:    make(map[DropReason]uint64),
+	}
+	if opts.Store == nil { // else the store's nodes have one in common
+		h.secret = rand.Text()
+		h.seal = newSealer(h.secret, h.generation)
 	}
 	h.onTheWay.init(&h.mu)
 	h.past.loads = make(map[string]*load)

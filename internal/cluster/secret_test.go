@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// TestX15NodesShareTheSecretOfIDs, which outlives them; a log of before ids were
+// sealed gets one, and it is not logged.
+func TestX15NodesShareTheSecretOfIDs(t *testing.T) {
+	t.Parallel()
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openWith(t, Options{URLs: []string{s.ClientURL()}, Needs: NeedLog})
+	ev, err := e.js.Stream(t.Context(), e.stream("EV"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := ev.CachedInfo().Config.Metadata[secretKey]
+	if len(secret) < 26 {
+		t.Fatalf("the secret is %q", secret)
+	}
+	a := runHub(t, e, ev, LogOptions{})
+	id := a.publish(t, "a", "1")
+	last := a.publish(t, "a", "2")
+	if !strings.Contains(id, "_") {
+		t.Errorf("id %q has no seal", id)
+	}
+	other := openWith(t, Options{URLs: []string{s.ClientURL()}, Needs: NeedLog})
+	b := runHub(t, other, ev, LogOptions{})
+	for name, n := range map[string]*hubNode{"the first": a, "another": b} {
+		if page, _, err := n.hub.Events(t.Context(), "a", id, 10); err != nil || len(page) != 1 || page[0].ID != last {
+			t.Errorf("%s node after %q: %+v, %v; want %q", name, id, page, err, last)
+		}
+		if _, _, err := n.hub.Events(t.Context(), "a", id[:len(id)-1]+"9", 10); err == nil {
+			t.Errorf("%s node takes a wrong seal", name)
+		}
+	}
+
+	config := ev.CachedInfo().Config
+	delete(config.Metadata, secretKey)
+	if _, err := e.js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	openWith(t, Options{URLs: []string{s.ClientURL()}, Needs: NeedLog})
+	var now jetstream.Stream
+	if now, err = e.js.Stream(t.Context(), e.stream("EV")); err != nil {
+		t.Fatal(err)
+	}
+	if got := now.CachedInfo().Config.Metadata[secretKey]; got == "" || got == secret {
+		t.Errorf("the secret of a log that had none is %q, before %q", got, secret)
+	}
+}

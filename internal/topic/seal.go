@@ -1,0 +1,113 @@
+package topic
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"strings"
+
+	"github.com/dchest/siphash"
+)
+
+// Ids come back from clients, which can write anything into them. So each carries
+// a seal, seven characters that only who has the key can make: an id that was
+// made up is recognised at once, without a look into the store and without waiting
+// for a position that there never was. Nodes that share a store share the key.
+//
+// Ids of before there were seals have none. They are valid as far as the hub
+// remembers when their event was stored, which is of the latest 65,536; older ones
+// lead to a reset.
+
+// sealBytes is a seal with its mark in front.
+const (
+	sealMark  = "_"
+	sealChars = 7
+	sealBytes = len(sealMark) + sealChars
+)
+
+// sealer makes seals: SipHash-2-4 over all that an id says, with a key of its own for
+// each generation.
+type sealer struct{ k0, k1 uint64 }
+
+// newSealer makes the sealer of a secret for the ids of a generation; nil without a
+// secret: then ids have no seals.
+func newSealer(secret, generation string) *sealer {
+	if secret == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(generation + "\x00" + secret))
+	return &sealer{binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])}
+}
+
+// append appends the seal of a position.
+func (s *sealer) append(dst []byte, p position) []byte {
+	var buf [16]byte
+	b := binary.LittleEndian.AppendUint64(buf[:0], p.seq)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.at))
+	if p.behind|p.told != 0 || len(p.late) > 0 {
+		b = p.rest(b)
+	}
+	sum := siphash.Hash(s.k0, s.k1, b)
+	dst = append(dst, sealMark...)
+	for range sealChars {
+		dst = append(dst, "abcdefghijklmnopqrstuvwxyz234567"[sum&31])
+		sum >>= 5
+	}
+	return dst
+}
+
+// rest appends what few positions have.
+func (p position) rest(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, p.behind)
+	b = binary.LittleEndian.AppendUint64(b, p.told)
+	for _, h := range p.late {
+		b = binary.LittleEndian.AppendUint32(b, h)
+	}
+	return b
+}
+
+// unseal takes the seal off an id; sealed is false if it has none.
+func unseal(id string) (body, seal string, sealed bool) {
+	i := len(id) - sealBytes
+	if i < 0 || !strings.HasPrefix(id[i:], sealMark) {
+		return id, "", false
+	}
+	return id[:i], id[i:], true
+}
+
+// right says whether a seal is that of a position.
+func (s *sealer) right(seal string, p position) bool {
+	var buf [sealBytes]byte
+	return subtle.ConstantTimeCompare(s.append(buf[:0], p), []byte(seal)) == 1
+}
+
+// Key gives the hub the secret that all nodes seal ids with. It comes before Begin
+// and Rewind.
+func (h *Hub) Key(secret string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if secret == h.secret {
+		return
+	}
+	h.secret = secret
+	h.seal = newSealer(secret, h.generation)
+}
+
+// appendID appends the id of a position that no topic is behind.
+func (h *Hub) appendID(dst []byte, p position) []byte {
+	dst = appendID(dst, h.generation, p)
+	if h.seal == nil {
+		return dst
+	}
+	return h.seal.append(dst, p)
+}
+
+// appendLateID appends the id of a position that topics are behind, or one that no
+// hub can place.
+func (h *Hub) appendLateID(dst []byte, p position) []byte {
+	dst = appendLateID(dst, h.generation, p)
+	if h.seal == nil || len(p.late) == 0 {
+		return dst
+	}
+	return h.seal.append(dst, p)
+}
