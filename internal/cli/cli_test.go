@@ -257,3 +257,16 @@ func TestSendThatIsRefusedExitsWith1(t *testing.T) {
 		t.Errorf("send to nobody: exit code %d, stderr %q", got.code, got.stderr)
 	}
 }
+
+// TestX10NoErrorShowsTheURLOfAServer, which may hold a secret in any part.
+func TestX10NoErrorShowsTheURLOfAServer(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"http://127.0.0.1:1/s3cr3t", "http://u:s3cr3t@127.0.0.1:1", "http://127.0.0.1:1/?a=s3cr3t", "http://127.0.0.1:1/\x7fs3cr3t", "s3cr3t:x"} {
+		for _, args := range [][]string{{"send", "--topic", "a", "--server", url, "x"}, {"cluster", "status", "--server", url}} {
+			got := runCommand(t, "", args...)
+			if got.code == 0 || got.stderr == "" || strings.Contains(got.stdout+got.stderr, "s3cr3t") {
+				t.Errorf("%s: exit %d, says %s%s", args, got.code, got.stdout, got.stderr)
+			}
+		}
+	}
+}

@@ -100,7 +100,7 @@ func (f *clusterFlags) ask(ctx context.Context, server socket.Target) (status wi
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(server.URL, "/")+"/internal/cluster", nil)
 	if err != nil {
-		return status, err
+		return status, f.trust.explain(err)
 	}
 	if f.secret != "" {
 		r.Header.Set("Authorization", "Bearer "+f.secret)

@@ -202,7 +202,7 @@ func (f *sendFlags) post(ctx context.Context, contentType string, body []byte) (
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.server, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("send: %w", err)
+		return nil, fmt.Errorf("send: %w", f.trust.explain(err))
 	}
 	request.Header.Set("Content-Type", contentType)
 	if f.secret != "" {

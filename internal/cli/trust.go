@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -52,8 +53,12 @@ func (t *trust) client(server socket.Target) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// explain adds what to do about an error of a certificate.
+// explain adds what to do about an error of a certificate, and takes off the URL,
+// which may hold a secret and was given by who reads this.
 func (t *trust) explain(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("%w; give the server's authority with --ca, or --insecure to check nothing", err)
 	}
