@@ -19,6 +19,8 @@ type Guard struct {
 	Log   *slog.Logger
 	// Refused is called for each refusal; may be nil.
 	Refused func(wire.Code)
+	// CrossSite logs the origin of a page that is refused; nil: it is logged here.
+	CrossSite func(origin string)
 
 	hosts, origins once
 }
@@ -122,7 +124,10 @@ func (g *Guard) unknownHost(r *http.Request) *wire.Error {
 
 func (g *Guard) crossSite(r *http.Request) *wire.Error {
 	origin := cut(r.Header.Get("Origin"))
-	if g.origins.first(origin) {
+	switch {
+	case origin != "" && g.CrossSite != nil:
+		g.CrossSite(origin)
+	case g.origins.first(origin):
 		g.Log.Warn("request refused: from a page of another site; if its pages may call this server, give --cors-origin",
 			"origin", origin)
 	}

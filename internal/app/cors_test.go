@@ -91,6 +91,9 @@ func TestX28TheLogNamesTheFlag(t *testing.T) {
 	for _, command := range []string{"serve", "gateway"} {
 		p := start(t, command)
 		for range 2 {
+			fetch(t, "POST", p.Public+"/api/tasks", "https://app.test")
+			fetch(t, "GET", p.Public+"/api/tasks", "https://app.test")
+			fetch(t, "GET", p.Public+"/api/sse/tasks?task_id=x", "https://app.test")
 			fetch(t, "OPTIONS", p.Public+"/api/sse/tasks?task_id=x", "https://app.test", "Access-Control-Request-Method", "GET")
 		}
 		if got := strings.Count(p.log.String(), "--cors-origin https://app.test"); got != 1 {

@@ -39,6 +39,7 @@ func (p *program) openDoors() error {
 		Name: "tidegate_access_refused_total", Help: "Requests that were refused for who sent them, by listener and code.",
 	}, []string{"listener", "code"})
 	d.public = p.newGuard("public", !config.IsLocal(c.Listen))
+	d.public.CrossSite = p.cors.LogOrigin
 	d.public.Sites.Origins = slices.DeleteFunc(slices.Clone(c.CORSOrigins), func(o string) bool { return o == "*" })
 	address := c.InternalListen
 	if address == config.Shared {

@@ -51,6 +51,7 @@ func (p *program) accessKeys() (*grant.Keys, error) {
 // task. Whether it names the task, the backend decides.
 func (p *program) protectReading(next http.Handler, anySite bool) http.Handler {
 	callers := *p.doors.callers
+	callers.Message = strings.Replace(callers.Message, "give the API token", "give the API token, or the access token of the task (also as ?access=),", 1)
 	callers.Also = func(r *http.Request) bool { return p.backend.KnowsAccess(r) }
 	return p.doors.public.Protect(access.Route{Callers: &callers, AnySite: anySite}, next)
 }

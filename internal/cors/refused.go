@@ -40,12 +40,17 @@ func (p *Policy) refuse(r *http.Request, origin string) {
 		return
 	}
 	p.refused.Add(1)
+	p.LogOrigin(origin)
+}
+
+// LogOrigin logs that pages of an origin are refused, once, whoever refuses them.
+func (p *Policy) LogOrigin(origin string) {
 	origin = cut(origin)
 	advice := "allow it with --cors-origin " + origin
 	if !strings.Contains(origin, "://") {
 		advice = "a page without an origin of its own, such as a file or a sandboxed frame, is allowed by --cors-origin '*' only"
 	}
-	p.once(origin, "a page of another origin may not read the answer: "+advice, "origin", origin)
+	p.once(origin, "a page of another origin is refused: "+advice, "origin", origin)
 }
 
 // complain logs a header that a page asks for and may not send: the browser does
