@@ -47,11 +47,11 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 	switch {
 	case err == nil:
 		m.metrics.connects.WithLabelValues("accepted").Inc()
-		m.log.Info("stream connected", streamAttrs(c, r)...)
+		m.log.Debug("stream connected", streamAttrs(c, r)...)
 		return nil
 	case isCode(err, wire.CodeTokenNotFound):
 		m.metrics.connects.WithLabelValues("left").Inc()
-		m.log.Info("stream left while it connected", streamAttrs(c, r)...)
+		m.log.Debug("stream left while it connected", streamAttrs(c, r)...)
 		return nil
 	case refusal != nil:
 		m.metrics.connects.WithLabelValues("not_allowed").Inc()
@@ -59,7 +59,7 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 		return refusal
 	case errors.Is(err, errNotRoutable) || isCode(err, wire.CodeTopic):
 		m.metrics.connects.WithLabelValues("not_routable").Inc()
-		m.log.Info("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
+		m.log.Debug("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
 		return badRequest("Cannot route URL: %s", cut(wire.MaskAccess(c.Request.URL), maxEchoBytes))
 	default:
 		m.metrics.connects.WithLabelValues("failed").Inc()
@@ -148,7 +148,7 @@ func (m *manager) disconnect(c wire.Callback) {
 		return
 	}
 	m.metrics.disconnects.WithLabelValues(reasonLabel(c.Reason)).Inc()
-	m.log.Info("stream disconnected", append(streamAttrs(c, r), endAttrs(c)...)...)
+	m.log.Debug("stream disconnected", append(streamAttrs(c, r), endAttrs(c)...)...)
 }
 
 // reasonLabel keeps the metric's label to the closed list, whatever was sent.

@@ -101,6 +101,7 @@ type Gateway struct {
 	pace        *pace
 	callbacks   *caller
 	disconnects *disconnects
+	refusals    *limit.Tally
 	table       table
 	metrics     *metrics
 
@@ -121,6 +122,7 @@ func New(opts Options) *Gateway {
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = packed.New(packed.Options{Headers: opts.CallbackHeaders})
 	g.pace = newPace(g.delivered, g.door.isShut)
+	g.refusals = limit.NewTally(opts.Log, "streams refused")
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
 	g.node.Store(new(identity))

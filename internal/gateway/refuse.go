@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidegate/internal/limit"
+	"tidegate/internal/peer"
 	"tidegate/internal/wire"
 	"tidegate/sse"
 )
@@ -34,8 +35,9 @@ func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
 	}
 	g.unregister(c)
 	e := refusal(a)
-	g.opts.Log.Info("stream refused", "token", fingerprint(c.name()), "status", e.Status, "code", e.Code,
+	g.opts.Log.Debug("stream refused", "token", fingerprint(c.name()), "status", e.Status, "code", e.Code,
 		"cause", a.err, "undelivered", c.stream.Undelivered())
+	g.refusals.Add(string(e.Code), peer.AddrOf(c.request.RemoteAddr()), "status", e.Status, "cause", a.err)
 	if e.Status == a.status {
 		a.retryAfter.set(w.Header())
 	}

@@ -2,6 +2,7 @@ package limit
 
 import (
 	"net/http"
+	"net/netip"
 	"time"
 
 	"tidegate/internal/wire"
@@ -58,7 +59,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 	n := int64(len(p))
 	if !w.limits.bytes.add(w.address, n) {
-		w.failed = w.limits.refuse(ErrInflight)
+		w.failed = w.limits.refuse(ErrInflight, netip.Addr{})
 		if w.status < 0 { // too late to say so
 			panic(http.ErrAbortHandler)
 		}

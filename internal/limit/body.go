@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (b *body) Read(p []byte) (int, error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		b.out.limits.refuse(errSlowBody)
+		b.out.limits.refuse(errSlowBody, netip.Addr{})
 		err = errSlowBody
 		b.out.close()
 	default: // the end: net/http goes on listening for one of the connection
@@ -98,7 +99,7 @@ func (b *body) Count(n int64) error {
 	}
 	if !b.out.limits.bytes.add(b.out.address, n) {
 		b.out.close()
-		return b.out.limits.refuse(ErrInflight)
+		return b.out.limits.refuse(ErrInflight, netip.Addr{})
 	}
 	b.counted += n
 	return nil

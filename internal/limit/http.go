@@ -2,6 +2,7 @@ package limit
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -104,7 +105,7 @@ func (l *Limits) bounded(w http.ResponseWriter, r *http.Request, c *Conn, addres
 
 // answer refuses a request, and with it the connection: it may be one too many.
 func (l *Limits) answer(w http.ResponseWriter, r *http.Request, e *wire.Error) {
-	l.refuse(e)
+	l.refuse(e, l.opts.Peers.Client(r).Addr)
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
@@ -115,8 +116,9 @@ func (l *Limits) answer(w http.ResponseWriter, r *http.Request, e *wire.Error) {
 // refusalTime is what a refusal gets to go.
 const refusalTime = 5 * time.Second
 
-// refuse counts a refusal.
-func (l *Limits) refuse(e *wire.Error) *wire.Error {
+// refuse counts a refusal, and logs the first of its kind and address.
+func (l *Limits) refuse(e *wire.Error, client netip.Addr) *wire.Error {
+	l.refusals.Add(string(e.Code), client)
 	l.metrics.refused.WithLabelValues(string(e.Code)).Inc()
 	return e
 }

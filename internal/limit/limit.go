@@ -35,6 +35,7 @@ type Limits struct {
 	addresses addresses
 	rates     rates
 	bytes     inflight
+	refusals  *Tally
 	metrics   *metrics
 }
 
@@ -44,6 +45,7 @@ func New(opts Options) *Limits {
 	l := &Limits{opts: opts, seed: maphash.MakeSeed()}
 	l.rates.perSecond = opts.ConnectRate
 	l.bytes.most = opts.Inflight
+	l.refusals = NewTally(opts.Log, "requests refused")
 	l.metrics = newMetrics(l)
 	return l
 }

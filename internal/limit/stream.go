@@ -50,16 +50,17 @@ func (l *Limits) OpenStream(r *http.Request, h *Hold) *wire.Error {
 	if c != nil {
 		c.ask()
 		if err := c.refusal(); err != nil {
-			return l.refuse(err)
+			return l.refuse(err, l.opts.Peers.Client(r).Addr)
 		}
 	}
-	address := l.hash(l.opts.Peers.Client(r).Key())
+	client := l.opts.Peers.Client(r)
+	address := l.hash(client.Key())
 	if !l.rates.allow(address) {
-		return l.refuse(ErrRate)
+		return l.refuse(ErrRate, client.Addr)
 	}
 	if address != 0 && l.opts.PerAddress > 0 {
 		if !l.addresses.add(address, 0, 1, l.opts.PerAddress) {
-			return l.refuse(ErrAddress)
+			return l.refuse(ErrAddress, client.Addr)
 		}
 		h.high, h.low = uint32(address>>32), uint32(address)
 		h.take(holdsStream)

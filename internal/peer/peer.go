@@ -78,7 +78,7 @@ func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
 // Client tells who sent a request: the rightmost hop that is not trusted.
 func (u *Rules) Client(r *http.Request) Client {
-	hop := addressOf(r.RemoteAddr)
+	hop := AddrOf(r.RemoteAddr)
 	local := isLocal(hop)
 	if !forwards(r.Header) {
 		return Client{Addr: hop, Local: local}
@@ -96,7 +96,7 @@ func (u *Rules) Trusted(r *http.Request) bool {
 	if r.RemoteAddr == inProcess {
 		return false
 	}
-	return u.lists(addressOf(r.RemoteAddr))
+	return u.lists(AddrOf(r.RemoteAddr))
 }
 
 // TrustedAddr reports whether --trusted-proxy names an address. That of a Unix
@@ -106,8 +106,8 @@ func (u *Rules) TrustedAddr(a netip.Addr) bool { return u.lists(plain(a)) }
 // inProcess is the remote address of requests inside one process.
 const inProcess = "in-process"
 
-// addressOf is the address of a peer; that of a Unix socket is invalid.
-func addressOf(remote string) netip.Addr {
+// AddrOf is the address of a peer; that of a Unix socket is invalid.
+func AddrOf(remote string) netip.Addr {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		a, _ := netip.ParseAddr(remote) // invalid if it is no address
