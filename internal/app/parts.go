@@ -58,8 +58,9 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		Guard:          p.doors.internal,
 	}
 	if s := p.storage; s != nil {
-		opts.Peers, opts.Ledger, opts.Health, opts.Status = s.nodes, s.ledger, s.health, s.engine.Status
+		opts.Peers, opts.Ledger, opts.Warn, opts.Status = s.nodes, s.ledger, s.engine.Warnings, s.engine.Status
 	}
+	opts.Health = p.health
 	if _, here := transport.(*pipenet.Transport); here { // our own backend, in this process: it may see who asks
 		opts.ConnectHeaders = []string{"authorization"}
 	} else { // in one process the policy stands in front of all routes

@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tidegate/internal/access"
-	"tidegate/internal/backend"
 	"tidegate/internal/config"
 	"tidegate/internal/gateway"
 	"tidegate/internal/wire"
@@ -28,7 +27,7 @@ func (p *program) serveRoutes() http.Handler {
 	mux.Handle("/", p.doors.page(p.secure, p.client)) // first: it decides about the login
 	mux.Handle("/api/", p.api(p.backend.REST()))
 	mux.HandleFunc("GET /healthz", g.Healthz)
-	mux.HandleFunc("GET /readyz", readyz(g, p.backend))
+	mux.HandleFunc("GET /readyz", g.Readyz) // of both halves
 	streams := p.streams()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
@@ -69,12 +68,20 @@ func (p *program) addHealth(mux *http.ServeMux) {
 		wire.WriteJSON(w, http.StatusOK, health{Status: wire.StatusOK})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		_, reasons := p.backend.Ready()
-		if p.storage != nil {
-			reasons = append(reasons, p.storage.health()...)
-		}
-		writeReady(w, reasons)
+		p.writeReady(w, p.health())
 	})
+}
+
+// health is why the process is not ready, but for what its gateway knows by itself.
+func (p *program) health() (reasons []string) {
+	if p.storage != nil {
+		reasons = p.storage.health()
+	}
+	if p.backend != nil {
+		_, why := p.backend.Ready()
+		reasons = append(reasons, why...)
+	}
+	return reasons
 }
 
 // backendInternal is the internal listener of a backend that is alone.
@@ -107,22 +114,20 @@ type health struct {
 	Status     string   `json:"status"`
 	Configured *bool    `json:"configured,omitempty"`
 	Reasons    []string `json:"reasons,omitempty"`
+	Warnings   []string `json:"warnings,omitempty"`
 }
 
-func writeReady(w http.ResponseWriter, reasons []string) {
+func (p *program) writeReady(w http.ResponseWriter, reasons []string) {
+	body := health{Status: "ready", Configured: new(true), Reasons: reasons}
+	if p.storage != nil {
+		body.Warnings = p.storage.engine.Warnings()
+	}
 	if len(reasons) > 0 {
-		wire.WriteJSON(w, http.StatusServiceUnavailable, health{"not_ready", new(true), reasons})
+		body.Status = "not_ready"
+		wire.WriteJSON(w, http.StatusServiceUnavailable, body)
 		return
 	}
-	wire.WriteJSON(w, http.StatusOK, health{Status: "ready", Configured: new(true)})
-}
-
-// readyz of one process is that of both halves.
-func readyz(g *gateway.Gateway, b *backend.Backend) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		_, reasons := b.Ready()
-		writeReady(w, append(g.NotReady(), reasons...))
-	}
+	wire.WriteJSON(w, http.StatusOK, body)
 }
 
 // shared puts the internal routes on the public listener, for drop-in use.

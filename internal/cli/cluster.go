@@ -34,8 +34,8 @@ Examples:
   tidegate cluster status
   tidegate cluster status --server http://10.0.0.5:8081 --json
 
-Exit codes: 0 when all is well; 1 when something is wrong, or nobody answers; 2
-for a mistake in the call.
+Exit codes: 0 when all is well, also if there are warnings; 1 when there is a
+problem, or nobody answers; 2 for a mistake in the call.
 `
 
 type clusterFlags struct {
@@ -125,12 +125,27 @@ func (f *clusterFlags) ask(ctx context.Context, server socket.Target) (status wi
 		if json.Unmarshal(body, &answer) == nil && answer.Error.Message != "" {
 			return status, errors.New(terminal.Line(answer.Error.Message))
 		}
-		return status, fmt.Errorf("the gateway answers with status %d: is --server its internal listener?", response.StatusCode)
+		return status, noStatus(response.StatusCode, body)
 	}
 	if err := json.Unmarshal(body, &status); err != nil {
 		return status, fmt.Errorf("the answer is not a status: %w", err)
 	}
 	return status, nil
+}
+
+// noStatus is the error of an answer that is not a gateway's.
+func noStatus(status int, body []byte) error {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		said, _, _ := strings.Cut(strings.TrimSpace(string(body[:min(len(body), 200)])), "\n")
+		if said = terminal.Line(said); said != "" && said[0] != '<' {
+			said = " (" + said + ")"
+		} else {
+			said = ""
+		}
+		return fmt.Errorf("status %d%s comes from something in front of the gateways, which reaches none that is ready: ask a gateway itself, --server is the URL of its internal listener", status, said)
+	}
+	return fmt.Errorf("the answer has status %d: is --server the internal listener of a gateway?", status)
 }
 
 // printStatus is for people.
@@ -157,12 +172,19 @@ func printStatus(out io.Writer, s wire.ClusterStatus) error {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "STREAM\tMESSAGES\tSIZE\tOF\tREPLICAS\tLEADER\tLAG\tOFFLINE")
 	for _, st := range s.Streams {
+		if st.Error != "" {
+			fmt.Fprintf(w, "%s\t?\t?\t?\t?\t?\t?\t%s\n", st.Name, cmp.Or(strings.Join(st.Offline, ", "), "?"))
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%d\t%v\t%v\t%d\t%s\t%d\t%s\n", st.Name, st.Messages, bytesText(int64(st.Bytes)),
 			bytesText(st.MaxBytes), st.Replicas, st.Leader, st.Lag, strings.Join(st.Offline, ", "))
 	}
 	_ = w.Flush() // b takes everything
 	for _, reason := range s.Health {
 		line("\nproblem", "%s", terminal.Line(reason))
+	}
+	for _, warning := range s.Warnings {
+		line("\nwarning", "%s", terminal.Line(warning))
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -35,10 +35,12 @@ type Engine struct {
 	close    func()
 
 	mu         sync.Mutex
-	generation string    // of stream EV, "" before it is known
-	condition  condition // as the last check found it
-	refused    error     // what the server did not permit since [Engine.untilRefused], nil for nothing
-	giveUp     func()    // called when that happens
+	generation string          // of stream EV, "" before it is known
+	condition  condition       // as the last check found it
+	warnings   []string        // of external servers
+	made       map[string]bool // streams that this process has made or found
+	refused    error           // what the server did not permit since [Engine.untilRefused], nil for nothing
+	giveUp     func()          // called when that happens
 
 	watch watch // owned by check
 }
@@ -52,7 +54,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, log: opts.Log.With("component", "nats"), poke: make(chan struct{}, 1), giveUp: func() {}}
+	e := &Engine{opts: opts, log: opts.Log.With("component", "nats"), poke: make(chan struct{}, 1), giveUp: func() {}, made: map[string]bool{}}
 	e.watch.guard.minFree = opts.MinFree
 	e.close = sync.OnceFunc(e.shut)
 	if err := e.open(ctx); err != nil {

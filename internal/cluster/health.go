@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tidegate/internal/wire"
@@ -41,6 +42,11 @@ type watch struct {
 // [Engine.Writable], and mends what it can: a server in this process whose writes
 // have failed is restarted when there is room again. It returns nil when ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	if e.embedded == nil {
+		watching.Go(func() { e.watchServers(ctx) })
+	}
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {

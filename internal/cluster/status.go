@@ -4,22 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/wire"
 )
 
-// Status asks for everything there is to know, with a question for each stream.
-// What is not answered within seconds is left out and is in the error: the rest is
-// what an operator has then.
-func (e *Engine) Status(ctx context.Context) (wire.ClusterStatus, error) {
+// Status asks for everything there is to know, with a question for each stream, all
+// at once. What is not answered within seconds is a line of Health, as is each server
+// that is away; the rest is what an operator has then. Why this process is not ready
+// is not among them, see [Engine.Health].
+func (e *Engine) Status(ctx context.Context) wire.ClusterStatus {
 	s := wire.ClusterStatus{
 		Mode: "external", Server: e.nc.ConnectedServerName(), Version: e.nc.ConnectedServerVersion(),
 		Cluster: e.nc.ConnectedClusterName(), URL: redacted([]string{e.nc.ConnectedUrl()}),
-		Generation: e.Generation(), Streams: []wire.StreamStatus{}, Nodes: []string{}, Health: e.Health(),
+		Generation: e.Generation(), Streams: []wire.StreamStatus{}, Health: []string{},
 	}
 	if e.embedded != nil {
 		s.Mode, s.URL, s.Listen, s.Durability = "embedded", "", e.ListenAddr(), string(e.opts.Durability)
@@ -27,25 +32,73 @@ func (e *Engine) Status(ctx context.Context) (wire.ClusterStatus, error) {
 			s.Disk = &wire.DiskStatus{Free: disk.free, Total: disk.total}
 		}
 	}
-	var unanswered []error
-	for _, d := range e.definitions(NeedLog | NeedLedger | NeedNodes | NeedTasks) {
-		info, err := e.info(ctx, d.config.Name)
+	definitions := e.definitions(NeedLog | NeedLedger | NeedNodes | NeedTasks)
+	infos, errs := make([]*jetstream.StreamInfo, len(definitions)), make([]error, len(definitions))
+	var asked sync.WaitGroup
+	for i, d := range definitions {
+		asked.Go(func() { infos[i], errs[i] = e.info(ctx, d.config.Name) })
+	}
+	nodes, err := e.alive(ctx)
+	asked.Wait()
+	s.Nodes = nodes
+	if err != nil {
+		s.Health = append(s.Health, fmt.Sprintf("it is not known which nodes are alive: bucket %s: %s", e.stream("NODES"), why(err)))
+	}
+	for i, d := range definitions {
 		switch {
-		case errors.Is(err, jetstream.ErrStreamNotFound):
+		case errors.Is(errs[i], jetstream.ErrStreamNotFound) || errs[i] != nil && !e.knows(d.config.Name):
 			continue
-		case err != nil:
-			unanswered = append(unanswered, fmt.Errorf("stream %s: %w", d.config.Name, err))
+		case errs[i] != nil:
+			s.Streams = append(s.Streams, wire.StreamStatus{Name: d.config.Name, Error: why(errs[i])})
+			s.Health = append(s.Health, fmt.Sprintf("stream %s: %s", d.config.Name, why(errs[i])))
 			continue
 		case d.generation:
-			s.Generation = marked(info.Config.Metadata, generationKey)
+			s.Generation = marked(infos[i].Config.Metadata, generationKey)
 		}
-		s.Streams = append(s.Streams, streamStatus(info))
+		stream := streamStatus(infos[i])
+		if s.Streams = append(s.Streams, stream); stream.Error != "" {
+			s.Health = append(s.Health, fmt.Sprintf("stream %s: %s", stream.Name, stream.Error))
+		}
 	}
-	var err error
-	if s.Nodes, err = e.alive(ctx); err != nil {
-		unanswered = append(unanswered, fmt.Errorf("bucket %s: %w", e.stream("NODES"), err))
+	s.Health = append(s.Health, silentServers(s.Streams)...)
+	return s
+}
+
+// knows tells whether a stream was there when this process began, or came with it.
+// Not all deployments have all.
+func (e *Engine) knows(stream string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.made[stream]
+}
+
+// why is an error of a question for people.
+func why(err error) string {
+	for _, away := range []error{nats.ErrReconnectBufExceeded, nats.ErrDisconnected, nats.ErrConnectionClosed} {
+		if errors.Is(err, away) {
+			return "not connected to NATS"
+		}
 	}
-	return s, errors.Join(unanswered...)
+	for _, silence := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders} {
+		if errors.Is(err, silence) {
+			return "no answer: it has no leader, or JetStream is away"
+		}
+	}
+	return err.Error()
+}
+
+// silentServers says which servers are away, and which streams lack a copy.
+func silentServers(streams []wire.StreamStatus) (lines []string) {
+	lack := map[string][]string{}
+	for _, s := range streams {
+		for _, server := range s.Offline {
+			lack[server] = append(lack[server], s.Name)
+		}
+	}
+	for _, server := range slices.Sorted(maps.Keys(lack)) {
+		lines = append(lines, fmt.Sprintf("server %s is away, which has a copy of %s", server, strings.Join(lack[server], ", ")))
+	}
+	return lines
 }
 
 // info asks for one stream.
@@ -59,6 +112,10 @@ func (e *Engine) info(ctx context.Context, name string) (*jetstream.StreamInfo, 
 	return s.CachedInfo(), nil
 }
 
+// silentServer is after which silence towards a stream's leader, to whom it answers
+// every second, a server counts as away.
+const silentServer = 3 * time.Second
+
 func streamStatus(info *jetstream.StreamInfo) wire.StreamStatus {
 	s := wire.StreamStatus{
 		Name: info.Config.Name, Messages: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes,
@@ -68,9 +125,14 @@ func streamStatus(info *jetstream.StreamInfo) wire.StreamStatus {
 		return s
 	}
 	s.Leader = info.Cluster.Leader
+	if s.Leader == "" {
+		s.Error = "it has no leader"
+	}
 	for _, r := range info.Cluster.Replicas {
 		s.Lag = max(s.Lag, r.Lag)
-		if r.Offline {
+		// NATS takes a minute to call a server offline that was killed.
+		unseen := r.Active == 0 && !r.Current // since the leader is one
+		if r.Offline || unseen || r.Active > silentServer {
 			s.Offline = append(s.Offline, r.Name)
 		}
 	}

@@ -135,11 +135,12 @@ func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstr
 			return nil, err
 		}
 		made[d.config.Name], changed = s, changed || did
+		e.mu.Lock()
+		e.made[d.config.Name] = true
 		if d.generation {
-			e.mu.Lock()
 			e.generation = marked(s.CachedInfo().Config.Metadata, generationKey)
-			e.mu.Unlock()
 		}
+		e.mu.Unlock()
 	}
 	if changed {
 		if err := e.barrier(); err != nil {

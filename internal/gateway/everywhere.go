@@ -2,17 +2,23 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"tidegate/internal/wire"
 )
 
 // A listing covers all nodes: each is asked for the same page of its own, and
 // the pages are made one.
+
+// statusPatience bounds how long other nodes are waited for, by somebody who looks
+// because something is wrong.
+const statusPatience = 3 * time.Second
 
 // showCluster is GET /internal/cluster.
 func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
@@ -21,11 +27,32 @@ func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
 			"Everything is in memory here: give --data or --nats-url for storage"))
 		return
 	}
-	status, err := g.opts.Status(r.Context())
-	if err != nil {
-		g.opts.Log.Warn("status of storage is incomplete", "cause", err)
+	own := wire.ClusterStatus{Node: g.identity().name, Health: g.NotReady(), Warnings: g.warnings()}
+	if isFromPeer(r.Context()) {
+		wire.WriteJSON(w, http.StatusOK, own)
+		return
 	}
-	status.Node = g.identity().name
+	var others []wire.ClusterStatus
+	var missing []string
+	var asked sync.WaitGroup
+	ctx, cancel := context.WithTimeout(r.Context(), statusPatience)
+	defer cancel()
+	asked.Go(func() { others, missing = everywhere[wire.ClusterStatus](g, r.WithContext(ctx)) })
+	status := g.opts.Status(r.Context())
+	asked.Wait()
+	status.Node, status.Warnings = own.Node, own.Warnings
+	status.Health = append(own.Health, status.Health...)
+	for _, other := range others {
+		for _, reason := range other.Health {
+			status.Health = append(status.Health, "node "+other.Node+": "+reason)
+		}
+	}
+	for _, node := range missing {
+		status.Health = append(status.Health, "node "+node+" does not answer")
+	}
+	if status.Health == nil {
+		status.Health = []string{}
+	}
 	wire.WriteJSON(w, http.StatusOK, status)
 }
 

@@ -52,7 +52,8 @@ func (g *Gateway) Readyz(w http.ResponseWriter, _ *http.Request) {
 		Status     string   `json:"status"`
 		Configured bool     `json:"configured"`
 		Reasons    []string `json:"reasons,omitempty"`
-	}{"ready", g.opts.CallbackURL != "", reasons}
+		Warnings   []string `json:"warnings,omitempty"`
+	}{"ready", g.opts.CallbackURL != "", reasons, g.warnings()}
 	status := http.StatusOK
 	if len(reasons) > 0 {
 		status, body.Status = http.StatusServiceUnavailable, "not_ready"
@@ -73,4 +74,12 @@ func (g *Gateway) NotReady() []string {
 		reasons = append(reasons, g.opts.Health()...)
 	}
 	return reasons
+}
+
+// warnings lists what is told beside the reasons.
+func (g *Gateway) warnings() []string {
+	if g.opts.Warn == nil {
+		return nil
+	}
+	return g.opts.Warn()
 }

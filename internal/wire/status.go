@@ -14,8 +14,9 @@ type ClusterStatus struct {
 	Durability string         `json:"durability,omitempty"` // of embedded storage
 	Disk       *DiskStatus    `json:"disk,omitempty"`       // of the data folder
 	Streams    []StreamStatus `json:"streams"`
-	Nodes      []string       `json:"nodes"`  // that are alive
-	Health     []string       `json:"health"` // why not all is well; empty if it is
+	Nodes      []string       `json:"nodes"`              // that are alive
+	Health     []string       `json:"health"`             // why not all is well, reasons of other nodes with their names; empty if it is
+	Warnings   []string       `json:"warnings,omitempty"` // what is well and yet may not be meant
 }
 
 // DiskStatus is the space of a file system, in bytes.
@@ -35,5 +36,6 @@ type StreamStatus struct {
 	Replicas int      `json:"replicas"`
 	Leader   string   `json:"leader,omitempty"`  // server that leads it; "" while none does
 	Lag      uint64   `json:"lag"`               // operations that the slowest replica is behind
-	Offline  []string `json:"offline,omitempty"` // replicas that are away
+	Offline  []string `json:"offline,omitempty"` // servers of replicas that are away
+	Error    string   `json:"error,omitempty"`   // why nothing else is known of it
 }
