@@ -36,6 +36,7 @@ func optionsOf(t *testing.T, args ...string) Options {
 func bench(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	o := optionsOf(t, args...)
+	o.coldEvents = 2000
 	if err := o.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -47,8 +48,8 @@ func bench(t *testing.T, args ...string) (stdout, stderr string, err error) {
 // small are the options for runs that take no time.
 var small = []string{
 	"--runs", "1", "--streams", "50", "--settle", "10ms", "--events", "5", "--gap", "1ms", "--burst", "20",
-	"--duration", "100ms", "--senders", "8", "--batch", "10", "--messages", "20", "--pace", "1ms", "--leaves", "100",
-	"--pressure", "1024", "--topics", "20", "--behind", "10", "--held", "100", "--json",
+	"--duration", "300ms", "--senders", "8", "--batch", "10", "--messages", "20", "--pace", "1ms", "--leaves", "100",
+	"--pressure", "1024", "--topics", "20", "--behind", "10", "--held", "100", "--patience", "1m", "--json",
 }
 
 // figuresOf reads a report.
@@ -118,7 +119,7 @@ func TestMeasuresTheRealGateway(t *testing.T) {
 		t.Fatalf("build a gateway: %v\n%s", err, out)
 	}
 	stdout, stderr, err := bench(t, append([]string{"--binary", binary, "--gateway-args", "--heartbeat 1s --max-pending 64KiB --write-timeout 1s"},
-		append(small, "--duration", "1500ms", "--timeout", "1m")...)...)
+		append(small, "--duration", "1500ms", "--timeout", "5m")...)...)
 	if err != nil {
 		t.Fatalf("%v; standard error:\n%s", err, stderr)
 	}
@@ -134,7 +135,7 @@ func TestMeasuresTheRealGateway(t *testing.T) {
 func measuresStorage(t *testing.T, binary string) {
 	dir := t.TempDir()
 	stdout, stderr, err := bench(t, append([]string{"publish", "history", "restart", "resume", "--binary", binary, "--cold",
-		"--storage", storageProcess, "--compare-storage", storagePower, "--storage-dir", dir, "--timeout", "1m"}, small...)...)
+		"--storage", storageProcess, "--compare-storage", storagePower, "--storage-dir", dir, "--timeout", "5m"}, small...)...)
 	if err != nil {
 		t.Fatalf("%v; standard error:\n%s", err, stderr)
 	}

@@ -96,7 +96,7 @@ func (s *fakeStream) send(lie, frame string) {
 // subscribed already, and cannot help it.
 func (s *fakeStream) patience() time.Duration {
 	if s.begun.Load() {
-		return 200 * time.Millisecond
+		return time.Second
 	}
 	return 10 * time.Second
 }

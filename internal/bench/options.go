@@ -62,6 +62,7 @@ type Options struct {
 	Held        int
 	Behind      int
 	Cold        bool
+	coldEvents  int // published before a cold run; 0 for as many as it takes
 	Patience    time.Duration
 	Timeout     time.Duration
 }

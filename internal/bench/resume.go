@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,7 +61,7 @@ func (b *bed) fallBehind(ctx context.Context) error {
 	}
 	before := b.door
 	b.door = door{Topic: before.Topic + "-elsewhere"}
-	if _, err := b.fill(ctx, resumeTopics, coldEvents); err != nil {
+	if _, err := b.fill(ctx, resumeTopics, cmp.Or(b.opts.coldEvents, coldEvents)); err != nil {
 		return err
 	}
 	b.door = before
