@@ -43,6 +43,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		CallbackRetention:   c.CallbackRetention,
 
 		Heartbeat:     c.Heartbeat,
+		BareBeats:     c.HeartbeatForm == "line",
 		Retry:         c.Retry,
 		RetryableFail: c.RetryableRejections,
 		MaxPending:    c.MaxPending,
@@ -80,6 +81,7 @@ func (p *program) newTopics() *topic.Hub {
 		Namespaces: make(map[string]topic.Retention),
 		MaxTopics:  p.cfg.MaxTopics,
 		MaxBytes:   p.cfg.MaxHistory,
+		NoIDBlocks: !p.cfg.IDBlocks,
 	}
 	for name, n := range p.cfg.Namespaces {
 		keep := topic.Retention{Events: n.Events, Bytes: n.Bytes, Age: n.Age, Replay: topic.Replay(n.Replay)}

@@ -95,8 +95,11 @@ func (c *Config) callbacks(command string) []setting {
 
 func (c *Config) streams(command string) []setting {
 	c.RetryableRejections = command == "serve"
+	c.IDBlocks = true
 	return []setting{
 		{"heartbeat", streams, duration(&c.Heartbeat, 15*time.Second, 100*time.Millisecond, day, ""), "silence after which a stream is sent a comment"},
+		{"heartbeat-form", streams, choice(&c.HeartbeatForm, "block", "block", "line"), "`block` is the comment and a blank line; `line` leaves the blank line away, for clients that deliver an empty message for it"},
+		{"id-blocks", streams, toggle(&c.IDBlocks), "send blocks with an id alone, from which a client resumes that has had no event yet; off for clients that deliver an empty message for them"},
 		{"retry", streams, duration(&c.Retry, 0, time.Millisecond, day, "none"), "reconnect time that a stream is told when it opens, jittered"},
 		{"retryable-rejections", streams, toggle(&c.RetryableRejections), "answer 429 and 5xx of the backend with 200, retry: and an end, since EventSource never comes back after another status; on for `tidegate serve`, off for `tidegate gateway`"},
 		{"max-pending", streams, size(&c.MaxPending, mib, 4*kib, gib), "bytes that may wait for one stream; beyond it the stream is ended as a slow consumer"},

@@ -75,6 +75,8 @@ type Config struct {
 	// Streams.
 
 	Heartbeat           time.Duration // --heartbeat: silence after which a comment is sent
+	HeartbeatForm       string        // --heartbeat-form: "block" or "line"
+	IDBlocks            bool          // --id-blocks: blocks with an id alone are sent
 	Retry               time.Duration // --retry: reconnect time told to clients when a stream opens, 0 for none
 	RetryableRejections bool          // --retryable-rejections: 429 and 5xx become 200 + retry: + end
 	MaxPending          int64         // --max-pending: bytes that may wait for one stream

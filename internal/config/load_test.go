@@ -65,7 +65,7 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		Listen: "127.0.0.1:8080", InternalListen: "127.0.0.1:8081",
 		CallbackTimeout: 5 * time.Second, CallbackConcurrency: 64, CallbackRetention: time.Hour, CallbackQueue: 65536,
 		RetryableRejections: true,
-		Heartbeat:           15 * time.Second, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
+		Heartbeat:           15 * time.Second, HeartbeatForm: "block", IDBlocks: true, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
 		CORSHeaders: []string{"*"}, CallbackHeaders: []string{config.NoHeaders}, TaskAccess: config.AutoAccess,
 		MaxHeader: 16 << 10, MaxInflight: 256 << 20,
 		MaxBody: 1 << 20, MaxBatch: 16 << 20, MaxHistory: 256 << 20, MaxTopics: 1_000_000,

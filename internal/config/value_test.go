@@ -28,6 +28,8 @@ func TestValues(t *testing.T) {
 		{"gateway-url", "http://h https://h/prefix http://h:8081/", "http://h/internal http://h/internal/ http://h/internal/send http://h/?a=b http://h? http://u:p@h"},
 		{"callback-timeout", "10ms 1.5s 5m", "5 0 1ms 5m1s -1s five"},
 		{"heartbeat", "100ms 15s 24h", "0 99ms 24h1s 2592000s"},
+		{"heartbeat-form", "block line", "Line lines none"},
+		{"id-blocks", "true false 1 0", "yes on 2"},
 		{"retry", "0 0s 1ms 3s", "-1s 1us 25h"},
 		{"max-pending", "4096 4KiB 1GiB 1mb 512kib 2MiB", "4095 2GiB 1M 1.5MiB -4KiB 1KKiB MiB 99999999999TiB 0x1000"},
 		{"max-connections", "0 15000 10000000", "-1 1e3 0x10 10000001 99999999999999999999"},

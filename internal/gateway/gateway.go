@@ -52,6 +52,7 @@ type Options struct {
 	CallbackRetention   time.Duration     // default 1h: how long a disconnect is retried
 
 	Heartbeat     time.Duration // default 15s
+	BareBeats     bool          // heartbeats have no blank line behind
 	Retry         time.Duration // of the retry field at open; 0 sends none
 	RetryableFail bool          // 5xx and 429 of the backend become an empty stream with a retry field
 	MaxPending    int64         // default 1 MiB of frames waiting for one stream
@@ -140,6 +141,7 @@ func (g *Gateway) engineOptions() stream.Options {
 		MaxPending:   g.opts.MaxPending,
 		WriteTimeout: g.opts.WriteTimeout,
 		Heartbeat:    g.opts.Heartbeat,
+		BareBeats:    g.opts.BareBeats,
 		MaxAge:       g.opts.MaxAge,
 		NoParking:    g.opts.NoParking,
 		Observer:     g.metrics,

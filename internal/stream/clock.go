@@ -50,6 +50,17 @@ func (e *Engine) since(t tick) time.Duration {
 // heartbeat is the comment that keeps idle connections alive through proxies.
 var heartbeat = FrameOf([]byte(": heartbeat\n\n"), 0)
 
+// bareBeat is the same for clients that take the blank line for the end of an event.
+var bareBeat = FrameOf([]byte(": heartbeat\n"), 0)
+
+// beat is the heartbeat of this engine's streams.
+func (e *Engine) beat() *Frame {
+	if e.opts.BareBeats {
+		return bareBeat
+	}
+	return heartbeat
+}
+
 // clockStreams is up to how many streams the clock writes to by itself in one
 // step: waking a worker for a few heartbeats would cost more than they do.
 const clockStreams = 4 * chunkStreams
@@ -116,7 +127,7 @@ func (s *Stream) look(b *Batch, silence time.Duration) {
 		s.ending = endingOf(wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailMaxAge})
 		s.readyLocked(b)
 	case s.state&(ready|writing|blocked) == 0 && ago(s.last) >= silence:
-		s.queue.add(Item{heartbeat, Control})
+		s.queue.add(Item{e.beat(), Control})
 		s.readyLocked(b)
 	}
 }

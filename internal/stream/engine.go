@@ -16,6 +16,7 @@ type Options struct {
 	MaxPending   int64         // default 1 MiB: bytes that wait for one stream; one frame is always taken
 	WriteTimeout time.Duration // default 30s, two weeks at most: a socket that takes nothing for so long ends its stream
 	Heartbeat    time.Duration // default 15s, two weeks at most: the most silence on a stream
+	BareBeats    bool          // heartbeats are a line, without a blank one behind
 	MaxAge       time.Duration // the shortest age that Serve will be given; 0: none
 	SendBuffer   int           // default 64 KiB: of a parked socket, in the kernel
 	NoParking    bool          // leave every stream to the goroutine of its request

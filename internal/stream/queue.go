@@ -176,7 +176,7 @@ func (b *batch) take(i Item) {
 		b.events++
 		b.size += i.Frame.Len()
 	}
-	if i.Frame == heartbeat {
+	if i.Frame == heartbeat || i.Frame == bareBeat {
 		b.beats++
 	}
 }

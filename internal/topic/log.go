@@ -15,6 +15,7 @@ type event struct {
 	frame *stream.Frame
 	rest  int32 // where the block goes on after its id line
 	gap   bool  // to be queued live behind a reset
+	mute  bool  // not to be sent: it has no more than an id
 }
 
 func (e event) replay() stream.Item { return stream.Item{Frame: e.frame, Kind: stream.Replay} }

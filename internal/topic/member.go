@@ -98,6 +98,10 @@ func (m *Member) push(b *stream.Batch, e event) bool {
 	if e.gap {
 		_ = m.sink.PushAll(b, []stream.Item{{Frame: resetFrame, Kind: stream.Replay}}) // Push tells if it has ended
 	}
+	if e.mute {
+		m.cursor = e.seq
+		return true
+	}
 	if m.sink.Push(b, e.frame) != nil {
 		return false
 	}

@@ -165,7 +165,7 @@ func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	id := append(h.appendID(append(line[:0], "id: "...), position{seq: seq, at: stored}), '\n')
 	start := headroom - len(id)
 	copy(block[start:], id)
-	e := event{seq: seq, at: at, rest: int32(len(id))}
+	e := event{seq: seq, at: at, rest: int32(len(id)), mute: h.opts.NoIDBlocks && len(block) == headroom+1}
 	e.frame = stream.NewFrame(block, start, e.order())
 	return e
 }
@@ -239,9 +239,12 @@ func (h *Hub) forget(b *stream.Batch, l *log, seq uint64, at int64) {
 // ended is why a stream ends whose last topic is closed.
 var ended = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicClosed}
 
-// idBlock is a block with an id and no event: a client that drops before its
-// first event resumes from there.
-func (h *Hub) idBlock(seq uint64) stream.Item {
+// appendIDBlock appends a block with an id and no event: a client that drops before
+// its first event resumes from there.
+func (h *Hub) appendIDBlock(items []stream.Item, seq uint64) []stream.Item {
+	if h.opts.NoIDBlocks {
+		return items
+	}
 	block, _ := sse.AppendID(nil, h.id(seq, h.timeOf(seq))) // our own id has no CR, LF or NUL
-	return stream.Item{Frame: stream.FrameOf(block, event{seq: seq}.order()+1), Kind: stream.Control}
+	return append(items, stream.Item{Frame: stream.FrameOf(block, event{seq: seq}.order()+1), Kind: stream.Control})
 }

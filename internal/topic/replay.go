@@ -144,6 +144,9 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	}
 	late, floor := p.late(have)
 	for _, e := range p.events {
+		if e.mute {
+			continue
+		}
 		if e.seq > have.seq {
 			items = append(items, e.replay())
 			continue
@@ -156,13 +159,13 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	}
 	behind := len(p.events) > 0 && p.events[0].seq <= have.seq
 	if n := len(p.events); n > 0 && p.events[n-1].seq > have.seq {
-		m.cursor, m.marked = max(m.cursor, p.events[n-1].seq), true
+		m.cursor, m.marked = max(m.cursor, p.events[n-1].seq), m.marked || !p.events[n-1].mute
 	}
 	// Without the block a client that drops now would come back without an id, or
 	// with one that brings what it has had, or was not to have.
 	if !m.marked || p.skipped > m.cursor || behind {
 		m.cursor, m.marked = max(m.cursor, p.seq), true
-		items = append(items, h.idBlock(m.cursor))
+		items = h.appendIDBlock(items, m.cursor)
 	}
 	if m.opened {
 		_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing

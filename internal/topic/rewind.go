@@ -132,11 +132,12 @@ func (h *Hub) goBack(b *stream.Batch, m *Member, head uint64, anew bool) {
 		return
 	}
 	m.cursor = head
-	items := []stream.Item{h.idBlock(head)}
+	var items []stream.Item
 	if anew || m.sawAbove(head) {
 		h.resets++
-		items = []stream.Item{{Frame: resetFrame, Kind: stream.Replay}, items[0]}
+		items = append(items, stream.Item{Frame: resetFrame, Kind: stream.Replay})
 	}
+	items = h.appendIDBlock(items, head)
 	_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing
 	if m.past != nil {           // the end of a topic that is not closed any more does not count
 		m.past.over = slices.DeleteFunc(m.past.over, func(l *log) bool { return anew || l.last > head })

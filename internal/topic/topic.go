@@ -55,6 +55,7 @@ type Options struct {
 	Default    Retention            // of all other namespaces
 	MaxTopics  int                  // default 1,000,000 that hold events, and as many that only have streams: more are refused
 	MaxBytes   int64                // of all logs together, default 256 MiB: the least recently used log gives
+	NoIDBlocks bool                 // streams get no blocks that have an id and no event
 	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
 
 	Store      Store  // keeps the logs; nil: they end with the process
