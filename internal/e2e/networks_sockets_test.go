@@ -211,3 +211,38 @@ func TestX26InheritedSocketOnAllAddressesIsNotLocal(t *testing.T) {
 		t.Errorf("%v, %s, want exit code 2", err, out)
 	}
 }
+
+// The units of deploy/systemd start the program as they are.
+func TestX26SystemdUnitsStartTheProgram(t *testing.T) {
+	t.Parallel()
+	of := func(file, key string) string {
+		t.Helper()
+		_, value, ok := strings.Cut(readFile(t, "../../deploy/systemd/"+file), "\n"+key+"=")
+		if !ok {
+			t.Fatalf("%s has no %s", file, key)
+		}
+		value, _, _ = strings.Cut(value, "\n")
+		return value
+	}
+	words := strings.Fields(strings.ReplaceAll(of("tidegate.service", "ExecStart"), "%S", t.TempDir()))
+	if words[0] != "/usr/local/bin/tidegate" || of("tidegate.service", "Type") != "notify" {
+		t.Errorf("the service runs %s", words[0])
+	}
+	public, at := listening(t)
+	other, _ := listening(t)
+	args := append(words[1:], "--internal-listen", "127.0.0.1:0", "--log-format", "json", "--drain-time", "0", "--grace", "0")
+	cmd := passed(t, of("tidegate.socket", "FileDescriptorName")+":other", nil, []*os.File{public, other}, args...)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	if ready := said(log); ready.Public != "http://"+at {
+		t.Errorf("ready at %+v, want %s", ready, at)
+	}
+	go func() { _, _ = io.Copy(io.Discard, log) }() // ends with the process
+	wantCleanEnd(t, cmd)
+}

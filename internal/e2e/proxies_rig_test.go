@@ -113,7 +113,7 @@ var proxies = []proxy{
 	}},
 	{"caddy", func(t *testing.T, dir, listen, upstream string, c certificate) []string {
 		return caddy(t, dir, changed(t, recipe(t, "Caddyfile"), "127.0.0.1:8080", upstream,
-			"example.org {\n", "https://"+listen+" {\n\tbind 127.0.0.1\n\ttls "+c.Cert+" "+c.Key+"\n"))
+			"example.org {\n", ":"+listen[strings.LastIndexByte(listen, ':')+1:]+" {\n\tbind 127.0.0.1\n\ttls "+c.Cert+" "+c.Key+"\n"))
 	}, func(t *testing.T, dir, listen, upstream string, _ certificate) []string {
 		return caddy(t, dir, "http://"+listen+" {\n\tbind 127.0.0.1\n\treverse_proxy "+upstream+"\n}\n")
 	}},

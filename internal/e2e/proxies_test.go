@@ -94,7 +94,7 @@ const versionPath = "/api/sse/utils/version?request_id=tab"
 // serveAt starts the main job at an address, to be restarted there.
 func serveAt(t *testing.T, address, data string) *program {
 	t.Helper()
-	return start(t, "serve", "--listen", address, "--data", data, "--drain-time", "0", "--grace", "0")
+	return start(t, "serve", "--allowed-host", "example.org", "--listen", address, "--data", data, "--drain-time", "0", "--grace", "0")
 }
 
 // A restart of Tidegate behind each proxy, as in its recipe.
@@ -118,6 +118,7 @@ func TestX29RestartBehindAProxyDoesNotEndEventSource(t *testing.T) {
 			if early.proto.Load() != 2 || h1.proto.Load() != 1 {
 				t.Errorf("HTTP versions %d and %d, want 2 and 1", early.proto.Load(), h1.proto.Load())
 			}
+			wantPageOfName(t, cert.through(t, true), base)
 			for i, end := range []func(*program){(*program).stop, (*program).kill} {
 				end(p)
 				early.comesBack(2) // it is told twice that nobody is there
@@ -130,6 +131,30 @@ func TestX29RestartBehindAProxyDoesNotEndEventSource(t *testing.T) {
 				h1.next(v)
 			}
 		})
+	}
+}
+
+// wantPageOfName checks that a page of https://example.org may change something,
+// and one of another name may not.
+func wantPageOfName(t *testing.T, client *http.Client, base string) {
+	t.Helper()
+	for origin, want := range map[string]int{"https://example.org": http.StatusAccepted, "https://evil.example": http.StatusForbidden} {
+		r, err := http.NewRequest(http.MethodPost, base+"/api/versions?request_id=other", strings.NewReader(`{"version":"x","request_id":"other"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "example.org"
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Origin", origin)
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("a request of a page of %s: %d %s, want %d", origin, res.StatusCode, text, want)
+		}
 	}
 }
 
