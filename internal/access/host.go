@@ -27,8 +27,10 @@ func (n *Names) Allows(host string) bool {
 	if !ok {
 		return false
 	}
-	if _, err := netip.ParseAddr(name); err == nil {
-		return true
+	if end := name[len(name)-1]; end >= '0' && end <= '9' || strings.Contains(name, ":") {
+		if _, err := netip.ParseAddr(name); err == nil {
+			return true
+		}
 	}
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") && name != ".localhost" {
 		return true

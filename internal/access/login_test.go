@@ -146,3 +146,20 @@ func TestX03WrongTokensAreCountedByAddress(t *testing.T) {
 		}
 	})
 }
+
+// FuzzLoginCookie holds that no cookie logs in that was not given.
+func FuzzLoginCookie(f *testing.F) {
+	for _, cookie := range []string{"", "tidegate_login=", "tidegate_login=9999999999.x", "tidegate_login=\"1.2\"", "tidegate_login=1.2; tidegate_login=3.4", "a=b;;tidegate_login=.", "tidegate_login=1.2.3"} {
+		f.Add(cookie)
+	}
+	tokens, err := access.NewSecrets(one)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, cookie string) {
+		r := newLoginRig(t, tokens)
+		if r.cookie = cookie; r.get() != http.StatusUnauthorized {
+			t.Errorf("the cookie %q logs in", cookie)
+		}
+	})
+}

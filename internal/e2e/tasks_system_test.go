@@ -82,10 +82,14 @@ func startAs(t *testing.T, args ...string) *program {
 // startGateway starts the gateway of two processes.
 func (s *system) startGateway(t *testing.T, public, internal string) {
 	t.Helper()
+	args := s.flags.gateway
+	if !slices.Contains(args, "--callback-secret") { // a second one would count beside the first
+		args = append([]string{"--callback-secret", callbackSecret}, args...)
+	}
 	s.gateway = startAs(t, slices.Concat([]string{"gateway",
 		"--listen", public, "--internal-listen", internal, "--internal-secret", internalSecret,
-		"--callback-url", s.callbackURL + "/api/sse/callback", "--callback-secret", callbackSecret,
-		"--grace", "0", "--drain-time", "0"}, s.flags.gateway)...)
+		"--callback-url", s.callbackURL + "/api/sse/callback",
+		"--grace", "0", "--drain-time", "0"}, args)...)
 }
 
 // startBackend starts the backend of two processes, always at the same address.

@@ -16,7 +16,7 @@ func (g *Gateway) Public() http.Handler {
 			onlyGet(g.Healthz)(w, r)
 		case path == "/readyz":
 			onlyGet(g.Readyz)(w, r)
-		case IsInternal(path):
+		case IsInternal(path), path == "*":
 			wire.WriteError(w, errNoRoute)
 		default:
 			g.Streams(w, r)

@@ -294,3 +294,32 @@ func TestNothingIsSentWhileTheCallbackIsPending(t *testing.T) {
 		}
 	})
 }
+
+// The replaced gateway took its routes in any case and with a slash at the end.
+func TestFixedRoutesInAnyCase(t *testing.T) {
+	t.Parallel()
+	r := setup(t, sockets, nil)
+	for _, path := range []string{"/healthz", "/HealthZ", "/healthz/", "/READYZ/"} {
+		for name, got := range map[string]reply{"public": r.public("GET", path, ""), "internal": r.get(path)} {
+			if got.Status != 200 || !strings.Contains(got.Body, `"status":`) {
+				t.Errorf("%s %s: %d %s, want 200", name, path, got.Status, got.Body)
+			}
+		}
+	}
+	for _, path := range []string{"/INTERNAL/send", "/internal/", "/Internal", "/METRICS", "/metrics/"} {
+		wantError(t, path, r.public("POST", path, ""), 404, "NOT_FOUND")
+	}
+	wantError(t, "an asterisk", r.connect("GET * HTTP/1.1\r\nHost: tidegate.test\r\nConnection: close\r\n\r\n").reply(), 404, "NOT_FOUND")
+	r.backend.silent("requests that are no streams")
+
+	r.send(`{"topic":"Case/a","event":{"data":"x"}}`)
+	for _, path := range []string{"/Internal/Topics/Case%2Fa", "/internal/topics/Case%2Fa/", "/internal/topics/Case%2Fa/EVENTS/"} {
+		if got := r.get(path); got.Status != 200 {
+			t.Errorf("%s: %d %s, want 200", path, got.Status, got.Body)
+		}
+	}
+	wantError(t, "a name in another case", r.get("/internal/topics/case%2Fa"), 404, "TOPIC_NOT_FOUND")
+	if got := r.call("POST", "/Internal/Send/", "application/json", `{"topic":"b","event":{"data":"x"}}`); got.Status != 200 {
+		t.Errorf("send: %d %s, want 200", got.Status, got.Body)
+	}
+}
