@@ -33,7 +33,7 @@ async function call(method, path, body) {
       response = await fetch(path, request);
     }
     compareClocks(response.headers.get('Date'));
-    if (response.status === 401) location.assign('/login');
+    if (response.status === 401 && hasLogin()) location.assign('/login');
     answer = await response.json();
   } catch {
     if (!response) throw new Refused(0, 'The server cannot be reached.');
@@ -42,6 +42,11 @@ async function call(method, path, body) {
     throw new Refused(response.status, errorText(answer) ?? `The server answered with status ${response.status}.`);
   }
   return answer;
+}
+
+// Only then the page has the button to log out.
+function hasLogin() {
+  return document.querySelector('[action="/logout"]') !== null;
 }
 
 function errorText(answer) {
