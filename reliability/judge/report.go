@@ -101,6 +101,7 @@ func (r *Report) Print(w io.Writer) error {
 	row("requests for that", r.Run.Attempts)
 	row("events never answered", fmt.Sprintf("%d (%d shown)", r.Unanswered, r.ShownUnanswered))
 	row("longest pause between answers", r.Run.LongestPause.Round(time.Millisecond))
+	row("pauses of a second or more", fmt.Sprintf("%d (median %v)", r.Run.LongPauses, r.Run.MedianPause.Round(time.Millisecond)))
 	row("published for", r.Run.Took.Round(time.Millisecond))
 	row("clients", r.Run.Clients)
 	row("streams opened", r.Opened)

@@ -44,6 +44,8 @@ type Run struct {
 	Attempts     int           `json:"attempts"`      // requests that it took
 	Took         time.Duration `json:"took"`          // publishing, nanoseconds
 	LongestPause time.Duration `json:"longest_pause"` // between two answers to any publishers, nanoseconds
+	LongPauses   int           `json:"long_pauses"`   // of a second or more
+	MedianPause  time.Duration `json:"median_pause"`  // of those
 }
 
 // Event is what a publisher wanted to publish and what it was answered.

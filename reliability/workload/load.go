@@ -135,6 +135,7 @@ func (l *Load) Run(ctx context.Context, stop <-chan struct{}, last func(context.
 		result.Attempts += p.attempts
 	}
 	result.LongestPause = time.Duration(l.pauses.longest.Load())
+	result.LongPauses, result.MedianPause = l.pauses.median()
 	if err = errors.Join(err, l.Close()); err != nil {
 		return result, err
 	}

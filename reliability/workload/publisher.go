@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -129,7 +131,16 @@ type pauses struct {
 	began   time.Time
 	last    atomic.Int64 // since began
 	longest atomic.Int64
+
+	mu   sync.Mutex
+	long []time.Duration // guarded by mu: those of longPause or more
 }
+
+// longPause is one that a client of the API notices; mostPauses bounds what is kept.
+const (
+	longPause  = time.Second
+	mostPauses = 100_000
+)
 
 func (p *pauses) start() { p.began = time.Now() }
 
@@ -139,10 +150,28 @@ func (p *pauses) restart() { p.last.Store(int64(time.Since(p.began))) }
 func (p *pauses) answered() {
 	now := int64(time.Since(p.began))
 	gap := now - p.last.Swap(now)
+	if time.Duration(gap) >= longPause {
+		p.mu.Lock()
+		if len(p.long) < mostPauses {
+			p.long = append(p.long, time.Duration(gap))
+		}
+		p.mu.Unlock()
+	}
 	for {
 		longest := p.longest.Load()
 		if gap <= longest || p.longest.CompareAndSwap(longest, gap) {
 			return
 		}
 	}
+}
+
+// median gives how many pauses were long, and the one in their middle.
+func (p *pauses) median() (n int, middle time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.long) == 0 {
+		return 0, 0
+	}
+	sorted := slices.Sorted(slices.Values(p.long))
+	return len(sorted), sorted[len(sorted)/2]
 }

@@ -170,4 +170,9 @@ func TestPausesFindTheLongest(t *testing.T) {
 	if got := time.Duration(p.longest.Load()); got > 2*time.Minute {
 		t.Errorf("longest pause %s, want none from before the restart", got)
 	}
+	p.restart()
+	p.answered() // not a long one
+	if n, middle := p.median(); n < 1 || middle < time.Second {
+		t.Errorf("%d long pauses, median %s", n, middle)
+	}
 }
