@@ -180,7 +180,7 @@ func (p *program) remote() backend.ClientOptions {
 	target, _ := socket.ParseTarget(p.cfg.GatewayURL) // config has looked at it
 	return backend.ClientOptions{
 		BaseURL: target.URL, Secret: p.doors.secrets.First,
-		Transport: outbound.New(outbound.Options{Socket: target.Path, Proxy: proxyOf(target)}),
+		Transport: outbound.New(outbound.Options{Most: p.files.Callbacks, Socket: target.Path, Proxy: proxyOf(target)}),
 	}
 }
 
@@ -199,7 +199,7 @@ func (p *program) toBackend() (callbackURL string, transport http.RoundTripper, 
 	if err != nil {
 		return "", nil, fmt.Errorf("--callback-url: %w", err)
 	}
-	opts := outbound.Options{Conns: c.CallbackConcurrency, MaxAge: c.CallbackConnectionAge, Socket: target.Path}
+	opts := outbound.Options{Conns: c.CallbackConcurrency, Most: p.files.Callbacks, MaxAge: c.CallbackConnectionAge, Socket: target.Path}
 	if c.CallbackCA != "" {
 		if opts.CA, err = certs.LoadPool("--callback-ca", c.CallbackCA); err != nil {
 			return "", nil, err

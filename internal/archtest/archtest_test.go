@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"internal/express":    nil,
 	"internal/cluster":    {"internal/certs", "internal/former", "internal/topic", "internal/wire", "task"},
 	"internal/gateway":    {"internal/outbound", "internal/access", "internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse", "internal/cors", "internal/peer", "internal/limit"},
-	"internal/backend":    {"internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
+	"internal/backend":    {"internal/limit", "internal/peer", "internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
 	"internal/app":        {"internal/outbound", "internal/socket", "internal/grant", "internal/certs", "internal/access", "internal/former", "internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/topic", "internal/stream", "internal/config", "internal/logging", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum", "internal/cors", "internal/peer", "internal/limit"},
 	"internal/peer":       nil,
 	"internal/limit":      {"internal/peer", "internal/wire"},

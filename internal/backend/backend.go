@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tidegate/internal/access"
+	"tidegate/internal/limit"
 	"tidegate/task"
 )
 
@@ -168,6 +169,7 @@ func (b *Backend) addHandlers(m *metrics) {
 			ended: newRecentTokens(maxRecentTokens), rights: b.rights, expiries: b.expiries, metrics: m, log: b.log,
 		},
 		secrets: b.opts.CallbackSecrets, auth: b.opts.authenticates(), metrics: m, log: b.log,
+		refusals: limit.NewTally(b.log, "callbacks refused"),
 	}
 	rest := &restHandlers{rights: b.rights, service: b.service, versions: b.versions, testing: b.opts.Mode == Testing, log: b.log}
 	b.rest = rest.mux()

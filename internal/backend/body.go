@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"tidegate/internal/wire"
 )
 
 // maxRequestBytes bounds the body of a REST request.
@@ -36,6 +38,9 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, unknown strictness)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return errBodyTooLarge
 	}
+	if e := bounded(err); e != nil {
+		return e
+	}
 	if err != nil || !json.Valid(body) {
 		return errInvalidJSON
 	}
@@ -47,6 +52,15 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, unknown strictness)
 		decoder.DisallowUnknownFields()
 	}
 	return bodyError(decoder.Decode(v))
+}
+
+// bounded is the answer to a body that a limit of the listener has ended; nil if
+// none has.
+func bounded(err error) error {
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		return &answerableError{status: e.Status, Message: e.Message, Code: e.Code}
+	}
+	return nil
 }
 
 // bodyError words an error of encoding/json for the caller.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"tidegate/internal/access"
+	"tidegate/internal/limit"
+	"tidegate/internal/peer"
 	"tidegate/internal/wire"
 	"tidegate/task"
 )
@@ -41,6 +43,8 @@ type callbackHandler struct {
 	auth    bool // whether callers must know the secret
 	metrics *metrics
 	log     *slog.Logger
+	// refusals are those of callers that do not know the secret.
+	refusals *limit.Tally
 }
 
 func (h *callbackHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -69,12 +73,15 @@ func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (wire.Cal
 	}
 	known, err := h.knows(r)
 	if err != nil {
-		h.log.Warn("callback refused", "cause", err)
+		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", err)
 		return wire.Callback{}, errUnauthorized
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallbackBytes))
+	if e := bounded(err); e != nil {
+		return wire.Callback{}, e
+	}
 	if !known(body) {
-		h.log.Warn("callback refused", "cause", wire.ErrSignatureWrong)
+		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", wire.ErrSignatureWrong)
 		return wire.Callback{}, errUnauthorized
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {

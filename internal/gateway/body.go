@@ -66,9 +66,31 @@ func openBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadClose
 		if err != nil {
 			return nil, errRead
 		}
-		return http.MaxBytesReader(w, unpacked, limit), nil
+		return http.MaxBytesReader(w, counted(r.Body, unpacked), limit), nil
 	}
 	return nil, errMediaType
+}
+
+// counted is a reader of what a body unpacks to. The bytes count as the body's own
+// do, where the listener bounds how many are under way.
+func counted(body io.Reader, unpacked io.ReadCloser) io.ReadCloser {
+	if c, ok := body.(interface{ Count(n int64) error }); ok {
+		return countingReader{unpacked, c.Count}
+	}
+	return unpacked
+}
+
+type countingReader struct {
+	io.ReadCloser
+	count func(n int64) error
+}
+
+func (r countingReader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if countErr := r.count(int64(n)); countErr != nil {
+		return 0, countErr
+	}
+	return n, err
 }
 
 // inbox is what one request is read into, and taken apart with. What was parsed
@@ -100,8 +122,8 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, in *inbox) ([
 	if err != nil {
 		return nil, err
 	}
-	if n := r.ContentLength; n > 0 {
-		in.body.Grow(int(n) + bytes.MinRead)
+	if n := r.ContentLength; n > 0 { // what is announced may never come
+		in.body.Grow(int(min(n, keptBody)) + bytes.MinRead)
 	}
 	_, err = in.body.ReadFrom(body)
 	return in.body.Bytes(), bodyError(err)
@@ -113,6 +135,9 @@ func bodyError(err error) error {
 	}
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return errTooLarge
+	}
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		return e // a limit of the listener
 	}
 	return errRead
 }

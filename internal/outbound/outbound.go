@@ -19,6 +19,7 @@ import (
 // Options configure a Transport. The zero value of a field stands for its default.
 type Options struct {
 	Conns  int           // idle connections that are kept, default 64
+	Most   int           // connections at once, beyond which requests wait; 0 is no bound
 	MaxAge time.Duration // of connections that are used again, default 1m
 	// Socket is the path of a Unix socket to which all requests go, whatever
 	// their URL says; "" for TCP.
@@ -107,6 +108,7 @@ func (t *Transport) newPool(ca *x509.CertPool, cert *tls.Certificate) *http.Tran
 		DialContext:           t.dial,
 		TLSClientConfig:       config,
 		MaxIdleConnsPerHost:   t.opts.Conns,
+		MaxConnsPerHost:       t.opts.Most,
 		IdleConnTimeout:       min(idleTimeout, t.opts.MaxAge),
 		TLSHandshakeTimeout:   dialTimeout,
 		DisableCompression:    true,
