@@ -11,7 +11,6 @@ import (
 
 	"tidegate/internal/access"
 	"tidegate/internal/outbound"
-	"tidegate/internal/packed"
 	"tidegate/internal/wire"
 )
 
@@ -60,10 +59,10 @@ type caller struct {
 	// answered counts callbacks with a status: the backend is at work.
 	answered atomic.Uint64
 	// requests is what the requests of streams are packed in.
-	requests *packed.Store
+	requests *requests
 }
 
-func newCaller(o Options, gateway string, m *metrics, requests *packed.Store) *caller {
+func newCaller(o Options, gateway string, m *metrics, requests *requests) *caller {
 	return &caller{
 		gateway: gateway, requests: requests, url: o.CallbackURL, secrets: o.CallbackSecrets, rt: o.Transport, fresh: outbound.Fresh(o.Transport), timeout: o.CallbackTimeout,
 		slots: make(chan struct{}, o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
@@ -143,7 +142,7 @@ func (c *caller) call(ctx context.Context, body *callback) (a answer, rest func(
 // post does the request, and does it once more on a new connection if the backend
 // seems to have closed the one that it went out on.
 func (c *caller) post(ctx context.Context, body *callback) (answer, *http.Response) {
-	payload := body.appendJSON(make([]byte, 0, usualBody), c.requests, c.gateway)
+	payload := body.appendJSON(make([]byte, 0, usualBody), c.requests.Store, c.gateway)
 	a, stale, response := c.attempt(ctx, c.rt, payload)
 	if !stale || ctx.Err() != nil {
 		return a, response

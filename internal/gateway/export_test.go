@@ -68,8 +68,8 @@ func (g *Gateway) Simulate(k *stream.Simulation) {
 func (g *Gateway) OpenSimulated(k *stream.Simulation, r *http.Request, topics ...string) (string, error) {
 	g.door.enter()
 	g.table.reserve(g.opts.MaxConns)
-	c := new(conn)
-	g.register(c, r)
+	c := &conn{request: g.requests.Pack(r)}
+	g.register(c)
 	if _, err := g.opts.Topics.Attach(context.Background(), &c.member, topics, ""); err != nil {
 		return "", err
 	}

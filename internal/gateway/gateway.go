@@ -60,6 +60,7 @@ type Options struct {
 	NoParking     bool          // every stream keeps the goroutine of its request
 	MaxConns      int           // default 15000 streams
 	MaxAge        time.Duration // of a stream; 0: no bound
+	MaxHeaders    int64         // default 128 MiB: of requests beyond 2 KiB of each, which are kept
 	CORS          *cors.Policy  // which pages of other origins may read streams; nil: none
 
 	MaxBody  int64 // default 1 MiB: one message
@@ -80,6 +81,7 @@ func (o Options) withDefaults() Options {
 	o.MaxPending = cmp.Or(o.MaxPending, 1<<20)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 30*time.Second)
 	o.MaxConns = cmp.Or(o.MaxConns, 15000)
+	o.MaxHeaders = cmp.Or(o.MaxHeaders, maxLarge)
 	o.MaxBody = cmp.Or(o.MaxBody, 1<<20)
 	o.MaxBatch = cmp.Or(o.MaxBatch, 16<<20)
 	if o.Transport == nil {
@@ -99,7 +101,7 @@ type Gateway struct {
 	callers     *access.Callers // set once: of the internal routes
 	scrapers    *access.Callers // set once: of /metrics
 	engine      *stream.Engine
-	requests    *packed.Store // of streams, each until its disconnect has been told
+	requests    *requests // of streams, each until its disconnect has been told
 	pace        *pace
 	callbacks   *caller
 	disconnects *disconnects
@@ -122,7 +124,7 @@ func New(opts Options) *Gateway {
 	}
 	g.callers, g.scrapers = newCallers(opts)
 	g.engine = stream.NewEngine(g.engineOptions())
-	g.requests = packed.New(packed.Options{Headers: opts.CallbackHeaders})
+	g.requests = &requests{packed.New(packed.Options{Headers: opts.CallbackHeaders}), limit.NewShare(opts.MaxHeaders)}
 	g.pace = newPace(g.delivered, g.door.isShut)
 	g.refusals = limit.NewTally(opts.Log, "streams refused")
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)

@@ -113,6 +113,8 @@ func (m *metrics) watch(g *Gateway) {
 	gauge("tidegate_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tidegate_header_lines_refused_total",
 		Help: "Times that a line was not shared for want of room."}, func() float64 { return float64(g.requests.Stats().Refused) }))
+	gauge("tidegate_large_header_bytes", "Bytes of streams' requests beyond 2 KiB of each.", func() float64 { return float64(g.requests.large.Bytes()) })
+	gauge("tidegate_large_header_bytes_limit", "Bytes of these beyond which connects are refused.", func() float64 { return float64(g.requests.large.Most()) })
 	m.registry.MustRegister(topicCollector{g.opts.Topics})
 }
 

@@ -42,16 +42,13 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 		g.turnAway(w, wire.ErrorOf(err))
 		return
 	}
-	c := new(conn)
-	if err := g.opts.Limits.OpenStream(r, &c.hold); err != nil {
+	c, err := g.count(w, r)
+	if err != nil {
 		g.table.unreserve()
-		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close") // it may be one too many itself
-		}
 		g.turnAway(w, err)
 		return
 	}
-	g.register(c, r)
+	g.register(c)
 	if !g.welcome(w, r, c) {
 		return
 	}
@@ -142,14 +139,28 @@ func (g *Gateway) leaveUnrecorded(w http.ResponseWriter, r *http.Request, c *con
 	g.turnAway(w, e)
 }
 
-// register fills c in and makes it known.
-func (g *Gateway) register(c *conn, r *http.Request) {
+// count counts a stream for its client, and keeps its request.
+func (g *Gateway) count(w http.ResponseWriter, r *http.Request) (*conn, *wire.Error) {
+	c := new(conn)
+	err := g.opts.Limits.OpenStream(r, &c.hold)
+	if err == nil {
+		if c.request, err = g.requests.keep(g.asSent(r)); err != nil {
+			g.opts.Limits.Release(&c.hold)
+		}
+	}
+	if err != nil && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close") // it may be one too many itself
+	}
+	return c, err
+}
+
+// register fills in c, which has its request, and makes it known.
+func (g *Gateway) register(c *conn) {
 	c.gateway = g
 	c.token = newToken()
 	c.node = g.identity()
 	c.sequence = g.table.next(g.opts.Peers != nil)
 	c.openedIn = uptime()
-	c.request = g.requests.Pack(g.asSent(r))
 	c.stream.Init(g.engine, c)
 	c.member.Init(&c.stream, c.request.LastEventID())
 	g.table.add(c)

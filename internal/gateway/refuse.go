@@ -64,7 +64,7 @@ func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 // comesBack reports whether a client must try again that gets no stream.
 func comesBack(e *wire.Error) bool {
 	switch e {
-	case errDraining, errCutOff, errCrowded, limit.ErrAddress, limit.ErrRate:
+	case errDraining, errCutOff, errCrowded, errHeadersFull, limit.ErrAddress, limit.ErrRate:
 		return true
 	}
 	return false

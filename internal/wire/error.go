@@ -40,6 +40,7 @@ const (
 	CodeAddressLimit       Code = "TOO_MANY_FROM_ADDRESS"      // 429
 	CodeConnectRate        Code = "CONNECT_RATE_EXCEEDED"      // 429
 	CodeInflight           Code = "TOO_MUCH_IN_FLIGHT"         // 503: bytes of bodies and answers
+	CodeHeadersFull        Code = "HEADERS_FULL"               // 503: headers that are kept of streams
 	CodeBodyTooSlow        Code = "BODY_TOO_SLOW"              // 408
 	CodeHeaderTooLarge     Code = "HEADER_TOO_LARGE"           // 431
 	CodeDraining           Code = "DRAINING"                   // 503
