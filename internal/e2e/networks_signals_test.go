@@ -176,3 +176,49 @@ func TestX22TheReaderOfTheLogMayStopReading(t *testing.T) {
 	}
 	wantCleanEnd(t, cmd)
 }
+
+func TestX21HangUpReloadsSecretsFromFiles(t *testing.T) {
+	t.Parallel()
+	const before, after = "the-secret-of-yesterday", "the-secret-of-tomorrow"
+	path := filepath.Join(t.TempDir(), "secret")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(before)
+	p := start(t, "gateway", "--internal-secret", "file:"+path, "--drain-time", "0")
+	status := func(secret string) int {
+		t.Helper()
+		r, err := http.NewRequest(http.MethodGet, p.internal+"/internal/streams", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	if status(before) != http.StatusOK || status(after) != http.StatusUnauthorized {
+		t.Fatal("the first secret does not count")
+	}
+	write(after)
+	p.signal(syscall.SIGHUP)
+	until(t, "the new secret counts", func() bool { return status(after) == http.StatusOK })
+	if status(before) != http.StatusUnauthorized {
+		t.Error("the old secret counts still")
+	}
+	write("short") // is refused, and what there was stays
+	p.signal(syscall.SIGHUP)
+	until(t, "an ERROR line", func() bool { return strings.Contains(p.log(), "reload failed") })
+	if status(after) != http.StatusOK {
+		t.Error("the secret is gone")
+	}
+	if log := p.log(); strings.Contains(log, before) || strings.Contains(log, after) {
+		t.Error("the log has a secret")
+	}
+}
