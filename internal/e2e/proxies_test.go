@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ type source struct {
 	events chan sse.Event
 	opened atomic.Int64 // streams, empty ones included
 	proto  atomic.Int64 // of the last one
+	beats  atomic.Int64 // comments
 	gaveUp chan error   // the end of it
 }
 
@@ -28,7 +31,8 @@ func eventSource(t *testing.T, client *http.Client, url string) *source {
 	s := &source{t: t, events: make(chan sse.Event, 1000), gaveUp: make(chan error, 1)}
 	c := sse.NewClient(sse.ClientOptions{
 		URL: url, HTTPClient: client, Header: http.Header{"Accept": {"text/event-stream"}},
-		OnOpen: func(r *http.Response) { s.proto.Store(int64(r.ProtoMajor)); s.opened.Add(1) },
+		OnOpen:    func(r *http.Response) { s.proto.Store(int64(r.ProtoMajor)); s.opened.Add(1) },
+		OnComment: func(string) { s.beats.Add(1) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -206,6 +210,31 @@ func TestX29EventsArriveAtOnceBehindAPlainProxy(t *testing.T) {
 			for _, v := range []string{"1", "2", "3"} {
 				version(t, p.public, v)
 				s.next(`"` + v + `"`) // and the next is sent only then
+			}
+		})
+	}
+}
+
+// A stream on which nothing but heartbeats happens lives on, for longer than a
+// proxy waits for a byte.
+func TestX29IdleStreamsOutliveTheTimeoutsOfAProxy(t *testing.T) {
+	t.Parallel()
+	for _, px := range proxies {
+		t.Run(px.name, func(t *testing.T) {
+			t.Parallel()
+			cert, listen, dir := newCertificate(t), freePort(t), t.TempDir()
+			p := start(t, "serve", "--data", "", "--drain-time", "0", "--grace", "0", "--heartbeat", "500ms")
+			args := px.recipe(t, dir, listen, strings.TrimPrefix(p.public, "http://"), cert)
+			for _, name := range []string{"nginx.conf", "haproxy.cfg"} { // Caddy waits for ever
+				if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+					put(t, dir, name, changed(t, string(text), " 60s", " 3s"))
+				}
+			}
+			px.run(t, listen, args)
+			s := eventSource(t, cert.through(t, true), "https://"+listen+versionPath)
+			until(t, "15 heartbeats", func() bool { return s.beats.Load() >= 15 })
+			if n := s.opened.Load(); n != 1 {
+				t.Errorf("the stream was opened %d times, want once", n)
 			}
 		})
 	}
