@@ -17,6 +17,9 @@ type Guard struct {
 	Names Names
 	Sites Sites
 	Log   *slog.Logger
+	// NoPages says that what is guarded is for no other site's pages, whatever
+	// Sites.Origins are for.
+	NoPages bool
 	// Refused is called for each refusal; may be nil.
 	Refused func(wire.Code)
 	// CrossSite logs the origin of a page that is refused; nil: it is logged here.
@@ -123,17 +126,23 @@ func (g *Guard) unknownHost(r *http.Request) *wire.Error {
 }
 
 func (g *Guard) crossSite(r *http.Request) *wire.Error {
-	origin := cut(r.Header.Get("Origin"))
-	switch {
-	case origin != "" && g.CrossSite != nil:
-		g.CrossSite(origin)
-	case g.origins.first(origin):
-		g.Log.Warn("request refused: from a page of another site; if its pages may call this server, give --cors-origin",
-			"origin", origin)
+	hint, message := "if its pages may call this server, give --cors-origin", errOtherSite
+	if g.NoPages {
+		hint, message = "the internal API is not for pages", errAnySite
 	}
-	return wire.Errorf(http.StatusForbidden, wire.CodeCrossSite,
-		"Refused: the request comes from a page of another site; --cors-origin names sites that may call /api/")
+	origin := cut(r.Header.Get("Origin"))
+	if g.origins.first(origin) {
+		g.Log.Warn("request refused: from a page of another site; "+hint, "origin", origin)
+	}
+	return message
 }
+
+var (
+	errOtherSite = wire.Errorf(http.StatusForbidden, wire.CodeCrossSite,
+		"Refused: the request comes from a page of another site; --cors-origin names sites that may call /api/")
+	errAnySite = wire.Errorf(http.StatusForbidden, wire.CodeCrossSite,
+		"Refused: the request comes from a page of another site, which may not call the internal API")
+)
 
 // LeaveBody has net/http answer at once. It would read the body first, to use
 // the connection again, for as long as the client likes.

@@ -46,6 +46,7 @@ func (p *program) openDoors() error {
 		address = c.Listen
 	}
 	d.internal = p.newGuard("internal", !config.IsLocal(address))
+	d.internal.NoPages = true
 	d.callers = &access.Callers{
 		Secrets: []*access.Secrets{d.tokens}, Header: c.AuthHeader, Trusted: p.peers.Trusted,
 		Message: "Unauthorized: give the API token as Authorization: Bearer …",

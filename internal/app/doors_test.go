@@ -178,9 +178,10 @@ func TestX01TheLogNamesTheFlagOnce(t *testing.T) {
 	p := start(t, "serve")
 	for range 3 {
 		callAs(t, p.Internal, wanted{target: "/metrics", method: "GET", header: []string{"Host: evil.example"}})
+		callAs(t, p.Public, wanted{target: "/api/tasks", method: "GET", header: []string{"Host: localhost", "Origin: http://evil.example"}})
 		callAs(t, p.Internal, wanted{target: "/metrics", method: "GET", header: []string{"Host: localhost", "Origin: http://evil.example"}})
 	}
-	for _, want := range []string{"--allowed-host", "--cors-origin"} {
+	for _, want := range []string{"--allowed-host", "another site; if its pages may call this server, give --cors-origin", "is not for pages"} {
 		if n := strings.Count(p.log.String(), want); n != 1 {
 			t.Errorf("the log names %s %d times, want once", want, n)
 		}

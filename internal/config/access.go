@@ -114,14 +114,16 @@ func (c *Config) internalUnguarded() string {
 	if IsLocal(address) || len(c.InternalSecrets) > 0 || c.InternalOpen || metricsOnly {
 		return ""
 	}
+	ways := "--internal-secret SECRET (or file:PATH)"
 	does := "is not a loopback address: others could send events to every stream"
 	if shared {
 		does = "puts the internal API on " + shownListen(c.Listen) + ", where others could send events to every stream"
 	}
 	if c.command.set == backend {
 		does = "is reachable for other machines, which could read the metrics"
+		ways = "--metrics-token or --internal-secret SECRET (or file:PATH)"
 	}
-	return does + ": give --internal-secret SECRET (or file:PATH), or --internal-open if everybody may; or listen on 127.0.0.1"
+	return does + ": give " + ways + ", or --internal-open if everybody may; or listen on 127.0.0.1"
 }
 
 // IsLocal reports whether only this machine can reach a listener.

@@ -88,7 +88,7 @@ func (o Options) withDefaults() Options {
 		o.Transport = outbound.New(outbound.Options{Conns: o.CallbackConcurrency})
 	}
 	if o.Guard == nil {
-		o.Guard = &access.Guard{Log: o.Log}
+		o.Guard = &access.Guard{Log: o.Log, NoPages: true}
 	}
 	return o
 }
