@@ -40,6 +40,12 @@ func TestPage(t *testing.T) {
 		"RefusedTaskIsExplained":              testRefusedTaskIsExplained,
 		"HiddenTabGivesItsConnectionBack":     testHiddenTabGivesItsConnectionBack,
 		"UnknownProgressIsShownIndeterminate": testUnknownProgressIsShownIndeterminate,
+		"X49CannotBeReachedIsTakenBack":       testX49CannotBeReachedIsTakenBack,
+		"X49RecentShowsTheShare":              testX49RecentShowsTheShare,
+		"X49AFileAsPathIsExplained":           testX49AFileAsPathIsExplained,
+		"X49CancelOfAnothersTaskSaysSo":       testX49CancelOfAnothersTaskSaysSo,
+		"X49LandmarksAreDistinct":             testX49LandmarksAreDistinct,
+		"X49TheSeventhTab":                    testX49TheSeventhTab,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -390,7 +396,7 @@ func testRestartedServerIsFoundAgain(t *testing.T, p pageSetup) {
 // A browser gives up for good when the answer is no stream, so the page must not;
 // and it must go on where it was, which a new EventSource does not do by itself.
 func testRefusedStreamIsTriedAgain(t *testing.T, p pageSetup) {
-	s := p.serve(t, "--max-connections", "1", "--retry", "6s") // time to take the only place
+	s := p.serve(t, "--max-connections", "1", "--retry", "6s", "--retryable-rejections=false") // time to take the only place
 	id := s.startTask(t, "demo_task", endlessDemo())
 	tb := p.open(t, s.public+"/?task="+id, "status of 503")
 	tb.waitRows(3)

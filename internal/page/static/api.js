@@ -10,6 +10,24 @@ export class Refused extends Error {
   }
 }
 
+const unreachable = 'The server cannot be reached.';
+const whenReached = [];
+
+/** Has fn called whenever the server has answered something. */
+export function onReached(fn) {
+  whenReached.push(fn);
+}
+
+/** To be called when the server has answered in another way than to a call. */
+export function reached() {
+  for (const fn of whenReached) fn();
+}
+
+/** Whether an error says that the server could not be reached. */
+export function isUnreachable(error) {
+  return error instanceof Refused && error.message === unreachable;
+}
+
 let skew = 0; // how far the server's clock is ahead of ours, milliseconds
 
 /** What the server's clock says, to the second or so. */
@@ -36,8 +54,9 @@ async function call(method, path, body) {
     if (response.status === 401 && hasLogin()) location.assign('/login');
     answer = await response.json();
   } catch {
-    if (!response) throw new Refused(0, 'The server cannot be reached.');
+    if (!response) throw new Refused(0, unreachable);
   }
+  reached();
   if (!response.ok || answer === null) {
     throw new Refused(response.status, errorText(answer) ?? `The server answered with status ${response.status}.`);
   }

@@ -3,18 +3,20 @@
 // another tab and a visit after the end show the same.
 
 import { accessOf } from './access.js';
-import { Refused, cancelTask, follow, showTask } from './api.js';
+import { Refused, cancelTask, follow, isUnreachable, onReached, reached, showTask } from './api.js';
 import { byId } from './dom.js';
 import { setUpForm } from './form.js';
 import { EventLog } from './log.js';
 import { apply, complete, decode, endIsElsewhere, isFinal, newTask } from './model.js';
 import { Recent } from './recent.js';
+import { limited } from './slots.js';
 import { Stream } from './stream.js';
 import { VersionNotice } from './version.js';
 import { TaskView } from './view.js';
 
 const drawPause = 40; // milliseconds; events come faster than anybody can read
 const tickPause = 500;
+const peekPause = 5000;
 const narrow = matchMedia('(max-width: 52rem)');
 
 class Page {
@@ -22,6 +24,8 @@ class Page {
   #task = null; // what is shown; null if none is chosen
   #link = 'connecting'; // the state of the stream that tells of it
   #cancelling = false;
+  #uncancelled = ''; // why the task could not be cancelled
+  #away = false; // because the server could not be reached
   #asked = new Set(); // what the status endpoint was asked for
   #drawing = 0;
   #view = new TaskView();
@@ -45,6 +49,13 @@ class Page {
     setInterval(() => {
       if (this.#task && !isFinal(this.#task.status)) this.#view.tick(this.#task);
     }, tickPause);
+    setInterval(() => this.#peek(), peekPause);
+    onReached(() => {
+      if (!this.#away) return;
+      this.#away = false;
+      this.#uncancelled = '';
+      this.#drawSoon();
+    });
     this.#watch(chosen());
     this.#recent.refresh();
   }
@@ -62,6 +73,7 @@ class Page {
     this.#stream.close();
     this.#task = id ? newTask(id, type ?? this.#recent.typeOf(id)) : null;
     this.#cancelling = false;
+    this.#uncancelled = '';
     this.#asked.clear();
     this.#log.clear();
     this.#recent.mark(id);
@@ -86,17 +98,33 @@ class Page {
     return this.#task !== null && !this.#task.closed;
   }
 
-  // A hidden tab that waits for nothing but a version gives its connection back.
+  // A hidden tab gives its connection back where there are few of them, or when it
+  // waits for nothing but a version.
   #isUseful() {
-    return this.#isLive() || !document.hidden;
+    return !document.hidden || (this.#isLive() && !limited);
   }
 
   #seenOrHidden() {
-    if (!this.#isUseful()) this.#stream.close();
+    if (!this.#isUseful()) this.#stream.pause();
+    else if (this.#stream.isPaused) this.#stream.resume();
     else if (!this.#stream.isOpen) this.#listen();
+    this.#drawSoon();
+  }
+
+  /** A hidden tab without a connection still shows in its title how the task does. */
+  async #peek() {
+    const task = this.#task;
+    if (!document.hidden || !this.#isLive() || this.#isUseful() || this.#asked.has('unknown')) return;
+    try {
+      const info = await showTask(task.id);
+      if (task === this.#task && document.hidden) this.#view.title(seenAs(task, info));
+    } catch (error) {
+      if (error.status === 404) this.#asked.add('unknown'); // written by another program
+    }
   }
 
   #linkIs(state) {
+    if (state === 'live') reached();
     if (!this.#isLive()) return; // this one is for versions
     this.#link = state;
     this.#drawSoon();
@@ -171,12 +199,17 @@ class Page {
   async #cancel() {
     const task = this.#task;
     this.#cancelling = true;
+    this.#uncancelled = '';
     this.#draw();
     try {
       await cancelTask(task.id);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (task === this.#task) this.#cancelling = false; // its end is on the way, or it can be tried again
+      if (task === this.#task) {
+        this.#cancelling = false; // its end is on the way, or it can be tried again
+        this.#uncancelled = uncancelled(error);
+        this.#away = isUnreachable(error);
+      }
     }
     this.#drawSoon();
   }
@@ -189,9 +222,29 @@ class Page {
     clearTimeout(this.#drawing);
     this.#drawing = 0;
     this.#log.flush();
-    if (this.#task) this.#view.show(this.#task, this.#link, this.#cancelling);
-    else this.#view.clear();
+    if (this.#task) {
+      this.#view.show(this.#task, this.#link, this.#cancelling, this.#uncancelled);
+      this.#recent.know(this.#task);
+    } else {
+      this.#view.clear();
+    }
   }
+}
+
+/** Why a task was not cancelled, in words. */
+function uncancelled(error) {
+  switch (error.status) {
+    case 0: return 'The server cannot be reached: the task was not cancelled.';
+    case 404: return 'This server cannot cancel the task: another program runs it, or it has just ended.';
+    case 401: case 403: return 'You may read this task, but not cancel it.';
+    default: return `The task was not cancelled: ${error.message}`;
+  }
+}
+
+/** A task with what its status endpoint says in place of its events. */
+function seenAs(task, info) {
+  const status = info.status === 'pending' ? 'waiting' : info.status;
+  return { ...task, type: task.type || info.type, status, value: info.progress?.value ?? task.value };
 }
 
 /** The id of the task that the address names, or "". */

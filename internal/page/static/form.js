@@ -1,6 +1,6 @@
 // The form that starts a task.
 
-import { Refused, startTask } from './api.js';
+import { Refused, isUnreachable, onReached, startTask } from './api.js';
 import { byId, showText } from './dom.js';
 
 /** Makes the form work; onStarted(id, type) is called for each task it starts. */
@@ -8,6 +8,11 @@ export function setUpForm(onStarted) {
   const form = byId('form');
   const problem = byId('form-problem');
   const submit = byId('submit');
+  let away = false; // the problem that is shown is that the server is away
+  onReached(() => {
+    if (away) showText(problem, '');
+    away = false;
+  });
   form.addEventListener('change', () => {
     showFields(form);
     showText(problem, '');
@@ -22,6 +27,7 @@ export function setUpForm(onStarted) {
       onStarted(id, type);
     } catch (error) {
       showText(problem, explain(error));
+      away = isUnreachable(error);
     } finally {
       submit.disabled = false;
     }
@@ -45,10 +51,24 @@ function params(form) {
   return found;
 }
 
+// What the server says of a path, in words for who typed it.
+const pathWords = [
+  ['not a directory', 'A part of this path is a file, not a directory.'],
+  ['does not exist', 'There is nothing at this path, or it may not be read.'],
+  ['symbolic link', 'This path goes through a symbolic link, which is not followed.'],
+  ['neither a directory nor a regular file', 'This is neither a directory nor a file with content.'],
+  ['files of its own', 'This is not a place with files of its own.'],
+  ['permission denied', 'The server may not read this.'],
+  ['NUL', 'This path has a character that no path can have.'],
+];
+
 function explain(error) {
   if (!(error instanceof Refused)) throw error;
-  if (error.message === 'Unknown task type: checksum') {
-    return 'This server computes no checksums: it was started with an empty --checksum-root.';
-  }
-  return error.message;
+  const unknown = /^Unknown task type: (\w+)/.exec(error.message)?.[1];
+  if (unknown === 'checksum') return 'This server computes no checksums: see its settings --task-types and --checksum-root.';
+  if (unknown) return 'This server does not run tasks of this type: see its setting --task-types.';
+  const [, params] = /^bad parameters: (.*)$/s.exec(error.message) ?? [];
+  if (params === undefined) return error.message;
+  const words = params.startsWith('path') && pathWords.find(([part]) => params.includes(part))?.[1];
+  return words || `${params[0].toUpperCase()}${params.slice(1)}.`;
 }

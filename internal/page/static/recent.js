@@ -2,19 +2,21 @@
 // something is known to have changed, and now and then while somebody looks.
 
 import { listTasks, serverNow } from './api.js';
-import { ago, byId, make, percent } from './dom.js';
+import { ago, byId, make, percent, setText } from './dom.js';
 import { isFinal } from './model.js';
 
 const pageSize = 12;
 const mostShown = 500;
 const pauseBusy = 4_000; // milliseconds, while a task in the list runs
 const pauseIdle = 20_000;
+const pauseAway = 3_000; // while the server cannot be reached
 
 export class Recent {
   #list = byId('recent');
   #empty = byId('recent-empty');
   #more = byId('more');
   #tasks = [];
+  #known = null; // the task that the page shows: its events are ahead of the list
   #watched = '';
   #shown = pageSize;
   #timer = 0;
@@ -47,6 +49,23 @@ export class Recent {
     for (const link of this.#list.querySelectorAll('a')) mark(link, id);
   }
 
+  /** Takes note of the task that the page shows, which the list need not be asked for. */
+  know(task) {
+    this.#known = task;
+    const shown = this.#list.querySelector(`a[data-id="${CSS.escape(task.id)}"]`);
+    const listed = this.#tasks.find((other) => other.task_id === task.id);
+    if (!shown || !listed) return;
+    setText(shown.querySelector('.status'), this.#status(listed));
+  }
+
+  // A list that was asked for while the task ended may say that it runs.
+  #status(listed) {
+    const known = this.#known;
+    if (known?.id !== listed.task_id || known.status === 'waiting' || isFinal(listed.status)) return status(listed);
+    if (isFinal(known.status)) return known.status === 'missing' ? listed.status : known.status;
+    return known.value === null ? 'running' : `running, ${percent(known.value)}`;
+  }
+
   /** Asks for the list again; not while nobody sees it. */
   async refresh() {
     clearTimeout(this.#timer);
@@ -56,11 +75,12 @@ export class Recent {
       return;
     }
     this.#asking = true;
+    let away = false;
     try {
       const page = await listTasks(this.#shown);
       this.#show(page.tasks, Boolean(page.next));
     } catch {
-      // What is shown stays; the next time may go better.
+      away = true; // what is shown stays; the next time may go better
     }
     this.#asking = false;
     if (this.#again) {
@@ -69,7 +89,7 @@ export class Recent {
       return;
     }
     const busy = this.#tasks.some((task) => !isFinal(task.status));
-    this.#timer = setTimeout(() => this.refresh(), busy ? pauseBusy : pauseIdle);
+    this.#timer = setTimeout(() => this.refresh(), away ? pauseAway : busy ? pauseBusy : pauseIdle);
   }
 
   #show(tasks, more) {
@@ -78,12 +98,12 @@ export class Recent {
     this.#more.hidden = !more || this.#shown >= mostShown;
     // A list that is made anew would lose the keyboard's place.
     const focused = document.activeElement?.dataset?.id;
-    this.#list.replaceChildren(...tasks.map((task) => entry(task, this.#watched)));
+    this.#list.replaceChildren(...tasks.map((task) => entry(task, this.#watched, this.#status(task))));
     if (focused) this.#list.querySelector(`a[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 }
 
-function entry(task, watched) {
+function entry(task, watched, words) {
   const link = make('a', {
     href: `/?task=${encodeURIComponent(task.task_id)}`,
     'data-id': task.task_id,
@@ -92,7 +112,7 @@ function entry(task, watched) {
   },
   make('span', { class: 'type' }, task.type),
   make('span', { class: 'when' }, ago(serverNow() - Date.parse(task.created_at))),
-  make('span', { class: 'status' }, status(task)));
+  make('span', { class: 'status' }, words));
   mark(link, watched);
   return make('li', {}, link);
 }
@@ -104,5 +124,6 @@ function mark(link, watched) {
 
 function status(task) {
   const value = task.progress?.value;
-  return task.status === 'running' && typeof value === 'number' ? `running, ${percent(value)}` : task.status;
+  const share = typeof value === 'number' && task.progress.indeterminate !== true;
+  return task.status === 'running' && share ? `running, ${percent(value)}` : task.status;
 }

@@ -27,7 +27,7 @@ function summary(files, result) {
 }
 
 function fileTable(files) {
-  return table(files, [
+  return table('Files', files, [
     { title: 'Path', class: 'path', of: (f) => f.path },
     { title: 'Bytes', class: 'number', of: (f) => (typeof f.bytes === 'number' ? count(f.bytes) : '') },
     { title: 'SHA-256', class: 'digest', of: (f) => f.sha256 },
@@ -36,7 +36,7 @@ function fileTable(files) {
 
 function skippedTable(skipped) {
   if (!Array.isArray(skipped) || skipped.length === 0) return [];
-  return [make('h4', {}, 'Skipped'), ...table(skipped, [
+  return [make('h4', {}, 'Skipped'), ...table('Skipped files', skipped, [
     { title: 'Path', class: 'path', of: (s) => String(s?.path) },
     { title: 'Reason', class: 'reason', of: (s) => String(s?.reason) },
   ])];
@@ -44,11 +44,11 @@ function skippedTable(skipped) {
 
 // The roles are those that the elements have anyway; the style sheet takes them
 // away where it lays a table out for a narrow screen.
-function table(items, columns) {
+function table(name, items, columns) {
   const head = columns.map((c) => make('th', { role: 'columnheader', scope: 'col', class: c.class }, c.title));
   const rows = items.slice(0, rowLimit).map((item) =>
     make('tr', { role: 'row' }, ...columns.map((c) => make('td', { role: 'cell', class: c.class }, c.of(item)))));
-  const scroll = make('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'result-title' },
+  const scroll = make('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': name },
     make('table', { role: 'table' },
       make('thead', { role: 'rowgroup' }, make('tr', { role: 'row' }, ...head)),
       make('tbody', { role: 'rowgroup' }, ...rows)));

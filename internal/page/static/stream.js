@@ -3,6 +3,8 @@
 // allow six connections to a server over HTTP/1.1, for all tabs; one a tab is what
 // a page may take.
 
+import { takeSlot } from './slots.js';
+
 const names = ['task_event', 'connection_close', 'reset', 'version'];
 
 const longestPause = 30_000; // milliseconds between two attempts
@@ -11,7 +13,8 @@ const longestPause = 30_000; // milliseconds between two attempts
  * A stream that is kept open. What it is told, it passes on in order:
  *
  * - onEvent(name, data): an event; data is its text.
- * - onState(state): "connecting", "live", "reconnecting" or "closed".
+ * - onState(state): "connecting", "waiting" (other tabs have all connections),
+ *   "live", "reconnecting", "paused" or "closed".
  * - onRefused(): the server did not answer with a stream. Unless the stream is
  *   closed or opened anew in it, it is tried again.
  */
@@ -22,6 +25,8 @@ export class Stream {
   #lastId = '';
   #failures = 0;
   #timer = 0;
+  #taking = null; // an AbortController, from the moment that a slot is asked for
+  #release = null; // gives the slot back
 
   constructor(handlers) {
     this.#handlers = handlers;
@@ -37,18 +42,56 @@ export class Stream {
     this.close();
     this.#params = params;
     this.#lastId = '';
-    this.#failures = 0;
-    this.#connect('connecting');
+    this.#start();
   }
 
   /** Stops listening. Nothing is passed on after this. */
   close() {
-    clearTimeout(this.#timer);
-    this.#source?.close();
-    this.#source = null;
+    this.#stop();
     if (this.#params === null) return;
     this.#params = null;
     this.#handlers.onState('closed');
+  }
+
+  /** Gives the connection back. What comes meanwhile is passed on after resume. */
+  pause() {
+    if (this.#taking === null) return;
+    this.#stop();
+    this.#handlers.onState('paused');
+  }
+
+  /** Goes on after the last event that was passed on. */
+  resume() {
+    if (this.isPaused) this.#start();
+  }
+
+  get isPaused() {
+    return this.#params !== null && this.#taking === null;
+  }
+
+  async #start() {
+    const taking = new AbortController();
+    this.#taking = taking;
+    this.#failures = 0;
+    this.#handlers.onState('connecting');
+    const release = await takeSlot(taking.signal, () => this.#handlers.onState('waiting'));
+    if (!release) return;
+    if (taking.signal.aborted) {
+      release();
+      return;
+    }
+    this.#release = release;
+    this.#connect('connecting');
+  }
+
+  #stop() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = null;
+    this.#taking?.abort();
+    this.#taking = null;
+    this.#release?.();
+    this.#release = null;
   }
 
   #connect(state) {

@@ -5,6 +5,7 @@ import { serverNow, taskPath } from './api.js';
 import { byId, bytes, count, duration, percent, setText, showText } from './dom.js';
 import { isFinal } from './model.js';
 import { present } from './result.js';
+import { mostStreams } from './slots.js';
 
 const stateNames = {
   waiting: 'Waiting',
@@ -19,7 +20,16 @@ const linkNames = {
   connecting: 'Connecting',
   live: 'Live',
   reconnecting: 'Reconnecting',
+  waiting: 'Waiting',
+  paused: 'Paused',
+  closed: 'Closed',
   ended: 'Ended',
+};
+
+const linkWords = {
+  reconnecting: 'The connection is lost; trying again. Nothing will be missed.',
+  waiting: `${mostStreams} other windows of this server are open, as many as a browser can follow at once over HTTP/1.1. ` +
+    'This one goes on when one of them is closed or hidden. Nothing will be missed.',
 };
 
 const missingText = 'Task not found. It was removed, or has been forgotten after a while or a restart of the server.';
@@ -32,14 +42,19 @@ export class TaskView {
   clear() {
     byId('watched').hidden = true;
     byId('nothing').hidden = false;
+    byId('task').setAttribute('aria-labelledby', 'nothing-title');
     document.title = 'Tidegate';
     this.#announced = '';
   }
 
-  /** Shows a task as it is now. link is the state of the stream that tells of it. */
-  show(task, link, cancelling) {
+  /**
+   * Shows a task as it is now. link is the state of the stream that tells of it,
+   * uncancelled why it could not be cancelled, or "".
+   */
+  show(task, link, cancelling, uncancelled) {
     byId('watched').hidden = false;
     byId('nothing').hidden = true;
+    byId('task').setAttribute('aria-labelledby', 'title');
     byId('task').dataset.state = task.status;
     setText(byId('title'), task.type || 'Task');
     setText(byId('id'), task.id);
@@ -49,12 +64,17 @@ export class TaskView {
     cancel.disabled = cancelling;
     setText(cancel, cancelling ? 'Cancelling…' : 'Cancel');
     this.#showProgress(task);
-    this.#showWords(task, link);
+    this.#showWords(task, link, uncancelled);
     this.#showResult(task);
     byId('link').dataset.state = link;
     setText(byId('link'), linkNames[link]);
-    document.title = `${titleState(task)} ${task.type || 'Task'} · Tidegate`;
+    this.title(task);
     this.#announce(task);
+  }
+
+  /** Shows in the title of the tab how a task does. */
+  title(task) {
+    document.title = `${titleState(task)} ${task.type || 'Task'} · Tidegate`;
   }
 
   /** Shows how long a task has run; to be called now and then while it does. */
@@ -75,10 +95,10 @@ export class TaskView {
     this.tick(task);
   }
 
-  #showWords(task, link) {
-    const lost = link === 'reconnecting' ? 'The connection is lost; trying again. Nothing will be missed.' : '';
+  #showWords(task, link, uncancelled) {
+    const lost = linkWords[link] ?? '';
     const incomplete = task.incomplete ? 'The server no longer has the first events of this task. The list below was cleared and begins with those it has.' : '';
-    showText(byId('notice'), [lost, incomplete].filter(Boolean).join(' '));
+    showText(byId('notice'), [lost, incomplete, isFinal(task.status) ? '' : uncancelled].filter(Boolean).join(' '));
     showText(byId('problem'), task.status === 'missing' ? task.error || missingText : task.error);
   }
 
