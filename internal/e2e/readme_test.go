@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // The README is run as it stands: its commands by a shell, its files by what they
@@ -299,8 +301,9 @@ func (b *besideFlask) say(text string) {
 	}
 }
 
-// TestReadmeBesideABackend: the page shows what is said.
-func TestReadmeBesideABackend(t *testing.T) {
+// TestX41ReadmeBesideABackend: the page shows what is said; reloaded, or opened
+// late, it shows what was said before.
+func TestX41ReadmeBesideABackend(t *testing.T) {
 	t.Parallel()
 	b := newBesideFlask(t)
 	browser := startChromium(t)
@@ -314,4 +317,9 @@ func TestReadmeBesideABackend(t *testing.T) {
 	shows(tab, "It works")
 	b.say("again")
 	shows(tab, "It works", "again")
+	tab.do("reload the page", chromedp.Reload())
+	shows(tab, "It works", "again")
+	b.say("later")
+	shows(tab, "It works", "again", "later")
+	shows(openPageTab(t, browser, b.page, "favicon"), "It works", "again", "later")
 }
