@@ -69,6 +69,7 @@ func (e *expiries) add(token string, at time.Time) bool {
 		x = &expiry{token: token, at: at}
 		e.byToken[token] = x
 		heap.Push(&e.order, x)
+		e.metrics.accessStreams.Inc()
 	}
 	if x.index == 0 {
 		e.notify()
@@ -83,6 +84,7 @@ func (e *expiries) remove(token string) {
 	if x := e.byToken[token]; x != nil {
 		heap.Remove(&e.order, x.index)
 		delete(e.byToken, token)
+		e.metrics.accessStreams.Dec()
 	}
 }
 
@@ -111,6 +113,7 @@ func (e *expiries) due(now time.Time) (tokens []string, wait time.Duration) {
 		}
 		heap.Pop(&e.order)
 		delete(e.byToken, x.token)
+		e.metrics.accessStreams.Dec()
 		tokens = append(tokens, x.token)
 	}
 	return tokens, expiryLook

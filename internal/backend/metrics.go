@@ -24,6 +24,7 @@ type metrics struct {
 	replaced        prometheus.Counter
 	swept           prometheus.Counter
 	accessEnded     prometheus.Counter
+	accessStreams   prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -40,13 +41,14 @@ func newMetrics() *metrics {
 			Name: "tidegate_backend_callback_seconds", Help: "Time to answer a callback.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}, []string{"action"}),
-		published:   counters("tidegate_backend_publish_total", "Events of tasks sent to the gateway, repeats included.", "outcome"),
-		finished:    counters("tidegate_tasks_finished_total", "Tasks that reached a final state.", "type", "state"),
-		versions:    counters("tidegate_backend_versions_total", "Version notices published, to all or to one request id.", "scope", "outcome"),
-		polls:       counters("tidegate_backend_version_polls_total", "Looks at the version URL.", "outcome"),
-		replaced:    counter("tidegate_backend_replaced_streams_total", "Streams ended because a newer one took their place."),
-		swept:       counter("tidegate_backend_swept_tasks_total", "Task logs closed because the process that wrote them is gone."),
-		accessEnded: counter("tidegate_backend_access_ended_total", "Streams ended because their access token has expired."),
+		published:     counters("tidegate_backend_publish_total", "Events of tasks sent to the gateway, repeats included.", "outcome"),
+		finished:      counters("tidegate_tasks_finished_total", "Tasks that reached a final state.", "type", "state"),
+		versions:      counters("tidegate_backend_versions_total", "Version notices published, to all or to one request id.", "scope", "outcome"),
+		polls:         counters("tidegate_backend_version_polls_total", "Looks at the version URL.", "outcome"),
+		replaced:      counter("tidegate_backend_replaced_streams_total", "Streams ended because a newer one took their place."),
+		swept:         counter("tidegate_backend_swept_tasks_total", "Task logs closed because the process that wrote them is gone."),
+		accessEnded:   counter("tidegate_backend_access_ended_total", "Streams ended because their access token has expired."),
+		accessStreams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tidegate_backend_access_streams", Help: "Streams that are ended when their access token expires."}),
 	}
 	m.begin()
 	return m
@@ -90,7 +92,7 @@ func (m *metrics) register(r prometheus.Registerer, service *task.Service, clien
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.connects, m.disconnects, m.callbackSeconds, m.published, m.finished,
-		m.versions, m.polls, m.replaced, m.swept, m.accessEnded,
+		m.versions, m.polls, m.replaced, m.swept, m.accessEnded, m.accessStreams,
 		taskCollector{service},
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tidegate_backend_gateway_reachable", Help: "1 if the latest call to the gateway got an answer.",

@@ -173,6 +173,9 @@ func TestAStreamEndsWithItsAccess(t *testing.T) {
 			}
 		}
 		b.disconnect("left", url, wire.ClientClosed)
+		if got := b.metric(t, "tidegate_backend_access_streams"); got != 3 {
+			t.Errorf("the metric says %v streams, want 3", got)
+		}
 		if got := b.expiries.count(); got != 3 {
 			t.Errorf("%d streams are to be ended, want 3", got)
 		}
@@ -219,7 +222,7 @@ func TestAStreamThatCannotBeEndedIsTriedAgain(t *testing.T) {
 		b.run(t)
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		if got := b.metric(t, "tidegate_backend_access_ended_total"); got != 1 || b.expiries.count() != 0 {
+		if got := b.metric(t, "tidegate_backend_access_ended_total"); got != 1 || b.expiries.count() != 0 || b.metric(t, "tidegate_backend_access_streams") != 0 {
 			t.Errorf("%v streams were ended and %d are left, want 1 and none", got, b.expiries.count())
 		}
 	})

@@ -78,3 +78,9 @@ func (g *Gateway) OpenSimulated(k *stream.Simulation, r *http.Request, topics ..
 	c.stream.ServeSimulated(k, g.firstFrame(), g.age())
 	return c.token.String(), nil
 }
+
+// RetryAfter is how a header of a backend is passed on.
+func RetryAfter(text string, now time.Time) (value string, wait time.Duration) {
+	a := parseRetryAfter(text, now)
+	return a.value, a.wait
+}
