@@ -2,10 +2,12 @@ package topic_test
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"tidegate/internal/topic"
 )
@@ -47,6 +49,9 @@ type conn struct {
 	queued   int              // events queued, seen or not
 	resets   int              // queued
 	override bool             // it is not told that there is no more
+
+	ghosts []string // topics that do not exist, of which it is to be told when it opens
+	tales  int      // events queued of such
 }
 
 // join is one attach of one topic.
@@ -91,8 +96,22 @@ func (c *client) attach(names []string, from string) {
 	ended := conn.sink.ending != nil
 	override := from != topic.FromDefault && w.chance(50)
 	w.t.Logf("client %d, %q: attach %q from %q, override: %v, open: %v", c.number, c.lastID, names, from, override, conn.open)
-	if _, _, err := w.hub.AttachTo(ctx, conn.member, topic.Request{Topics: names, From: from, Override: override}); err != nil {
-		w.t.Fatalf("attach to %q from %q: %v", names, from, err)
+	request := topic.Request{From: from, Override: override}
+	for _, name := range names {
+		if w.topics[name].held() > 0 && w.chance(20) { // it exists, which the backend does not know
+			request.Absent = append(request.Absent, absent(name)...)
+		} else {
+			request.Topics = append(request.Topics, name)
+		}
+	}
+	var ghosts []string
+	if w.chance(15) {
+		ghosts = w.ghosts()
+		request.Absent = append(request.Absent, absent(ghosts...)...)
+	}
+	_, missing, err := w.hub.AttachTo(ctx, conn.member, request)
+	if err != nil || fmt.Sprint(missing) != fmt.Sprint(ghosts) {
+		w.t.Fatalf("attach to %q from %q: %v; absent: %q, want %q", names, from, err, missing, ghosts)
 	}
 	if c.lastID != "" && !override {
 		from = topic.FromDefault // it goes on where it was
@@ -132,7 +151,38 @@ func (c *client) attach(names []string, from string) {
 		conn.resets++
 		conn.queued++
 	}
+	switch {
+	case len(ghosts) == 0:
+	case conn.open:
+		conn.tell(ghosts)
+	default:
+		conn.ghosts = append(conn.ghosts, ghosts...)
+	}
 	conn.endIfDone()
+}
+
+// tell expects what a stream is told of topics that do not exist, after the hub has
+// told it.
+func (c *conn) tell(ghosts []string) {
+	if c.ended {
+		return
+	}
+	each := 1
+	if len(c.at) == 0 && !c.finished {
+		c.finished, each = true, 2
+	}
+	c.tales += each * len(ghosts)
+	c.queued += each * len(ghosts)
+	_, id := read(c.c.w.t, c.sink.bytes())
+	if !strings.Contains(id, ".~") {
+		c.c.w.t.Fatalf("told of %q with the id %q", ghosts, id)
+	}
+	c.c.w.told[id] = setOf(ghosts)
+}
+
+// setOf names a set.
+func setOf(names []string) string {
+	return fmt.Sprint(slices.Compact(slices.Sorted(slices.Values(names))))
 }
 
 // firstID is where the first block with an id ends.
@@ -237,8 +287,12 @@ func (c *conn) received(bytes int) (got map[string]int, lastID string) {
 	w.t.Helper()
 	events, lastID := read(w.t, c.sink.bytes()[:bytes])
 	got = make(map[string]int)
-	resets, newest := 0, uint64(0)
+	resets, newest, tales := 0, uint64(0), 0
 	for _, ev := range events {
+		if strings.HasPrefix(ev.Data, "ghost:") {
+			tales++
+			continue
+		}
 		if ev.Name == "reset" {
 			resets++
 			continue
@@ -265,6 +319,9 @@ func (c *conn) received(bytes int) (got map[string]int, lastID string) {
 	}
 	if resets > c.resets || bytes == len(c.sink.bytes()) && resets != c.resets {
 		w.t.Fatalf("client %d received %d resets, want %d", c.c.number, resets, c.resets)
+	}
+	if tales > c.tales || bytes == len(c.sink.bytes()) && tales != c.tales {
+		w.t.Fatalf("client %d was told %d times of what does not exist, want %d", c.c.number, tales, c.tales)
 	}
 	if bytes == len(c.sink.bytes()) {
 		for name, want := range c.want {

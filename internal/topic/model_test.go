@@ -183,12 +183,18 @@ func (w *world) anyFrom() string {
 func (w *world) open(c *client) (over bool) {
 	conn := c.conn
 	_, known := w.hub.Place(c.lastID, "")
-	want := known && conn.finished && len(conn.at) == 0 && conn.queued == 0 && !conn.override
+	slices.Sort(conn.ghosts)
+	conn.ghosts = slices.Compact(conn.ghosts)
+	told := len(conn.ghosts) > 0 && known && !conn.override && w.told[c.lastID] == setOf(conn.ghosts)
+	want := known && (conn.finished || told) && len(conn.at) == 0 && conn.queued == 0 && !conn.override && (told || len(conn.ghosts) == 0)
 	if got := w.hub.Open(conn.member); got != want {
 		w.t.Fatalf("Open() = %v, want %v: id %q, topics %q, %d events", got, want, c.lastID, conn.topicsAt(), conn.queued)
 	}
 	w.t.Logf("client %d: open, finished: %v", c.number, want)
 	conn.open, conn.opened = true, len(conn.sink.bytes())
+	if len(conn.ghosts) > 0 && !told {
+		conn.tell(conn.ghosts)
+	}
 	conn.endIfDone()
 	if want {
 		w.hub.Leave(conn.member)

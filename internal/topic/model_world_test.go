@@ -26,6 +26,8 @@ type world struct {
 	born    int  // clients ever
 	wide    bool // events are spread
 
+	told map[string]string // which topics that do not exist an id says its client knows of
+
 	store *fakeStore // nil: the logs end with the hub
 	opts  topic.Options
 }
@@ -58,7 +60,7 @@ func newWorld(t *testing.T, seed uint64, store *fakeStore) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), store: store,
 		opts:   topic.Options{Namespaces: spaces, Default: topic.Retention{Events: 5, Replay: topic.ReplayNone}},
-		topics: make(map[string]*ref), bySeq: make(map[uint64]string),
+		topics: make(map[string]*ref), bySeq: make(map[uint64]string), told: make(map[string]string),
 	}
 	if w.start(); w.chance(50) {
 		w.opts.MaxBytes = 500 // hardly anything stays in memory
@@ -117,6 +119,11 @@ func (w *world) settle(c *client) {
 	if c.conn != nil {
 		w.hub.Settle(stream.NewBatch(), c.conn.member)
 	}
+}
+
+// ghosts are some topics that do not exist.
+func (w *world) ghosts() []string {
+	return []string{"ghost:1", "ghost:2", "ghost:3"}[w.rng.IntN(3):][:1]
 }
 
 func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
