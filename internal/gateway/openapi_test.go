@@ -238,7 +238,7 @@ func (c *coverage) messages() {
 		`{`, `{}`, `{` + tok + `,"topic":"t"}`, `{"topic":""}`, `{` + tok + `,"event":1}`, `{` + tok + `,"event":{}}`,
 		`{` + tok + `,"event":{"data":"","name":1}}`, `{` + tok + `,"event":{"data":"","name":"\n"}}`, `{` + tok + `,"close":1}`,
 		`{` + tok + `,"idempotency_key":"k"}`, `{` + tokenNone + `}`, `{` + tok + `,"event":{"data":"x"}}`, `{"topic":"a","event":{"data":"x"},"close":true}`,
-		`{"topic":"a","event":{"data":"x"}}`, strings.Repeat(" ", 5001), `{"topic":"a"}`,
+		`{"topic":"a","event":{"data":"x"}}`, strings.Repeat(" ", 5001), `{"topic":"a"}`, `{"topic":"a","event":{"data":"x","transient":1}}`, `{"topic":"a","event":{"data":"x","transient":true}}`,
 		`{"topic":"b","event":{"data":"x"},"idempotency_key":"k"}`, `{"topic":"b","event":{"data":"y"},"idempotency_key":"k"}`,
 	} {
 		post("send", body)

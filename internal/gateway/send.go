@@ -92,6 +92,9 @@ func (g *Gateway) deliver(ctx context.Context, b *stream.Batch, m wire.Message, 
 }
 
 func (g *Gateway) publish(ctx context.Context, b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
+	if m.Transient {
+		return g.pass(ctx, b, m)
+	}
 	receipt, err := g.opts.Topics.PublishIn(ctx, b, topic.Publication{
 		Topic: m.Topic, HasEvent: m.HasEvent, Name: m.Name, Data: m.Data, Close: m.Close, Key: m.IdempotencyKey,
 	})

@@ -4,7 +4,7 @@ package wire
 func Codes() []Code {
 	return []Code{
 		CodeTokenMissing, CodeEventType, CodeEventDataMissing, CodeEventNameType,
-		CodeEventName, CodeCloseType, CodeEventMissing, CodeTarget,
+		CodeEventName, CodeCloseType, CodeTransient, CodeEventMissing, CodeTarget,
 		CodeTopic, CodeTopics, CodeAbsent, CodeOverride,
 		CodeFrom, CodeIdempotencyKey, CodeParameter, CodeJSON,
 		CodeMediaType, CodeBodyTooLarge, CodeTokenNotFound, CodeTopicNotFound,

@@ -18,6 +18,7 @@ const (
 	CodeEventNameType      Code = "INVALID_EVENT_NAME_TYPE"    // 400
 	CodeEventName          Code = "INVALID_EVENT_NAME"         // 400: CR, LF or NUL in a name
 	CodeCloseType          Code = "INVALID_CLOSE_TYPE"         // 400
+	CodeTransient          Code = "INVALID_TRANSIENT"          // 400: no boolean, or with a token, a close or a key
 	CodeEventMissing       Code = "INVALID_EVENT_MISSING"      // 400: a topic is sent neither event nor close
 	CodeTarget             Code = "INVALID_TARGET"             // 400: token and topic together
 	CodeTopic              Code = "INVALID_TOPIC"              // 400

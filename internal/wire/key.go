@@ -25,6 +25,8 @@ func (m *Message) SetKey(key string) error {
 	switch {
 	case key == "":
 		return nil
+	case m.Transient:
+		return errTransient
 	case m.Topic == "", m.IdempotencyKey != "" && m.IdempotencyKey != key:
 		return errKeys
 	}
@@ -38,6 +40,8 @@ func (m *Message) SetLineKey(key string, line int) error {
 	switch {
 	case key == "":
 		return nil
+	case m.Transient:
+		return errTransient
 	case m.Topic == "":
 		return errKeys
 	case m.IdempotencyKey == "":

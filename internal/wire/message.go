@@ -19,6 +19,7 @@ type Message struct {
 	Token, Topic   string // exactly one of them is set
 	HasEvent       bool
 	Name, Data     string // of the event, if HasEvent
+	Transient      bool   // the event is for who is there, and is in no log
 	Close          bool
 	IdempotencyKey string // with a topic only; "" means none
 }
@@ -43,8 +44,9 @@ var (
 	errNameType  = invalid(CodeEventNameType, "Invalid request: event.name must be a string")
 	errName      = invalid(CodeEventName, "Invalid request: event.name must not contain CR, LF or NUL")
 	errClose     = invalid(CodeCloseType, "Invalid request: close must be a boolean")
-	errNothing   = invalid(CodeEventMissing, "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, close and idempotency_key")
+	errNothing   = invalid(CodeEventMissing, "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, event.transient, close and idempotency_key")
 	errKeys      = invalid(CodeIdempotencyKey, "Invalid request: Idempotency-Key must be one header of 1 to 256 bytes, goes with a topic, and must not differ from idempotency_key")
+	errTransient = invalid(CodeTransient, "Invalid request: event.transient must be a boolean, and goes with a topic, without close and idempotency_key")
 	errKey       = invalid(CodeIdempotencyKey, "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic")
 	errTopics    = invalid(CodeTopic, "Invalid request: topics is required and must be a non-empty array of strings")
 	errManyTopic = invalid(CodeTopics, "Invalid request: too many topics: 10000 are the most for one stream")

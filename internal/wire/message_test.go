@@ -24,7 +24,8 @@ var refused = map[wire.Code]string{
 	wire.CodeTarget:           "Invalid request: give a token or a topic, not both",
 	wire.CodeTopic:            "Invalid request: a topic must be a string of 1 to 256 bytes without control characters, other than \".\", \"..\" and \"/\"",
 	wire.CodeIdempotencyKey:   "Invalid request: idempotency_key must be a string of 1 to 256 bytes, and goes with a topic",
-	wire.CodeEventMissing:     "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, close and idempotency_key",
+	wire.CodeEventMissing:     "Invalid request: for a topic, event or close is required; the fields are topic, event.name, event.data, event.transient, close and idempotency_key",
+	wire.CodeTransient:        "Invalid request: event.transient must be a boolean, and goes with a topic, without close and idempotency_key",
 	wire.CodeTopics:           "Invalid request: too many topics: 10000 are the most for one stream",
 	wire.CodeAbsent:           "Invalid request: absent must be an array of objects with a topic and 1 to 100 events, each with data and maybe a name without CR, LF or NUL",
 	wire.CodeOverride:         "Invalid request: override must be a boolean, and needs from",
@@ -77,6 +78,9 @@ func TestMessagesThatAreRefused(t *testing.T) {
 		// X43: what is for a topic and says nothing is most likely written wrong.
 		`{"topic":"zz"}`: wire.CodeEventMissing, `{"topic":"zz","data":"x"}`: wire.CodeEventMissing, `{"topic":"zz","evnt":{"data":"x"}}`: wire.CodeEventMissing,
 		`{"topic":"zz","close":false}`: wire.CodeEventMissing, `{"topic":"zz","Event":{"data":"x"},"idempotency_key":"k"}`: wire.CodeEventMissing, `{"topic":"zz","closed":true}`: wire.CodeEventMissing,
+		`{"topic":"a","event":{"data":"d","transient":1}}`: wire.CodeTransient, `{"topic":"a","event":{"data":"d","transient":null}}`: wire.CodeTransient, `{"topic":"a","event":{"data":"d","transient":"true"}}`: wire.CodeTransient,
+		`{"token":"t","event":{"data":"d","transient":true}}`: wire.CodeTransient, `{"topic":"a","event":{"data":"d","transient":true},"close":true}`: wire.CodeTransient, `{"topic":"a","event":{"data":"d","transient":true},"idempotency_key":"k"}`: wire.CodeTransient,
+		`{"topic":"a","event":{"transient":true}}`: wire.CodeEventDataMissing,
 		// X46: a path cannot name these.
 		`{"topic":".","close":true}`: wire.CodeTopic, `{"topic":"..","close":true}`: wire.CodeTopic, `{"topic":"/","close":true}`: wire.CodeTopic, `{"topic":"\u002e\u002e","close":true}`: wire.CodeTopic,
 
@@ -141,6 +145,8 @@ func TestMessagesThatAreTaken(t *testing.T) {
 		`{"topic":"a:b","event":{"data":"d"},"close":true,"idempotency_key":"k"}`: {
 			Topic: "a:b", HasEvent: true, Data: "d", Close: true, IdempotencyKey: "k"},
 		`{"topic":"a","close":true,"idempotency_key":"` + strings.Repeat("k", 256) + `"}`: {Topic: "a", Close: true, IdempotencyKey: strings.Repeat("k", 256)},
+		`{"topic":"a","event":{"data":"d","transient":true},"close":false}`:               {Topic: "a", HasEvent: true, Data: "d", Transient: true},
+		`{"token":"t","event":{"data":"d","transient":false}}`:                            {Token: "t", HasEvent: true, Data: "d"},
 		// Of a repeated field the last one counts; case matters; broken text is repaired.
 		`{"token":1,"token":"t","Event":null,"CLOSE":1}`:   {Token: "t"},
 		`{"topic":"Zürich: 東京","close":true}`:              {Topic: "Zürich: 東京", Close: true},

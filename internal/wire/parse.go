@@ -54,7 +54,7 @@ func (p *Parser) Parse(body []byte) (Message, error) {
 // messageFields are the fields that count, as they stand in the body.
 type messageFields struct {
 	token, topic, event, close, key value
-	eventName, eventData            value
+	eventName, eventData, transient value
 }
 
 func (f *messageFields) scan(s *scanner) {
@@ -77,7 +77,7 @@ func (f *messageFields) scan(s *scanner) {
 }
 
 func (f *messageFields) scanEvent(s *scanner) {
-	f.eventName, f.eventData = value{}, value{} // there may have been an event before
+	f.eventName, f.eventData, f.transient = value{}, value{}, value{} // there may have been an event before
 	if s.peek() != '{' {
 		f.event = s.value()
 		return
@@ -89,6 +89,8 @@ func (f *messageFields) scanEvent(s *scanner) {
 			f.eventName = s.value()
 		case "data":
 			f.eventData = s.value()
+		case "transient":
+			f.transient = s.value()
 		default:
 			s.value()
 		}
@@ -115,6 +117,15 @@ func (p *Parser) check(f *messageFields, m *Message) *Error {
 		if m.IdempotencyKey == "" || len(m.IdempotencyKey) > MaxIdempotencyKeyBytes || m.Topic == "" {
 			return errKey
 		}
+	}
+	switch f.transient.kind {
+	case kindAbsent, kindFalse:
+	case kindTrue:
+		if m.Transient = true; m.Topic == "" || m.Close || m.IdempotencyKey != "" {
+			return errTransient
+		}
+	default:
+		return errTransient
 	}
 	if m.Topic != "" && !m.HasEvent && !m.Close {
 		return errNothing // most likely a field that is written wrong

@@ -31,6 +31,7 @@ var bodies = []string{
 	`{"a":[],"b":{},"c":[[],{}],"d":{"e":[{"f":[1,"x",true,null,{"token":"no","event":[]}]}]},"token":"t"}`, `{"event":{"a":{"data":"no","b":[{"name":"no"}]},"data":"d"},"token":"t"}`, `{"a":[{"b":1},[2,[3]],"\"]"],"token":"t"}`, `[{"a":[1,2,{"b":null}]},"]"]`, `[{"a":1,}]`, `[{"a":[}]`,
 	`{"event":{"name":0,"data":0},"close":0,"idempotency_key":0,"topic":0,"token":0}`, `{"topic":"a","idempotency_key":"\u006b","close":true,"event":{"data":"\u0022"}}`, `{"topic":"a","idempotency_key":"` + strings.Repeat("é", 129) + `"}`, `{"topic":"` + strings.Repeat("x", 257) + `"}`,
 	`{"token":"t","topics":["a",null]}`, `{"token":"t","topics":[["a"]]}`, `{"token":"t","topics":["\u0061"],"from":"\u0031-2"}`, `{"token":"t","topics":null}`, `{"token":"t","topics":["a"],"topics":["b"] , "from":"x","from":"y"}`, `{"token":"t","topics":["a"],"from":["x"]}`,
+	`{"topic":"a","event":{"transient":true,"data":"d","transient":false,"tr\u0061nsient":true}}`, `{"topic":"a","event":{"transient":true,"data":"d"},"event":{"data":"e"}}`, `{"topic":"a","event":{"data":"e"},"event":{"data":"d","transient":[]}}`,
 	`{"token":"t","absent":[{"topic":"\u0062","events":[{"name":"\u006e","data":"d\n","data":"e"},{"x":[],"data":""}],"y":{}},{"topic":"c","events":[{"data":"f"}]}],"from":"earliest","override":true}`,
 	`{"token":"t","absent":[{"topic":"b","events":[{"data":"d"}]},null]}`, `{"token":"t","absent":[{"topic":"b","events":[null]}]}`, `{"token":"t","absent":[{"topic":"b","events":[[]]}]}`, `{"token":"t","topics":[],"absent":[{"topic":"b","events":[{"data":"d"}]}]}`,
 }
@@ -99,7 +100,7 @@ func FuzzParseMessageLikeEncodingJSON(f *testing.F) {
 
 // pieces are what bodies are put together from.
 var pieces = []string{
-	`{`, `}`, `[`, `]`, `,`, `:`, ` `, `"token":`, `"topic":`, `"event":{`, `"event":`, `"data":`, `"name":`, `"close":`, `"idempotency_key":`, `"topics":["a"`, `"from":`, `"override":`, `"absent":[{`, `"events":[{`,
+	`{`, `}`, `[`, `]`, `,`, `:`, ` `, `"token":`, `"topic":`, `"event":{`, `"event":`, `"data":`, `"name":`, `"close":`, `"idempotency_key":`, `"topics":["a"`, `"from":`, `"transient":`, `"override":`, `"absent":[{`, `"events":[{`,
 	`"t"`, `"\u0074oken":`, `"d\n"`, `"\ud83d\ude00"`, `"\ud800"`, "\"\xff世\"", `""`, `true`, `false`, `null`, `0`, `-1.5e+3`, `01`, `"`, `\`, "\x00", "\u00a0", `"x":[{"y":[]},1],`, `"x":{},`,
 }
 

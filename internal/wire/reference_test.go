@@ -37,6 +37,18 @@ func referenceMessage(body []byte) (wire.Message, error) {
 	if err := referenceOptions(&m, fields); err != nil {
 		return wire.Message{}, err
 	}
+	if raw, ok := fields["event"]; ok && raw[0] == '{' {
+		event, _ := object(raw)
+		switch string(event["transient"]) {
+		case "", "false":
+		case "true":
+			if m.Transient = true; m.Topic == "" || m.Close || m.IdempotencyKey != "" {
+				return wire.Message{}, invalid(wire.CodeTransient)
+			}
+		default:
+			return wire.Message{}, invalid(wire.CodeTransient)
+		}
+	}
 	if m.Topic != "" && !m.HasEvent && !m.Close {
 		return wire.Message{}, invalid(wire.CodeEventMissing)
 	}
