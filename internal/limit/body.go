@@ -15,6 +15,7 @@ import (
 // Bounds of a request's body.
 const (
 	bodyStart = 10 * time.Second // for its first bytes, and for pauses in all
+	bodyPause = 30 * time.Second // for one pause, however fast it came before
 	bodyRate  = 1 << 10          // bytes a second that it has to come at
 	apiBody   = 30 * time.Second // for all of it, under /api/
 	// batchBytes is what a batch counts for: it is taken line by line.
@@ -78,10 +79,14 @@ func (b *body) Read(p []byte) (int, error) {
 // patience sets the time by which the next bytes must be there. Setting it costs
 // more than a small read, so it is moved in steps.
 func (b *body) patience() {
+	now := time.Now()
 	if b.begun.IsZero() {
-		b.begun = time.Now()
+		b.begun = now
 	}
 	at := b.begun.Add(bodyStart + time.Duration(b.read)*time.Second/bodyRate)
+	if pause := now.Add(bodyPause); at.After(pause) {
+		at = pause
+	}
 	if !b.latest.IsZero() && at.After(b.latest) {
 		at = b.latest
 	}

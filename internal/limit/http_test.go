@@ -67,6 +67,7 @@ func TestX13ABodyHasToComeInTime(t *testing.T) {
 		{"2 KiB a second", "/internal/send", 100 << 10, time.Second / 2048, 0, 0},
 		{"2 KiB a second under /api/", "/api/tasks", 100 << 10, time.Second / 2048, 30 * time.Second, 31 * time.Second},
 		{"2 KiB a second under /API/", "/API/tasks", 100 << 10, time.Second / 2048, 30 * time.Second, 31 * time.Second},
+		{"much at once, then nothing", "/internal/send", 1 << 20, 0, 30 * time.Second, 31 * time.Second},
 		{"a byte a second, chunked", "/internal/send", -100, time.Second, 10 * time.Second, 11 * time.Second},
 	} {
 		onPipes(t, limit.Options{}, swallow, limit.HandlerOptions{}, func(r *rig, dial func() *client) {
@@ -74,7 +75,7 @@ func TestX13ABodyHasToComeInTime(t *testing.T) {
 			stop := make(chan struct{})
 			defer close(stop)
 			go func() { // ends with the body, or with the test
-				head := "Content-Length: 1000000"
+				head := "Content-Length: 2000000"
 				if c.bytes < 0 {
 					head = "Transfer-Encoding: chunked"
 				} else if c.least == 0 {
