@@ -26,7 +26,6 @@ import (
 	"tidegate/internal/logging"
 	"tidegate/internal/peer"
 	"tidegate/internal/pipenet"
-	"tidegate/internal/socket"
 	"tidegate/internal/topic"
 )
 
@@ -250,7 +249,7 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	case <-ended.Done():
 		p.log.Error("stopping: a part of the program has ended")
 	}
-	p.notify(socket.Stopping)
+	p.notifyStopping()
 	p.drain()
 	// The gateway's last callbacks need the backend, so it ends first.
 	endGateway()
@@ -277,7 +276,7 @@ func (p *program) announce(ready func(Addresses)) {
 	if ready != nil {
 		ready(a)
 	}
-	p.notify(socket.Ready)
+	p.notifyReady()
 }
 
 const (
@@ -287,13 +286,6 @@ const (
 	// closePatience is what requests in flight get at the very end.
 	closePatience = 5 * time.Second
 )
-
-// notify tells whoever started the process, if that wants to know.
-func (p *program) notify(state string) {
-	if err := socket.Notify(state); err != nil {
-		p.log.Warn("cannot notify the service manager", "state", state, "cause", err)
-	}
-}
 
 // drain is the ordered stop: not ready; tasks get their time; nobody new comes
 // in; streams end in waves.

@@ -172,20 +172,20 @@ func TestX21ReloadOpensTheFileAnew(t *testing.T) {
 	if err := o.Close(); err != nil {
 		t.Fatal(err)
 	}
-	all := ""
+	var all strings.Builder
 	for _, name := range []string{".1", ".2"} {
 		text, err := os.ReadFile(path + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all += string(text)
+		all.WriteString(string(text))
 		if has := strings.Contains(string(text), "msg=three"); has != (name == ".2") {
 			t.Errorf("the file %s is %q, want the last line in the second", name, text)
 		}
 	}
 	for _, want := range []string{"one", "two", "three"} {
-		if !strings.Contains(all, "msg="+want) {
-			t.Errorf("the line %s is lost: %q", want, all)
+		if !strings.Contains(all.String(), "msg="+want) {
+			t.Errorf("the line %s is lost: %q", want, all.String())
 		}
 	}
 }
