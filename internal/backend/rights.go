@@ -97,16 +97,18 @@ func (b *Backend) KnowsAccess(r *http.Request) bool {
 	return err == nil
 }
 
-// verify reads the access token of a request. The header counts first.
+// verify reads the access token of a request: of the Authorization header or,
+// where that holds none that is valid here, as behind a proxy that signs in by
+// tokens of its own, of the query.
 func (a *rights) verify(authorization, query string) (grant.Grant, error) {
 	if a.Keys == nil {
 		return grant.Grant{}, errBadAccess
 	}
-	token := grant.FromHeader(authorization)
-	if token == "" {
-		token, _, _ = first(query, wire.AccessParameter) // one that cannot be decoded is as good as none
+	byQuery, _, _ := first(query, wire.AccessParameter) // one that cannot be decoded is as good as none
+	g, err := a.Keys.Verify(grant.FromHeader(authorization), time.Now())
+	if err != nil && byQuery != "" {
+		g, err = a.Keys.Verify(byQuery, time.Now())
 	}
-	g, err := a.Keys.Verify(token, time.Now())
 	switch {
 	case errors.Is(err, grant.ErrMissing):
 		return g, errNoAccess

@@ -265,3 +265,22 @@ func TestNoAccessTokenIsLogged(t *testing.T) {
 		t.Errorf("the log has a token:\n%s", log)
 	}
 }
+
+// TestATokenOfAProxyDoesNotHideTheAccessToken, which the client shows in the query.
+func TestATokenOfAProxyDoesNotHideTheAccessToken(t *testing.T) {
+	t.Parallel()
+	b := guarded(t)
+	id := b.start(t, "waiting")
+	good, of := token(t, grant.Grant{Tasks: []string{id}}), "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2ln"
+	for query, want := range map[string]int{"?access=" + good: 200, "?access=x": 401, "": 401} {
+		if got := b.get("/api/tasks/"+id+query, of).Code; got != want {
+			t.Errorf("status with %q: %d, want %d", query, got, want)
+		}
+	}
+	if got := b.open("t", "/api/sse/tasks?task_id="+id+"&access="+good, of); got != 200 {
+		t.Errorf("stream: %d, want 200", got)
+	}
+	if got := b.get("/api/tasks/"+id+"?access=x", "Bearer "+good).Code; got != 200 {
+		t.Errorf("a valid header beside a wrong query: %d, want 200", got)
+	}
+}
