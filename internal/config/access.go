@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"slices"
 	"strings"
 
 	"tidegate/internal/access"
@@ -76,10 +77,8 @@ func headerName(p *string) value {
 			}
 		}
 		name := textproto.CanonicalMIMEHeaderKey(text)
-		for _, reserved := range reservedHeaders {
-			if name == reserved {
-				return "", errors.New("has another meaning; give the header that the proxy sets, such as X-Forwarded-User")
-			}
+		if slices.Contains(reservedHeaders, name) {
+			return "", errors.New("has another meaning; give the header that the proxy sets, such as X-Forwarded-User")
 		}
 		return name, nil
 	}, verbatim}
