@@ -4,16 +4,17 @@ package wire
 func Codes() []Code {
 	return []Code{
 		CodeTokenMissing, CodeEventType, CodeEventDataMissing, CodeEventNameType,
-		CodeEventName, CodeCloseType, CodeTransient, CodeEventMissing, CodeTarget,
-		CodeTopic, CodeTopics, CodeAbsent, CodeOverride,
-		CodeFrom, CodeIdempotencyKey, CodeParameter, CodeJSON,
-		CodeMediaType, CodeBodyTooLarge, CodeTokenNotFound, CodeTopicNotFound,
-		CodeTopicClosed, CodeIdempotency, CodeBufferFull, CodeTooManyTopics,
-		CodeTooManyConnections, CodeAddressLimit, CodeConnectRate, CodeInflight,
-		CodeBodyTooSlow, CodeHeaderTooLarge, CodeDraining, CodeUnauthorized, CodeForbidden,
-		CodeUnknownHost, CodeCrossSite, CodeNotFound, CodeMethodNotAllowed,
-		CodeNotConfigured, CodeBackendAuthFailed, CodeBackendForbidden, CodeBackendError,
-		CodeBackendUnavailable, CodeGatewayTimeout, CodeEngineUnavailable, CodeEngineFull,
-		CodeNodeBusy, CodeInternal,
+		CodeEventName, CodeCloseType, CodeTransient, CodeEventMissing,
+		CodeTarget, CodeTopic, CodeTopics, CodeAbsent,
+		CodeOverride, CodeFrom, CodeIdempotencyKey, CodeParameter,
+		CodeJSON, CodeMediaType, CodeBodyTooLarge, CodeTokenNotFound,
+		CodeTopicNotFound, CodeTopicClosed, CodeIdempotency, CodeBufferFull,
+		CodeTooManyTopics, CodeTooManyConnections, CodeAddressLimit, CodeConnectRate,
+		CodeInflight, CodeHeadersFull, CodeBodyTooSlow, CodeHeaderTooLarge,
+		CodeDraining, CodeUnauthorized, CodeForbidden, CodeUnknownHost,
+		CodeCrossSite, CodeNotFound, CodeMethodNotAllowed, CodeNotConfigured,
+		CodeBackendAuthFailed, CodeBackendForbidden, CodeBackendError, CodeBackendUnavailable,
+		CodeGatewayTimeout, CodeEngineUnavailable, CodeEngineFull, CodeNodeBusy,
+		CodeInternal,
 	}
 }
