@@ -51,8 +51,10 @@ func openBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadClose
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	// Not every connection has deadlines: a caller in this process has none.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+	if _, bounded := r.Body.(interface{ Count(n int64) error }); !bounded { // by the listener
+		// Not every connection has deadlines: a caller in this process has none.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+	}
 	coding := r.Header.Get("Content-Encoding")
 	if plain := coding == "" || coding == "identity"; plain && r.ContentLength >= 0 {
 		return r.Body, nil // net/http sees to it that there is no more than announced

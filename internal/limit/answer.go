@@ -12,6 +12,8 @@ import (
 const (
 	writeTime  = 30 * time.Second // that no write may wait longer than
 	answerRate = 16 << 10         // bytes a second that a client has to take
+	// deadlineSlack is how much earlier a write may end.
+	deadlineSlack = 3 * time.Second
 	// writeBytes is how much is written with one deadline.
 	writeBytes = 64 << 10
 )
@@ -23,6 +25,7 @@ type writer struct {
 	rc      *http.ResponseController
 	limits  *Limits
 	address uint64 // hash, see [Limits.hash]
+	conn    *Conn  // of HTTP/1.1; nil: not known
 
 	status  int // that is to be written; 0: none
 	written int64
@@ -91,12 +94,25 @@ func (w *writer) write(p []byte) (int, error) {
 
 func (w *writer) patience() {
 	left := writeTime + time.Duration(w.written)*time.Second/answerRate - w.waited
-	_ = w.rc.SetWriteDeadline(time.Now().Add(min(writeTime, left)))
+	now := time.Now()
+	at := now.Add(min(writeTime, left))
+	if w.conn != nil {
+		// A deadline costs as much as the rest of a small answer: that of the answer
+		// before holds a little longer.
+		if was := w.conn.late.Load(); was <= at.UnixNano() && was > at.Add(-deadlineSlack).UnixNano() {
+			return
+		}
+		w.conn.late.Store(at.UnixNano())
+	}
+	_ = w.rc.SetWriteDeadline(at)
 }
 
 // instead answers that there is too much under way.
 func (w *writer) instead() {
 	clear(w.Header())
+	if w.conn != nil {
+		w.conn.late.Store(1)
+	}
 	_ = w.rc.SetWriteDeadline(time.Now().Add(refusalTime))
 	wire.WriteError(w.ResponseWriter, ErrInflight)
 	w.status = -1

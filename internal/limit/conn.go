@@ -18,7 +18,7 @@ type Conn struct {
 	why     uint32   // set once, by admit: why its requests are refused
 	counted bool     // set once, by admit: its address is known and limited
 	asked   atomic.Bool
-	late    atomic.Bool // a deadline for writing may be left from an answer
+	late    atomic.Int64 // deadline for writing that an answer has left, unix nanoseconds; 0: none
 
 	// guarded by pool.mu
 	place      place

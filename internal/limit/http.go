@@ -30,7 +30,7 @@ func (p *Pool) Handler(next http.Handler, opts HandlerOptions) http.Handler {
 			return
 		}
 		if opts.Streams != nil && opts.Streams(r) {
-			if c != nil && c.late.Swap(false) {
+			if c != nil && c.late.Swap(0) > 0 {
 				_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 			}
 			next.ServeHTTP(w, r)
@@ -90,10 +90,10 @@ func isHealth(path string) bool {
 
 // bounded serves a request whose body and answer are bounded in time and bytes.
 func (l *Limits) bounded(w http.ResponseWriter, r *http.Request, c *Conn, address uint64, next http.Handler) {
-	if c != nil {
-		c.late.Store(true)
-	}
 	out := &writer{ResponseWriter: w, rc: http.NewResponseController(w), limits: l, address: address}
+	if r.ProtoMajor == 1 { // in HTTP/2 each request has its own deadlines
+		out.conn = c
+	}
 	if r.Body != nil && r.Body != http.NoBody {
 		in := newBody(r, out)
 		defer in.release()
@@ -110,7 +110,7 @@ func (l *Limits) answer(w http.ResponseWriter, r *http.Request, e *wire.Error) {
 		w.Header().Set("Connection", "close")
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refusalTime))
-	wire.WriteError(w, e)
+	wire.WriteError(w, e) // in HTTP/1.1 it is the last on its connection
 }
 
 // refusalTime is what a refusal gets to go.
