@@ -195,10 +195,10 @@ func TestReadmeWaysToOpenServe(t *testing.T) {
 	env := func() []string {
 		return []string{"PATH=" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "TIDEGATE_INTERNAL_LISTEN=127.0.0.1:0", "TIDEGATE_DATA=" + t.TempDir(), "TIDEGATE_DRAIN_TIME=0s"}
 	}
-	said := ""
+	var said strings.Builder
 	closed := shell(t, dir, "tidegate serve --listen :0", env()...)
 	for line := range closed.lines {
-		said += line
+		said.WriteString(line)
 	}
 	if err := closed.end(0); err == nil {
 		t.Error("it starts off loopback, though nobody has said who may call it")
@@ -210,8 +210,8 @@ func TestReadmeWaysToOpenServe(t *testing.T) {
 		"--auth-header": {http.StatusUnauthorized, http.StatusUnauthorized}, // we are no proxy that it trusts
 		"--api-open":    {http.StatusOK, http.StatusOK},
 	} {
-		if !strings.Contains(said, flag) {
-			t.Errorf("what it says does not name %s: %s", flag, said)
+		if !strings.Contains(said.String(), flag) {
+			t.Errorf("what it says does not name %s: %s", flag, said.String())
 		}
 		address := freeAddress(t)
 		_, port, _ := strings.Cut(address, ":")
