@@ -50,6 +50,8 @@ type sendFlags struct {
 	topic   string
 	name    string
 	close   bool
+	key     string
+	passing bool
 	timeout time.Duration
 	trust   trust
 	client  *http.Client
@@ -63,6 +65,8 @@ func (f *sendFlags) set() *pflag.FlagSet {
 	fs.StringVar(&f.topic, "topic", "", "the topic to send to")
 	fs.StringVar(&f.name, "name", "", "name of the event; none makes it a \"message\"")
 	fs.BoolVar(&f.close, "close", false, "end the stream, or the topic, after the event")
+	fs.StringVar(&f.key, "idempotency-key", "", "`KEY` that makes a repeat within two minutes return the first answer; with --topic")
+	fs.BoolVar(&f.passing, "transient", false, "only for the streams that are there; with --topic")
 	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long an answer may take")
 	f.trust.set(fs)
 	return fs
@@ -90,12 +94,16 @@ func send(ctx context.Context, sys System) error {
 	}
 	switch {
 	case len(words) == 1 && words[0] == "-":
-		if f.token != "" || f.topic != "" || f.name != "" || f.close {
-			return usagef("send: with - each line says for itself where it goes; leave out --token, --topic, --name and --close")
+		if f.token != "" || f.topic != "" || f.name != "" || f.close || f.key != "" || f.passing {
+			return usagef("send: with - each line says for itself where it goes; leave out --token, --topic, --name, --close, --idempotency-key and --transient")
 		}
 		return f.batches(ctx, sys.Stdin, sys.Stdout)
 	case (f.token == "") == (f.topic == ""):
 		return usagef("send: give --token or --topic, one of them")
+	case f.topic == "" && (f.key != "" || f.passing):
+		return usagef("send: --idempotency-key and --transient go with --topic")
+	case f.passing && (f.key != "" || f.close || len(words) == 0):
+		return usagef("send: --transient needs data, and goes without --close and --idempotency-key")
 	case len(words) > 1:
 		return usagef("send: give the data as one argument, in quotes")
 	case len(words) == 0 && (f.name != "" || !f.close):
@@ -109,15 +117,18 @@ func (f *sendFlags) single(ctx context.Context, words []string, out io.Writer) e
 	type event struct {
 		Name string `json:"name,omitempty"`
 		Data string `json:"data"`
+
+		Transient bool `json:"transient,omitempty"`
 	}
 	message := struct {
 		Token string `json:"token,omitempty"`
 		Topic string `json:"topic,omitempty"`
 		Event *event `json:"event,omitempty"`
 		Close bool   `json:"close,omitempty"`
-	}{Token: f.token, Topic: f.topic, Close: f.close}
+		Key   string `json:"idempotency_key,omitempty"`
+	}{Token: f.token, Topic: f.topic, Close: f.close, Key: f.key}
 	if len(words) == 1 {
-		message.Event = &event{f.name, words[0]}
+		message.Event = &event{f.name, words[0], f.passing}
 	}
 	body, err := json.Marshal(message)
 	if err != nil {
