@@ -21,6 +21,7 @@ var eventScenes = []scene{
 Cache-Control: no-cache, no-transform
 Content-Type: text/event-stream
 X-Accel-Buffering: no
+X-Content-Type-Options: nosniff
 answer 200 {"status":"ok"}
 answer 200 {"status":"ok"}
 data: x
@@ -69,6 +70,7 @@ answer 200 {"status":"buffered"}
 Cache-Control: no-cache, no-transform
 Content-Type: text/event-stream
 X-Accel-Buffering: no
+X-Content-Type-Options: nosniff
 answer 200 {"status":"ok"}
 event: n0
 data: 0
@@ -165,6 +167,7 @@ answer 404 {"error":{"message":"Token not found","code":"TOKEN_NOT_FOUND"}}
 Cache-Control: no-cache, no-transform
 Content-Type: text/event-stream
 X-Accel-Buffering: no
+X-Content-Type-Options: nosniff
 answer 200 {"status":"ok"}
 data: x
 
@@ -189,7 +192,7 @@ func refusals(status int, code, message string) string {
 	if strings.HasPrefix(message, "Backend returned") && status != http.StatusBadGateway {
 		retry = "Retry-After: 7\n"
 	}
-	return fmt.Sprintf("%d\nCache-Control: no-store\nContent-Length: %d\nContent-Type: application/json; charset=utf-8\n%s%s(end)\n", status, len(body), retry, body)
+	return fmt.Sprintf("%d\nCache-Control: no-store\nContent-Length: %d\nContent-Type: application/json; charset=utf-8\n%sX-Content-Type-Options: nosniff\n%s(end)\n", status, len(body), retry, body)
 }
 
 func numbered(n int, message func(i int) string) []string {

@@ -82,7 +82,7 @@ func newSite(t *testing.T, c carrier, args ...string) *site {
 		t.Fatalf("answer %s: %v", answer, err)
 	}
 	generation, _, _ := strings.Cut(first.ID, "-")
-	s.generation = regexp.MustCompile(generation + `-[0-9a-z.~]+`)
+	s.generation = regexp.MustCompile(generation + `-[0-9a-z.~_]+`)
 	s.before = s.descriptors()
 	return s
 }

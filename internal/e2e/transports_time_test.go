@@ -37,6 +37,7 @@ var timeScenes = []scene{
 Cache-Control: no-store
 Content-Length: 64
 Content-Type: application/json; charset=utf-8
+X-Content-Type-Options: nosniff
 {"error":{"message":"Gateway timeout","code":"GATEWAY_TIMEOUT"}}(end)
 disconnect error callback_timeout
 `},

@@ -222,6 +222,7 @@ data: 2
 (end)
 disconnect server_closed topic_closed
 204
+X-Content-Type-Options: nosniff
 (end)
 disconnect server_closed topic_finished
 `},
