@@ -37,25 +37,32 @@ func statusOf(t *testing.T, conn net.Conn) int {
 	return response.StatusCode
 }
 
-// TestHeadersAreBounded: 64 KiB, give or take what the server reads ahead, on
-// both listeners.
-func TestHeadersAreBounded(t *testing.T) {
+// TestX16HeadersAreBounded on both listeners: 16 KiB, or what --max-header says.
+func TestX16HeadersAreBounded(t *testing.T) {
 	t.Parallel()
-	h := newHooks(t, nil)
-	p := h.gateway()
 	request := func(path string, size int) string {
-		return "GET " + path + " HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", size) + "\r\n\r\n"
+		return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("x", size) + "\r\n\r\n"
 	}
-	if got := statusOf(t, ask(t, p.public, request("/x", 60<<10))); got != http.StatusOK {
-		t.Errorf("60 KiB of headers: %d, want 200", got)
-	}
-	cb := h.next("connect")
-	if n := len(cb.Request.Headers["x-long"]); n != 60<<10 {
-		t.Errorf("the callback tells %d bytes of a header of 60 KiB", n)
-	}
-	for base, path := range map[string]string{p.public: "/x", p.internal: "/internal/streams"} {
-		if got := statusOf(t, ask(t, base, request(path, 80<<10))); got != http.StatusRequestHeaderFieldsTooLarge {
-			t.Errorf("80 KiB of headers: %d, want 431", got)
+	for _, c := range []struct {
+		args        []string
+		fits, large int
+	}{
+		{nil, 15 << 10, 17 << 10},
+		{[]string{"--max-header", "64KiB"}, 60 << 10, 66 << 10},
+	} {
+		h := newHooks(t, nil)
+		p := h.gateway(c.args...)
+		if got := statusOf(t, ask(t, p.public, request("/x", c.fits))); got != http.StatusOK {
+			t.Errorf("%v: %d bytes of headers: %d, want 200", c.args, c.fits, got)
+		}
+		cb := h.next("connect")
+		if n := len(cb.Request.Headers["x-long"]); n != c.fits {
+			t.Errorf("%v: the callback tells %d bytes of a header of %d", c.args, n, c.fits)
+		}
+		for base, path := range map[string]string{p.public: "/x", p.internal: "/internal/streams"} {
+			if got := statusOf(t, ask(t, base, request(path, c.large))); got != http.StatusRequestHeaderFieldsTooLarge {
+				t.Errorf("%v: %d bytes of headers: %d, want 431", c.args, c.large, got)
+			}
 		}
 	}
 }
