@@ -20,7 +20,7 @@ func (w *watch) wantGoodbye(t *testing.T, what string) {
 }
 
 func TestBE15StopEndsEveryStream(t *testing.T) {
-	inBothForms(t, flags{}, func(t *testing.T, s *system) {
+	inBothForms(t, flags{backend: []string{"--log-level", "debug"}}, func(t *testing.T, s *system) {
 		var streams []*watch
 		for i := range 20 {
 			streams = append(streams, s.open(t, versionStream(fmt.Sprint("tab-", i)), ""))
