@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -25,7 +26,7 @@ const (
 )
 
 // disconnects delivers disconnect callbacks: oldest first, retried while the
-// backend is away, bounded in number and age. A disconnect enters only when its
+// backend is away, bounded in number, for each address too, and in age. A disconnect enters only when its
 // connect callback has been answered, so it never overtakes it. Nobody waits
 // for it: not the end of a stream, not a sender.
 type disconnects struct {
@@ -48,7 +49,8 @@ type disconnects struct {
 	longest time.Duration // of a pause
 	first   *delivery     // the oldest item, told or not; the others follow by age
 	last    *delivery
-	done    chan struct{} // closed when nothing is left; nil while nobody waits for it
+	parts   map[netip.Addr]*addressPart // by [peer.Key]
+	done    chan struct{}               // closed when nothing is left; nil while nobody waits for it
 }
 
 func newDisconnects(o Options, c *caller, m *metrics, over func(*callback)) *disconnects {
@@ -59,12 +61,13 @@ func newDisconnects(o Options, c *caller, m *metrics, over func(*callback)) *dis
 	return &disconnects{
 		over: over, steady: steady,
 		call: c, log: o.Log, metrics: m, most: o.CallbackQueue, atOnce: o.CallbackConcurrency, retention: o.CallbackRetention,
-		wake: make(chan struct{}, 1), longest: maxPause,
+		wake: make(chan struct{}, 1), longest: maxPause, parts: make(map[netip.Addr]*addressPart),
 	}
 }
 
-// add queues a disconnect. If the queue is full, the oldest one is given up:
-// the backend can find out from the listing of streams.
+// add queues a disconnect. If the queue is full, the oldest one is given up, or
+// the oldest of the same address if that has more than its share: the backend can
+// find out from the listing of streams.
 func (d *disconnects) add(body callback) {
 	d.mu.Lock()
 	if body.node.disowned.Load() {
@@ -72,23 +75,15 @@ func (d *disconnects) add(body callback) {
 		d.call.requests.Release(body.request)
 		return
 	}
-	var given *delivery
-	if len(d.items) >= d.most {
-		given = d.first
-		for given.at < 0 { // it is being told: there are few of these
-			given = given.next
-		}
-		heap.Remove(&d.items, given.at)
-		d.unlink(given)
-	}
 	d.order++
 	item := &delivery{body: body, order: d.order, since: time.Now()}
 	heap.Push(&d.items, item)
 	d.link(item)
+	given, why := d.tooMany(item)
 	d.mu.Unlock()
 	d.notify()
 	if given != nil {
-		d.drop(given, "queue_full")
+		d.drop(given, why)
 	}
 }
 

@@ -15,10 +15,14 @@ type delivery struct {
 	at       int // index in items; -1 while it is being told
 	previous *delivery
 	next     *delivery
+	of       *addressPart // of its address; nil for one that is not limited
+	older    *delivery    // of the same address
+	younger  *delivery
 }
 
 // link makes an item the youngest.
 func (d *disconnects) link(item *delivery) {
+	d.join(item)
 	if item.previous = d.last; d.last == nil {
 		d.first = item
 	} else {
@@ -47,6 +51,7 @@ func (d *disconnects) disown(node *identity) {
 
 // unlink takes an item out of the order of age.
 func (d *disconnects) unlink(item *delivery) {
+	d.part(item)
 	if item.previous == nil {
 		d.first = item.next
 	} else {

@@ -48,7 +48,7 @@ func newMetrics() *metrics {
 		callbackSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tidegate_callback_seconds",
 			Help: "Time until a callback was answered.", Buckets: prometheus.ExponentialBuckets(0.001, 2.5, 10)}, []string{"action"}),
 		disconnectsDropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_disconnects_dropped_total",
-			Help: "Disconnect callbacks given up: queue_full, too_old, refused or stopped."}, []string{"why"}),
+			Help: "Disconnect callbacks given up: queue_full, address_full, too_old, refused or stopped."}, []string{"why"}),
 		sends: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tidegate_sends_total",
 			Help: "Messages of /internal/send by target and outcome."}, []string{"target", "code"}),
 		deliveries: prometheus.NewCounter(prometheus.CounterOpts{Name: "tidegate_deliveries_total",
@@ -92,7 +92,7 @@ func (m *metrics) begin() {
 }
 
 // dropReasons are why disconnect callbacks are given up.
-var dropReasons = []string{"queue_full", "too_old", "refused", "stopped"}
+var dropReasons = []string{"queue_full", "address_full", "too_old", "refused", "stopped"}
 
 // Registry is where the metrics of the gateway are, for others to join.
 func (g *Gateway) Registry() *prometheus.Registry { return g.metrics.registry }
