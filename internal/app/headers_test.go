@@ -101,7 +101,7 @@ func TestX08HeadersOfClientsAreKeptAsConfigured(t *testing.T) {
 			p := start(t, "gateway", append([]string{"--data", dir, "--callback-url", url}, tt.args...)...)
 			openWithSecrets(t, p.Public+"/x?access="+queryText)
 			got := <-told
-			for _, want := range strings.Fields(tt.told) {
+			for want := range strings.FieldsSeq(tt.told) {
 				if _, ok := got[want]; !ok {
 					t.Errorf("%s is not told", want)
 				}
