@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"tidegate/internal/gateway"
 	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 // slowStore is a [topic.Store] that takes its time for each event.
@@ -188,6 +190,27 @@ func TestALineBehindOneThatMayBeStoredIsRefused(t *testing.T) {
 		}
 		if _, answers := r.batch(topicLine("x:1", "next")); outcomesOf(t, answers)[0] != "200 ok" {
 			t.Errorf("the next batch: %v, want it taken", answers)
+		}
+	})
+}
+
+// TestALineBehindOneThatFoundNoRoomIsRefused: its sender will send that again, and
+// it would come behind what was sent after it.
+func TestALineBehindOneThatFoundNoRoomIsRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStore{fail: func(e topic.Entry) error {
+			if e.Data == "full" {
+				return &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineFull, Message: "full"}
+			}
+			return nil
+		}}
+		_, answers := slow(t, s).batch(strings.Join([]string{
+			topicLine("x:1", "1"), topicLine("x:1", "full"), topicLine("x:2", "a"), topicLine("x:1", "3"), topicLine("x:2", "b"),
+		}, "\n"))
+		want := []string{"200 ok", "503 ENGINE_FULL", "200 ok", "503 ENGINE_FULL", "200 ok"}
+		if got := outcomesOf(t, answers); !slices.Equal(got, want) {
+			t.Errorf("answers %v, want %v", got, want)
 		}
 	})
 }

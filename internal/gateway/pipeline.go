@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
-	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
 
@@ -16,8 +16,8 @@ const maxAppends = 64
 // pipeline takes the messages of one request where logs are kept in a store, and
 // other nodes may hold streams. Messages that have to be waited for do not wait
 // for each other if they are for different topics, or streams; those for one are
-// taken one after the other, and not behind one of which nobody knows whether it
-// was.
+// taken one after the other, and not behind one that may be sent again: they would
+// change places.
 type pipeline struct {
 	gateway *Gateway
 	ctx     context.Context
@@ -91,8 +91,8 @@ func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
 		if before != nil {
 			<-before.done // it has a place, so it does not wait for this one's
 		}
-		if before != nil && unknown(before.err) {
-			s.err = topic.ErrUnavailable
+		if before != nil && passing(before.err) {
+			s.err = before.err
 		} else {
 			s.answer, s.err = send()
 		}
@@ -115,7 +115,8 @@ func (p *pipeline) answers(dst []byte) []byte {
 	return dst
 }
 
-// unknown says that nobody knows whether a message was taken.
-func unknown(err error) bool {
-	return err != nil && wire.ErrorOf(err).Code == wire.CodeEngineUnavailable
+// passing says that a message may be sent again: it was not taken for a reason
+// that may pass, or nobody knows whether it was.
+func passing(err error) bool {
+	return err != nil && wire.ErrorOf(err).Status >= http.StatusInternalServerError
 }
