@@ -92,10 +92,14 @@ type conn struct {
 	mu      sync.Mutex // held while a request is answered
 	closing atomic.Bool
 	used    atomic.Bool
+	last    atomic.Int64 // when the last answer was made, unix nanoseconds
 }
 
-// Used reports whether a request has been answered here.
+// Used reports whether a request has been answered here, or is being.
 func (c *conn) Used() bool { return c.used.Load() }
+
+// LastUsed is when the last one was answered, in unix nanoseconds; 0: not yet.
+func (c *conn) LastUsed() int64 { return c.last.Load() }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
@@ -226,7 +230,9 @@ func (c *conn) answer(a *answer, r request) bool {
 	opts := &c.listener.opts
 	a.reset()
 	opts.Serve(a, r.authorization, r.body)
-	if now := time.Now(); now.Sub(c.wrote) > opts.HeaderTimeout/2 {
+	now := time.Now()
+	c.last.Store(now.UnixNano())
+	if now.Sub(c.wrote) > opts.HeaderTimeout/2 {
 		c.wrote = now
 		_ = c.SetWriteDeadline(now.Add(opts.HeaderTimeout))
 	}

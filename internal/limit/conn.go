@@ -102,6 +102,15 @@ func (c *Conn) used() bool {
 	return ok && u.Used()
 }
 
+// lastUsed is when the last of them was answered, in unix nanoseconds.
+func (c *Conn) lastUsed() int64 {
+	u, ok := c.raw.(interface{ LastUsed() int64 })
+	if !ok {
+		return 0
+	}
+	return u.LastUsed()
+}
+
 // ask notes that a request has come, and reports whether it is the first.
 func (c *Conn) ask() (first bool) {
 	if c.asked.Load() || c.asked.Swap(true) {

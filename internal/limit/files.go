@@ -25,8 +25,8 @@ func DivideFiles(limit uint64) (Files, error) {
 	n := int(min(limit, most))
 	f := Files{
 		Kept:      min(44+n/32, 192),
-		Internal:  min(12+n/64, 128),
-		Callbacks: min(12+n/32, 1152),
+		Internal:  min(12+n/64, 512), // those of a backend that are idle make room
+		Callbacks: min(12+n/64, 1152),
 		Waiting:   min(8+n/128, 64),
 	}
 	f.Public = n - f.Kept - f.Internal - f.Callbacks - f.Waiting

@@ -23,6 +23,7 @@ type Pool struct {
 	waiting int
 	fresh   list // seated, and have asked nothing, the oldest first
 	idle    list // seated, and wait for another request
+	served  list // seated, with requests that net/http has not seen; found by evict
 	refused list // waiting, and have asked nothing
 	counter poolCounter
 }
@@ -58,7 +59,7 @@ func (p *Pool) Accept() (net.Conn, error) {
 		}
 		victim, ok := p.admit(c)
 		if victim != nil {
-			_ = victim.raw.Close()
+			go func() { _ = victim.raw.Close() }() // ends when what is being answered there is answered
 		}
 		if ok {
 			return c, nil
@@ -120,13 +121,39 @@ func (p *Pool) evict() *Conn {
 			p.leave(c)
 			return c
 		}
+		p.served.push(c)
 	}
-	if c := p.idle.pop(); c != nil {
+	c := p.idle.pop()
+	if c == nil {
+		c = p.leastServed()
+	}
+	if c != nil {
 		p.counter.idle++
 		p.leave(c)
-		return c
 	}
-	return nil
+	return c
+}
+
+// lookAt is how many connections are looked at for one that is idle.
+const lookAt = 32
+
+// leastServed is the connection that has been idle longest among the next few
+// whose requests net/http does not see; nil if there are none. A request that is
+// being answered there is answered before the connection is closed. It is called
+// with mu held.
+func (p *Pool) leastServed() (least *Conn) {
+	for range lookAt {
+		c := p.served.first
+		if c == nil {
+			break
+		}
+		p.served.remove(c)
+		p.served.push(c) // another time others are looked at
+		if least == nil || c.lastUsed() < least.lastUsed() {
+			least = c
+		}
+	}
+	return least
 }
 
 // leave gives the place of a connection back. It is called with mu held.
