@@ -72,7 +72,7 @@ func (c *Config) listeners(command string) []setting {
 		{"max-per-address", all, count(&c.MaxPerAddress, 0, 0, 10_000_000), "connections, and as many streams, of one client address; beyond it streams are told to come again and others get 429; 0 is a quarter of what the limit of open files and --max-connections allow; this machine is not limited"},
 		{"connect-rate", all, count(&c.ConnectRate, 0, 0, 1_000_000), "connects a second of one client address; beyond it as for --max-per-address; 0 is no bound"},
 		{"max-header", all, size(&c.MaxHeader, 16*kib, kib, mib), "bytes of a request line and its headers, beyond it 431; replaced gateways took 64KiB"},
-		{"max-inflight", all, size(&c.MaxInflight, 256*mib, mib, tib), "bytes of requests' bodies and of answers that are under way at once; beyond it 503; one address may have a quarter"},
+		{"max-inflight", all, size(&c.MaxInflight, 128*mib, mib, tib), "bytes of requests' bodies and of answers that are under way at once; beyond it 503; one address may have a quarter"},
 		{"trusted-proxy", all, proxies(&c.TrustedProxies), "proxy in front of the public listener whose Forwarded, X-Forwarded-For and PROXY headers are believed; a network, an address, or `unix` for peers on a Unix socket; proxies on loopback may forward addresses without it"},
 	}
 }
