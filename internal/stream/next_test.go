@@ -98,10 +98,10 @@ func TestAnItemGoesInFrontOfAllThatWait(t *testing.T) {
 	}
 }
 
-// TestAListIsGivenOnClean: nothing of one stream shows in another. A list that
+// TestX51AListIsGivenOnClean: nothing of one stream shows in another. A list that
 // was given back may be another test's already (X51), so it is looked at before
 // that, and what comes out of the pool is looked at by whoever got it.
-func TestAListIsGivenOnClean(t *testing.T) {
+func TestX51AListIsGivenOnClean(t *testing.T) {
 	t.Parallel()
 	for range 100 {
 		var q queue
