@@ -50,7 +50,7 @@ func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from strin
 // for, a few seconds at most for all topics; nothing else is. What was read back by
 // then is held, so the next attempt goes on from there.
 func (h *Hub) AttachTo(ctx context.Context, m *Member, r Request) (map[string]wire.TopicInfo, []string, error) {
-	if m.resume() != "" && !r.Override {
+	if !r.Override && h.resumeOf(m) != "" {
 		r.From = FromDefault // it goes on where it was
 	}
 	at, err := h.resolveAll(ctx, m, r.From)

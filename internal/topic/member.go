@@ -84,6 +84,14 @@ func (m *Member) resume() string {
 	return m.past.resume
 }
 
+// resumeOf is [Member.resume] for whoever does not hold the hub's lock: a topic that
+// is closed meanwhile, or the end of the stream, changes what is behind a member.
+func (h *Hub) resumeOf(m *Member) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return m.resume()
+}
+
 // had tells whether the stream was at l when that was closed. The log may have
 // been dropped and read back since.
 func (m *Member) had(l *log) bool {

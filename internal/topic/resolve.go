@@ -88,7 +88,7 @@ func (h *Hub) resolveAll(ctx context.Context, m *Member, from string) (places, e
 		return nil, nil
 	}
 	var at places
-	if id := m.resume(); id != "" {
+	if id := h.resumeOf(m); id != "" {
 		if err := h.resolveResume(ctx, m, id); err != nil {
 			return nil, err
 		}
@@ -138,11 +138,15 @@ func (h *Hub) resolved(m *Member) bool {
 // the event that a client was sent by another one last. It is called before others
 // wait for the client. What it does not find out, an attach answers ErrUnavailable to.
 func (h *Hub) CatchUp(ctx context.Context, m *Member) {
-	if h.opts.Store == nil || m.resume() == "" {
+	if h.opts.Store == nil {
 		return
 	}
-	id := m.resume() // set once
 	h.mu.Lock()
+	id := m.resume()
+	if id == "" {
+		h.mu.Unlock()
+		return
+	}
 	p, ok, sure := h.judge(id)
 	ahead := ok && !sure && p.seq > h.seq
 	h.mu.Unlock()
