@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -22,16 +23,45 @@ const (
 // errUnanswered is what an Append returns that has run out of time.
 var errUnanswered = errors.New("cluster: no answer from the event log in time")
 
-// Append stores an event and waits for it to come back in the tail, see
+// AppendAll stores events and waits for them to come back in the tail, see
 // [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
-// deadline; it then is unknown whether the event is stored. It returns a
+// deadline; it then is unknown whether an event is stored. An error is a
 // *wire.Error with status 413 if the event is too large for the log, and with
-// ENGINE_FULL if that has no room and the event is not stored. 10,000 Appends
-// may be under way; others are refused, and their events are not stored.
-//
-// One event after the other of a topic is stored in this order, if each Append
-// has returned before the next is called.
-func (l *Log) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+// ENGINE_FULL if that has no room and the event is not stored. 10,000 events
+// may be under way; others are refused, and not stored.
+func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	if len(entries) == 1 {
+		got, err := l.append(ctx, entries[0])
+		return []topic.Result{{Appended: got, Err: err}}
+	}
+	results := make([]topic.Result, len(entries))
+	places := make(map[string][]int) // of each topic's entries
+	for i, e := range entries {
+		places[e.Topic] = append(places[e.Topic], i)
+	}
+	var working sync.WaitGroup
+	free := make(chan struct{}, maxAtOnce)
+	for _, at := range places {
+		free <- struct{}{}
+		working.Go(func() {
+			defer func() { <-free }()
+			own := make([]topic.Entry, len(at))
+			for i, place := range at {
+				own[i] = entries[place]
+			}
+			for i, r := range topic.OneByOne(ctx, own, l.append) {
+				results[at[i]] = r
+			}
+		})
+	}
+	working.Wait()
+	return results
+}
+
+// maxAtOnce bounds the topics of one AppendAll that are waited for at once.
+const maxAtOnce = 64
+
+func (l *Log) append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
 	got, err := l.appendOne(ctx, e)
 	l.failed(&l.failedAppends, "event not stored, or not known to be", e.Topic, err)
 	return got, err

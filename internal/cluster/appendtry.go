@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -59,8 +58,8 @@ func newTry(e topic.Entry, ref appendRef) appendTry {
 
 // keyID is the Nats-Msg-Id of an event with a key.
 func keyID(e topic.Entry) string {
-	sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
-	return "=" + base64.RawURLEncoding.EncodeToString(sum[:16]) // no node is called so
+	id := topic.KeyID(e)
+	return "=" + base64.RawURLEncoding.EncodeToString(id[:]) // no node is called so
 }
 
 func (t *appendTry) message(e *Engine) *nats.Msg {

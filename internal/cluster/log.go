@@ -21,7 +21,7 @@ type LogOptions struct {
 	// process's. Default: one drawn at random.
 	Node func() string
 	// Others names the other nodes that are alive, whose streams count in what
-	// Append answers. Default: there are none.
+	// AppendAll answers. Default: there are none.
 	Others func() []string
 
 	StartBack int          // events before the newest that Run begins with; default 50,000
@@ -32,7 +32,7 @@ type LogOptions struct {
 
 // Log is the durable log of all topics: a [topic.Store] over one stream of NATS,
 // which the nodes share. Make it with NewLog. Its methods may be called
-// concurrently; Append answers only while Run does its work.
+// concurrently; AppendAll answers only while Run does its work.
 type Log struct {
 	e     *Engine // set once, like all of this group
 	ev    jetstream.Stream
@@ -82,7 +82,7 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 // Run feeds the hub with the events of the log, and does the log's other work,
 // until ctx ends; then it returns nil. Only when the engine's connection has been
 // closed for good it returns an error. It must be called once.
-func (l *Log) Run(ctx context.Context, hub Follower) error {
+func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()

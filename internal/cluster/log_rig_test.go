@@ -103,7 +103,7 @@ func startLog(t testing.TB, e *Engine, ev jetstream.Stream, opts LogOptions) *lo
 	return n
 }
 
-func (n *logNode) run(t testing.TB, hub Follower) {
+func (n *logNode) run(t testing.TB, hub topic.Follower) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -133,6 +133,12 @@ func soloLog(t testing.TB) *logNode {
 	s, _ := startNATS(t, t.TempDir(), -1)
 	e := openURL(t, s.ClientURL())
 	return runLog(t, e, makeEV(t, e, 1), LogOptions{})
+}
+
+// Append stores one event.
+func (n *logNode) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	r := n.AppendAll(ctx, []topic.Entry{e})[0]
+	return r.Appended, r.Err
 }
 
 // append stores what says itself and what the hub knows.

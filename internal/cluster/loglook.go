@@ -68,6 +68,9 @@ func (l *Log) at(ctx context.Context, seq uint64) (e topic.Entry, at int64, foun
 	return stored.Entry, at, true, nil
 }
 
+// Lost is the position up to which events of a topic may be missing by damage.
+func (l *Log) Lost(string) uint64 { return 0 }
+
 // Purge drops the events of a topic whose positions are below before.
 func (l *Log) Purge(ctx context.Context, name string, before uint64) error {
 	if before <= 1 {

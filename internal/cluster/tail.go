@@ -12,32 +12,12 @@ import (
 	"tidegate/internal/topic"
 )
 
-// Follower is given the events of a Log, by one goroutine: the hub.
-type Follower interface {
-	// Begin comes first: what is applied begins at position floor, and what is
-	// before can only be read. at is when the event in front of it was stored, 0
-	// if there is none any more. generation is the first part of the log's ids.
-	// It comes again if the log has nothing in common with what was applied.
-	// Key tells, before that, what ids are sealed with; "" if there is nothing.
-	Begin(floor uint64, at int64, generation string)
-	Key(secret string)
-	// Apply takes the next events, in their order and each once, and says for
-	// each what became of it. The slice is the caller's again when it returns.
-	Apply(events []topic.Stored) []topic.Applied
-	// Common finds the newest event that was applied and is still in the log
-	// where it was, and when it was stored; 0 if it finds none.
-	Common(ctx context.Context) (position uint64, at int64, err error)
-	// Rewind says that the log has lost what was above head, which is what Common
-	// has found: what is there now is applied from head+1 on.
-	Rewind(head uint64, generation string)
-}
-
 // tail follows the log for one Run, by consumers that may be lost at any time:
 // each new one goes on where the last ended, after a look at whether the log is
 // still the one that was followed.
 type tail struct {
 	l     *Log
-	hub   Follower
+	hub   topic.Follower
 	again chan struct{} // size 1: somebody thinks that the log is not the same any more
 
 	// Owned by run.

@@ -42,8 +42,35 @@ func slow(t testing.TB, s *slowStore) *rig {
 	}, nodeA)[0]
 }
 
-// Append implements [topic.Store].
-func (s *slowStore) Append(_ context.Context, e topic.Entry) (topic.Appended, error) {
+// AppendAll implements [topic.Store]: one event of a topic after the other.
+func (s *slowStore) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	if len(entries) == 1 {
+		return topic.OneByOne(ctx, entries, s.append)
+	}
+	results := make([]topic.Result, len(entries))
+	var working sync.WaitGroup
+	for _, e := range entries {
+		if own := slices.IndexFunc(entries, func(o topic.Entry) bool { return o.Topic == e.Topic }); entries[own] != e {
+			continue // not the first of its topic
+		}
+		working.Go(func() {
+			var at []int
+			var own []topic.Entry
+			for i, o := range entries {
+				if o.Topic == e.Topic {
+					at, own = append(at, i), append(own, o)
+				}
+			}
+			for i, r := range topic.OneByOne(ctx, own, s.append) {
+				results[at[i]] = r
+			}
+		})
+	}
+	working.Wait()
+	return results
+}
+
+func (s *slowStore) append(_ context.Context, e topic.Entry) (topic.Appended, error) {
 	s.mu.Lock()
 	s.busy++
 	s.most = max(s.most, s.busy)
@@ -80,6 +107,7 @@ func (s *slowStore) Time(context.Context, uint64) (at int64, exact bool, err err
 }
 func (s *slowStore) Trim(string, int)                            {}
 func (s *slowStore) Discarded() uint64                           { return 0 }
+func (s *slowStore) Lost(string) uint64                          { return 0 }
 func (s *slowStore) Purge(context.Context, string, uint64) error { return nil }
 
 func topicLine(name, data string) string {

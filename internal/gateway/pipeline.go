@@ -2,11 +2,11 @@ package gateway
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 
+	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
 
@@ -91,7 +91,7 @@ func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
 		if before != nil {
 			<-before.done // it has a place, so it does not wait for this one's
 		}
-		if before != nil && passing(before.err) {
+		if before != nil && topic.Passing(before.err) {
 			s.err = before.err
 		} else {
 			s.answer, s.err = send()
@@ -113,10 +113,4 @@ func (p *pipeline) answers(dst []byte) []byte {
 		dst = append(batchAnswer(s.answer, s.err).AppendJSON(dst), '\n')
 	}
 	return dst
-}
-
-// passing says that a message may be sent again: it was not taken for a reason
-// that may pass, or nobody knows whether it was.
-func passing(err error) bool {
-	return err != nil && wire.ErrorOf(err).Status >= http.StatusInternalServerError
 }

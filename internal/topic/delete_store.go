@@ -28,7 +28,7 @@ func (h *Hub) storeDelete(ctx context.Context, topic string) error {
 	if !exists {
 		return h.deleteRest(ctx, topic)
 	}
-	got, err := h.opts.Store.Append(ctx, Entry{Topic: topic, Delete: true, Age: h.retention(topic).tombstone()})
+	got, err := h.appendOne(ctx, Entry{Topic: topic, Delete: true, Age: h.retention(topic).tombstone()})
 	if err != nil {
 		return unavailable(err)
 	}

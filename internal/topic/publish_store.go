@@ -23,11 +23,16 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	if err != nil || answered {
 		return r, err
 	}
-	got, err := h.opts.Store.Append(ctx, e)
+	got, err := h.appendOne(ctx, e)
 	if err != nil {
 		return Receipt{}, unavailable(err)
 	}
 	return h.noted(p, got)
+}
+
+func (h *Hub) appendOne(ctx context.Context, e Entry) (Appended, error) {
+	r := h.opts.Store.AppendAll(ctx, []Entry{e})[0]
+	return r.Appended, r.Err
 }
 
 // entry is what a publication is to the store. What the topic is like now has to

@@ -16,8 +16,12 @@ type silentStore struct {
 	finds   [][2]uint64 // what ranges keys were looked for in
 }
 
-func (s *silentStore) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
-	got, err := s.fakeStore.Append(ctx, e)
+func (s *silentStore) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	return topic.OneByOne(ctx, entries, s.append)
+}
+
+func (s *silentStore) append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	got, err := s.fakeStore.append(ctx, e)
 	if !s.answers {
 		return topic.Appended{}, errAway
 	}
@@ -114,7 +118,11 @@ func TestARepeatAtAClosedTopicWithoutAStoreIsUnavailable(t *testing.T) {
 // lateStore answers that the key is that of the newest event, which has come by then.
 type lateStore struct{ *fakeStore }
 
-func (s *lateStore) Append(context.Context, topic.Entry) (topic.Appended, error) {
+func (s *lateStore) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	return topic.OneByOne(ctx, entries, s.append)
+}
+
+func (s *lateStore) append(context.Context, topic.Entry) (topic.Appended, error) {
 	s.hub.Apply(s.events)
 	return topic.Appended{Seq: s.head(), At: timeAt(s.head()), Repeat: true}, nil
 }
@@ -200,8 +208,12 @@ func TestADeletionIsKnownByTheEventsBehindIt(t *testing.T) {
 // forgetful stores do not have an event any more when its key comes again.
 type forgetful struct{ *silentStore }
 
-func (s forgetful) Append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
-	got, err := s.silentStore.Append(ctx, e)
+func (s forgetful) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	return topic.OneByOne(ctx, entries, s.append)
+}
+
+func (s forgetful) append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
+	got, err := s.silentStore.append(ctx, e)
 	if got.Repeat {
 		got.At = 0
 	}

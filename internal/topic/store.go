@@ -2,7 +2,12 @@ package topic
 
 import (
 	"context"
+	"crypto/sha256"
+	"net/http"
+	"strconv"
 	"time"
+
+	"tidegate/internal/wire"
 )
 
 // Store keeps events beyond the process, in one order for all nodes that share
@@ -10,12 +15,32 @@ import (
 // the caller as they are; any other one means that the store is away, and that it
 // is unknown whether the event was taken.
 type Store interface {
-	// Append stores an event. It returns when the event is as durable as was
-	// configured, this hub has been given it by [Hub.Apply], and the other
-	// nodes have told their streams at the topic, or had time for it. An error
-	// of Apply (ErrClosed) is returned as it is. A repeat of a key with other
-	// content returns ErrMismatch, as long as the first is there to be compared.
-	Append(ctx context.Context, e Entry) (Appended, error)
+	// AppendAll stores events and answers each: the result at i is that of the
+	// entry at i. It may be called concurrently, also for the same topic. The
+	// entries are the caller's again when it returns.
+	//
+	// Those of one topic are stored in the order given; between topics, and
+	// between calls that are under way at the same time, there is no order. A call
+	// that begins after another has returned stores behind it.
+	//
+	// It returns when each event is as durable as was configured, this hub has
+	// been given it by [Follower.Apply], and the other nodes have told their
+	// streams at the topic, or had time for it; or has failed. It tries until ctx
+	// ends, within a bound of the store's own. What it takes at once is bounded:
+	// what finds no room waits, and then fails with a *wire.Error that says so.
+	//
+	// The hub counts Number on within a call, and leaves Prev of all entries of a
+	// topic at what was there before the call. The store puts in the predecessor of
+	// the second and later ones, and corrects Number if one before was a repeat or
+	// was not stored; see [Turn]. No entry comes behind one of its topic that has
+	// Delete or Close.
+	//
+	// An error of Apply (ErrClosed) is returned as it is. A repeat of a key with
+	// other content is ErrMismatch, as long as the first is there to be compared.
+	// If an entry fails with an error that may pass ([Passing]), those of its
+	// topic behind it fail with the same and are not stored: the caller sends them
+	// again, in their order.
+	AppendAll(ctx context.Context, entries []Entry) []Result
 
 	// Read gives the stored events of a topic whose positions are in
 	// [from, before), oldest first. An error of yield ends it and is returned.
@@ -25,7 +50,7 @@ type Store interface {
 	// Last gives the newest stored event of a topic; ok is false if there is none.
 	Last(ctx context.Context, topic string) (e Stored, ok bool, err error)
 
-	// Find gives the newest event of e.Topic in [from, before) that Append has
+	// Find gives the newest event of e.Topic in [from, before) that AppendAll has
 	// stored with e.Key, as it would answer its repeat, ErrMismatch included; ok is
 	// false if there is none.
 	Find(ctx context.Context, e Entry, from, before uint64) (a Appended, ok bool, err error)
@@ -42,6 +67,12 @@ type Store interface {
 	// Discarded is the position below which events may have been dropped for want
 	// of room, before their time; 0 if none were.
 	Discarded() uint64
+
+	// Lost is a position up to which events of a topic may be missing although
+	// nothing dropped them on purpose: what they were stored in is damaged. 0 if
+	// there are none. A client that has seen less of the topic gets a reset. It is
+	// asked under the hub's lock, and neither waits nor calls back.
+	Lost(topic string) uint64
 
 	// Purge drops the events of a topic whose positions are below before.
 	Purge(ctx context.Context, topic string, before uint64) error
@@ -71,13 +102,33 @@ type Entry struct {
 	Age time.Duration
 }
 
+// KeyID is what an entry's key is called in a store: the same for the same key at
+// the same topic, and for nothing else.
+func KeyID(e Entry) [16]byte {
+	sum := sha256.Sum256([]byte(strconv.Itoa(len(e.Topic)) + ":" + e.Topic + e.Key))
+	return [16]byte(sum[:16])
+}
+
+// Passing reports whether an error may pass: the event was not taken for a reason
+// that may go away, or nobody knows whether it was taken. It may be sent again, and
+// what comes behind it must not be taken before.
+func Passing(err error) bool {
+	return err != nil && wire.ErrorOf(err).Status >= http.StatusInternalServerError
+}
+
 // SameContent says whether two entries tell streams the same, which is what a
 // repeat of a key must do.
 func (e *Entry) SameContent(other *Entry) bool {
 	return e.HasEvent == other.HasEvent && e.Close == other.Close && e.Name == other.Name && e.Data == other.Data
 }
 
-// Appended answers Append.
+// Result answers one entry of AppendAll.
+type Result struct {
+	Appended
+	Err error // nothing else counts then
+}
+
+// Appended says where an event is stored, and who received it.
 type Appended struct {
 	Seq       uint64
 	At        int64 // unix nanoseconds; 0 for a repeat whose first is not in the store any more

@@ -67,7 +67,11 @@ func (s *fakeStore) head() uint64 {
 // timeAt is when the event at seq is said to have been stored.
 func timeAt(seq uint64) int64 { return 1_700_000_000_000_000_000 + int64(seq)*1_000_003 }
 
-func (s *fakeStore) Append(_ context.Context, e topic.Entry) (topic.Appended, error) {
+func (s *fakeStore) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	return topic.OneByOne(ctx, entries, s.append)
+}
+
+func (s *fakeStore) append(_ context.Context, e topic.Entry) (topic.Appended, error) {
 	if s.away {
 		return topic.Appended{}, errAway
 	}
@@ -195,6 +199,8 @@ func (s *fakeStore) Trim(name string, keep int) {
 }
 
 func (s *fakeStore) Discarded() uint64 { return 0 }
+
+func (s *fakeStore) Lost(string) uint64 { return 0 }
 
 func (s *fakeStore) Purge(_ context.Context, name string, before uint64) error {
 	s.events = slices.DeleteFunc(s.events, func(e topic.Stored) bool { return e.Topic == name && e.Seq < before })
