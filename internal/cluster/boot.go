@@ -77,7 +77,7 @@ func readRecord(dir string) (record, error) {
 	text, err := os.ReadFile(recordPath(dir))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Stat(storeDir(dir)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(storeDir(dir)); errors.Is(err, fs.ErrNotExist) && !HasOwnLog(dir) {
 			return record{Clean: true}, nil // a new folder
 		}
 		return record{}, nil

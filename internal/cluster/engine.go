@@ -89,6 +89,9 @@ func (e *Engine) openEmbedded() (err error) {
 		return err
 	}
 	e.opts.Prefix = e.folder.record.Prefix
+	if err := e.folder.checkOwnLog(e.opts.Listen); err != nil {
+		return err
+	}
 	if e.opts.Listen != "" && e.opts.Token == "" {
 		if e.opts.Token, err = e.folder.token(); err != nil {
 			return err
@@ -167,7 +170,9 @@ func (e *Engine) wake() {
 func (e *Engine) subject(s string) string { return e.opts.Prefix + "." + s }
 
 // stream names a stream or bucket of the deployment: TIDEGATE_EV.
-func (e *Engine) stream(s string) string { return strings.ToUpper(e.opts.Prefix) + "_" + s }
+func (e *Engine) stream(s string) string { return streamName(e.opts.Prefix, s) }
+
+func streamName(prefix, s string) string { return strings.ToUpper(prefix) + "_" + s }
 
 // newNode draws the name of a node: 8 lowercase letters and digits.
 func newNode() string { return strings.ToLower(rand.Text()[:8]) }

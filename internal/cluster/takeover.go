@@ -49,7 +49,7 @@ func takeOver(opts Options) (*os.File, error) {
 
 // holdsData tells whether a directory is a data folder.
 func holdsData(dir string) bool {
-	for _, path := range []string{recordPath(dir), storeDir(dir)} {
+	for _, path := range []string{recordPath(dir), storeDir(dir), logDir(dir)} {
 		if _, err := os.Stat(path); err == nil {
 			return true
 		}
@@ -78,14 +78,15 @@ func keptPrefix(dir, recorded, asked string) (string, error) {
 	return "", fmt.Errorf("data folder %s has streams with the prefix %s: leave --nats-prefix %s out, or choose another folder", dir, recorded, asked)
 }
 
-// storedPrefixes lists the prefixes that a folder has a log or tasks of.
+// storedPrefixes lists the prefixes that a folder has a log, records of streams or
+// tasks of.
 func storedPrefixes(dir string) (prefixes []string, err error) {
 	entries, err := os.ReadDir(streamsDir(storeDir(dir)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		for _, name := range []string{"_EV", "_TASKS"} {
+		for _, name := range []string{"_EV", "_ST", "_TASKS"} {
 			if prefix, ok := strings.CutSuffix(strings.ToLower(entry.Name()), strings.ToLower(name)); ok && !slices.Contains(prefixes, prefix) {
 				prefixes = append(prefixes, prefix)
 			}
