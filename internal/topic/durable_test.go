@@ -306,3 +306,18 @@ func TestAStoreIsAskedToTrimTopics(t *testing.T) {
 		t.Errorf("received %q, want the newest 10 behind a reset", got)
 	}
 }
+
+// A store may still have what is older than a topic keeps, for one when the setting
+// was made shorter.
+func TestATopicThatHasExpiredCanBeReadBack(t *testing.T) {
+	t.Parallel()
+	s := newFakeStore()
+	s.events = []topic.Stored{storedEvent(1, "aged:a", "1", 1, 0), storedEvent(2, "aged:a", "2", 2, 1), storedEvent(3, "all:b", "3", 1, 0)}
+	h := s.start(durable, 1)
+	if got := resume(t, h, storeID(h, 1), "aged:a"); got != "reset" {
+		t.Errorf("received %q, want a reset: what was missed has expired", got)
+	}
+	if held := h.Stats().Events; held != 1 {
+		t.Errorf("%d events held, want 1", held)
+	}
+}

@@ -85,14 +85,12 @@ func (h *Hub) splice(l *log, r *reader) {
 	l.appended = max(l.appended, newest.Number)
 	h.events += len(front)
 	l.events, l.head = append(front, l.events[l.head:]...), 0
+	h.recent.touch(l) // all of it may have expired: then it leaves again
 	for why := l.over(time.Now()); why != ""; why = l.over(time.Now()) {
 		h.drop(l, why)
 	}
 	h.expiry.remove(l) // its oldest event is older than before
 	h.expiry.update(l)
-	if l.held() > 0 {
-		h.recent.touch(l)
-	}
 }
 
 // newest is the position of the newest event that was read back, or of the deletion
