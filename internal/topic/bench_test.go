@@ -119,3 +119,28 @@ func BenchmarkResume(b *testing.B) {
 		h.Leave(m)
 	}
 }
+
+// BenchmarkPublish is one event for one stream, in memory.
+func BenchmarkPublish(b *testing.B) {
+	h := fanOut(b, 1)
+	p := topic.Publication{Topic: "a", HasEvent: true, Name: "progress", Data: strings.Repeat("x", 256)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h.Publish(ctx, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPublishAll is the same, 100 at a time, to 100 topics; for each event.
+func BenchmarkPublishAll(b *testing.B) {
+	h := fanOut(b, 1)
+	ps := make([]topic.Publication, 100)
+	for i := range ps {
+		ps[i] = topic.Publication{Topic: fmt.Sprint("t:", i), HasEvent: true, Name: "progress", Data: strings.Repeat("x", 256)}
+	}
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += len(ps) {
+		h.PublishAll(ctx, ps)
+	}
+}

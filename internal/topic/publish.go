@@ -57,7 +57,11 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 	content := contentOf(p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := time.Now()
+	return h.publish(b, &p, block, content, time.Now())
+}
+
+// publish appends an event where there is no store. The caller holds the lock.
+func (h *Hub) publish(b *stream.Batch, p *Publication, block []byte, content uint64, now time.Time) (Receipt, error) {
 	if r, ok, err := h.answered(p, content, now); ok || err != nil {
 		return r, err
 	}
@@ -87,7 +91,7 @@ func (h *Hub) PublishIn(ctx context.Context, b *stream.Batch, p Publication) (Re
 
 // answered gives what a publication with the same key was answered, or
 // ErrMismatch if that had another content.
-func (h *Hub) answered(p Publication, content uint64, now time.Time) (Receipt, bool, error) {
+func (h *Hub) answered(p *Publication, content uint64, now time.Time) (Receipt, bool, error) {
 	if p.Key == "" {
 		return Receipt{}, false, nil
 	}

@@ -54,7 +54,13 @@ func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, ans
 func (h *Hub) entryNow(p Publication, content uint64) (e Entry, r Receipt, answered, known bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if r, ok, err := h.answered(p, content, time.Now()); ok || err != nil {
+	return h.entryOf(&p, content, time.Now())
+}
+
+// entryOf makes the entry of a publication, if the topic is known, or answers it.
+// The caller holds the lock.
+func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r Receipt, answered, known bool, err error) {
+	if r, ok, err := h.answered(p, content, now); ok || err != nil {
 		return e, r, ok, true, err
 	}
 	l, err := h.openToPublish(p.Topic)
@@ -89,6 +95,11 @@ func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 	content := contentOf(p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.note(&p, content, got, time.Now())
+}
+
+// note is noted for a caller that holds the lock.
+func (h *Hub) note(p *Publication, content uint64, got Appended, now time.Time) (Receipt, error) {
 	l := h.topics[p.Topic]
 	at := got.At
 	if at == 0 { // the first one is gone
@@ -105,7 +116,7 @@ func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
 		r.Receivers = l.streams()
 	}
 	if p.Key != "" && at != 0 {
-		h.keys.add(p.Topic, p.Key, record{content: content, seq: got.Seq, at: at, receivers: r.Receivers}, time.Now())
+		h.keys.add(p.Topic, p.Key, record{content: content, seq: got.Seq, at: at, receivers: r.Receivers}, now)
 	}
 	if l == nil || l.keep.Events <= 0 {
 		return r, nil

@@ -1,0 +1,201 @@
+package topic
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tidegate/sse"
+)
+
+// maxLookups bounds the topics of one PublishAll that are looked up at once.
+const maxLookups = 16
+
+// storing is a PublishAll by way of the Store. It goes on in rounds: in each one
+// those are stored that need not wait for another one's answer.
+type storing struct {
+	h        *Hub
+	ps       []Publication
+	contents []uint64 // of ps
+	answers  []Published
+	refused  refusals
+	lookups  map[string]int // how often a topic was looked up
+
+	// Of one round.
+	left    []int // to be answered
+	later   []int // to be answered in the next round
+	entries []Entry
+	of      []int           // of which publication each entry is
+	ahead   map[string]*due // by topic
+	unknown []string        // topics that have to be looked up
+	repeats []repeated
+}
+
+// due is what a round has of a topic.
+type due struct {
+	entries uint64
+	keys    []string
+	wait    bool // what comes behind it is for the next round
+}
+
+// repeated is a publication with a key to a topic that is closed, see Hub.repeat.
+type repeated struct {
+	i     int
+	entry Entry
+}
+
+func (h *Hub) storeAll(ctx context.Context, ps []Publication) []Published {
+	if len(ps) == 1 {
+		r, err := h.store(ctx, ps[0])
+		return []Published{{r, err}}
+	}
+	s := storing{
+		h: h, ps: ps, contents: make([]uint64, len(ps)), answers: make([]Published, len(ps)),
+		refused: refusals{}, lookups: make(map[string]int), left: make([]int, 0, len(ps)),
+		entries: make([]Entry, 0, len(ps)), of: make([]int, 0, len(ps)),
+	}
+	for i := range ps {
+		if strings.ContainsAny(ps[i].Name, "\r\n\x00") {
+			_, s.answers[i].Err = sse.Append(nil, sse.Event{Name: ps[i].Name})
+			continue
+		}
+		s.contents[i] = contentOf(ps[i])
+		s.left = append(s.left, i)
+	}
+	for len(s.left) > 0 {
+		s.round(ctx)
+	}
+	return s.answers
+}
+
+func (s *storing) round(ctx context.Context) {
+	s.entries, s.of, s.later = s.entries[:0], s.of[:0], nil
+	s.unknown, s.repeats = nil, nil
+	s.ahead = make(map[string]*due, len(s.left))
+	for step := range slices.Chunk(s.left, applyStep) {
+		s.prepare(step)
+	}
+	s.left = s.later
+	if len(s.unknown)+len(s.repeats) == 0 {
+		s.append(ctx)
+		return
+	}
+	var failed refusals
+	var looks sync.WaitGroup
+	looks.Go(func() { failed = s.lookUp(ctx) })
+	if len(s.entries) > 0 {
+		s.append(ctx)
+	}
+	looks.Wait()
+	maps.Copy(s.refused, failed)
+}
+
+// prepare makes the entries of some publications under one hold of the lock.
+func (s *storing) prepare(step []int) {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	now := time.Now()
+	for _, i := range step {
+		s.prepareOne(i, now)
+	}
+}
+
+func (s *storing) prepareOne(i int, now time.Time) {
+	p, a := &s.ps[i], &s.answers[i]
+	if a.Err = s.refused.of(p.Topic); a.Err != nil {
+		return
+	}
+	d := s.ahead[p.Topic]
+	if d == nil {
+		d = new(due)
+		s.ahead[p.Topic] = d
+	}
+	if d.wait = d.wait || p.Key != "" && slices.Contains(d.keys, p.Key); d.wait {
+		s.later = append(s.later, i)
+		return
+	}
+	e, r, answered, known, err := s.h.entryOf(p, s.contents[i], now)
+	switch {
+	case err == ErrClosed && p.Key != "":
+		s.repeats = append(s.repeats, repeated{i, e})
+	case err != nil:
+		a.Err = err
+		s.refused.note(p.Topic, err)
+	case answered:
+		a.Receipt = r
+	case !known:
+		d.wait = true
+		s.later = append(s.later, i)
+		s.unknown = append(s.unknown, p.Topic)
+	default:
+		e.Number += d.entries
+		d.entries++
+		d.wait = p.Close // what comes behind it is refused, if it is stored
+		if p.Key != "" {
+			d.keys = append(d.keys, p.Key)
+		}
+		s.entries, s.of = append(s.entries, e), append(s.of, i)
+	}
+}
+
+// append stores the entries of the round.
+func (s *storing) append(ctx context.Context) {
+	results := s.h.opts.Store.AppendAll(ctx, s.entries)
+	for n := 0; n < len(results); n += applyStep {
+		s.noted(n, results[n:min(n+applyStep, len(results))])
+	}
+}
+
+func (s *storing) noted(from int, results []Result) {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	now := time.Now()
+	for n, r := range results {
+		i := s.of[from+n]
+		if r.Err != nil {
+			s.answers[i].Err = unavailable(r.Err)
+			s.refused.note(s.ps[i].Topic, s.answers[i].Err)
+			continue
+		}
+		s.answers[i].Receipt, s.answers[i].Err = s.h.note(&s.ps[i], s.contents[i], r.Appended, now)
+	}
+}
+
+// lookUp answers those with a key to a closed topic, and has the next round know the
+// topics of which nothing was known. It returns of which topics that failed.
+func (s *storing) lookUp(ctx context.Context) refusals {
+	failed := refusals{}
+	errs := make([]error, len(s.unknown))
+	inTurn(len(s.unknown), func(n int) { errs[n] = s.h.fetch(ctx, s.unknown[n], needState) })
+	for n, name := range s.unknown {
+		if s.lookups[name]++; errs[n] == nil && s.lookups[name] >= maxColdTries {
+			errs[n] = ErrUnavailable
+		}
+		failed.note(name, errs[n])
+	}
+	inTurn(len(s.repeats), func(n int) {
+		r := s.repeats[n]
+		s.answers[r.i].Receipt, s.answers[r.i].Err = s.h.repeat(ctx, s.ps[r.i], r.entry)
+	})
+	for _, r := range s.repeats {
+		failed.note(s.ps[r.i].Topic, s.answers[r.i].Err)
+	}
+	return failed
+}
+
+// inTurn calls work for all of n, some at once.
+func inTurn(n int, work func(int)) {
+	free := make(chan struct{}, maxLookups)
+	var working sync.WaitGroup
+	for i := range n {
+		free <- struct{}{}
+		working.Go(func() {
+			defer func() { <-free }()
+			work(i)
+		})
+	}
+	working.Wait()
+}
