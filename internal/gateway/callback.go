@@ -53,7 +53,7 @@ type caller struct {
 	rt      http.RoundTripper
 	fresh   http.RoundTripper // as rt, on a new connection
 	timeout time.Duration
-	slots   chan struct{} // size CallbackConcurrency: connect callbacks that are waited for
+	slots   *turns        // CallbackConcurrency: connect callbacks that are waited for
 	late    chan struct{} // size maxLate: those nobody waits for any more
 	metrics *metrics
 	// answered counts callbacks with a status: the backend is at work.
@@ -65,12 +65,13 @@ type caller struct {
 func newCaller(o Options, gateway string, m *metrics, requests *requests) *caller {
 	return &caller{
 		gateway: gateway, requests: requests, url: o.CallbackURL, secrets: o.CallbackSecrets, rt: o.Transport, fresh: outbound.Fresh(o.Transport), timeout: o.CallbackTimeout,
-		slots: make(chan struct{}, o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
+		slots: newTurns(o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
 	}
 }
 
-// connect does a connect callback. It waits for one of the slots as long as the
-// client does, whose lifetime ctx is, and a client would. Once it has one it goes
+// connect does a connect callback. It waits for one of the slots, in turn
+// with other addresses, as long as the client does, whose lifetime ctx is, and a
+// client would. Once it has one it goes
 // on without them, to find out what the backend thinks; but the slot is given
 // back when nobody would wait any more: a backend that hangs must not hold up
 // others. early is set when it has the slot in the first half of the time: whatever
@@ -79,16 +80,15 @@ func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
 	begin := time.Now()
-	select {
-	case c.slots <- struct{}{}:
-	case <-wait.C:
+	switch err := c.slots.take(ctx, &body.request, wait.C); {
+	case errors.Is(err, errLate):
 		return answer{err: errNoSlot}, func() {}
-	case <-ctx.Done():
-		return answer{err: context.Cause(ctx)}, func() {}
+	case err != nil:
+		return answer{err: err}, func() {}
 	}
 	waited := time.Since(begin)
 	if waited >= c.timeout-c.timeout/20 { // nobody waits much longer: leave the backend out of it
-		<-c.slots
+		c.slots.give()
 		return answer{err: errNoSlot}, func() {}
 	}
 	early.Store(waited < c.timeout/2)
@@ -98,11 +98,11 @@ func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool
 		defer close(moved)
 		select {
 		case <-finished:
-			<-c.slots
+			c.slots.give()
 			return
 		case <-wait.C:
 		}
-		<-c.slots
+		c.slots.give()
 		select {
 		case c.late <- struct{}{}:
 			<-finished
@@ -121,6 +121,7 @@ func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool
 }
 
 var (
+	errLate     = errors.New("it took too long")
 	errNoSlot   = errors.New("too many callbacks are waiting for the backend (--callback-concurrency)")
 	errNoAnswer = errors.New("no answer in time")
 	errCrowd    = errors.New("others are being asked about: the backend answers, but not so many at once")

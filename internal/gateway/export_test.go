@@ -49,9 +49,19 @@ func NewPace() *Pace {
 // Patience sets the bound of the wait for a turn.
 func (p *Pace) Patience(d time.Duration) { p.patience = d }
 
-func (p *Pace) Begin(ctx context.Context) error { return p.begin(ctx) }
-func (p *Pace) Done()                           { p.done() }
-func (p *Pace) Under() int64                    { return p.under.Load() }
+func (p *Pace) Begin(ctx context.Context) error { return p.BeginAt(ctx, "192.0.2.1:1") }
+
+// BeginAt is Begin for a client with that address.
+func (p *Pace) BeginAt(ctx context.Context, remote string) error {
+	return p.begin(ctx, remoteAddr(remote))
+}
+
+type remoteAddr string
+
+func (a remoteAddr) RemoteAddr() string { return string(a) }
+
+func (p *Pace) Done()        { p.done() }
+func (p *Pace) Under() int64 { return p.under.Load() }
 
 // EasyConnects is how many connects are no crowd here.
 func EasyConnects() int { return int(NewPace().easy) }
@@ -83,4 +93,22 @@ func (g *Gateway) OpenSimulated(k *stream.Simulation, r *http.Request, topics ..
 func RetryAfter(text string, now time.Time) (value string, wait time.Duration) {
 	a := parseRetryAfter(text, now)
 	return a.value, a.wait
+}
+
+// Turns is what tests see of turns.
+type Turns struct{ *turns }
+
+func NewTurns(places int) Turns { return Turns{newTurns(places)} }
+
+func (t Turns) Take(ctx context.Context, remote string, late <-chan time.Time) error {
+	return t.take(ctx, remoteAddr(remote), late)
+}
+func (t Turns) Give()      { t.give() }
+func (t Turns) Taken() int { return t.taken() }
+
+// Lines is how many addresses have somebody who waits.
+func (t Turns) Lines() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.lines)
 }

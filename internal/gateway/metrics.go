@@ -107,7 +107,7 @@ func (m *metrics) watch(g *Gateway) {
 	gauge("tidegate_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
 	gauge("tidegate_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
 	gauge("tidegate_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
-	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(len(g.callbacks.slots)) })
+	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(g.callbacks.slots.taken()) })
 	gauge("tidegate_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
 	gauge("tidegate_header_lines", "Header lines that streams have in common, held once.", func() float64 { return float64(g.requests.Stats().Lines) })
 	gauge("tidegate_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })

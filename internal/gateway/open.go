@@ -91,7 +91,7 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	g.opts.Topics.CatchUp(r.Context(), &c.member) // first: nobody else waits for it then
-	if err := g.pace.begin(r.Context()); err != nil {
+	if err := g.pace.begin(r.Context(), &c.request); err != nil {
 		g.leaveUnrecorded(w, r, c, errCrowded)
 		return false
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	runtimemetrics "runtime/metrics"
 	"sync/atomic"
@@ -19,7 +20,8 @@ import (
 // So when some are under way already, the next one begins when nothing is ready
 // that no processor has taken, and the process has used no more than its share
 // since the one before. That is no bound on how many are under way: while they
-// wait for the backend, and not for a processor, more begin.
+// wait for the backend, and not for a processor, more begin. Addresses take turns, so
+// that a crowd from one of them holds up nobody else.
 type pace struct {
 	easy      int64                // set once: up to so many need not wait for their turn
 	delivered func() uint64        // set once: events for streams that were there, so far
@@ -29,7 +31,7 @@ type pace struct {
 	patience  time.Duration        // set once: bounds the wait for a turn
 	under     atomic.Int64         // connects under way, or waiting for their turn
 
-	turn chan struct{} // size 1: who holds it is next; first come, first served
+	turn *turns // one place: who has it is next
 	// Owned by who holds the turn.
 	seen   uint64 // delivered, when it was looked at last
 	seenAt time.Time
@@ -58,7 +60,7 @@ const (
 
 func newPace(delivered func() uint64, hurry func() bool) *pace {
 	return &pace{
-		easy: easyConnects * int64(runtime.GOMAXPROCS(0)), turn: make(chan struct{}, 1),
+		easy: easyConnects * int64(runtime.GOMAXPROCS(0)), turn: newTurns(1),
 		delivered: delivered, ready: readyGoroutines, used: processorTime,
 		hurry: hurry, patience: turnPatience,
 	}
@@ -84,24 +86,22 @@ func processorTime() time.Duration {
 // begin waits for a connect's turn, for as long as its client stays, whose lifetime
 // ctx is, and turnPatience at most. It returns errCrowded if that was too short, or
 // the cause of ctx's end. Without an error done must be called.
-func (p *pace) begin(ctx context.Context) error {
+func (p *pace) begin(ctx context.Context, who waiting) error {
 	if p.under.Add(1) <= p.easy {
 		return nil
 	}
 	late := time.NewTimer(p.patience)
 	defer late.Stop()
-	select {
-	case p.turn <- struct{}{}:
-		p.calm()
-		<-p.turn
-		return nil
-	case <-late.C:
+	if err := p.turn.take(ctx, who, late.C); err != nil {
 		p.done()
-		return errCrowded
-	case <-ctx.Done():
-		p.done()
-		return context.Cause(ctx)
+		if errors.Is(err, errLate) {
+			return errCrowded
+		}
+		return err
 	}
+	p.calm()
+	p.turn.give()
+	return nil
 }
 
 // calm waits until the next connect delays nobody who is there. It is called by

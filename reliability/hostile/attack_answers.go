@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -27,7 +26,8 @@ var unreadAnswers = attack{
 	},
 	act: func(ctx context.Context, s *server, i int) {
 		path := []string{"/api/tasks/" + s.realTask, "/api/tasks/" + s.realTask + "/status", "/api/sse/tasks?task_id=" + s.realTask}[i%3]
-		dialer := net.Dialer{ControlContext: smallBuffer}
+		dialer := attacker()
+		dialer.ControlContext = smallBuffer
 		conn, err := dialer.DialContext(ctx, "tcp", s.public)
 		if err != nil {
 			s.tally.add("not connected")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -110,8 +109,7 @@ func (s *server) try(ctx context.Context, p probe) {
 	if p.internal {
 		address = s.internal
 	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := attacker().DialContext(ctx, "tcp", address)
 	if err != nil {
 		s.tally.add("not connected")
 		return

@@ -91,8 +91,7 @@ func (c *catcher) SetWriteDeadline(time.Time) error { return nil }
 func (s *server) hold(ctx context.Context, begin string, drop []byte) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", s.public)
+	conn, err := attacker().DialContext(ctx, "tcp", s.public)
 	if err != nil {
 		s.tally.add("not connected")
 		return

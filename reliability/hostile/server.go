@@ -22,7 +22,14 @@ import (
 	"tidegate/reliability/record"
 )
 
-const loopback = "127.0.0.1"
+// Where the server and its honest clients are, and where attackers come from.
+const (
+	loopback  = "127.0.0.1"
+	elsewhere = "127.0.0.2"
+)
+
+// attacker is what attackers connect with.
+func attacker() *net.Dialer { return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(elsewhere)}} }
 
 // server is what is attacked.
 type server struct {
@@ -155,8 +162,7 @@ func (s *server) metric(ctx context.Context, series string) (int, error) {
 
 // dial connects an attacker.
 func (s *server) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", s.public)
+	conn, err := attacker().DialContext(ctx, "tcp", s.public)
 	if err != nil {
 		s.tally.add("not connected")
 		return nil, err
