@@ -219,6 +219,15 @@ func (l *taskList) peek(id string) (task.Record, bool) {
 	return task.Record{}, false
 }
 
+// lacks reports whether a task is not there, for whoever alone writes to the store:
+// what it writes is in the list before anybody learns of it. While the list may not
+// have all that was there before, it says so of none.
+func (l *taskList) lacks(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.whole && l.rows[id] == nil
+}
+
 // parts returns what a record has aside, as far as is known here.
 func (l *taskList) parts(id string) taskParts {
 	l.mu.Lock()

@@ -88,6 +88,9 @@ func (t *Tasks) record(ctx context.Context, id string) (task.Record, taskParts, 
 	if !ok {
 		return task.Record{}, taskParts{}, task.ErrNotFound
 	}
+	if t.opts.Alone && t.list.lacks(id) {
+		return task.Record{}, taskParts{}, task.ErrNotFound // anybody can ask for any number of ids
+	}
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
 		return task.Record{}, taskParts{}, err
