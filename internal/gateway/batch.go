@@ -101,6 +101,7 @@ type holding struct {
 	most   int64
 	b      *stream.Batch
 	bytes  int64
+	lull   func() (over func()) // nil, or what is called while more of the body is waited for
 }
 
 // maxHeld is how many bytes of messages are kept back.
@@ -135,6 +136,9 @@ type flushing struct {
 
 func (f *flushing) Read(p []byte) (int, error) {
 	f.held.flush()
+	if f.held.lull != nil {
+		defer f.held.lull()()
+	}
 	return f.ReadCloser.Read(p)
 }
 

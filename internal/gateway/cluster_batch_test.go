@@ -26,8 +26,7 @@ type slowStore struct {
 
 	mu     sync.Mutex
 	stored []string // guarded by mu: data in the order in which it was stored
-	busy   int      // guarded by mu: events on their way
-	most   int      // guarded by mu: of them at once
+	calls  []int    // guarded by mu: entries of each call
 }
 
 // slow starts a gateway whose logs are in a slow store.
@@ -44,9 +43,9 @@ func slow(t testing.TB, s *slowStore) *rig {
 
 // AppendAll implements [topic.Store]: one event of a topic after the other.
 func (s *slowStore) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
-	if len(entries) == 1 {
-		return topic.OneByOne(ctx, entries, s.append)
-	}
+	s.mu.Lock()
+	s.calls = append(s.calls, len(entries))
+	s.mu.Unlock()
 	results := make([]topic.Result, len(entries))
 	var working sync.WaitGroup
 	for _, e := range entries {
@@ -71,16 +70,11 @@ func (s *slowStore) AppendAll(ctx context.Context, entries []topic.Entry) []topi
 }
 
 func (s *slowStore) append(_ context.Context, e topic.Entry) (topic.Appended, error) {
-	s.mu.Lock()
-	s.busy++
-	s.most = max(s.most, s.busy)
-	s.mu.Unlock()
 	if s.delay != nil {
 		time.Sleep(s.delay(e))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.busy--
 	if s.fail != nil {
 		if err := s.fail(e); err != nil {
 			return topic.Appended{}, err
@@ -168,21 +162,88 @@ func TestABatchIsAnsweredInOrderHoweverItWasStored(t *testing.T) {
 	})
 }
 
-func TestABatchStoresABoundedNumberAtOnce(t *testing.T) {
+// TestLinesForTopicsAreStoredInFewCalls: of a bounded size each.
+func TestLinesForTopicsAreStoredInFewCalls(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		lines, size int
+		calls       []int
+	}{{600, 1, []int{256, 256, 88}}, {5, 100_000, []int{3, 2}}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &slowStore{delay: func(topic.Entry) time.Duration { return time.Second }}
+			r := slow(t, s)
+			var lines []string
+			for i := range c.lines {
+				lines = append(lines, topicLine(fmt.Sprint("x:", i), strings.Repeat("x", c.size)))
+			}
+			if _, answers := r.batch(strings.Join(lines, "\n")); len(answers) != c.lines {
+				t.Errorf("%d answers, want %d", len(answers), c.lines)
+			}
+			slices.Sort(s.calls)
+			slices.Reverse(s.calls)
+			if !slices.Equal(s.calls, c.calls) {
+				t.Errorf("calls with %v entries, want %v", s.calls, c.calls)
+			}
+		})
+	}
+}
+
+// TestALineIsPublishedWhileItsSenderPauses: nothing waits for the end of a body.
+func TestALineIsPublishedWhileItsSenderPauses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := &slowStore{delay: func(topic.Entry) time.Duration { return time.Second }}
+		s := new(slowStore)
+		r := slow(t, s)
+		b := r.slowBatch(t, false)
+		for i := range 3 {
+			b.write(topicLine("x:1", fmt.Sprint(i)) + "\n" + topicLine("x:2", fmt.Sprint(i)) + "\n")
+			time.Sleep(time.Second)
+			s.mu.Lock()
+			if got := len(s.stored); got != 2*(i+1) {
+				t.Errorf("%d events are stored while the sender pauses, want %d", got, 2*(i+1))
+			}
+			s.mu.Unlock()
+		}
+		if got := b.end(); strings.Count(got, `"code":200`) != 6 {
+			t.Errorf("answer %s, want 6 lines taken", got)
+		}
+	})
+}
+
+// TestNothingIsTakenBehindALineOfAnEarlierCall: what a call could not store refuses
+// the lines of the next ones as well.
+func TestNothingIsTakenBehindALineOfAnEarlierCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &slowStore{
+			delay: func(topic.Entry) time.Duration { return time.Millisecond },
+			fail: func(e topic.Entry) error {
+				if e.Data == "10" {
+					return errors.New("no answer")
+				}
+				return nil
+			},
+		}
 		r := slow(t, s)
 		var lines []string
-		for i := range 200 {
-			lines = append(lines, topicLine(fmt.Sprint("x:", i), "x"))
+		for i := range 600 {
+			lines = append(lines, topicLine("x:1", fmt.Sprint(i)), topicLine("x:2", "other"))
 		}
-		begin := time.Now()
-		if _, answers := r.batch(strings.Join(lines, "\n")); len(answers) != 200 {
-			t.Errorf("%d answers, want 200", len(answers))
+		_, answers := r.batch(strings.Join(lines, "\n"))
+		for i, got := range outcomesOf(t, answers) {
+			want := "200 ok"
+			if i%2 == 0 && i/2 >= 10 {
+				want = "503 ENGINE_UNAVAILABLE"
+			}
+			if got != want {
+				t.Fatalf("line %d: %s, want %s", i, got, want)
+			}
 		}
-		if took := time.Since(begin); took != 4*time.Second || s.most != 64 {
-			t.Errorf("took %s with %d at once, want 4s with 64", took, s.most)
+		if got := len(s.stored); got != 610 {
+			t.Errorf("%d events stored, want 10 of one topic and 600 of the other", got)
+		}
+		if n := r.count(`tidegate_sends_total{code="ENGINE_UNAVAILABLE",target="topic"}`); n != "590" {
+			t.Errorf("%s refused in the metrics, want 590", n)
 		}
 	})
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tidegate/internal/stream"
-	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 	"tidegate/sse"
 )
@@ -95,13 +94,7 @@ func (g *Gateway) publish(ctx context.Context, b *stream.Batch, m wire.Message) 
 	if m.Transient {
 		return g.pass(ctx, b, m)
 	}
-	receipt, err := g.opts.Topics.PublishIn(ctx, b, topic.Publication{
-		Topic: m.Topic, HasEvent: m.HasEvent, Name: m.Name, Data: m.Data, Close: m.Close, Key: m.IdempotencyKey,
-	})
-	if err != nil {
-		return wire.SendAnswer{}, err
-	}
-	return wire.SendAnswer{Status: wire.StatusOK, ID: receipt.ID, Receivers: &receipt.Receivers}, nil
+	return published(g.opts.Topics.PublishIn(ctx, b, publication(m)))
 }
 
 var (
