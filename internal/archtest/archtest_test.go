@@ -35,6 +35,7 @@ var allowed = map[string][]string{
 	"internal/config":     {"internal/grant", "internal/socket", "internal/access", "internal/former"},
 	"internal/stream":     {"internal/wire", "sse"},
 	"internal/topic":      {"internal/stream", "internal/wire", "sse"},
+	"internal/storetest":  {"internal/topic", "internal/wire"},
 	"internal/packed":     {"internal/wire"},
 	"internal/cors":       nil,
 	"internal/grant":      {"internal/access"},
@@ -81,7 +82,7 @@ var allowed = map[string][]string{
 var publicStdlibOnly = []string{"sse", "task", "task/checksum", "task/publish"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover", "reliability/testbinary"}
+var testSupport = []string{"internal/leftover", "internal/storetest", "reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string

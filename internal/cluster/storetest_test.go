@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"os"
+	"testing"
+
+	"tidegate/internal/storetest"
+)
+
+const suiteMaxBody = 64 << 10
+
+// embeddedStore is the log on a server in this process.
+func embeddedStore() storetest.Config {
+	return storetest.Config{
+		MaxEvent: suiteMaxBody, LateRefusals: true, Seconds: true,
+		New: func(t testing.TB) storetest.Place {
+			dir, backup := t.TempDir(), t.TempDir()
+			return storetest.Place{
+				Open: func(t testing.TB) storetest.Instance {
+					return openStore(t, Options{Dir: dir})
+				},
+				Save:    func(t testing.TB) { replaceDir(t, dir, backup) },
+				Restore: func(t testing.TB) { replaceDir(t, backup, dir) },
+			}
+		},
+	}
+}
+
+// serverStore is the log on a server that nodes share, which can be killed.
+func serverStore() storetest.Config {
+	return storetest.Config{
+		MaxEvent: suiteMaxBody, LateRefusals: true, Seconds: true,
+		New: func(t testing.TB) storetest.Place {
+			p := newProcess(t, "server")
+			return storetest.Place{
+				Shared: true,
+				Open: func(t testing.TB) storetest.Instance {
+					if p.cmd == nil {
+						p.start(t)
+					}
+					in := openStore(t, Options{URLs: []string{p.url()}})
+					in.Kill = p.kill
+					return in
+				},
+			}
+		},
+	}
+}
+
+func openStore(t testing.TB, opts Options) storetest.Instance {
+	t.Helper()
+	opts.Log, opts.MaxBody, opts.MaxEvents, opts.EventsBytes = testLog(t), suiteMaxBody, 100_000, 64<<20
+	e, err := Open(within(t), opts)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	l, err := e.OpenLog(within(t), LogOptions{})
+	if err != nil {
+		e.Close()
+		t.Fatalf("OpenLog: %v", err)
+	}
+	return storetest.Instance{Store: l, Close: func() error { e.Close(); return nil }}
+}
+
+func replaceDir(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStoreOfAServerInThisProcess(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, embeddedStore())
+}
+
+func TestStoreOfASharedServer(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, serverStore())
+}

@@ -1,0 +1,52 @@
+package storetest
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"tidegate/internal/leftover"
+)
+
+func TestMain(m *testing.M) { os.Exit(leftover.Run(m)) }
+
+func TestALogThatKeepsItsPromisesPasses(t *testing.T) {
+	t.Parallel()
+	Run(t, memoryConfig(""))
+}
+
+// faultVariable has the fault of the log that TestOneFault runs the suite on.
+const faultVariable = "TIDEGATE_STORETEST_FAULT"
+
+func TestOneFault(t *testing.T) {
+	fault := os.Getenv(faultVariable)
+	if fault == "" {
+		t.Skip("it is run by TestEachFaultIsFound")
+	}
+	Run(t, memoryConfig(fault))
+}
+
+// TestEachFaultIsFound runs the suite on logs that break one promise each.
+func TestEachFaultIsFound(t *testing.T) {
+	t.Parallel()
+	for fault, by := range map[string]string{
+		"age": "WhatIsExpiredIsNotGiven", "batch": "BatchesOfOneTopic", "born": "ATopicBeginsAnew", "caught": "CaughtWaits",
+		"cut": "AReaderThatLeaves", "data": "ANewHubIsGivenTheSame", "discarded": "AFullLogDropsItsOldest", "find": "FindByKey",
+		"hang": "AppendsWithoutRunReturn", "key": "ARepeatIsAnsweredAsTheFirst", "keylife": "AKeyIsForgottenInTime",
+		"kill": "WhatWasAnsweredSurvivesAKill", "last": "ATopicBeginsAnew", "latch": "FailedWritesAreTold",
+		"mismatch": "OtherContentIsAMismatch", "prev": "OfConcurrentPublishers", "purge": "PurgeDropsWhatIsBelow",
+		"range": "Ranges", "refused": "WhatComesBehindTheEnd", "replay": "ANewHubIsGivenTheSame", "reuse": "NoPositionIsUsedAgain",
+		"silent": "FailedWritesAreTold", "size": "TooLargeEvents", "time": "/Time", "trim": "TrimKeepsTheNewest", "untrimmed": "TrimKeepsTheNewest",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOneFault$/^[A-Z]/"+strings.TrimPrefix(by, "/"))
+			cmd.Env = append(os.Environ(), faultVariable+"="+fault, patienceVariable+"=500ms")
+			out, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "--- FAIL") || !strings.Contains(string(out), by) {
+				t.Errorf("not found: %v\n%s", err, out)
+			}
+		})
+	}
+}
