@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -48,6 +49,9 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 		return err
 	}
 	engine, err := cluster.Open(ctx, opts)
+	if errors.Is(err, syscall.ENOSPC) && !external {
+		return fmt.Errorf("storage: %w: free some space, or choose another folder with --data", err)
+	}
 	if _, ours := errors.AsType[*fs.PathError](err); ours && !external {
 		return fmt.Errorf("storage: %w: choose another folder with --data, or give --data \"\" to keep everything in memory", err)
 	}

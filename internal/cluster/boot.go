@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // record is the file boot.json of a data folder. It tells whether the machine
@@ -40,15 +41,19 @@ func (f *folder) begin(bootID string, durability Durability, prefix string) erro
 			return fmt.Errorf("data folder: %w", err)
 		}
 	}
-	f.record = record{
+	next := record{
 		Name:       last.Name,
 		BootID:     bootID,
 		Durability: durability,
 		Prefix:     prefix,
 		Redraw:     last.Redraw || last.mayHaveLost(bootID),
 	}
-	if f.record.Name == "" {
-		f.record.Name = "tidegate-" + newNode()
+	if next.Name == "" {
+		next.Name = "tidegate-" + newNode()
+	}
+	// After a kill it says already what it should. The disk may be full then.
+	if f.record = next; next == last {
+		return nil
 	}
 	return f.write()
 }
@@ -97,13 +102,42 @@ func (f *folder) write() error {
 		return fmt.Errorf("write boot record: %w", err)
 	}
 	path := recordPath(f.dir)
-	if err := writeSynced(path+".new", append(text, '\n')); err != nil {
+	err = writeSynced(path+".new", append(text, '\n'))
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		_ = os.Remove(path + ".new") // it is no use
+		if overwriteSynced(path, append(text, '\n')) == nil {
+			return nil
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("write boot record: %w", err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
 		return fmt.Errorf("write boot record: %w", err)
 	}
 	return syncFile(f.dir)
+}
+
+// overwriteSynced writes to a file that is there, where the disk has no room for
+// another one. A power failure in between may leave a damaged record, which counts as
+// that of a process that may have lost something.
+func overwriteSynced(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		// A file that is cut gives its block back, and may not get it again.
+		for len(text) < int(min(info.Size(), 4096)) {
+			text = append(text, '\n')
+		}
+		_, err = file.WriteAt(text, 0)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
 }
 
 func writeSynced(path string, text []byte) error {

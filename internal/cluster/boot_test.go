@@ -202,3 +202,49 @@ func TestTheKernelHasABootID(t *testing.T) {
 		t.Errorf("boot id %q", kernelBootID())
 	}
 }
+
+// TestX39AStartOnAFullDisk: after a kill there is nothing to write, and after a stop in
+// order the record is written where it stands. What asks for room is a link to
+// /dev/full.
+func TestX39AStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	for what, end := range map[string]func(*testing.T, *Engine){"killed": crash, "stopped": func(_ *testing.T, e *Engine) { e.Close() }} {
+		dir := t.TempDir()
+		end(t, openWith(t, Options{Dir: dir}))
+		before, err := readRecord(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/dev/full", recordPath(dir)+".new"); err != nil {
+			t.Fatal(err)
+		}
+		full := func(string) (space, error) { return space{free: 0, total: 100 << 20}, nil }
+		e := openWith(t, Options{Dir: dir, space: full})
+		if health := e.Health(); len(health) == 0 || e.Writable() == nil {
+			t.Errorf("%s: health %v, writable %v", what, health, e.Writable())
+		}
+		want := before
+		want.Clean = false
+		if record, err := readRecord(dir); err != nil || record != want {
+			t.Errorf("%s: record %+v, %v; want %+v", what, record, err, want)
+		}
+		crash(t, e)
+	}
+}
+
+// TestARecordThatWasWrittenInPart counts as one of a process that lost something.
+func TestARecordThatWasWrittenInPart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	openWith(t, Options{Dir: dir}).Close()
+	text, err := os.ReadFile(recordPath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(recordPath(dir), append(text[:len(text)/2], make([]byte, len(text)/2)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if record, err := readRecord(dir); err != nil || !record.mayHaveLost("boot") {
+		t.Errorf("record %+v, %v", record, err)
+	}
+}

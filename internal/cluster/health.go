@@ -36,6 +36,7 @@ type watch struct {
 	restarted time.Time     // when a restart was tried last
 	pause     time.Duration // from then to the next, at least
 	failure   error         // why the last one failed
+	short     bool          // there were too few descriptors for one
 }
 
 // Run looks every second whether all is well, for [Engine.Health] and

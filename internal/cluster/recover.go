@@ -80,13 +80,16 @@ func isLasting(broken string) bool {
 // restart restarts the server in this process, unless that was tried a moment ago,
 // or cannot end well.
 func (e *Engine) restart(c *condition) {
-	if e.watch.pause > 0 && time.Since(e.watch.restarted) < e.watch.pause {
-		return
-	}
 	if err := descriptorsLeft(spareFiles); err != nil {
 		c.failed(err.Error())
+		e.watch.short = true
 		return
 	}
+	// Attempts without descriptors say nothing of the next one: it is made at once.
+	if !e.watch.short && e.watch.pause > 0 && time.Since(e.watch.restarted) < e.watch.pause {
+		return
+	}
+	e.watch.short = false
 	e.watch.pause = min(max(2*e.watch.pause, firstRestartPause), longRestartPause)
 	e.log.Warn("restarting NATS in this process", "reasons", c.reasons)
 	e.keep(*c) // for as long as it takes

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -54,5 +55,22 @@ func TestX14AServerThatLacksSomethingIsNotUsed(t *testing.T) {
 	}
 	if _, err := e.js.Consumer(within(t), "TIDEGATE_TASKQ", "q-x"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestX39ARestartWaitsForNothingButDescriptors: attempts that were made without them
+// had the next one wait for up to half a minute, also when they were back.
+func TestX39ARestartWaitsForNothingButDescriptors(t *testing.T) {
+	t.Parallel()
+	e := openEmbedded(t)
+	for _, short := range []bool{false, true} {
+		e.embedded.turn.Lock()
+		e.embedded.stopLocked()
+		e.embedded.turn.Unlock()
+		e.watch.pause, e.watch.restarted, e.watch.short = time.Hour, time.Now(), short
+		e.check(t.Context())
+		if restarted := e.embedded.current() != nil; restarted != short {
+			t.Errorf("descriptors were short: %v; restarted: %v", short, restarted)
+		}
 	}
 }
