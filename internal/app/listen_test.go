@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidegate/internal/port"
 	"tidegate/internal/selfsigned"
 	"tidegate/sse"
 )
@@ -24,15 +25,15 @@ func occupied(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// unused is an address that nobody listens on.
+// unused is an address that nobody listens on but who is told of it.
 func unused(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := port.Reserve("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Cleanup(release)
+	return address
 }
 
 func TestPortInUseIsAnErrorThatSaysWhatToDo(t *testing.T) {

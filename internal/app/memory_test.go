@@ -71,6 +71,8 @@ func TestMemoryIsGivenBackWhenCalm(t *testing.T) {
 func TestGivingBackKeepsNothingThatIsFree(t *testing.T) {
 	const free, burst = "/memory/classes/heap/free:bytes", 64 << 20
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	giveBack()
+	others := read("/gc/heap/live:bytes") // what other tests have left behind, which goes when it likes
 	pool := sync.Pool{New: func() any { return new([burst]byte) }}
 	pool.Put(pool.Get())
 	before := allocated()
@@ -81,7 +83,7 @@ func TestGivingBackKeepsNothingThatIsFree(t *testing.T) {
 	if kept := read(free); kept > burst/4 {
 		t.Errorf("%d bytes are free and kept from the system", kept)
 	}
-	if live := read("/gc/heap/live:bytes"); live > burst/2 {
+	if live := read("/gc/heap/live:bytes"); live > others+burst/2 {
 		t.Errorf("%d bytes live on in pools", live)
 	}
 	runtime.KeepAlive(&pool)

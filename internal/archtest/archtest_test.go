@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"internal/wire":       nil,
 	"internal/selfsigned": nil,
 	"internal/leftover":   nil,
+	"internal/port":       nil,
 	"internal/terminal":   nil,
 	"internal/logging":    nil,
 	"internal/socket":     nil,
@@ -63,7 +64,7 @@ var allowed = map[string][]string{
 	"reliability/record":      nil,
 	"reliability/eventsource": nil,
 	"reliability/api":         nil,
-	"reliability/bed":         nil,
+	"reliability/bed":         {"internal/port"},
 	"reliability/callback":    {"reliability/api", "reliability/record"},
 	"reliability/workload":    {"reliability/api", "reliability/callback", "reliability/eventsource", "reliability/record"},
 	"reliability/judge":       {"reliability/record"},
@@ -75,7 +76,7 @@ var allowed = map[string][]string{
 	"reliability/power":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
 	"reliability/hostile":     {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/record"},
 	"reliability/testbinary":  nil,
-	"deploy/cluster/balance":  nil,
+	"deploy/cluster/balance":  {"internal/port"},
 }
 
 // publicStdlibOnly lists the packages that import nothing but the standard

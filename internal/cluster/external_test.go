@@ -51,7 +51,6 @@ func TestSecretsInURLsAreNotShown(t *testing.T) {
 func TestAServerThatStartsLaterIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, "late")
-	p.client = freeAddress(t)
 	opened := make(chan error, 1)
 	ctx, url := within(t), p.url()
 	go func() {

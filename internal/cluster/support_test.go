@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/leftover"
+	"tidegate/internal/port"
 )
 
 // patience is how long a test waits for what must come. Elections of three
@@ -220,22 +220,22 @@ func (c *testCluster) routes() []string {
 	return routes
 }
 
-// freeAddress draws an address that nobody listens at. Servers of a cluster must
-// know each other's before any of them is there to tell.
+// freeAddress draws an address that nobody listens at but who is told of it. Servers
+// of a cluster must know each other's before any of them is there to tell.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := port.Reserve("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Cleanup(release)
+	return address
 }
 
 // process is a nats-server process and what it is started with.
 type process struct {
 	name, dir       string
-	client, cluster string   // addresses; client is drawn at the first start and then kept
+	client, cluster string   // addresses, the same at each start
 	routes          []string // of a cluster; none for a server by itself
 	lines           []string
 
@@ -246,15 +246,14 @@ type process struct {
 
 func newProcess(t testing.TB, name string) *process {
 	t.Helper()
-	p := &process{name: name, dir: t.TempDir(), client: "127.0.0.1:-1"}
+	p := &process{name: name, dir: t.TempDir(), client: freeAddress(t)}
 	t.Cleanup(p.kill)
 	return p
 }
 
 func (p *process) url() string { return "nats://" + p.client }
 
-// start starts the process and waits until it listens. It tries again if its
-// address is taken: on a machine of many tests somebody may hold it for a moment.
+// start starts the process and waits until it listens. It tries again if it ends.
 func (p *process) start(t testing.TB) {
 	t.Helper()
 	binary, err := serverBinary()

@@ -60,7 +60,7 @@ func newHooks(t testing.TB, judge func(callback) verdict) *hooks {
 	if judge == nil {
 		judge = func(callback) verdict { return verdict{status: http.StatusOK} }
 	}
-	h := &hooks{t: t, addr: "127.0.0.1:0", calls: make(chan callback, 100_000), judge: judge, accounts: map[string]*account{}}
+	h := &hooks{t: t, addr: freeAddress(t), calls: make(chan callback, 100_000), judge: judge, accounts: map[string]*account{}}
 	h.up()
 	h.url = "http://" + h.addr + "/callback?secret=" + callbackSecret
 	t.Cleanup(func() {

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -36,7 +35,7 @@ type pageServer struct {
 func startPageServer(t *testing.T, bin string, args ...string) *pageServer {
 	t.Helper()
 	s := &pageServer{bin: bin, args: slices.Concat([]string{
-		"serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
+		"serve", "--listen", freeAddress(t), "--internal-listen", "127.0.0.1:0",
 		"--log-format", "json",
 	}, args)}
 	s.start(t)
@@ -47,7 +46,6 @@ func startPageServer(t *testing.T, bin string, args ...string) *pageServer {
 func (s *pageServer) restart(t *testing.T) {
 	t.Helper()
 	s.kill()
-	s.args = append(s.args, "--listen", strings.TrimPrefix(s.public, "http://"))
 	s.start(t)
 }
 

@@ -11,7 +11,7 @@ import (
 func TestX29BrowserBehindNginxComesBackAfterARestart(t *testing.T) {
 	t.Parallel()
 	nginx := proxies[0]
-	cert, listen, upstream, data := newCertificate(t), freePort(t), freePort(t), t.TempDir()
+	cert, listen, upstream, data := newCertificate(t), freeAddress(t), freeAddress(t), t.TempDir()
 	nginx.run(t, listen, nginx.recipe(t, t.TempDir(), listen, upstream, cert))
 	p := serveAt(t, upstream, data)
 	tb := openPageTab(t, startChromium(t, chromedp.IgnoreCertErrors), "https://"+listen+"/healthz", "net::ERR_", "favicon.ico")

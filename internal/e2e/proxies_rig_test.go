@@ -18,17 +18,6 @@ import (
 	"tidegate/internal/selfsigned"
 )
 
-// freePort is an address on loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // certificate is one for 127.0.0.1, and a third file that has both of it.
 type certificate struct {
 	selfsigned.Files

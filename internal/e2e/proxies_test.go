@@ -107,7 +107,7 @@ func TestX29RestartBehindAProxyDoesNotEndEventSource(t *testing.T) {
 	for _, px := range proxies {
 		t.Run(px.name, func(t *testing.T) {
 			t.Parallel()
-			cert, listen, upstream, data := newCertificate(t), freePort(t), freePort(t), t.TempDir()
+			cert, listen, upstream, data := newCertificate(t), freeAddress(t), freeAddress(t), t.TempDir()
 			px.run(t, listen, px.recipe(t, t.TempDir(), listen, upstream, cert))
 			base := "https://" + listen
 			early := eventSource(t, cert.through(t, true), base+versionPath) // before anybody is there
@@ -181,7 +181,7 @@ func TestX29RestartOfTheBackendBehindAProxyDoesNotEndEventSource(t *testing.T) {
 	for _, px := range proxies {
 		t.Run(px.name, func(t *testing.T) {
 			t.Parallel()
-			cert, listen, upstream, app := newCertificate(t), freePort(t), freePort(t), freePort(t)
+			cert, listen, upstream, app := newCertificate(t), freeAddress(t), freeAddress(t), freeAddress(t)
 			px.run(t, listen, px.recipe(t, t.TempDir(), listen, upstream, cert))
 			g := start(t, "gateway", "--listen", upstream, "--callback-url", "http://"+app+"/api/sse/callback", "--callback-secret", aSecret)
 			s := eventSource(t, cert.through(t, true), "https://"+listen+versionPath)
@@ -202,7 +202,7 @@ func TestX29EventsArriveAtOnceBehindAPlainProxy(t *testing.T) {
 	for _, px := range proxies {
 		t.Run(px.name, func(t *testing.T) {
 			t.Parallel()
-			cert, listen := newCertificate(t), freePort(t)
+			cert, listen := newCertificate(t), freeAddress(t)
 			p := start(t, "serve", "--data", "", "--drain-time", "0", "--grace", "0")
 			px.run(t, listen, px.plain(t, t.TempDir(), listen, strings.TrimPrefix(p.public, "http://"), cert))
 			s := eventSource(t, &http.Client{}, "http://"+listen+versionPath)
@@ -222,7 +222,7 @@ func TestX29IdleStreamsOutliveTheTimeoutsOfAProxy(t *testing.T) {
 	for _, px := range proxies {
 		t.Run(px.name, func(t *testing.T) {
 			t.Parallel()
-			cert, listen, dir := newCertificate(t), freePort(t), t.TempDir()
+			cert, listen, dir := newCertificate(t), freeAddress(t), t.TempDir()
 			p := start(t, "serve", "--data", "", "--drain-time", "0", "--grace", "0", "--heartbeat", "500ms")
 			args := px.recipe(t, dir, listen, strings.TrimPrefix(p.public, "http://"), cert)
 			for _, name := range []string{"nginx.conf", "haproxy.cfg"} { // Caddy waits for ever

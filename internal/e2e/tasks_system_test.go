@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tidegate/internal/port"
 )
 
 // internalSecret is what the internal API of a system asks for.
@@ -39,7 +40,7 @@ type system struct {
 // oneProcess is tidegate serve.
 func oneProcess(t *testing.T, f flags) *system {
 	t.Helper()
-	p := startAs(t, f.serve("127.0.0.1:0", "127.0.0.1:0")...)
+	p := startAs(t, f.serve(freeAddress(t), freeAddress(t))...) // it may be started there again
 	s := &system{flags: f, gateway: p, backend: p, web: webClient(t)}
 	s.stopAtEnd(t)
 	return s
@@ -58,7 +59,7 @@ func twoProcesses(t *testing.T, f flags) *system {
 	if f.callbacks != nil {
 		s.callbackURL = f.callbacks(s.callbackURL)
 	}
-	s.startGateway(t, "127.0.0.1:0", "127.0.0.1:0")
+	s.startGateway(t, freeAddress(t), freeAddress(t))
 	s.startBackend(t)
 	return s
 }
@@ -150,15 +151,15 @@ func (p *program) logged(msg string) []logRecord {
 	return found
 }
 
-// freeAddress is an address that nobody listens on.
-func freeAddress(t *testing.T) string {
+// freeAddress is an address that nobody listens on but who is told of it.
+func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := port.Reserve("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Cleanup(release)
+	return address
 }
 
 // inBothForms runs a test with one process and with two.

@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"tidegate/internal/gateway"
+	"tidegate/internal/port"
 	"tidegate/internal/wire"
 )
 
@@ -153,9 +156,14 @@ func TestNoStatusInTimeIs504(t *testing.T) {
 func TestUnreachableBackendIs503(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, func(o *gateway.Options) {
-		l, dial := sockets(t)
-		_ = l.Close()
-		o.Transport = &http.Transport{DialContext: dial}
+		nobody, release, err := port.Reserve("127.0.0.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(release)
+		o.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "tcp", nobody)
+		}}
 	})
 	got := r.open("/x").reply()
 	if want := `{"error":{"message":"Backend unavailable","code":"BACKEND_UNAVAILABLE"}}`; got.Status != 503 || got.Body != want {

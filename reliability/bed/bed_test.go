@@ -41,11 +41,12 @@ func server(address string, fail bool) int {
 // process is such a server.
 func process(t *testing.T, env ...string) *Process {
 	t.Helper()
-	port, err := FreePort("127.0.0.1")
+	var ports Ports
+	t.Cleanup(ports.Release)
+	address, err := ports.Free("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprint("127.0.0.1:", port)
 	p := NewProcess(Spec{
 		Name: "server", Dir: t.TempDir(), Argv: []string{os.Args[0]}, Env: append(env, "BED_TEST_LISTEN="+address), Ready: "http://" + address + "/",
 	})

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -124,14 +123,4 @@ func (n *network) ip(ctx context.Context, commands []string) error {
 		}
 	}
 	return nil
-}
-
-// FreePort gives a port of an address that nobody listens on at this moment.
-func FreePort(address string) (int, error) {
-	l, err := net.Listen("tcp", address+":0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -34,6 +34,7 @@ func attacker() *net.Dialer { return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net
 // server is what is attacked.
 type server struct {
 	process          *bed.Process
+	ports            bed.Ports
 	public, internal string // addresses
 	secure           bool   // the public one speaks TLS
 	secret           string // of the internal listener
@@ -62,11 +63,10 @@ func start(ctx context.Context, o options, a attack) (*server, error) {
 		s.secret = rand.Text()
 	}
 	for _, address := range []*string{&s.public, &s.internal} {
-		port, err := bed.FreePort(loopback)
-		if err != nil {
+		var err error
+		if *address, err = s.ports.Free(loopback); err != nil {
 			return s, err
 		}
-		*address = net.JoinHostPort(loopback, strconv.Itoa(port))
 	}
 	dir := filepath.Join(o.dir, a.name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -120,6 +120,7 @@ func (s *server) close(ctx context.Context) error {
 	if s.api != nil {
 		s.api.Close()
 	}
+	s.ports.Release()
 	return errors.Join(errs...)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"tidegate/reliability/bed"
 	"tidegate/reliability/command"
@@ -24,12 +23,12 @@ type options struct {
 // run does everything.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	var listenErr error
+	var ports bed.Ports
+	defer ports.Release()
 	if o.bed.Command != bed.Serve {
 		o.bed.CallbackURL = func(address string) string {
 			if o.load.CallbackListen == "" {
-				var port int
-				port, listenErr = bed.FreePort(address)
-				o.load.CallbackListen = address + ":" + strconv.Itoa(port)
+				o.load.CallbackListen, listenErr = ports.Free(address)
 			}
 			return "http://" + o.load.CallbackListen + "/callback"
 		}

@@ -25,6 +25,7 @@ type rig struct {
 	server           *bed.Process
 	hooks            *callback.Backend // nil with serve, which has its own
 	api              *api.Client
+	ports            bed.Ports
 	public, internal string
 	book             *book
 }
@@ -33,22 +34,21 @@ const loopback = "127.0.0.1"
 
 // newRig makes a rig whose server is not started. Close must be called.
 func newRig(ctx context.Context, o options) (*rig, error) {
-	ports := make([]int, 2)
-	for i := range ports {
-		var err error
-		if ports[i], err = bed.FreePort(loopback); err != nil {
-			return nil, err
-		}
-	}
 	r := &rig{opts: o, book: newBook(o.topics)}
-	r.public, r.internal = fmt.Sprintf("http://%s:%d", loopback, ports[0]), fmt.Sprintf("http://%s:%d", loopback, ports[1])
+	public, err1 := r.ports.Free(loopback)
+	internal, err2 := r.ports.Free(loopback)
+	if err := errors.Join(err1, err2); err != nil {
+		r.ports.Release()
+		return nil, err
+	}
+	r.public, r.internal = "http://"+public, "http://"+internal
 	r.api = api.New([]string{r.internal}, "", 5*time.Second, o.publishers)
 	if err := r.makeDisk(ctx); err != nil {
 		return r, err
 	}
 	argv := []string{
 		o.tidegate, o.mode, "--data", r.data(), "--durability", o.durability, "--store-size", "128MiB",
-		"--listen", fmt.Sprintf("%s:%d", loopback, ports[0]), "--internal-listen", fmt.Sprintf("%s:%d", loopback, ports[1]),
+		"--listen", public, "--internal-listen", internal,
 		"--namespace", "task=events:1000000,bytes:128MiB,age:24h,replay:all",
 	}
 	if o.mode == bed.Gateway {
@@ -90,6 +90,7 @@ func (r *rig) close(ctx context.Context) error {
 		errs = append(errs, r.hooks.Close())
 	}
 	r.api.Close()
+	r.ports.Release()
 	if r.disk != nil {
 		errs = append(errs, r.disk.close(ctx))
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -91,12 +90,10 @@ func (o options) validate() error {
 
 // callbackURL has callbacks taken on a free port of the address at which nodes
 // reach this process.
-func (o *options) callbackURL(failed *error) func(address string) string {
+func (o *options) callbackURL(ports *bed.Ports, failed *error) func(address string) string {
 	return func(address string) string {
 		if o.callbacks == "" {
-			port, err := bed.FreePort(address)
-			*failed = err
-			o.callbacks = address + ":" + strconv.Itoa(port)
+			o.callbacks, *failed = ports.Free(address)
 		}
 		return "http://" + o.callbacks + "/callback"
 	}

@@ -22,7 +22,9 @@ import (
 // run does everything.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	var portErr error
-	o.bed.CallbackURL = o.callbackURL(&portErr)
+	var ports bed.Ports
+	defer ports.Release()
+	o.bed.CallbackURL = o.callbackURL(&ports, &portErr)
 	b, err := bed.New(ctx, o.bed)
 	if err != nil {
 		return err

@@ -168,6 +168,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{[]string{"--help"}, exitOK, "--route", ""},
 		{nil, exitUsage, "", "--route"},
+		{[]string{"--hold", "--route", "/=http://127.0.0.1:1"}, exitUsage, "", "--free"},
 		{[]string{"--route", "x"}, exitUsage, "", "/api/="},
 		{[]string{"--route", "/=ftp://x"}, exitUsage, "", "ftp://x"},
 		{[]string{"--free", "1001"}, exitUsage, "", "1000"},

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tidegate/internal/port"
 )
 
 const usage = `balance is a small load balancer for trying a cluster on one machine.
@@ -28,9 +30,10 @@ passes each request on to a node of the route whose prefix is the longest that f
 over nodes whose /readyz does not answer 200. URL?ready=URL2 asks another one. A node that cannot be connected to is passed over at
 once, as long as the request has no body. Responses are streamed.
 
-  balance --free 9
+  balance --free 9 --hold
 
-prints 9 ports that are free on 127.0.0.1 and exits.
+prints 9 ports that are free on 127.0.0.1, and keeps anybody from being given them by chance until it is ended.
+Without --hold it exits.
 
 Flags:
 `
@@ -55,6 +58,7 @@ type options struct {
 	routes   []route
 	interval time.Duration
 	free     int
+	hold     bool
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -67,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if o.free > 0 {
-		err = printFree(stdout, o.free)
+		err = printFree(ctx, o, stdout)
 	} else {
 		err = serve(ctx, o, stdout)
 	}
@@ -91,6 +95,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:8000", "`address` to listen on")
 	fs.DurationVar(&o.interval, "interval", 500*time.Millisecond, "`pause` between two looks at a node")
 	fs.IntVar(&o.free, "free", 0, "print so `many` free ports and exit")
+	fs.BoolVar(&o.hold, "hold", false, "with --free: do not exit, and keep them for servers that are given them")
 	fs.Func("route", "`PREFIX=URL,URL…`: the nodes for paths that begin with PREFIX; repeatable", func(text string) error {
 		r, err := parseRoute(text)
 		o.routes = append(o.routes, r)
@@ -104,6 +109,8 @@ func parse(args []string, stdout io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected argument %q; everything is given by flags", fs.Arg(0))
 	case o.free < 0 || o.free > 1000:
 		return o, fmt.Errorf("--free %d: must be from 1 to 1000", o.free)
+	case o.hold && o.free == 0:
+		return o, errors.New("--hold goes with --free")
 	case o.free == 0 && len(o.routes) == 0:
 		return o, errors.New("give at least one --route PREFIX=URL,URL")
 	case o.interval < 10*time.Millisecond:
@@ -112,18 +119,23 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	return o, nil
 }
 
-// printFree holds all listeners until all ports are known, so that none comes twice.
-func printFree(w io.Writer, count int) error {
+// printFree keeps all ports until all are known, so that none comes twice, and to
+// hold them until ctx ends.
+func printFree(ctx context.Context, o options, w io.Writer) error {
 	var ports []string
-	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range o.free {
+		address, release, err := port.Reserve("127.0.0.1")
 		if err != nil {
 			return err
 		}
-		defer l.Close()
-		ports = append(ports, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		defer release()
+		_, number, _ := strings.Cut(address, ":")
+		ports = append(ports, number)
 	}
 	_, err := fmt.Fprintln(w, strings.Join(ports, " "))
+	if err == nil && o.hold {
+		<-ctx.Done()
+	}
 	return err
 }
 
