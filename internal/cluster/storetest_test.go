@@ -12,7 +12,7 @@ const suiteMaxBody = 64 << 10
 // embeddedStore is the log on a server in this process.
 func embeddedStore() storetest.Config {
 	return storetest.Config{
-		MaxEvent: suiteMaxBody, LateRefusals: true, Seconds: true,
+		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true,
 		New: func(t testing.TB) storetest.Place {
 			dir, backup := t.TempDir(), t.TempDir()
 			return storetest.Place{
@@ -29,7 +29,7 @@ func embeddedStore() storetest.Config {
 // serverStore is the log on a server that nodes share, which can be killed.
 func serverStore() storetest.Config {
 	return storetest.Config{
-		MaxEvent: suiteMaxBody, LateRefusals: true, Seconds: true,
+		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true,
 		New: func(t testing.TB) storetest.Place {
 			p := newProcess(t, "server")
 			return storetest.Place{
@@ -80,4 +80,18 @@ func TestStoreOfAServerInThisProcess(t *testing.T) {
 func TestStoreOfASharedServer(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, serverStore())
+}
+
+func TestModelOfAServerInThisProcess(t *testing.T) {
+	t.Parallel()
+	c := embeddedStore()
+	c.Histories = 12
+	storetest.Model(t, c)
+}
+
+func TestModelOfASharedServer(t *testing.T) {
+	t.Parallel()
+	c := serverStore()
+	c.Histories = 4
+	storetest.Model(t, c)
 }

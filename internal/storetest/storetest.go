@@ -56,6 +56,11 @@ type Config struct {
 	// LateRefusals says that an event that the hub refused may still be read
 	// until the log is opened again.
 	LateRefusals bool
+	// Histories is how many [Model] runs if it is not told otherwise. Default: 24.
+	Histories int
+	// KeysGo says that the key of an event that was dropped may be forgotten
+	// before its time, when the log is opened again.
+	KeysGo bool
 	// Seconds says that ages are rounded up to whole seconds.
 	Seconds bool
 }

@@ -50,3 +50,36 @@ func TestEachFaultIsFound(t *testing.T) {
 		})
 	}
 }
+
+func TestTheModelAgreesWithALogThatKeepsItsPromises(t *testing.T) {
+	t.Parallel()
+	c := memoryConfig("")
+	c.Histories = 100
+	Model(t, c)
+}
+
+func TestOneFaultOfAModel(t *testing.T) {
+	fault := os.Getenv(faultVariable)
+	if fault == "" {
+		t.Skip("it is run by TestTheModelFindsFaults")
+	}
+	Model(t, memoryConfig(fault))
+}
+
+// TestTheModelFindsFaults runs histories on logs that break one promise each.
+func TestTheModelFindsFaults(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []string{
+		"age", "data", "born", "find", "key", "keylife", "kill", "last", "latch", "mismatch", "prev", "purge", "range", "refused",
+		"replay", "reuse", "silent", "size", "time", "trim",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestOneFaultOfAModel$")
+			cmd.Env = append(os.Environ(), faultVariable+"="+fault, patienceVariable+"=500ms", shrinkVariable+"=0s")
+			if out, err := cmd.CombinedOutput(); err == nil {
+				t.Errorf("not found\n%s", out)
+			}
+		})
+	}
+}
