@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/grant":      {"internal/access"},
 	"internal/express":    nil,
 	"internal/archive":    {"internal/topic"},
+	"internal/segments":   {"internal/topic", "internal/wire"},
 	"internal/cluster":    {"internal/certs", "internal/former", "internal/topic", "internal/wire", "task"},
 	"internal/gateway":    {"internal/outbound", "internal/access", "internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse", "internal/cors", "internal/peer", "internal/limit"},
 	"internal/backend":    {"internal/limit", "internal/peer", "internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},

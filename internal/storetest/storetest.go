@@ -61,6 +61,9 @@ type Config struct {
 	// KeysGo says that the key of an event that was dropped may be forgotten
 	// before its time, when the log is opened again.
 	KeysGo bool
+	// CallerApplies says that a caller of AppendAll writes, and feeds the hub, for
+	// others too: while the hub takes nothing that one does not return.
+	CallerApplies bool
 	// Seconds says that ages are rounded up to whole seconds.
 	Seconds bool
 }

@@ -1,0 +1,158 @@
+package segments
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
+)
+
+// appendPatience bounds an AppendAll whose caller has no bound.
+const appendPatience = 10 * time.Second
+
+// perEntry is what an entry that waits takes beside its texts, about.
+const perEntry = 256
+
+// errBusy is what is answered when too much waits to be written for too long.
+var errBusy = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineUnavailable,
+	Message: "Too many events are waiting to be stored: try again", RetryAfter: time.Second}
+
+// AppendAll stores events, see [topic.Store]. Those of one call are written at once,
+// with those of other calls that wait at that moment: all of them are stored or
+// none. If ctx ends before that it is not known whether they are. An event that is
+// too large is refused with a *wire.Error of status 413, and one behind the end of
+// its topic with [topic.ErrClosed]; both do not harm the others.
+func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	results := make([]topic.Result, len(entries))
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, appendPatience)
+		defer cancel()
+	}
+	// When ctx ends it may still be written, and the entries are the caller's again.
+	r := &request{entries: slices.Clone(entries), results: results, wake: make(chan struct{}, 1)}
+	for i := range entries {
+		size := len(entries[i].Topic) + len(entries[i].Name) + len(entries[i].Data)
+		if size > l.opts.MaxEvent {
+			results[i].Err = wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
+				fmt.Sprintf("Event too large: it is %d bytes in the event log, which takes %d", size, l.opts.MaxEvent))
+			continue
+		}
+		r.bytes += int64(size) + perEntry
+	}
+	if err := l.submit(ctx, r); err != nil {
+		return failed(results, err)
+	}
+	return results
+}
+
+// failed gives results of which all that have none yet have an error. What the writer
+// may still be at is not touched.
+func failed(results []topic.Result, err error) []topic.Result {
+	all := make([]topic.Result, len(results))
+	for i := range all {
+		all[i].Err = err
+	}
+	return all
+}
+
+// submit has a request written, and returns when it is.
+func (l *Log) submit(ctx context.Context, r *request) error {
+	select {
+	case <-l.begun:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	room := min(r.bytes, l.opts.MaxWaiting)
+	if err := l.room.Acquire(ctx, room); err != nil {
+		l.count(func(s *Stats) { s.Refused++ })
+		return errBusy
+	}
+	defer l.room.Release(room) // where ctx has ended, the writer may have it for a moment longer
+	lead, err := l.queue.enter(r)
+	if err == nil && !lead {
+		lead, err = l.queue.wait(ctx, r)
+	}
+	if err != nil || !lead {
+		return err
+	}
+	group := l.queue.take(r)
+	l.writeGroup(group)
+	l.queue.finish(group)
+	return nil
+}
+
+// count changes the counters.
+func (l *Log) count(change func(*Stats)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(&l.stats)
+}
+
+// Trim drops all but the newest keep events of a topic, at once. After a start they
+// may be there again until the next.
+func (l *Log) Trim(name string, keep int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t, ok := l.index.topics[name]; ok && !l.closed && len(t.places) > keep {
+		l.dropBelow(t, len(t.places)-max(keep, 0))
+	}
+}
+
+// Purge drops the events of a topic whose positions are below before.
+func (l *Log) Purge(_ context.Context, name string, before uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errClosed
+	}
+	if t, ok := l.index.topics[name]; ok {
+		if i := t.from(before); i > 0 {
+			l.dropBelow(t, i)
+		}
+	}
+	return nil
+}
+
+// dropBelow drops the n oldest events of a topic, and has that noted in the log.
+func (l *Log) dropBelow(t *topicIndex, n int) {
+	below := t.places[n-1].seq + 1
+	if _, noted := l.trims[t.name]; noted || len(l.trims) < maxMarks {
+		l.trims[t.name] = below
+	}
+	l.cut(t, 0, n)
+}
+
+// takeMarks gives what has to be noted with the next group.
+func (l *Log) takeMarks() (marks []mark, trims map[string]uint64) {
+	marks, trims = l.marks, l.trims
+	l.marks = nil
+	if len(trims) > 0 {
+		l.trims = make(map[string]uint64)
+	}
+	return marks, trims
+}
+
+// restoreMarks puts back what could not be noted.
+func (l *Log) restoreMarks(marks []mark, trims map[string]uint64) {
+	l.marks = slices.Concat(marks, l.marks)
+	for name, below := range trims {
+		l.trims[name] = max(l.trims[name], below)
+	}
+}
+
+// note has a mark written with the next group. Of holes and the like there are few;
+// where there are too many, the oldest are merged into what is true for all topics.
+func (l *Log) note(m mark) {
+	if len(l.marks) < maxMarks {
+		l.marks = append(l.marks, m)
+		return
+	}
+	if m.kind == kindHole {
+		l.floors.discarded = max(l.floors.discarded, m.to+1)
+	}
+}

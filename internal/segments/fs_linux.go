@@ -1,0 +1,31 @@
+package segments
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// Datasync has the data on the disk, and of the rest what is needed to find it.
+func (f systemFile) Datasync() error {
+	for {
+		if err := unix.Fdatasync(int(f.Fd())); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// Allocate reserves room, so that a sync after an append has nothing to write but
+// the data. File systems that cannot do this go without.
+func (f systemFile) Allocate(size int64) error {
+	for {
+		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS):
+			return nil
+		default:
+			return err
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package segments
+
+import "encoding/binary"
+
+// mark is a record that is no event.
+type mark struct {
+	kind  kind
+	topic string // of a trim, or of a hole if it is known
+	// from and to are, by kind: trim: unused and the first position that counts;
+	// void, hole: first and last position; floor: what is below was dropped on
+	// purpose, and what is below may have been dropped for want of room; end: the
+	// number of records and the last position.
+	from, to uint64
+}
+
+func appendMark(dst []byte, salt uint32, m mark) []byte {
+	return appendRecord(dst, salt, m.kind, func(b []byte) []byte {
+		b = binary.AppendUvarint(b, m.from)
+		b = binary.AppendUvarint(b, m.to)
+		return append(b, m.topic...)
+	})
+}
+
+func parseMark(k kind, b []byte) (m mark, err error) {
+	m.kind = k
+	for _, n := range [...]*uint64{&m.from, &m.to} {
+		if b, err = cutUvarint(b, n); err != nil {
+			return m, err
+		}
+	}
+	m.topic = string(b)
+	return m, nil
+}
+
+// floors say which of the oldest positions are gone for good reason.
+type floors struct {
+	dropped   uint64 // segments below were dropped on purpose
+	discarded uint64 // events below may have been dropped for want of room, or lost
+}
+
+func (f *floors) raise(other floors) {
+	f.dropped, f.discarded = max(f.dropped, other.dropped), max(f.discarded, other.discarded)
+}
+
+// maxMarks bounds the marks that wait for the next group. A trim that finds no room
+// is not noted: what it dropped comes back at a restart and is trimmed again.
+const maxMarks = 65_536

@@ -1,0 +1,348 @@
+package segments
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"tidegate/internal/topic"
+)
+
+// rebuild makes the index from the files of a log. It changes nothing.
+type rebuild struct {
+	l      *Log
+	now    int64
+	head   uint64 // the newest position that was written, 0 if it is not known
+	buffer []byte
+
+	last    uint64 // the newest position that was seen, or is known to be gone
+	lost    bool   // there was damage behind it
+	holes   []span
+	voids   []span
+	Damage  []Damage
+	size    int64 // of the segment that is read, as far as it counts
+	ended   bool  // it has a last record
+	lastEnd int64 // behind the last whole record
+}
+
+// span is a range of positions, both ends in it.
+type span struct{ from, to uint64 }
+
+// Damage is a place in a file that is not what was written.
+type Damage struct {
+	File     string `json:"file"`
+	From     int64  `json:"from"` // bytes
+	To       int64  `json:"to"`
+	What     string `json:"what"`
+	FromSeq  uint64 `json:"from_position,omitempty"` // of events that are missing for it, as far as is known
+	ToSeq    uint64 `json:"to_position,omitempty"`
+	Harmless bool   `json:"harmless,omitempty"` // nothing is missing that was answered
+}
+
+// run reads all segments.
+func (b *rebuild) run() error {
+	names, err := segmentNames(b.l.fs, b.l.opts.Dir, false)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for i, name := range names {
+		if err := b.segment(name, i == len(names)-1); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	b.finish()
+	return nil
+}
+
+// segment reads one file.
+func (b *rebuild) segment(name string, newest bool) error {
+	path := filepath.Join(b.l.opts.Dir, name)
+	mode := os.O_RDWR
+	if b.l.readOnly {
+		mode = os.O_RDONLY
+	}
+	f, err := b.l.fs.OpenFile(path, mode, 0)
+	if err != nil {
+		return err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	base, _ := baseOf(name)
+	s := &segment{base: base, path: path, file: f, salt: b.l.meta.Salt, sealed: !newest}
+	b.l.segments.add(s)
+	h, err := b.header(s, size)
+	if err != nil {
+		return err
+	}
+	b.joint(s, h, len(b.l.segments.list) == 1)
+	b.lastEnd, b.ended = min(segmentHeader, size), false
+	err = scanFile(f, scanOptions{salt: s.salt, from: segmentHeader, to: size, buffer: b.buffer}, func(r scanned) error {
+		return b.record(s, r)
+	})
+	if err != nil {
+		return err
+	}
+	s.size, s.last = b.lastEnd, max(b.last, s.last)
+	s.sealed = s.sealed || b.ended || size < segmentHeader
+	if b.lost && newest {
+		b.tail(s, size)
+	}
+	return nil
+}
+
+// header reads the first bytes. Where they are damaged the file's name and the log's
+// own salt have to do.
+func (b *rebuild) header(s *segment, size int64) (h header, err error) {
+	first, err := readSome(s.file, min(size, segmentHeader))
+	if err != nil {
+		return h, err
+	}
+	h, err = parseHeader(first)
+	if err == nil && h.base == s.base && h.salt == s.salt {
+		b.l.floors.raise(h.floors)
+		return h, nil
+	}
+	what := "the header is damaged"
+	if err == nil {
+		what = "the header is that of another log or segment"
+	}
+	b.note(Damage{File: s.path, To: min(size, segmentHeader), What: what})
+	s.sealed = true
+	return header{base: s.base, salt: s.salt, prior: s.base - 1}, nil
+}
+
+func readSome(f File, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	got, err := f.ReadAt(b, 0)
+	if int64(got) == n {
+		err = nil
+	}
+	return b[:got], err
+}
+
+// joint compares a segment's beginning with the end of the one before.
+func (b *rebuild) joint(s *segment, h header, first bool) {
+	switch {
+	case !first && h.prior > b.last:
+		what := "the end of the segment before it is missing"
+		if b.lost {
+			what = "" // it was said what was damaged there
+		}
+		b.hole(s, what, h.prior)
+	}
+	b.last, b.lost = max(b.last, s.base-1), false // positions in between were given to nobody
+}
+
+// hole notes that what lies between the newest position that was seen and another one,
+// that included, is not there.
+func (b *rebuild) hole(s *segment, what string, to uint64) {
+	if to <= b.last {
+		return
+	}
+	if what != "" {
+		b.note(Damage{File: s.path, What: what, FromSeq: b.last + 1, ToSeq: to})
+	} else if n := len(b.Damage); n > 0 {
+		b.Damage[n-1].FromSeq, b.Damage[n-1].ToSeq = b.last+1, to
+	}
+	b.holes = append(b.holes, span{b.last + 1, to})
+	b.l.note(mark{kind: kindHole, from: b.last + 1, to: to})
+	b.last = to
+}
+
+// mostDamage bounds what is said of each place. Holes are noted all the same.
+const mostDamage = 1000
+
+func (b *rebuild) note(d Damage) {
+	if len(b.Damage) < mostDamage {
+		b.Damage = append(b.Damage, d)
+	}
+	b.l.stats.Damaged++
+}
+
+// record takes what stands next in a file.
+func (b *rebuild) record(s *segment, r scanned) error {
+	if r.kind == 0 {
+		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "no whole record"})
+		b.lost = true
+		return nil
+	}
+	b.lastEnd = r.end
+	if r.kind == kindEvent {
+		return b.event(s, r)
+	}
+	m, err := parseMark(r.kind, r.body)
+	if err != nil {
+		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "a mark of another version"})
+		return nil
+	}
+	b.mark(s, m)
+	return nil
+}
+
+func (b *rebuild) mark(s *segment, m mark) {
+	switch m.kind {
+	case kindTrim:
+		if t, ok := b.l.index.topics[m.topic]; ok {
+			b.l.cutKept(t, 0, t.from(m.to))
+		}
+	case kindVoid:
+		b.voids = append(b.voids, span{m.from, m.to})
+	case kindHole:
+		s.holes = append(s.holes, m)
+		if m.topic == "" {
+			b.holes = append(b.holes, span{m.from, m.to})
+			return
+		}
+		b.l.index.enter(m.topic).hole = m.to
+	case kindFloor:
+		b.l.floors.raise(floors{dropped: m.from, discarded: m.to})
+	case kindEnd:
+		b.ended = true
+		if b.lost {
+			b.hole(s, "", m.to)
+			b.lost = false
+		}
+		b.last, s.last = max(b.last, m.to), m.to
+	}
+}
+
+func (b *rebuild) event(s *segment, r scanned) error {
+	v, err := parseEvent(r.body)
+	if err != nil {
+		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "an event of another version"})
+		b.lost = true
+		return nil
+	}
+	if v.seq <= b.last {
+		return nil // it stands in a segment that was merged as well
+	}
+	if b.lost {
+		b.hole(s, "", v.seq-1)
+		b.lost = false
+	}
+	b.last = v.seq
+	l := b.l
+	t, ok := l.index.topics[string(v.topic)]
+	if !ok {
+		t = l.index.enter(string(v.topic))
+	}
+	flags := v.flags
+	if flags&flagDelete != 0 && len(t.places) > 0 {
+		l.cutKept(t, 0, len(t.places))
+	}
+	t.keep(v.age)
+	l.push(t, place{seq: v.seq, seg: s.id, off: uint32(r.off)}, s, flags&flagClose != 0 && flags&flagDelete == 0)
+	s.events++
+	s.last, s.lastAt = v.seq, v.at
+	s.times.add(v.seq, v.at)
+	l.lastAt = max(l.lastAt, v.at)
+	if v.key != nil && b.now-v.at < int64(topic.KeyLife) {
+		l.keys.add(keyID(v.key), v.seq, v.at)
+	}
+	return nil
+}
+
+// tail judges what is behind the last whole record of the newest segment. What was
+// being written when the process ended was answered to nobody; the head says up to
+// where something was.
+func (b *rebuild) tail(s *segment, size int64) {
+	if b.head > b.last || b.head == 0 {
+		return // finish says what is missing
+	}
+	if n := len(b.Damage); n > 0 {
+		b.Damage[n-1].Harmless = true
+		b.Damage[n-1].What = "the last write was not finished: cut off"
+		b.l.stats.Damaged--
+	}
+	b.lost = false
+}
+
+// finish draws the sums: what is missing at the end, what was refused, and which
+// topics may lack something.
+func (b *rebuild) finish() {
+	l := b.l
+	if b.head > b.last {
+		file := l.opts.Dir
+		if n := len(l.segments.list); n > 0 {
+			file = l.segments.list[n-1].path
+			l.segments.list[n-1].sealed = true
+		}
+		what := "the end of the log is missing"
+		if b.lost {
+			what = ""
+		}
+		b.hole(&segment{path: file}, what, b.head)
+	}
+	l.next = b.last + 1
+	b.beginning()
+	b.drop(b.voids)
+	for _, h := range b.holes {
+		if within(h, b.voids) {
+			continue
+		}
+		l.floors.discarded = max(l.floors.discarded, h.to+1)
+		for _, t := range l.index.order {
+			if t.newest < h.from {
+				t.hole = max(t.hole, h.to)
+			}
+		}
+		l.stats.Holes++
+	}
+	for i := len(l.index.order) - 1; i >= 0; i-- {
+		l.leave(l.index.order[i])
+	}
+}
+
+// beginning judges what is before the oldest segment: it was dropped on purpose, or is
+// missing.
+func (b *rebuild) beginning() {
+	l := b.l
+	if len(l.segments.list) == 0 {
+		return
+	}
+	s := l.segments.list[0]
+	if s.base <= max(l.floors.dropped, 1) {
+		return
+	}
+	b.note(Damage{File: s.path, What: "the segments before it are missing", FromSeq: max(l.floors.dropped, 1), ToSeq: s.base - 1})
+	l.floors.raise(floors{dropped: s.base, discarded: s.base})
+	l.note(mark{kind: kindFloor, from: s.base, to: s.base})
+	l.stats.Holes++
+}
+
+// within tells whether all of a range was refused: it is no hole.
+func within(h span, voids []span) bool {
+	for _, v := range voids {
+		if v.from <= h.from && h.from <= v.to {
+			if h.to <= v.to {
+				return true
+			}
+			h.from = v.to + 1
+		}
+	}
+	return false
+}
+
+// drop takes refused events out of the index.
+func (b *rebuild) drop(voids []span) {
+	if len(voids) == 0 {
+		return
+	}
+	for id, first := range b.l.keys.byID {
+		if within(span{first.seq, first.seq}, voids) {
+			delete(b.l.keys.byID, id)
+		}
+	}
+	for i := len(b.l.index.order) - 1; i >= 0; i-- {
+		t := b.l.index.order[i]
+		for _, v := range voids {
+			if i, j := t.from(v.from), t.from(v.to+1); i < j {
+				b.l.cutKept(t, i, j)
+			}
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package segments
+
+import "path/filepath"
+
+// roll leaves the active segment and begins the next one. Only who writes does.
+//
+// What was left is synced by the maintenance, where that was not done event by
+// event. The oldest segments make room for the new one, if there is too much.
+func (l *Log) roll() error {
+	l.mu.Lock()
+	h := header{base: l.next, salt: l.meta.Salt}
+	if n := len(l.segments.list); n > 0 {
+		h.prior = l.segments.list[n-1].last
+	}
+	victims := l.tooMuch()
+	fl := l.floors
+	if n := len(victims); n > 0 { // there is one behind them
+		base := l.segments.list[n].base
+		fl.raise(floors{dropped: base, discarded: base})
+	}
+	h.floors = fl
+	l.mu.Unlock()
+
+	path := filepath.Join(l.opts.Dir, segmentName(h.base))
+	var allocate int64
+	if l.opts.Power {
+		allocate = l.opts.segmentSize
+	}
+	f, err := createSegment(l.fs, path, h, allocate, l.opts.Power)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	for _, s := range l.segments.list {
+		s.sealed = true
+	}
+	l.floors.raise(fl)
+	l.segments.add(&segment{base: h.base, path: path, file: f, salt: h.salt, size: segmentHeader, last: h.prior, synced: l.opts.Power})
+	l.mu.Unlock()
+	l.discard(victims)
+	l.poke()
+	return nil
+}
+
+// tooMuch gives the oldest segments that have to go so that the log may have one
+// more. The caller holds the lock.
+func (l *Log) tooMuch() (victims []*segment) {
+	bytes := l.segments.bytes() + l.opts.segmentSize
+	for i, s := range l.segments.list {
+		if bytes <= l.opts.MaxBytes || i == len(l.segments.list)-1 {
+			break
+		}
+		victims = append(victims, s)
+		bytes -= s.size
+	}
+	return victims
+}
+
+// discard drops the oldest segments with what is in them.
+func (l *Log) discard(victims []*segment) {
+	if len(victims) == 0 {
+		return
+	}
+	newest := victims[len(victims)-1]
+	dropped := 0
+	l.eachTopic(func(t *topicIndex) {
+		if i := t.from(newest.last + 1); i > 0 {
+			dropped += i
+			l.cut(t, 0, i)
+		}
+	})
+	l.count(func(s *Stats) { s.Discarded += uint64(dropped) })
+	l.log.Warn("the event log is full: its oldest events are dropped", "events", dropped, "below", newest.last+1, "max_bytes", l.opts.MaxBytes)
+	for _, v := range victims {
+		l.dropOldest(v)
+	}
+}
+
+// dropOldest removes a segment that nothing counts in any more, if it is the oldest.
+func (l *Log) dropOldest(s *segment) {
+	l.mu.Lock()
+	if len(l.segments.list) == 0 || l.segments.list[0] != s {
+		l.mu.Unlock()
+		return
+	}
+	l.segments.dropFirst()
+	f := l.retire(s)
+	l.mu.Unlock()
+	if f != nil {
+		_ = f.Close()
+	}
+	if err := l.fs.Remove(s.path); err != nil {
+		l.log.Warn("a segment that is not needed any more stays", "file", s.path, "error", err)
+	}
+}
+
+// stepTopics is how many topics are looked at under one hold of the lock.
+const stepTopics = 1024
+
+// eachTopic calls do for all topics, under the lock, which is given up now and then.
+// Topics that come or go meanwhile may be left out, or come twice.
+func (l *Log) eachTopic(do func(*topicIndex)) {
+	for i := 0; ; {
+		l.mu.Lock()
+		i = min(i, len(l.index.order))
+		for end := max(0, len(l.index.order)-i-stepTopics); len(l.index.order)-i > end; i++ {
+			// From the end on: who is removed is replaced by the last one, which was seen.
+			do(l.index.order[len(l.index.order)-1-i])
+		}
+		done := i >= len(l.index.order)
+		l.mu.Unlock()
+		if done {
+			return
+		}
+	}
+}
+
+// poke wakes the maintenance.
+func (l *Log) poke() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
