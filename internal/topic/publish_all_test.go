@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"tidegate/internal/topic"
@@ -17,10 +18,31 @@ import (
 // pickyStore fails where an event says so, and notes what it is asked.
 type pickyStore struct {
 	*fakeStore
+	mu    sync.Mutex // a hub looks up and appends at the same time
 	calls [][]topic.Entry
 }
 
+func (s *pickyStore) Read(ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fakeStore.Read(ctx, name, from, before, yield)
+}
+
+func (s *pickyStore) Last(ctx context.Context, name string) (topic.Stored, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fakeStore.Last(ctx, name)
+}
+
+func (s *pickyStore) Find(ctx context.Context, e topic.Entry, from, before uint64) (topic.Appended, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fakeStore.Find(ctx, e, from, before)
+}
+
 func (s *pickyStore) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls = append(s.calls, slices.Clone(entries))
 	return topic.OneByOne(ctx, entries, func(ctx context.Context, e topic.Entry) (topic.Appended, error) {
 		if text, fails := strings.CutPrefix(e.Data, "fail "); fails {
