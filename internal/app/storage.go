@@ -65,7 +65,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 		err = s.openForGateway(ctx, cluster.NodesOptions{
 			Alone:  alone,
 			CutOff: func(node string) { s.cutOff(node) },
-		})
+		}, c.MaxInflight)
 	}
 	if err == nil && command != "gateway" {
 		s.tasks, err = engine.OpenTasks(ctx, cluster.TasksOptions{Alone: alone, MaxPending: c.TaskQueue})
@@ -76,14 +76,18 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	return nil
 }
 
-func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions) (err error) {
+// openForGateway opens what gateways share. maxInflight is that of bodies: a quarter of
+// it may be on its way into the log.
+func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions, maxInflight int64) (err error) {
 	if s.nodes, err = s.engine.OpenNodes(ctx, opts); err != nil {
 		return err
 	}
 	if s.ledger, err = s.engine.OpenLedger(ctx, s.nodes, cluster.LedgerOptions{}); err != nil {
 		return err
 	}
-	s.log, err = s.engine.OpenLog(ctx, cluster.LogOptions{Node: s.nodes.Node, Others: s.nodes.Others})
+	s.log, err = s.engine.OpenLog(ctx, cluster.LogOptions{
+		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: maxInflight / 4,
+	})
 	return err
 }
 

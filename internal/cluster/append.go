@@ -3,118 +3,119 @@ package cluster
 import (
 	"context"
 	"errors"
-	"sync"
+	"net/http"
+	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/semaphore"
 
 	"tidegate/internal/topic"
+	"tidegate/internal/wire"
 )
 
 const (
-	// appendTimeout bounds an Append whose caller has no bound.
+	// appendTimeout bounds an AppendAll whose caller has no bound.
 	appendTimeout = 10 * time.Second
 	// countTimeout is how long other nodes may take to tell their receivers.
 	countTimeout = 250 * time.Millisecond
 	// takeOutTimeout bounds what is done about a refused event.
 	takeOutTimeout = time.Second
+	// maxAppends bounds the events that are on their way into the log.
+	maxAppends = 10_000
+	// appendOverhead is about what an event on its way takes beside its texts.
+	appendOverhead = 1024
+	// maxTogether bounds the events of one call that are on their way together. A
+	// call of more goes on when they have been answered.
+	maxTogether = 512
 )
 
-// errUnanswered is what an Append returns that has run out of time.
-var errUnanswered = errors.New("cluster: no answer from the event log in time")
+var (
+	// errUnanswered is what an event fails with that has run out of time.
+	errUnanswered = errors.New("cluster: no answer from the event log in time")
+	// errNoRoom refuses an event while too many others are on their way.
+	errNoRoom = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeBufferFull,
+		Message: "Too many events are waiting for storage: nothing was stored, send it again", RetryAfter: time.Second}
+)
 
 // AppendAll stores events and waits for them to come back in the tail, see
 // [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
 // deadline; it then is unknown whether an event is stored. An error is a
 // *wire.Error with status 413 if the event is too large for the log, and with
-// ENGINE_FULL if that has no room and the event is not stored. 10,000 events
-// may be under way; others are refused, and not stored.
+// ENGINE_FULL if that has no room and the event is not stored.
+//
+// 10,000 events, and LogOptions.MaxInflight bytes of them, may be on their way.
+// Others wait for room until ctx ends; then they fail with BUFFER_FULL and are not
+// stored.
+//
+// Events of different topics are published without waiting for each other. Of one
+// topic each is published when the server has said where the one before it is
+// stored. If that one is lost after this, it fails, and those that have been
+// published behind it do not.
 func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
-	if len(entries) == 1 {
-		got, err := l.append(ctx, entries[0])
-		return []topic.Result{{Appended: got, Err: err}}
-	}
-	results := make([]topic.Result, len(entries))
-	places := make(map[string][]int) // of each topic's entries
-	for i, e := range entries {
-		places[e.Topic] = append(places[e.Topic], i)
-	}
-	var working sync.WaitGroup
-	free := make(chan struct{}, maxAtOnce)
-	for _, at := range places {
-		free <- struct{}{}
-		working.Go(func() {
-			defer func() { <-free }()
-			own := make([]topic.Entry, len(at))
-			for i, place := range at {
-				own[i] = entries[place]
-			}
-			for i, r := range topic.OneByOne(ctx, own, l.append) {
-				results[at[i]] = r
-			}
-		})
-	}
-	working.Wait()
-	return results
-}
-
-// maxAtOnce bounds the topics of one AppendAll that are waited for at once.
-const maxAtOnce = 64
-
-func (l *Log) append(ctx context.Context, e topic.Entry) (topic.Appended, error) {
-	got, err := l.appendOne(ctx, e)
-	l.failed(&l.failedAppends, "event not stored, or not known to be", e.Topic, err)
-	return got, err
-}
-
-func (l *Log) appendOne(ctx context.Context, e topic.Entry) (topic.Appended, error) {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, appendTimeout, errUnanswered)
 		defer cancel()
 	}
-	if err := l.e.Writable(); err != nil {
-		return topic.Appended{}, err
+	a := newAppending(ctx, l, entries)
+	for from := 0; from < len(entries); {
+		from += a.some(from)
 	}
-	node := l.opts.Node()
-	if err := l.listen(node); err != nil {
-		return topic.Appended{}, err
+	for i, r := range a.results {
+		l.failed(&l.failedAppends, "event not stored, or not known to be", entries[i].Topic, r.Err)
 	}
-	w, err := l.meeting.enter(node, l.opts.Others())
-	if err != nil {
-		return topic.Appended{}, err
+	return a.results
+}
+
+// room is what bounds the events that are on their way, by their number and bytes.
+type room struct {
+	most   int64 // bytes
+	events *semaphore.Weighted
+	bytes  *semaphore.Weighted
+
+	usedEvents, usedBytes atomic.Int64
+	refused               atomic.Uint64
+}
+
+func (r *room) init(most int64) {
+	r.most, r.events, r.bytes = most, semaphore.NewWeighted(maxAppends), semaphore.NewWeighted(most)
+}
+
+// sizeOf is what an event counts.
+func (r *room) sizeOf(e *topic.Entry) int64 {
+	return min(int64(len(e.Topic)+len(e.Name)+len(e.Data)+len(e.Key)+appendOverhead), r.most)
+}
+
+// enter waits for room. It returns errNoRoom if ctx ends first for want of time.
+func (r *room) enter(ctx context.Context, events int, bytes int64) error {
+	err := r.events.Acquire(ctx, int64(events))
+	if err == nil {
+		if err = r.bytes.Acquire(ctx, bytes); err != nil {
+			r.events.Release(int64(events))
+		}
 	}
-	defer l.meeting.leave(w)
-	ack, err := l.store(ctx, e, w)
-	if err != nil {
-		return topic.Appended{}, err
+	if err == nil {
+		r.usedEvents.Add(int64(events))
+		r.usedBytes.Add(bytes)
+		return nil
 	}
-	if ack != nil {
-		l.meeting.stored(w, ack.Sequence)
+	r.refused.Add(uint64(events))
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+		return cause // who asked has gone
 	}
-	select {
-	case <-w.settled:
-	case <-ctx.Done():
-		return topic.Appended{}, context.Cause(ctx)
-	}
-	if e.Key != "" && ack != nil && ack.Duplicate && errors.Is(w.err, errPassed) {
-		return l.repeat(ctx, ack.Sequence, e)
-	}
-	if w.err != nil {
-		l.takeOut(ctx, w)
-		return topic.Appended{}, w.err
-	}
-	l.tally.add(func(s *LogStats) { s.Appends++ })
-	return l.count(ctx, w), nil
+	return errNoRoom
+}
+
+func (r *room) leave(events int, bytes int64) {
+	r.usedEvents.Add(-int64(events))
+	r.usedBytes.Add(-bytes)
+	r.events.Release(int64(events))
+	r.bytes.Release(bytes)
 }
 
 // takeOut drops an event from the log that the hub has refused, as those of all
 // nodes do: it counts for nobody, and would take the place of one that does.
-func (l *Log) takeOut(ctx context.Context, w *appendWaiter) {
-	seq := w.got.Seq
-	if seq == 0 {
-		return // it has not come
-	}
+func (l *Log) takeOut(ctx context.Context, seq uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTimeout)
 	defer cancel()
 	if err := l.ev.DeleteMsg(ctx, seq); err != nil {
@@ -122,7 +123,7 @@ func (l *Log) takeOut(ctx context.Context, w *appendWaiter) {
 	}
 }
 
-// repeat answers an Append whose key was used before. When the first one was stored,
+// repeat answers an event whose key was used before. When the first one was stored,
 // and whether it said the same, is known only while it is there.
 func (l *Log) repeat(ctx context.Context, seq uint64, e topic.Entry) (topic.Appended, error) {
 	first, at, found, err := l.at(ctx, seq)
@@ -134,56 +135,4 @@ func (l *Log) repeat(ctx context.Context, seq uint64, e topic.Entry) (topic.Appe
 	}
 	l.tally.add(func(s *LogStats) { s.Repeats++ })
 	return topic.Appended{Seq: seq, At: at, Repeat: true}, nil
-}
-
-// count waits for the other nodes to tell of their streams, or for long enough.
-func (l *Log) count(ctx context.Context, w *appendWaiter) topic.Appended {
-	select {
-	case <-w.counted:
-		return l.meeting.total(w)
-	default:
-	}
-	late := time.NewTimer(l.opts.countWait)
-	defer late.Stop()
-	select {
-	case <-w.counted:
-	case <-late.C:
-		l.tally.add(func(s *LogStats) { s.CountTimeouts++ })
-		l.meeting.muted(w)
-	case <-ctx.Done(): // that the caller has gone says nothing of the nodes
-	}
-	return l.meeting.total(w)
-}
-
-// store publishes an event until it is stored. It may be stored without an ack
-// when the tail has applied it and the server's answer was lost.
-func (l *Log) store(ctx context.Context, e topic.Entry, w *appendWaiter) (*jetstream.PubAck, error) {
-	try := newTry(e, w.ref)
-	for {
-		ack, err := l.publish(ctx, &try)
-		if err == nil {
-			return ack, nil
-		}
-		err = l.again(ctx, &try, w, err)
-		if w.isSettled() {
-			return nil, nil
-		}
-		switch {
-		case err == nil:
-		case try.unanswered:
-			return nil, err
-		default:
-			return nil, full(err)
-		}
-	}
-}
-
-func (l *Log) publish(ctx context.Context, try *appendTry) (*jetstream.PubAck, error) {
-	msg := try.message(l.e)
-	if err := l.fits(msg); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
-	return l.e.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 }

@@ -267,28 +267,28 @@ func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	n := soloLog(t)
 	n.mustAppend(t, "a", "1")
-	w, err := n.meeting.enter("node", nil)
+	e := n.hub.entry("a", "2")
+	a := newAppending(t.Context(), n.Log, []topic.Entry{e})
+	_, size := a.take(0)
+	if err := a.start(size); err != nil {
+		t.Fatal(err)
+	}
+	try := newTry(e, a.events[0].ref)
+	first, err := n.e.js.PublishMsg(t.Context(), try.message(n.e))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer n.meeting.leave(w)
-	try := newTry(n.hub.entry("a", "2"), w.ref)
-	first, err := n.publish(t.Context(), &try)
-	if err != nil {
-		t.Fatal(err)
+	a.run() // it now is itself what was not expected
+	if r := a.results[0]; r.Err != nil || r.Seq != first.Sequence {
+		t.Errorf("it came as %+v", r)
 	}
-	_, err = n.publish(t.Context(), &try) // it now is itself what was not expected
-	if err == nil || n.again(t.Context(), &try, w, err) != nil || !try.blind {
-		t.Fatalf("the second try = %v, then %+v", err, try)
+	_, err = n.e.js.PublishMsg(t.Context(), try.message(n.e))
+	if verdict, err := n.again(&try, err); verdict != tryNow || err != nil || !try.blind {
+		t.Fatalf("the second try = %v, %v, then %+v", verdict, err, try)
 	}
-	again, err := n.publish(t.Context(), &try)
+	again, err := n.e.js.PublishMsg(t.Context(), try.message(n.e))
 	if err != nil || !again.Duplicate || again.Sequence != first.Sequence {
 		t.Errorf("the third try = %+v, %v", again, err)
-	}
-	n.meeting.stored(w, again.Sequence)
-	<-w.settled
-	if w.err != nil || w.got.Seq != first.Sequence {
-		t.Errorf("it came as %+v, %v", w.got, w.err)
 	}
 	n.mustAppend(t, "a", "3")
 	if got := n.hub.data("a"); len(got) != 3 {
@@ -298,15 +298,13 @@ func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 
 func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 	t.Parallel()
-	var m appendMeeting
+	var m inflight
 	m.init()
-	enter := func(acked uint64) *appendWaiter {
-		w, err := m.enter("n", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+	enter := func(acked uint64) *inflightEvent {
+		w := new(inflightEvent)
+		m.enter([]*inflightEvent{w}, "n", nil)
 		if acked > 0 {
-			m.stored(w, acked)
+			m.answered(w.ref.n, pubAck{seq: acked})
 		}
 		return w
 	}
@@ -316,31 +314,29 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 	}
 	late := enter(6)
 	m.rewind(9)
-	if lost.isSettled() {
+	if lost.settled {
 		t.Error("what may be new is not waited for")
 	}
 	m.rewind(3)
 	m.advance(91)
 	for name, tt := range map[string]struct {
-		w    *appendWaiter
+		w    *inflightEvent
 		want error
 	}{
 		"came": {comes, nil}, "was passed": {passed, errPassed},
 		"was answered when it had been passed": {late, errPassed}, "was lost": {lost, errPassed},
 		"was stored when nobody looked": {unseen, errRewound},
 	} {
-		if !tt.w.isSettled() || tt.w.err != tt.want {
-			t.Errorf("what %s: %v, settled %v", name, tt.w.err, tt.w.isSettled())
+		if !tt.w.settled || tt.w.err != tt.want {
+			t.Errorf("what %s: %v, settled %v", name, tt.w.err, tt.w.settled)
 		}
 	}
-	if unanswered.isSettled() || m.at() != 91 {
+	if unanswered.settled || m.at() != 91 {
 		t.Errorf("what has no answer yet is settled, or the position is %d", m.at())
 	}
-	for _, w := range []*appendWaiter{comes, passed, lost, unseen, unanswered, late} {
-		m.leave(w)
-	}
-	if len(m.waiting) > 0 {
-		t.Errorf("%d wait", len(m.waiting))
+	m.leave([]*inflightEvent{comes, passed, lost, unseen, unanswered, late, enter(100)})
+	if len(m.waiting) > 0 || len(m.acked) > 0 {
+		t.Errorf("%d wait, %d with a position", len(m.waiting), len(m.acked))
 	}
 }
 
@@ -348,33 +344,42 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 // time, and their streams not counted.
 func TestX35ACallerThatLeavesSaysNothingOfOtherNodes(t *testing.T) {
 	t.Parallel()
-	l := &Log{opts: LogOptions{countWait: time.Hour}}
-	l.meeting.init()
-	w, err := l.meeting.enter("n", []string{"n", "a"})
-	if err != nil {
-		t.Fatal(err)
+	s, _ := startNATS(t, t.TempDir(), -1)
+	e := openURL(t, s.ClientURL())
+	n := runLog(t, e, makeEV(t, e, 1), LogOptions{Others: func() []string { return []string{"ghost"} }, countWait: time.Hour})
+	counted := func(end func(*appending)) {
+		t.Helper()
+		a := newAppending(t.Context(), n.Log, []topic.Entry{n.hub.entry("a", "1")})
+		_, size := a.take(0)
+		if err := a.start(size); err != nil {
+			t.Fatal(err)
+		}
+		w := a.events[0]
+		w.state, a.left = acknowledged, 1
+		if a.hear(news{event: w, settled: true}); w.state != counting {
+			t.Fatalf("the state is %v, want that others are waited for", w.state)
+		}
+		if end(a); a.left != 0 || a.results[0].Err != nil {
+			t.Errorf("%d are not answered, the result is %+v", a.left, a.results[0])
+		}
+		n.inflight.leave(a.events)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	l.count(ctx, w)
-	if len(l.meeting.mute) != 0 {
-		t.Errorf("mute %v after the caller has gone", l.meeting.mute)
+	counted(func(a *appending) { a.giveUp(context.Canceled) })
+	if len(n.inflight.mute) != 0 {
+		t.Errorf("mute %v after the caller has gone", n.inflight.mute)
 	}
-	l.opts.countWait = 0
-	l.count(t.Context(), w)
-	if len(l.meeting.mute) != 1 {
-		t.Errorf("mute %v after a node was late", l.meeting.mute)
+	counted(func(a *appending) { a.tick(time.Now().Add(2 * time.Hour)) })
+	if len(n.inflight.mute) != 1 {
+		t.Errorf("mute %v after a node was late", n.inflight.mute)
 	}
 }
 
 func TestNodesThatAreGoneAreForgotten(t *testing.T) {
 	t.Parallel()
-	var m appendMeeting
+	var m inflight
 	m.init()
-	w, err := m.enter("n", []string{"n", "a", "b"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := new(inflightEvent)
+	m.enter([]*inflightEvent{w}, "n", []string{"n", "a", "b"})
 	m.count("a", w.ref.n, 3)
 	m.muted(w)
 	if got := m.total(w); got.Receivers != 3 || len(m.mute) != 1 {
@@ -387,29 +392,6 @@ func TestNodesThatAreGoneAreForgotten(t *testing.T) {
 	m.forget([]string{"n"})
 	if len(m.mute) != 0 {
 		t.Errorf("mute %v", m.mute)
-	}
-}
-
-func TestAppendsUnderWayAreBounded(t *testing.T) {
-	t.Parallel()
-	var m appendMeeting
-	m.init()
-	var first *appendWaiter
-	for i := range maxAppends {
-		w, err := m.enter("n", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i == 0 {
-			first = w
-		}
-	}
-	if _, err := m.enter("n", nil); err != errTooMany {
-		t.Errorf("one more = %v", err)
-	}
-	m.leave(first)
-	if _, err := m.enter("n", nil); err != nil {
-		t.Errorf("when there is room again: %v", err)
 	}
 }
 

@@ -33,7 +33,7 @@ const (
 	codeConflictGoing  jetstream.ErrorCode = 10164 // something at the same subject is being stored
 )
 
-// appendTry is what an Append publishes the next time.
+// appendTry is what is published of an event the next time.
 //
 // It expects the topic's newest event to be the one that the entry says. So the
 // position of the one before is known to be right. When somebody else was
@@ -97,55 +97,58 @@ func tooLarge(size, most int) error {
 		fmt.Sprintf("Event too large: it is %d bytes in the event log, which takes %d", size, most))
 }
 
-// again decides what to do about a try that was not stored: nil is to try again,
-// as try now says, unless the waiter is settled.
-func (l *Log) again(ctx context.Context, try *appendTry, w *appendWaiter, err error) error {
+// verdict is what to do about a try that was not stored.
+type verdict int
+
+const (
+	giveUp verdict = iota
+	tryNow
+	tryLater
+)
+
+// again decides what to do about a try that was not stored; tryNow and tryLater are
+// to publish again as try now says.
+func (l *Log) again(try *appendTry, err error) (verdict, error) {
 	refusal, refused := errors.AsType[*jetstream.APIError](err)
 	_, final := errors.AsType[*wire.Error](err)
 	try.unanswered = try.unanswered || !refused && !final
 	switch {
 	case final:
-		return err
+		return giveUp, err
 	case errors.Is(err, nats.ErrMaxPayload):
-		return tooLarge(len(try.entry.Data), int(l.e.nc.MaxPayload()))
-	case ctx.Err() != nil:
-		return fmt.Errorf("store event: %w: %w", context.Cause(ctx), err)
+		return giveUp, tooLarge(len(try.entry.Data), int(l.e.nc.MaxPayload()))
 	case errors.Is(err, nats.ErrConnectionClosed):
-		return fmt.Errorf("store event: %w", err)
+		return giveUp, fmt.Errorf("store event: %w", err)
 	case !refused:
-		return l.pause(ctx, w, err)
+		return l.later(err)
 	}
 	switch refusal.ErrorCode {
 	case codeTooLarge:
-		return tooLarge(len(try.entry.Data), int(l.config().MaxMsgSize))
+		return giveUp, tooLarge(len(try.entry.Data), int(l.config().MaxMsgSize))
 	case codeConflict, codeConflictGoing:
 		l.tally.add(func(s *LogStats) { s.Conflicts++ })
 		try.conflict(refusal)
-		return nil
+		return tryNow, nil
 	case codeDuplicateGoing:
-		return waitOr(ctx, tryPause, w.settled)
+		return tryLater, err
 	}
 	if refusal.Code == http.StatusServiceUnavailable {
-		return l.pause(ctx, w, err)
+		return l.later(err)
 	}
-	return fmt.Errorf("store event: %w", err)
+	return giveUp, fmt.Errorf("store event: %w", err)
 }
 
-// pause is before the next try. If there is no time left for it, it was err that
-// the last one failed with. A server in this process that cannot store anything is
-// not waited for: it is looked at now.
-func (l *Log) pause(ctx context.Context, w *appendWaiter, err error) error {
+// later has an event be published again after a pause. A server in this process
+// that cannot store anything is not waited for: it is looked at now.
+func (l *Log) later(err error) (verdict, error) {
 	l.tally.add(func(s *LogStats) { s.Retries++ })
 	if l.e.embedded != nil {
 		l.e.wake()
 		if refused := l.e.Writable(); refused != nil {
-			return fmt.Errorf("store event: %w: %w", refused, err)
+			return giveUp, fmt.Errorf("store event: %w: %w", refused, err)
 		}
 	}
-	if late := waitOr(ctx, tryPause, w.settled); late != nil {
-		return fmt.Errorf("store event: %w: %w", late, err)
-	}
-	return nil
+	return tryLater, err
 }
 
 // conflict is after the server has said that the topic's newest event is another

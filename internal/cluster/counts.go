@@ -80,7 +80,7 @@ func (l *Log) heard(msg *nats.Msg) {
 		return
 	}
 	for _, c := range counts {
-		l.meeting.count(node, c.n, int(c.receivers))
+		l.inflight.count(node, c.n, int(c.receivers))
 	}
 }
 

@@ -131,7 +131,10 @@ type appendRef struct {
 	n    uint64
 }
 
-func (r appendRef) String() string { return r.node + "." + strconv.FormatUint(r.n, 36) }
+func (r appendRef) String() string { return r.node + "." + r.number() }
+
+// number is what it has of its own among those of the node.
+func (r appendRef) number() string { return strconv.FormatUint(r.n, 36) }
 
 func parseRef(s string) (r appendRef, ok bool) {
 	i := strings.LastIndexByte(s, '.')

@@ -24,6 +24,10 @@ type LogOptions struct {
 	// AppendAll answers. Default: there are none.
 	Others func() []string
 
+	// MaxInflight bounds the bytes of events that are on their way into the log.
+	// Default 32 MiB.
+	MaxInflight int64
+
 	StartBack int          // events before the newest that Run begins with; default 50,000
 	Log       *slog.Logger // default: the engine's
 
@@ -41,7 +45,10 @@ type Log struct {
 	name  string // of the stream
 	reads chan struct{}
 
-	meeting   appendMeeting
+	inflight  inflight
+	room      room
+	acks      ackInbox
+	inquiries chan struct{} // size maxInquiries
 	inbox     countInbox
 	trims     trimQueue
 	condition logCondition
@@ -66,6 +73,7 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 		opts.Others = func() []string { return nil }
 	}
 	opts.StartBack = cmp.Or(opts.StartBack, 50_000)
+	opts.MaxInflight = cmp.Or(opts.MaxInflight, 32<<20)
 	opts.countWait = cmp.Or(opts.countWait, countTimeout)
 	l := &Log{
 		e: e, ev: ev, opts: opts,
@@ -73,7 +81,10 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 		name:  ev.CachedInfo().Config.Name,
 		reads: make(chan struct{}, maxReads()),
 	}
-	l.meeting.init()
+	l.inflight.init()
+	l.room.init(opts.MaxInflight)
+	l.acks.init(l.name)
+	l.inquiries = make(chan struct{}, maxInquiries)
 	l.trims.init()
 	l.condition.init()
 	return l
@@ -88,6 +99,7 @@ func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	defer wg.Wait()
 	defer cancel()
 	defer l.inbox.close()
+	defer l.acks.close()
 	if err := l.listen(l.opts.Node()); err != nil { // before somebody has something to tell
 		return err
 	}
@@ -132,8 +144,8 @@ func (l *Log) watch(ctx context.Context, t *tail) {
 		case <-ctx.Done():
 			return
 		}
-		l.meeting.forget(l.opts.Others())
-		applied := l.meeting.at()
+		l.inflight.forget(l.opts.Others())
+		applied := l.inflight.at()
 		info, err := l.info(ctx)
 		if err != nil {
 			continue // the tail will notice

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -87,5 +88,48 @@ func BenchmarkTail(b *testing.B) {
 	for b.Loop() {
 		late := runLog(b, n.e, n.ev, LogOptions{})
 		late.stop()
+	}
+}
+
+// BenchmarkAppendAll stores events 100 at a time, from one and from 8 callers; for
+// each event.
+func BenchmarkAppendAll(b *testing.B) {
+	const batch = 100
+	for _, callers := range []int{1, 8} {
+		for _, topics := range []int{100, 1} {
+			b.Run(fmt.Sprintf("callers=%d/topics=%d", callers, topics), func(b *testing.B) {
+				n := embeddedLog(b)
+				b.ReportAllocs()
+				var left, names atomic.Int64
+				left.Store(int64(b.N))
+				var working sync.WaitGroup
+				for range callers {
+					working.Go(func() { appendBatches(b, n, fmt.Sprint("caller", names.Add(1)), &left, batch, topics) })
+				}
+				working.Wait()
+			})
+		}
+	}
+}
+
+// appendBatches appends until nothing is left, to topics of its own.
+func appendBatches(b *testing.B, n *logNode, name string, left *atomic.Int64, batch, topics int) {
+	last := make([]topic.Appended, topics)
+	number := uint64(0)
+	entries := make([]topic.Entry, batch)
+	for left.Add(int64(-batch)) > int64(-batch) {
+		for i := range entries {
+			number++
+			entries[i] = topic.Entry{
+				Topic: fmt.Sprint(name, i%topics), Name: "n", Data: benchBody, HasEvent: true, Number: number, Prev: last[i%topics].Seq,
+			}
+		}
+		for i, r := range n.AppendAll(context.Background(), entries) {
+			if r.Err != nil {
+				b.Error(r.Err)
+				return
+			}
+			last[i%topics] = r.Appended
+		}
 	}
 }

@@ -103,13 +103,9 @@ func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
 func storeForAWhile(t *testing.T, l *Log, asked *atomic.Int64) wire.Code {
 	t.Helper()
 	asked.Store(0)
-	w, err := l.meeting.enter("node", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), tryTimeout+10*tryPause)
 	defer cancel()
-	_, err = l.store(ctx, topic.Entry{Topic: "a"}, w)
+	err := l.AppendAll(ctx, []topic.Entry{{Topic: "a"}})[0].Err
 	if err == nil {
 		t.Fatal("store works, though nothing is taken")
 	}

@@ -21,6 +21,9 @@ type LogStats struct {
 	Reads         uint64 // cold reads
 	CountTimeouts uint64 // Appends that did not wait any longer for other nodes' receivers
 	TrimsRefused  uint64 // topics that were not trimmed, because too many were waiting
+	Inflight      int64  // events on their way into the log
+	InflightBytes int64  // what they take
+	NoRoom        uint64 // events refused because too many were on their way for too long
 	Lag           Lag
 }
 
@@ -58,6 +61,8 @@ func (l *Log) Stats() LogStats {
 	l.tally.mu.Lock()
 	stats := l.tally.stats
 	l.tally.mu.Unlock()
+	stats.Inflight, stats.InflightBytes = l.room.usedEvents.Load(), l.room.usedBytes.Load()
+	stats.NoRoom = l.room.refused.Load()
 	stats.Lag = l.Lag()
 	return stats
 }

@@ -60,7 +60,7 @@ func (t *tail) run(ctx context.Context) error {
 		}
 		if !told {
 			told = true
-			t.l.log.Warn("event log lost; connecting again", "error", err, "position", t.l.meeting.at())
+			t.l.log.Warn("event log lost; connecting again", "error", err, "position", t.l.inflight.at())
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -124,7 +124,7 @@ func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 	t.begun, t.target = true, state.LastSeq
 	t.moor(floor-1, at)
 	t.l.condition.follow(info)
-	t.l.meeting.advance(floor - 1)
+	t.l.inflight.advance(floor - 1)
 	t.hub.Begin(floor, at, generationOf(info))
 	t.arrive()
 	return nil
@@ -159,12 +159,12 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 		}
 	}
 	t.l.log.Error("event log went backwards: streams are told to begin anew",
-		"position", t.l.meeting.at(), "back_to", position, "last", info.State.LastSeq, "made", info.Created)
+		"position", t.l.inflight.at(), "back_to", position, "last", info.State.LastSeq, "made", info.Created)
 	t.l.tally.add(func(s *LogStats) { s.Rewinds++ })
 	t.l.condition.follow(info)
 	t.hub.Key(info.Config.Metadata[secretKey])
 	t.moor(position, at)
-	t.l.meeting.rewind(position) // first: what the hub has stored from then on is behind it
+	t.l.inflight.rewind(position) // first: what the hub has stored from then on is behind it
 	if anew {
 		t.hub.Begin(position+1, at, generationOf(info))
 	} else {
@@ -197,7 +197,7 @@ func confirmations(info *jetstream.StreamInfo) int {
 // shorter, or another event stands where the newest was that was applied. The
 // last is what remains to be seen if as many new ones have come since.
 func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
-	if t.l.condition.isOther(info) || info.State.LastSeq < t.l.meeting.at() {
+	if t.l.condition.isOther(info) || info.State.LastSeq < t.l.inflight.at() {
 		return true, nil
 	}
 	if t.anchor == 0 {
@@ -214,7 +214,7 @@ func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, 
 // has been dropped since: it never comes, and is waited for. Only the leader
 // knows that nothing is there; a consumer may run at a server that is behind.
 func (t *tail) settle(ctx context.Context) error {
-	applied := t.l.meeting.at()
+	applied := t.l.inflight.at()
 	if applied >= t.target {
 		return nil
 	}
@@ -223,7 +223,7 @@ func (t *tail) settle(ctx context.Context) error {
 		return fmt.Errorf("look for the next event: %w", err)
 	}
 	if seq == 0 || seq > t.target {
-		t.l.meeting.advance(t.target)
+		t.l.inflight.advance(t.target)
 		t.arrive()
 	}
 	return nil
@@ -231,7 +231,7 @@ func (t *tail) settle(ctx context.Context) error {
 
 // arrive opens Caught once all is applied that was there at first.
 func (t *tail) arrive() {
-	if !t.caught && t.l.meeting.at() >= t.target {
+	if !t.caught && t.l.inflight.at() >= t.target {
 		t.caught = true
 		close(t.l.condition.caught)
 	}
@@ -248,7 +248,7 @@ func (t *tail) apply(b *tailBatch) {
 		t.moor(newest.Seq, newest.At)
 		t.l.tally.add(func(s *LogStats) { s.Applied += uint64(len(b.events)) })
 	}
-	foreign := t.l.meeting.apply(b.outcomes, b.position)
+	foreign := t.l.inflight.apply(b.outcomes, b.position)
 	t.l.tell(b.live(foreign))
 	t.arrive()
 }

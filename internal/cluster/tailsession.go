@@ -53,7 +53,7 @@ func (t *tail) session(ctx context.Context, status <-chan nats.Status) (started 
 	t.l.condition.connect(true)
 	defer t.l.condition.connect(false)
 	t.l.tally.add(func(s *LogStats) { s.TailStarts++ })
-	t.l.log.Info("event log connected", "position", t.l.meeting.at(), "last", t.target)
+	t.l.log.Info("event log connected", "position", t.l.inflight.at(), "last", t.target)
 	if err := t.settle(ctx); err != nil {
 		return true, err
 	}
@@ -105,7 +105,7 @@ func (t *tail) consume(ctx context.Context, c *tailConsumer, inbox string) error
 		Name:              c.name,
 		DeliverSubject:    inbox,
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       t.l.meeting.at() + 1,
+		OptStartSeq:       t.l.inflight.at() + 1,
 		AckPolicy:         jetstream.AckNonePolicy,
 		FlowControl:       true,
 		IdleHeartbeat:     tailIdle,
@@ -146,7 +146,7 @@ func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *nats.M
 		case <-quiet.C:
 			return errTailSilent
 		case msg := <-msgs:
-			batch.reset(t.l.meeting.at())
+			batch.reset(t.l.inflight.at())
 			err := t.gather(c, batch, msg, msgs)
 			t.apply(batch)
 			if err == nil && c.pending == 0 {
