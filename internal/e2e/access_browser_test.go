@@ -40,17 +40,19 @@ function form(base, r) {
 		Object.assign(field, { name: r.body || "a", value: "" });
 		form.append(field);
 		document.body.append(form);
-		frame.addEventListener("load", () => done("sent"));
-		setTimeout(() => done("sent"), 20000);
+		frame.addEventListener("load", done);
+		setTimeout(done, 20000);
 		form.submit();
-	});
+	}).then(() => document.body.replaceChildren());
 }
 async function attack(base, requests) {
 	const got = [];
-	for (const r of requests) {
+	await Promise.all(requests.map(async (r) => {
 		for (const mode of ["cors", "no-cors"]) {
 			got.push({ what: r.method + " " + r.path + " " + mode, answer: await one(base, r, mode) });
 		}
+	}));
+	for (const r of requests) {
 		if (r.method === "POST") await form(base, r);
 	}
 	window.got = got;
@@ -69,19 +71,23 @@ type attackRequest struct {
 }
 
 // attackRequests are what would read, send, start, cancel and delete.
-func attackRequests(token, task string) []attackRequest {
+func attackRequests(token string, tasks []string) []attackRequest {
 	const kind = "application/json"
 	send := fmt.Sprintf(`{"token":%q,"event":{"data":"evil"}}`, token)
-	return []attackRequest{
+	all := []attackRequest{
 		{"GET", "/internal/streams", "", ""}, {"GET", "/internal/topics", "", ""}, {"GET", "/metrics", "", ""}, {"GET", "/internal/openapi.json", "", ""},
 		{"POST", "/internal/send", kind, send}, {"POST", "/internal/send", "text/plain", send},
 		{"DELETE", "/internal/streams/" + token, "", ""}, {"DELETE", "/internal/topics/secret", "", ""},
-		{"GET", "/api/tasks", "", ""}, {"GET", "/api/tasks/" + task, "", ""}, {"GET", "/api/version", "", ""},
+		{"GET", "/api/tasks", "", ""}, {"GET", "/api/version", "", ""},
 		{"POST", "/api/tasks", kind, `{"type":"demo_task"}`}, {"POST", "/api/tasks", "text/plain", `{"type":"demo_task"}`},
-		{"POST", "/api/tasks/" + task + "/cancel", "", ""}, {"DELETE", "/api/tasks/" + task, "", ""},
 		{"POST", "/api/versions", kind, `{"version":"evil"}`}, {"POST", "/api/versions", "text/plain", `{"version":"evil"}`},
-		{"POST", "/api/sse/callback", kind, `{"action":"connect","token":"x","request":{"url":"/api/sse/tasks?task_id=` + task + `","headers":{}}}`},
 	}
+	for _, task := range tasks {
+		all = append(all,
+			attackRequest{"GET", "/api/tasks/" + task, "", ""}, attackRequest{"POST", "/api/tasks/" + task + "/cancel", "", ""}, attackRequest{"DELETE", "/api/tasks/" + task, "", ""},
+			attackRequest{"POST", "/api/sse/callback", kind, `{"action":"connect","token":"x","request":{"url":"/api/sse/tasks?task_id=` + task + `","headers":{}}}`})
+	}
+	return all
 }
 
 // attacked is everything that the tests of this file attack.
@@ -178,18 +184,18 @@ func (a *attacked) wantUntouched(t *testing.T) {
 // attackFrom lets the page that is open attack a victim, and gives what it read.
 func (a *attacked) attackFrom(t *testing.T, tb *pageTab, v victim, base string) (got []struct{ What, Answer string }) {
 	t.Helper()
-	for _, task := range a.tasks {
-		all := attackRequests(a.token, task)
-		if v.name == "gateway" { // whose other paths are streams, and the backend's to judge
-			all = slices.DeleteFunc(all, func(r attackRequest) bool { return strings.HasPrefix(r.Path, "/api/") })
-		}
-		requests, err := json.Marshal(all)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tb.do("attack", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`delete window.got; %s; void attack(%q, %s)`, attackScript, base, requests)))
-		tb.wait("window.got")
-		got = append(got, valueOf[[]struct{ What, Answer string }](tb, "window.got")...)
+	all := attackRequests(a.token, a.tasks)
+	if v.name == "gateway" { // whose other paths are streams, and the backend's to judge
+		all = slices.DeleteFunc(all, func(r attackRequest) bool { return strings.HasPrefix(r.Path, "/api/") })
+	}
+	requests, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb.do("attack", chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`delete window.got; %s; void attack(%q, %s)`, attackScript, base, requests)))
+	tb.wait("window.got")
+	if got = valueOf[[]struct{ What, Answer string }](tb, "window.got"); len(got) != 2*len(all) {
+		t.Errorf("%s: %d answers of %d requests", v.name, len(got), 2*len(all))
 	}
 	return got
 }
