@@ -148,6 +148,30 @@ func TestX15WhoIsAheadIsWaitedForBeforehand(t *testing.T) {
 	})
 }
 
+// TestX15SoManyWaitForWhatIsAhead: one more is not kept waiting.
+func TestX15SoManyWaitForWhatIsAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, s := sealed(1, "1")
+		s.take(topic.Entry{Topic: "all:a", HasEvent: true, Data: "2", Number: 2, Prev: 1}) // another node's
+		comes := func() { h.CatchUp(ctx, topic.NewMember(&sink{}, h.ID(2, timeAt(2)))) }
+		var waiting sync.WaitGroup
+		for range 1024 {
+			waiting.Go(comes)
+		}
+		synctest.Wait()
+		begin := time.Now()
+		if comes(); time.Since(begin) != 0 {
+			t.Errorf("one more waits for %v", time.Since(begin))
+		}
+		h.Apply(s.events[1:2])
+		waiting.Wait()
+		if time.Since(begin) != 0 {
+			t.Errorf("the others wait for %v after it came", time.Since(begin))
+		}
+	})
+}
+
 // TestX15IDsOfBeforeThereWereSealsHold for as long as it is remembered when their
 // events were stored.
 func TestX15IDsOfBeforeThereWereSealsHold(t *testing.T) {
