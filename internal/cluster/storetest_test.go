@@ -12,7 +12,7 @@ const suiteMaxBody = 64 << 10
 // embeddedStore is the log on a server in this process.
 func embeddedStore() storetest.Config {
 	return storetest.Config{
-		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true,
+		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true, TrimsShow: true,
 		New: func(t testing.TB) storetest.Place {
 			dir, backup := t.TempDir(), t.TempDir()
 			return storetest.Place{
@@ -29,7 +29,7 @@ func embeddedStore() storetest.Config {
 // serverStore is the log on a server that nodes share, which can be killed.
 func serverStore() storetest.Config {
 	return storetest.Config{
-		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true,
+		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true, TrimsShow: true,
 		New: func(t testing.TB) storetest.Place {
 			p := newProcess(t, "server")
 			return storetest.Place{

@@ -97,7 +97,9 @@ var dropCases = []testCase{
 		n.store.Trim("a", 20)
 		n.store.Trim("nothing", 20)
 		n.store.Trim("b", 20)
-		eventually(t, "the topic is trimmed", func() bool { return n.trimmed("a", 600, 20, 40) })
+		eventually(t, "the topic is trimmed", func() bool {
+			return c.TrimsShow && len(n.read("a")) > 40 || n.trimmed("a", 600, 20, 40)
+		})
 		n.wantData("b", "0 1 2 3 4")
 		n = n.again(p)
 		if !n.trimmed("a", 600, 20, 40) {
@@ -119,7 +121,9 @@ var dropCases = []testCase{
 			if events := n.read("a"); len(events) < keep {
 				t.Errorf("round %d: %d events are left, want %d or more", i, len(events), keep)
 			}
-			n.chain("a")
+			if !c.TrimsShow {
+				n.chain("a")
+			}
 		}
 		eventually(t, "the topic is trimmed", func() bool { return len(n.read("a")) <= 2*keep })
 		n = n.again(p)

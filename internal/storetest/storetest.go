@@ -64,6 +64,9 @@ type Config struct {
 	// CallerApplies says that a caller of AppendAll writes, and feeds the hub, for
 	// others too: while the hub takes nothing that one does not return.
 	CallerApplies bool
+	// TrimsShow says that a read beside a trim may give events on both sides of
+	// those that are being dropped.
+	TrimsShow bool
 	// Seconds says that ages are rounded up to whole seconds.
 	Seconds bool
 }
