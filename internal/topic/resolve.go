@@ -73,7 +73,7 @@ func (h *Hub) judge(id string) (p position, ok, sure bool) {
 	case p.seq <= h.seq:
 		ok, sure = h.past.marks.fits(p.seq, p.at)
 	}
-	if !sure && h.seal != nil && !sealed { // of before there were seals, or made up
+	if !sure && h.seal != nil && !sealed && p.seq > h.opts.Unsealed { // of before there were seals, or made up
 		return position{}, false, true
 	}
 	if sure && !ok {

@@ -252,3 +252,23 @@ func FuzzSealedID(f *testing.F) {
 		}
 	})
 }
+
+// TestIDsOfALogThatWasTakenOverHold, however old their events are: they had no seals
+// where the log was before.
+func TestIDsOfALogThatWasTakenOverHold(t *testing.T) {
+	t.Parallel()
+	_, s := sealed(1, "1", "2", "3")
+	opts := durable
+	opts.Store, opts.Generation, opts.Unsealed = s, "teststor", 2
+	h := topic.New(opts)
+	s.hub = h
+	h.Key("secret")
+	h.Begin(s.head()+1, timeAt(s.head()), "")
+	bare := func(seq uint64) string { id := h.ID(seq, timeAt(seq)); return id[:len(id)-8] }
+	for id, want := range map[string]string{bare(1): "2 3", bare(2): "3", bare(2)[:len(bare(2))-1]: "reset 1 2 3"} {
+		c, _ := connect(t, h, id, topic.FromDefault, "all:a")
+		if got := c.got(t); got != want {
+			t.Errorf("%s: received %q, want %q", id, got, want)
+		}
+	}
+}

@@ -60,6 +60,9 @@ type Options struct {
 
 	Store      Store  // keeps the logs; nil: they end with the process
 	Generation string // of the Store's logs, the first part of every id; required with a Store
+	// Unsealed is the position up to which events may have ids of before there were
+	// seals, in a log that was taken over: these are looked up, as sealed ones are.
+	Unsealed uint64
 }
 
 // Sink is a stream as the hub sees it. The methods are called under the hub's
