@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,11 +54,37 @@ func (e *Engine) Room() (bytes int64, ok bool) {
 	return max(0, disk.free-guard.bound(disk.total)), true
 }
 
+// LogBytes is the bound of the log of this process: what is configured, else what it
+// was before, had being that of a log that is taken over, else a share of the disk.
+func (e *Engine) LogBytes(had int64) (int64, error) {
+	bound := cmp.Or(e.opts.EventsBytes, e.folder.record.LogBytes, max(had, 0))
+	if bound == 0 {
+		bound = e.share(e.events())
+	}
+	if bound == e.folder.record.LogBytes {
+		return bound, nil
+	}
+	e.folder.record.LogBytes = bound
+	return bound, e.folder.write()
+}
+
+// Full is ENGINE_FULL while the disk guard refuses what would be stored, else nil. It
+// does not wait.
+func (e *Engine) Full() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.condition.refuse == errEngineFull {
+		return errEngineFull
+	}
+	return nil
+}
+
 // adopted is the file taken-over.json: which log on NATS the one of this process was
 // made from. It counts only if that is there.
 type adopted struct {
 	Stream     string `json:"stream"`
 	Generation string `json:"generation"`
+	Last       uint64 `json:"last"` // position of its newest event
 }
 
 func adoptedPath(dir string) string { return filepath.Join(dir, "taken-over.json") }
@@ -68,7 +95,7 @@ func adoptedPath(dir string) string { return filepath.Join(dir, "taken-over.json
 // not come about the next start does it.
 func (e *Engine) Adopt(made string, from LogInfo) error {
 	dir := e.folder.dir
-	text, err := json.Marshal(adopted{e.stream("EV"), from.Generation})
+	text, err := json.Marshal(adopted{e.stream("EV"), from.Generation, from.Last})
 	if err == nil {
 		err = writeSynced(adoptedPath(dir), append(text, '\n'))
 	}
@@ -87,10 +114,31 @@ func (e *Engine) Adopt(made string, from LogInfo) error {
 	return nil
 }
 
+// Adopted is the position up to which events were on NATS before, 0 if none were. Their
+// ids may have no seal.
+func (e *Engine) Adopted() uint64 {
+	from, _ := readAdopted(e.folder.dir) // if it is damaged, these ids lead to a reset
+	return from.Last
+}
+
+func readAdopted(dir string) (from adopted, err error) {
+	text, err := os.ReadFile(adoptedPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return from, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &from)
+	}
+	if err != nil {
+		return adopted{}, fmt.Errorf("data folder: %s: %w", adoptedPath(dir), err)
+	}
+	return from, nil
+}
+
 // checkOwnLog looks at what a folder has of both logs before the server starts.
 func (f *folder) checkOwnLog(listen string) error {
-	if !HasOwnLog(f.dir) {
-		return nil
+	if err := f.undoReplace(); err != nil || !HasOwnLog(f.dir) {
+		return err
 	}
 	if listen != "" {
 		return fmt.Errorf("data folder %s has its events in %s, which only one process can use, so --nats-listen %s would begin with none: "+
@@ -108,13 +156,9 @@ func (f *folder) dropAdopted() error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var from adopted
-	text, err := os.ReadFile(adoptedPath(f.dir))
-	if err == nil {
-		err = json.Unmarshal(text, &from)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("data folder: %w", err)
+	from, err := readAdopted(f.dir)
+	if err != nil {
+		return err
 	}
 	switch has, known := storedGeneration(path); {
 	case !known && from.Stream != name:

@@ -20,6 +20,8 @@ type record struct {
 	Clean      bool       `json:"clean"`   // it was stopped, and all was on the disk
 	Durability Durability `json:"durability"`
 	Prefix     string     `json:"prefix,omitzero"` // of the streams, for good
+	// LogBytes bounds the log of one process, from when it was made; see Engine.LogBytes.
+	LogBytes int64 `json:"log_bytes,omitzero"`
 	// Redraw is true from when a loss was found possible until the generation
 	// of event ids has been drawn anew, over restarts if need be.
 	Redraw bool `json:"redraw,omitzero"`
@@ -46,6 +48,7 @@ func (f *folder) begin(bootID string, durability Durability, prefix string) erro
 		BootID:     bootID,
 		Durability: durability,
 		Prefix:     prefix,
+		LogBytes:   last.LogBytes,
 		Redraw:     last.Redraw || last.mayHaveLost(bootID),
 	}
 	if next.Name == "" {

@@ -22,6 +22,7 @@ type LogInfo struct {
 	Last       uint64 // of the newest one; that may be gone
 	Events     uint64
 	Bytes      uint64
+	MaxBytes   int64
 	Discarded  uint64 // see [topic.Store.Discarded]
 }
 
@@ -37,7 +38,7 @@ func (e *Engine) LogInfo(ctx context.Context) (l LogInfo, ok bool, err error) {
 	return LogInfo{
 		Generation: generationOf(info), Secret: info.Config.Metadata[secretKey],
 		First: info.State.FirstSeq, Last: info.State.LastSeq,
-		Events: info.State.Msgs, Bytes: info.State.Bytes, Discarded: discardedOf(info),
+		Events: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes, Discarded: discardedOf(info),
 	}, true, nil
 }
 

@@ -1,0 +1,191 @@
+// Package transfer moves event logs: from one kind of storage to another, into archives
+// and out of them. What it moves nobody writes to meanwhile.
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"tidegate/internal/archive"
+	"tidegate/internal/cluster"
+	"tidegate/internal/segments"
+	"tidegate/internal/topic"
+)
+
+// Source is a log that is read as a whole. Close ends it.
+type Source struct {
+	Header  archive.Header
+	Events  uint64   // that there are, about
+	Bytes   uint64   // that they take
+	Missing []string // what is damaged, and not among the events
+
+	each func(ctx context.Context, take func(archive.Event) error) error
+	shut func()
+}
+
+// Each gives all events, oldest first. An error of take ends it and is returned.
+func (s *Source) Each(ctx context.Context, take func(archive.Event) error) error {
+	return s.each(ctx, take)
+}
+
+// Close frees what the source has open.
+func (s *Source) Close() {
+	if s.shut != nil {
+		s.shut()
+	}
+}
+
+// all is Each for who asks for one event after the other.
+func (s *Source) all(ctx context.Context) iter.Seq2[archive.Event, error] {
+	return func(yield func(archive.Event, error) bool) {
+		errEnough := errors.New("enough")
+		err := s.each(ctx, func(e archive.Event) error {
+			if !yield(e, nil) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			yield(archive.Event{}, err)
+		}
+	}
+}
+
+// ErrNoLog says that there is no event log.
+var ErrNoLog = errors.New("there is no event log")
+
+// OpenFolder reads the log of a data folder that no process has: that of one process, or
+// the one on NATS that older versions made, and --nats-listen makes.
+func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Source, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if cluster.HasOwnLog(dir) {
+		return openSegments(dir, log)
+	}
+	if !cluster.HasServer(dir) {
+		return nil, fmt.Errorf("data folder %s: %w", dir, ErrNoLog)
+	}
+	return OpenNATS(ctx, cluster.Options{Dir: dir, Command: "storage", Log: log})
+}
+
+func openSegments(dir string, log *slog.Logger) (*Source, error) {
+	release, err := cluster.HoldFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	x, err := segments.OpenToExport(segments.Options{Dir: cluster.OwnLogDir(dir), Log: log})
+	if err != nil {
+		release()
+		return nil, err
+	}
+	s := &Source{
+		Header: archive.Header{Generation: x.Meta.Generation, Secret: x.Meta.Secret, Last: x.Last, Discarded: x.Discarded},
+		Events: uint64(x.Events), Bytes: uint64(x.Bytes),
+		each: func(ctx context.Context, take func(archive.Event) error) error {
+			return x.Each(ctx, func(e segments.Imported) error {
+				out := archive.Event{Stored: e.Stored}
+				if e.Key != nil {
+					out.KeyID = string(e.Key[:])
+				}
+				return take(out)
+			})
+		},
+		shut: func() { x.Close(); release() },
+	}
+	for _, d := range x.Damage {
+		s.Missing = append(s.Missing, DamageText(d))
+	}
+	return s, nil
+}
+
+// DamageText is a damaged place for people.
+func DamageText(d segments.Damage) string {
+	text := d.File
+	if d.To > 0 {
+		text += fmt.Sprintf(", bytes %d to %d", d.From, d.To)
+	}
+	text += ": " + d.What
+	if d.ToSeq > 0 {
+		text += fmt.Sprintf("; events at positions %d to %d are missing", d.FromSeq, d.ToSeq)
+	}
+	return text
+}
+
+// OpenNATS reads the log of an external cluster, which processes may use meanwhile, or of
+// a server in a folder.
+func OpenNATS(ctx context.Context, opts cluster.Options) (*Source, error) {
+	e, err := cluster.Open(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	from, ok, err := e.LogInfo(ctx)
+	if err == nil && !ok {
+		err = ErrNoLog
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	s := natsSource(e, from)
+	s.shut = e.Close
+	return s, nil
+}
+
+func natsSource(e *cluster.Engine, from cluster.LogInfo) *Source {
+	return &Source{
+		Header: archive.Header{Generation: from.Generation, Secret: from.Secret, Last: from.Last, Discarded: from.Discarded},
+		Events: from.Events, Bytes: from.Bytes,
+		each: func(ctx context.Context, take func(archive.Event) error) error {
+			_, err := e.ReadLog(ctx, from.Last, func(s topic.Stored, key string) error {
+				return take(archive.Event{Stored: s, KeyID: key})
+			})
+			return err
+		},
+	}
+}
+
+// FromArchive reads an archive.
+func FromArchive(in io.Reader) (*Source, error) {
+	r, err := archive.NewReader(in)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{Header: r.Header(), each: func(ctx context.Context, take func(archive.Event) error) error {
+		for {
+			e, err := r.Next()
+			switch {
+			case errors.Is(err, io.EOF):
+				return nil
+			case err != nil:
+				return err
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			}
+			if err := take(e); err != nil {
+				return err
+			}
+		}
+	}}, nil
+}
+
+// WriteArchive writes all of a log.
+func (s *Source) WriteArchive(ctx context.Context, out io.Writer) (events uint64, err error) {
+	w, err := archive.NewWriter(out, s.Header)
+	if err == nil {
+		err = s.each(ctx, w.Write)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return w.Events(), w.Close()
+}
+
+// importDir is where a log is made that is not whole yet.
+func importDir(dir string) string { return filepath.Join(dir, "log.import") }
