@@ -66,7 +66,7 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	p.reloads.add("secrets", &p.doors)
-	defer func() { p.storage.close() }()
+	defer func() { p.storage.close(p.log) }()
 	// First what fails at once if it fails: a port in use is no reason to make a
 	// store. Whoever connects from now on waits until requests are answered.
 	err := p.bind()
@@ -260,7 +260,7 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	p.waitFor("requests", nil, p.closeServers)
 	endStorage()
 	err := errors.Join(servers.Wait(), gatewayErr, backendErr)
-	p.storage.close()
+	p.storage.close(p.log)
 	if err == nil {
 		p.log.Info("stopped")
 	}

@@ -59,7 +59,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		Guard:          p.doors.internal,
 	}
 	if s := p.storage; s != nil {
-		opts.Peers, opts.Ledger, opts.Warn, opts.Status = s.nodes, s.ledger, s.engine.Warnings, s.engine.Status
+		opts.Peers, opts.Ledger, opts.Warn, opts.Status = s.nodes, s.ledger, s.warnings, s.status
 	}
 	opts.Health = p.health
 	if _, here := transport.(*pipenet.Transport); here { // our own backend, in this process: it may see who asks
@@ -92,7 +92,10 @@ func (p *program) newTopics() *topic.Hub {
 		}
 	}
 	if p.storage != nil {
-		opts.Store, opts.Generation = p.storage.log, p.storage.engine.Generation()
+		opts.Store, opts.Generation = p.storage.log, p.storage.generation()
+		if p.storage.own != nil {
+			opts.Unsealed = p.storage.engine.Adopted()
+		}
 	}
 	return topic.New(opts)
 }

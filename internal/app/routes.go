@@ -120,7 +120,7 @@ type health struct {
 func (p *program) writeReady(w http.ResponseWriter, reasons []string) {
 	body := health{Status: "ready", Configured: new(true), Reasons: reasons}
 	if p.storage != nil {
-		body.Warnings = p.storage.engine.Warnings()
+		body.Warnings = p.storage.warnings()
 	}
 	if len(reasons) > 0 {
 		body.Status = "not_ready"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"syscall"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"tidegate/internal/config"
 	"tidegate/internal/former"
 	"tidegate/internal/gateway"
+	"tidegate/internal/segments"
 	"tidegate/internal/topic"
 )
 
@@ -23,7 +25,9 @@ import (
 // is none of it.
 type storage struct {
 	engine *cluster.Engine
-	log    *cluster.Log
+	log    eventLog
+	shared *cluster.Log  // log, if it is on NATS
+	own    *segments.Log // log, if it is of this process
 	nodes  *cluster.Nodes
 	ledger *cluster.Ledger
 	tasks  *cluster.Tasks
@@ -42,6 +46,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	if !external && c.Data == "" {
 		return nil
 	}
+	patient := ctx
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	opts, err := p.engineOptions(command)
@@ -65,7 +70,14 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 		err = s.openForGateway(ctx, cluster.NodesOptions{
 			Alone:  alone,
 			CutOff: func(node string) { s.cutOff(node) },
-		}, c.MaxInflight)
+		})
+		switch {
+		case err != nil:
+		case alone:
+			err = s.openOwnLog(ctx, patient, c, p.log)
+		default:
+			err = s.openSharedLog(ctx, c.MaxInflight)
+		}
 	}
 	if err == nil && command != "gateway" {
 		s.tasks, err = engine.OpenTasks(ctx, cluster.TasksOptions{Alone: alone, MaxPending: c.TaskQueue})
@@ -76,18 +88,24 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	return nil
 }
 
-// openForGateway opens what gateways share. maxInflight is that of bodies: a quarter of
-// it may be on its way into the log.
-func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions, maxInflight int64) (err error) {
+// openForGateway opens what gateways know of each other's streams by.
+func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions) (err error) {
 	if s.nodes, err = s.engine.OpenNodes(ctx, opts); err != nil {
 		return err
 	}
-	if s.ledger, err = s.engine.OpenLedger(ctx, s.nodes, cluster.LedgerOptions{}); err != nil {
-		return err
-	}
-	s.log, err = s.engine.OpenLog(ctx, cluster.LogOptions{
+	s.ledger, err = s.engine.OpenLedger(ctx, s.nodes, cluster.LedgerOptions{})
+	return err
+}
+
+// openSharedLog opens the log on NATS. maxInflight is that of bodies: a quarter of it may
+// be on its way into the log.
+func (s *storage) openSharedLog(ctx context.Context, maxInflight int64) (err error) {
+	s.shared, err = s.engine.OpenLog(ctx, cluster.LogOptions{
 		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: maxInflight / 4,
 	})
+	if err == nil {
+		s.log = s.shared
+	}
 	return err
 }
 
@@ -165,11 +183,18 @@ func (s *storage) caught(ctx context.Context) error {
 	return nil
 }
 
-// close ends the engine, after run.
-func (s *storage) close() {
-	if s != nil {
-		s.engine.Close()
+// close ends the log, and then the engine, which notes that all is on the disk. It
+// comes after run, and may be called more than once.
+func (s *storage) close(log *slog.Logger) {
+	if s == nil {
+		return
 	}
+	if s.own != nil {
+		if err := s.own.Close(); err != nil {
+			log.Error("close the event log", "err", err)
+		}
+	}
+	s.engine.Close()
 }
 
 // health is why storage cannot be relied on; nothing if it can.

@@ -1,8 +1,11 @@
 package app_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"tidegate/internal/wire"
 )
 
 func TestAFolderThatCannotBeMadeIsAnErrorThatSaysWhatToDo(t *testing.T) {
@@ -84,5 +87,40 @@ func TestTheLargestEventIsStoredWhole(t *testing.T) {
 		if got := do(t, "GET", p.Internal+"/internal/topics/"+name+"/events", "").body; !strings.Contains(got, `"data":`+strings.TrimSuffix(data, "}}")) {
 			t.Errorf("%s is not what was sent: %d bytes", name, len(got))
 		}
+	}
+}
+
+// TestEventsOfOneProcessAreInALogOfItsOwn, and the status says so.
+func TestEventsOfOneProcessAreInALogOfItsOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, "serve", "--data", dir, "--store-size", "64MiB")
+	do(t, "POST", p.Internal+"/internal/send", `{"topic":"chat:a","event":{"data":"kept"}}`)
+	var status wire.ClusterStatus
+	got := do(t, "GET", p.Internal+"/internal/cluster", "")
+	if err := json.Unmarshal([]byte(got.body), &status); err != nil {
+		t.Fatal(err)
+	}
+	log := status.Streams[0]
+	if log.Name != "log" || log.Messages != 1 || log.First != 1 || log.Last != 1 || log.Segments != 1 || log.Topics != 1 || log.MaxBytes != 64<<20 {
+		t.Errorf("log %+v", log)
+	}
+	if len(status.Health) > 0 || len(status.Warnings) > 0 || len(status.Generation) != 8 {
+		t.Errorf("status %+v", status)
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	// The bound stays until another one is given.
+	p = start(t, "serve", "--data", dir)
+	if got := do(t, "GET", p.Internal+"/internal/cluster", ""); !strings.Contains(got.body, `"max_bytes":67108864`) {
+		t.Errorf("after a restart without --store-size: %s", got.body)
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := run(t, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--nats-listen", "127.0.0.1:0")
+	if err == nil || !strings.Contains(err.Error(), "tidegate storage export "+dir) {
+		t.Errorf("with --nats-listen: %v", err)
 	}
 }

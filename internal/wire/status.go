@@ -38,4 +38,9 @@ type StreamStatus struct {
 	Lag      uint64   `json:"lag"`               // operations that the slowest replica is behind
 	Offline  []string `json:"offline,omitempty"` // servers of replicas that are away
 	Error    string   `json:"error,omitempty"`   // why nothing else is known of it
+
+	// Of the log of one process alone.
+	Segments int    `json:"segments,omitempty"` // files
+	Topics   int    `json:"topics,omitempty"`
+	Holes    uint64 `json:"holes,omitempty"` // ranges of events that are missing because files are damaged
 }
