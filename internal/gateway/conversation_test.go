@@ -244,16 +244,17 @@ func (c *conversation) general(text string) string {
 	return aMoment.ReplaceAllString(aRetry.ReplaceAllString(text, "retry: JITTER"), "MOMENT")
 }
 
-// real is the reverse of general.
+// real is the reverse of general, in one pass: a token may have GEN in it by chance.
 func (c *conversation) real(text string) string {
+	var pairs []string
 	for name, token := range c.tokens {
-		text = strings.ReplaceAll(text, "{"+name+"}", token)
+		pairs = append(pairs, "{"+name+"}", token)
 	}
-	for general, id := range c.ids {
-		text = strings.ReplaceAll(text, general, id)
+	for general, id := range c.ids { // before the words, which they begin with
+		pairs = append(pairs, general, id)
 	}
 	for word, general := range c.words {
-		text = strings.ReplaceAll(text, general, word)
+		pairs = append(pairs, general, word)
 	}
-	return text
+	return strings.NewReplacer(pairs...).Replace(text)
 }
