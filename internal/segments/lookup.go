@@ -8,35 +8,37 @@ import (
 	"tidegate/internal/topic"
 )
 
-// Last gives the newest stored event of a topic, see [topic.Store].
-func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error) {
-	for {
-		seq := l.newest(name)
+// Last gives the newest stored event of a topic, see [topic.Store]. What has expired
+// is passed over: an older one may live longer.
+func (l *Log) Last(ctx context.Context, name string) (e topic.Stored, found bool, err error) {
+	for before := uint64(math.MaxUint64); !found && err == nil; {
+		seq := l.newest(name, before)
 		if seq == 0 {
-			return topic.Stored{}, false, nil
+			return e, false, nil
 		}
-		var e topic.Stored
-		found := false
-		err := l.read(ctx, name, seq, math.MaxUint64, func(v eventView) error {
+		// What is damaged leaves the index meanwhile.
+		err = l.read(ctx, name, seq, before, func(v eventView) error {
 			e, found = v.stored(name), true
 			return nil
 		})
-		// What is damaged has left the index, and the one before is the newest.
-		if err != nil || found || l.newest(name) == seq {
-			return e, found, err
-		}
+		before = seq
 	}
+	return e, found, err
 }
 
-// newest is the position of the newest event of a topic that is in the index.
-func (l *Log) newest(name string) uint64 {
+// newest is the position of the newest event of a topic below another one that is in
+// the index, 0 for none.
+func (l *Log) newest(name string, before uint64) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t, ok := l.index.topics[name]
-	if !ok || len(t.places) == 0 {
+	if !ok {
 		return 0
 	}
-	return t.places[len(t.places)-1].seq
+	if i := t.from(before); i > 0 {
+		return t.places[i-1].seq
+	}
+	return 0
 }
 
 // at gives the event of a topic at a position.

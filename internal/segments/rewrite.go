@@ -32,21 +32,21 @@ func (l *Log) sparse() []*segment {
 	defer l.mu.Unlock()
 	var run []*segment
 	var bytes int64
+	worth := func() bool { return len(run) > 1 || len(run) == 1 && run[0].isSparse() }
 	for i, s := range l.segments.list {
+		fits := s.sealed && s.synced && (i > 0 || s.live > 0)
 		left := s.left()
-		switch {
-		case !s.sealed || !s.synced || i == 0 && s.live == 0:
-			run, bytes = nil, 0
-			continue
-		case bytes+left > l.opts.segmentSize/2:
-			if len(run) > 1 || len(run) == 1 && run[0].isSparse() {
+		if !fits || bytes+left > l.opts.segmentSize/2 {
+			if worth() {
 				return use(run)
 			}
 			run, bytes = nil, 0
 		}
-		run, bytes = append(run, s), bytes+left
+		if fits {
+			run, bytes = append(run, s), bytes+left
+		}
 	}
-	if len(run) > 1 || len(run) == 1 && run[0].isSparse() {
+	if worth() {
 		return use(run)
 	}
 	return nil
@@ -62,9 +62,9 @@ func use(segs []*segment) []*segment {
 // left is about how many bytes in a segment count.
 func (seg *segment) left() int64 {
 	if seg.events == 0 {
-		return 0
+		return seg.marks
 	}
-	return seg.size / int64(seg.events) * int64(seg.live)
+	return seg.marks + (seg.size-seg.marks)/int64(seg.events)*int64(seg.live)
 }
 
 // isSparse tells whether rewriting gives back more than it costs.
@@ -132,6 +132,11 @@ type copying struct {
 	to    *segment
 	buf   []byte
 	moved []moved
+
+	// What is before the old files may have events that do not count by what stands
+	// in them only.
+	trims map[string]uint64 // by topic: events below do not count
+	voids []mark
 }
 
 // moved is an event that stands in the new file as well.
@@ -156,11 +161,14 @@ func (c *copying) write(old []*segment) (err error) {
 	if to.file, err = createSegment(l.fs, path, h, 0, false); err != nil {
 		return err
 	}
-	to.size = segmentHeader
+	to.size, c.trims = segmentHeader, make(map[string]uint64)
 	for _, s := range old {
 		if err = c.segment(s); err != nil {
 			break
 		}
+	}
+	if err == nil {
+		err = c.keepMarks(old[0])
 	}
 	if err == nil {
 		c.buf = appendMark(c.buf, to.salt, mark{kind: kindEnd, from: uint64(to.events), to: to.last})
@@ -189,7 +197,7 @@ func (c *copying) segment(s *segment) error {
 			c.l.damagedRange(s, r.off, r.end)
 			return nil
 		case r.kind != kindEvent:
-			return nil
+			return c.mark(r)
 		}
 		v, err := parseEvent(r.body)
 		if err != nil {
@@ -209,6 +217,39 @@ func (c *copying) segment(s *segment) error {
 		}
 		return nil
 	})
+}
+
+// mark notes what a mark says of events in other files.
+func (c *copying) mark(r scanned) error {
+	m, err := parseMark(r.kind, r.body)
+	switch {
+	case err != nil:
+	case m.kind == kindTrim:
+		c.trims[m.topic] = max(c.trims[m.topic], m.to)
+	case m.kind == kindVoid:
+		c.voids = append(c.voids, m)
+	}
+	return nil
+}
+
+// keepMarks writes what is still needed of the marks: nothing where there is no older
+// file than the first of the old ones.
+func (c *copying) keepMarks(first *segment) error {
+	c.l.mu.Lock()
+	oldest := len(c.l.segments.list) > 0 && c.l.segments.list[0] == first
+	c.l.mu.Unlock()
+	if oldest {
+		return nil
+	}
+	before := c.to.size + int64(len(c.buf))
+	for name, below := range c.trims {
+		c.buf = appendMark(c.buf, c.to.salt, mark{kind: kindTrim, topic: name, to: below})
+	}
+	for _, m := range c.voids {
+		c.buf = appendMark(c.buf, c.to.salt, m)
+	}
+	c.to.marks = c.to.size + int64(len(c.buf)) - before
+	return c.flush()
 }
 
 func (c *copying) flush() error {

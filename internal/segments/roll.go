@@ -8,8 +8,12 @@ import "path/filepath"
 // event. The oldest segments make room for the new one, if there is too much.
 func (l *Log) roll() error {
 	l.mu.Lock()
+	n := len(l.segments.list)
+	if n > 0 && l.segments.list[n-1].base == l.next { // nothing is in it: the new one must not take its file
+		l.next++
+	}
 	h := header{base: l.next, salt: l.meta.Salt}
-	if n := len(l.segments.list); n > 0 {
+	if n > 0 {
 		h.prior = l.segments.list[n-1].last
 	}
 	victims := l.tooMuch()

@@ -41,6 +41,7 @@ type segment struct {
 	lastAt int64  // when the newest event in it was stored
 	events int    // records of events in it
 	live   int    // of them, in the index
+	marks  int64  // bytes of marks in it that a rewrite has kept
 	sealed bool   // nothing is appended any more
 	synced bool   // it is known to be on the disk
 	times  times

@@ -40,6 +40,9 @@ func (w *world) check(name string) error {
 			if at, exact, err := w.node.store.Time(within(w.t), e.Seq); err != nil || exact && (e.Age == 0 || at != e.At) {
 				return fmt.Errorf("Time(%d) = %d, %v, %v: there is no event any more", e.Seq, at, exact, err)
 			}
+			if e.Age > 0 {
+				left++ // it has expired, and may be counted all the same
+			}
 			continue
 		}
 		if left++; s.keep > 0 && left > s.keep-len(s.refused) {

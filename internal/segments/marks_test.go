@@ -1,0 +1,96 @@
+package segments
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tidegate/internal/topic"
+)
+
+// TestATrimOutlivesTheRewriteOfItsMark: the mark stands in a segment that is written
+// anew, and what was trimmed in one that is not.
+func TestATrimOutlivesTheRewriteOfItsMark(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir(), func(o *Options) { o.segmentSize = 8 << 10; o.maintain = time.Hour })
+	text := strings.Repeat("x", 500)
+	for i := range 5 {
+		r.add(entry("trimmed", fmt.Sprint(i)), entry("stays", text), entry("stays", text))
+	}
+	for r.log.Stats().Segments < 2 {
+		r.add(entry("goes", text))
+	}
+	r.log.Trim("trimmed", 2)
+	for range 40 { // the first one with the mark
+		r.add(entry("goes", text))
+	}
+	r.log.Trim("goes", 1)
+	r.add(entry("stays", text))
+	waitFor(t, func() bool {
+		r.log.poke()
+		return r.log.Stats().Rewritten > 0
+	})
+	for range 3 {
+		if got := len(r.all("trimmed")); got != 2 {
+			t.Fatalf("%d events, want 2: what was trimmed is back", got)
+		}
+		r.reopen()
+	}
+}
+
+// TestAnEmptySegmentKeepsItsFile: where a write to a new segment fails, and it had no
+// events, the next one begins at the same position, and must not take its file.
+func TestAnEmptySegmentKeepsItsFile(t *testing.T) {
+	t.Parallel()
+	files := &countFS{}
+	r := start(t, t.TempDir(), func(o *Options) { o.FS = files; o.maintain = time.Hour })
+	for range 2 { // a mark that cannot be written
+		files.set(func(_ int, op, _ string) fault {
+			if op == "write" {
+				return fault{err: syscall.ENOSPC}
+			}
+			return fault{}
+		})
+		r.log.note(mark{kind: kindPad})
+		r.log.writeMarks()
+		files.set(nil)
+	}
+	r.add(entry("a", "1"), entry("a", "2"))
+	r.log.dropEmpty()
+	r.add(entry("a", "3"))
+	names := make(map[string]bool)
+	for _, s := range r.log.segments.list {
+		if names[s.path] {
+			t.Errorf("two segments have the file %s", s.path)
+		}
+		if names[s.path] = true; !isFile(s.path) {
+			t.Errorf("the file of a segment is gone: %s", s.path)
+		}
+	}
+	r.reopen()
+	if got := len(r.all("a")); got != 3 {
+		t.Errorf("%d events, want 3", got)
+	}
+}
+
+func isFile(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// TestTheNewestEventIsTheOneThatHasNotExpired: one that lives longer may stand below.
+func TestTheNewestEventIsTheOneThatHasNotExpired(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := start(t, t.TempDir(), func(o *Options) { o.now = func() time.Time { return now }; o.maintain = time.Hour })
+	aged := entry("a", "2")
+	aged.Age = time.Minute
+	r.add(topic.Entry{Topic: "a", Delete: true}, aged, aged)
+	now = now.Add(time.Hour)
+	if e, ok, err := r.log.Last(t.Context(), "a"); err != nil || !ok || !e.Delete {
+		t.Errorf("Last = %+v, %v, %v; want the deletion", e, ok, err)
+	}
+}
