@@ -46,6 +46,7 @@ func commands() []command {
 		{"send", "send an event to a stream or a topic", send},
 		{"bench", "measure a gateway: memory, fan-out, sends, latency, slow clients", measure},
 		{"cluster", "status of the storage that nodes share", clusterCommand},
+		{"storage", "check, dump, export and import the events in a data folder", storageCommand},
 		{"config", "check or print the configuration", configure},
 		{"version", "print the version", version},
 	}

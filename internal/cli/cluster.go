@@ -167,6 +167,11 @@ func printStatus(out io.Writer, s wire.ClusterStatus) error {
 		line("disk", "%s free of %s", bytesText(s.Disk.Free), bytesText(s.Disk.Total))
 	}
 	line("generation", "%s", s.Generation)
+	for _, st := range s.Streams {
+		if st.Segments > 0 {
+			line("log", "%d topics in %d segments, positions %d to %d, %d holes", st.Topics, st.Segments, st.First, st.Last, st.Holes)
+		}
+	}
 	line("nodes", "%s (%s answers)", cmp.Or(strings.Join(s.Nodes, ", "), "unknown"), s.Node)
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -29,11 +29,11 @@ func envName(flag string) string {
 var clientFlags = []string{
 	"after", "batch", "behind", "binary", "burst", "ca", "callback-listen", "clients", "close", "cold", "compare",
 	"compare-storage", "connections", "duration", "events", "first", "gap", "gateway-args", "header", "held", "idempotency-key",
-	"insecure", "internal", "json", "last-event-id", "leaves", "limit", "max-event", "max-reconnects", "max-wait", "message-size", "messages", "name",
-	"nats-server", "pace", "params", "patience", "pid", "pressure", "protocol", "public", "quiet", "rate", "runs",
-	"senders", "server", "settle", "size", "status", "storage", "storage-dir", "streams",
-	"streams-per-connection", "subscribe", "svg", "threads", "timeout", "token", "tokens-only", "topic", "topics", "transient",
-	"type", "url", "watch", "window",
+	"in", "insecure", "internal", "json", "last-event-id", "leaves", "limit", "max-event", "max-reconnects", "max-wait",
+	"message-size", "messages", "name", "nats-server", "out", "overwrite", "pace", "params", "patience", "pid", "pressure", "protocol", "public",
+	"quiet", "rate", "runs", "senders", "server", "settle", "shared", "size", "status", "storage", "storage-dir",
+	"streams", "streams-per-connection", "subscribe", "svg", "threads", "timeout", "token", "tokens-only", "topic", "topics",
+	"transient", "type", "url", "watch", "window",
 }
 
 // ClientFlags returns the names of flags that commands may define for [Parse]: each has an environment

@@ -16,7 +16,7 @@ import (
 //
 // It returns the other arguments. The error is an [*Error] with all that is wrong, or [ErrHelp], in which
 // case the caller writes help: see [FlagUsage]. Names of flags must be among [ClientFlags] or be those of
-// settings, whose meaning they then have. The values of flags whose names end in "secret" are never shown.
+// settings, whose meaning they then have. The values of flags whose names end in "secret", "token" or "password" are never shown.
 func Parse(fs *pflag.FlagSet, cmd string, args, env []string) ([]string, error) {
 	var names []string
 	fs.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -73,8 +73,10 @@ func setFlag(fs *pflag.FlagSet, flag *pflag.Flag, text, source string) []*Proble
 }
 
 func shownFlag(flag *pflag.Flag, text string) string {
-	if strings.HasSuffix(flag.Name, "secret") {
-		return ""
+	for _, private := range []string{"secret", "token", "password"} {
+		if strings.HasSuffix(flag.Name, private) {
+			return ""
+		}
 	}
 	if strings.HasSuffix(flag.Name, "url") || flag.Name == "server" {
 		return quoted(hideURL(text))

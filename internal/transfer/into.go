@@ -85,7 +85,7 @@ func IntoFolder(ctx context.Context, dir string, from *Source, replace bool, log
 		return 0, fmt.Errorf("data folder %s has an event log on NATS: start tidegate serve in it once, which takes that over, or choose another folder", dir)
 	}
 	if cluster.HasOwnLog(dir) && !replace {
-		return 0, fmt.Errorf("data folder %s has an event log: give --replace to drop it", dir)
+		return 0, fmt.Errorf("data folder %s has an event log: give --overwrite to drop it", dir)
 	}
 	c := newCopying(ctx, from, log)
 	defer c.stop()
@@ -127,7 +127,7 @@ func IntoNATS(ctx context.Context, opts cluster.Options, from *Source, replace b
 		return e.Stored, err == nil, err
 	})
 	if errors.Is(err, cluster.ErrLogNotEmpty) {
-		err = fmt.Errorf("%w: give --replace to drop them", err)
+		err = fmt.Errorf("%w: give --overwrite to drop them", err)
 	}
 	return uint64(written), err
 }

@@ -67,7 +67,10 @@ func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Source, err
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	if cluster.HasOwnLog(dir) {
-		return openSegments(dir, log)
+		return openSegments(dir, cluster.OwnLogDir(dir), log)
+	}
+	if isLog(dir) { // a copy
+		return openSegments(dir, dir, log)
 	}
 	if !cluster.HasServer(dir) {
 		return nil, fmt.Errorf("data folder %s: %w", dir, ErrNoLog)
@@ -75,12 +78,12 @@ func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Source, err
 	return OpenNATS(ctx, cluster.Options{Dir: dir, Command: "storage", Log: log})
 }
 
-func openSegments(dir string, log *slog.Logger) (*Source, error) {
+func openSegments(dir, own string, log *slog.Logger) (*Source, error) {
 	release, err := cluster.HoldFolder(dir)
 	if err != nil {
 		return nil, err
 	}
-	x, err := segments.OpenToExport(segments.Options{Dir: cluster.OwnLogDir(dir), Log: log})
+	x, err := segments.OpenToExport(segments.Options{Dir: own, Log: log})
 	if err != nil {
 		release()
 		return nil, err

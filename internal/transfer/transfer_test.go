@@ -125,7 +125,7 @@ func TestALogGoesIntoAFolderAndBack(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events)), false, testLog(t)); err == nil || !strings.Contains(err.Error(), "--replace") {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events)), false, testLog(t)); err == nil || !strings.Contains(err.Error(), "--overwrite") {
 		t.Errorf("into a folder that has a log: %v", err)
 	}
 	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events[:10])), true, testLog(t)); err != nil {
@@ -166,7 +166,7 @@ func TestALogGoesToNATSAndBack(t *testing.T) {
 	if _, err := transfer.IntoNATS(within(t), opts, fromArchive(t, archived(t, events)), false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := transfer.IntoNATS(within(t), opts, fromArchive(t, archived(t, events)), false, testLog(t)); err == nil || !strings.Contains(err.Error(), "--replace") {
+	if _, err := transfer.IntoNATS(within(t), opts, fromArchive(t, archived(t, events)), false, testLog(t)); err == nil || !strings.Contains(err.Error(), "--overwrite") {
 		t.Errorf("into a log that is not empty: %v", err)
 	}
 	s, err := transfer.OpenFolder(within(t), shared, testLog(t))

@@ -1,0 +1,80 @@
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"tidegate/internal/archive"
+	"tidegate/internal/cluster"
+	"tidegate/internal/segments"
+)
+
+// NATSOptions say where a cluster is, or in which folder a server's files are.
+type NATSOptions = cluster.Options
+
+// Report is what [Check] found.
+type Report struct {
+	Folder string `json:"folder"`
+	*segments.Report
+}
+
+// Check reads all of the log of one process in a data folder that no process has, or in a
+// copy of its folder log, and changes nothing.
+func Check(ctx context.Context, dir string, log *slog.Logger) (*Report, error) {
+	folder, err := ownLog(dir)
+	if err != nil {
+		return nil, err
+	}
+	release, err := cluster.HoldFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	report, err := segments.Check(ctx, segments.Options{Dir: folder, Log: log})
+	if err != nil {
+		return nil, err
+	}
+	return &Report{folder, report}, nil
+}
+
+// ownLog finds the folder of the log.
+func ownLog(dir string) (string, error) {
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	if cluster.HasOwnLog(dir) {
+		return cluster.OwnLogDir(dir), nil
+	}
+	if isLog(dir) {
+		return dir, nil
+	}
+	if cluster.HasServer(dir) {
+		return "", fmt.Errorf("data folder %s has its events, if there are any, on NATS, which checks them by itself; tidegate storage export and dump read them", dir)
+	}
+	return "", fmt.Errorf("data folder %s: %w", dir, ErrNoLog)
+}
+
+// isLog tells whether a folder is that of a log itself.
+func isLog(dir string) bool {
+	found, err := filepath.Glob(filepath.Join(dir, "*.seg"))
+	return err == nil && len(found) > 0
+}
+
+// Dump writes the events of a log, or of one topic of it, one a line, oldest first.
+func (s *Source) Dump(ctx context.Context, out io.Writer, topic string) error {
+	d := archive.NewDump(out)
+	err := s.each(ctx, func(e archive.Event) error {
+		if topic != "" && e.Topic != topic {
+			return nil
+		}
+		return d.Write(e)
+	})
+	if err != nil {
+		return err
+	}
+	return d.Flush()
+}
