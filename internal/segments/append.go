@@ -81,7 +81,7 @@ func (l *Log) submit(ctx context.Context, r *request) error {
 		return err
 	}
 	group := l.queue.take(r)
-	l.writeGroup(group)
+	_ = l.writeGroup(group) // each of them has been answered
 	l.queue.finish(group)
 	return nil
 }
@@ -93,8 +93,9 @@ func (l *Log) count(change func(*Stats)) {
 	change(&l.stats)
 }
 
-// Trim drops all but the newest keep events of a topic, at once. After a start they
-// may be there again until the next.
+// Trim drops all but the newest keep events of a topic, at once. Events that have
+// expired count as kept, if they are behind others that have not. After a start what
+// was dropped may be there again until the next Trim.
 func (l *Log) Trim(name string, keep int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,19 +104,26 @@ func (l *Log) Trim(name string, keep int) {
 	}
 }
 
-// Purge drops the events of a topic whose positions are below before.
+// Purge drops the events of a topic whose positions are below before. When it returns
+// nil, they do not come back.
 func (l *Log) Purge(_ context.Context, name string, before uint64) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.closed {
+		l.mu.Unlock()
 		return errClosed
 	}
+	dropped := false
 	if t, ok := l.index.topics[name]; ok {
 		if i := t.from(before); i > 0 {
 			l.dropBelow(t, i)
+			dropped = true
 		}
 	}
-	return nil
+	l.mu.Unlock()
+	if !dropped {
+		return nil
+	}
+	return l.writeMarks()
 }
 
 // dropBelow drops the n oldest events of a topic, and has that noted in the log.

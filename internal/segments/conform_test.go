@@ -14,7 +14,7 @@ var errKilled = errors.New("killed")
 
 func conformity(change func(*Options)) storetest.Config {
 	return storetest.Config{
-		MaxEvent: 1 << 20, MaxBytes: 64 << 20, Bubble: true, CallerApplies: true, KeysGo: true, LazyPurges: true,
+		MaxEvent: 1 << 20, MaxBytes: 64 << 20, Bubble: true, CallerApplies: true, KeysGo: true,
 		New: func(t testing.TB) storetest.Place {
 			dir, copied := t.TempDir(), t.TempDir()
 			replace := func(t testing.TB, to, from string) {

@@ -34,25 +34,26 @@ type item struct {
 // topicState is what an item changes of its topic before it is written.
 type topicState struct {
 	newest uint64
-	closed bool
+	closed int64
 }
 
 // keepBuffer is how large a buffer may be that is kept for the next group.
 const keepBuffer = 4 << 20
 
-// writeGroup stores what a group has, gives it to the hub, and answers.
-func (l *Log) writeGroup(group []*request) {
+// writeGroup stores what a group has, gives it to the hub, and answers. The error is
+// why nothing was stored, which those of the group have been answered.
+func (l *Log) writeGroup(group []*request) error {
 	w := &l.writing
 	defer w.reset()
 	if err := l.ready(); err != nil {
 		refuse(group, err)
-		return
+		return err
 	}
 	marks, trims := l.admit(group)
 	seg, err := l.write(marks, trims)
 	if err != nil {
 		l.undo(marks, trims, err)
-		return
+		return err
 	}
 	l.commit(seg)
 	var applied []topic.Applied
@@ -60,6 +61,7 @@ func (l *Log) writeGroup(group []*request) {
 		applied = l.hub.Apply(w.events)
 	}
 	l.answer(applied)
+	return nil
 }
 
 func (w *writing) reset() {
@@ -148,7 +150,7 @@ func (l *Log) admitOne(w *writing, r *request, i int, now int64) {
 		}
 	}
 	t := l.index.enter(e.Topic)
-	if t.closed && !e.Delete {
+	if t.closed > now && !e.Delete {
 		r.results[i].Err = topic.ErrClosed
 		r.skip(e.Topic)
 		return
@@ -164,7 +166,7 @@ func (l *Log) admitOne(w *writing, r *request, i int, now int64) {
 	l.next++
 	it.t, it.undo = t, topicState{t.newest, t.closed}
 	t.pending++
-	t.newest, t.closed = s.Seq, e.Close && !e.Delete
+	t.newest, t.closed = s.Seq, closes(e.Close && !e.Delete, s.At, e.Age)
 	it.event = len(w.events)
 	w.events = append(w.events, s)
 	if it.keyed {

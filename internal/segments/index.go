@@ -1,6 +1,7 @@
 package segments
 
 import (
+	"math"
 	"sort"
 	"time"
 )
@@ -19,7 +20,7 @@ type topicIndex struct {
 	places  []place       // of events that count, oldest first
 	newest  uint64        // position of the newest event, whether it is there or not
 	hole    uint64        // up to here events may be missing, see Log.Lost
-	closed  bool          // the newest event closes the topic
+	closed  int64         // until when the newest event closes the topic, 0 if it does not
 	pending int           // events of it in the group that is being written
 	age     time.Duration // the longest of any event, 0 for never
 }
@@ -56,11 +57,24 @@ func (x *index) remove(t *topicIndex) {
 // keep notes the age of an event that comes.
 func (t *topicIndex) keep(age time.Duration) {
 	switch {
-	case t.pending == 0 && len(t.places) == 0, age == 0:
+	case t.pending == 0 && len(t.places) == 0:
 		t.age = age
-	case t.age > 0:
+	case age == 0, t.age == 0:
+		t.age = 0
+	default:
 		t.age = max(t.age, age)
 	}
+}
+
+// closes is until when an event closes its topic, as it stands in topicIndex.closed.
+func closes(closing bool, at int64, age time.Duration) int64 {
+	switch {
+	case !closing:
+		return 0
+	case age == 0 || at > math.MaxInt64-int64(age):
+		return math.MaxInt64
+	}
+	return at + int64(age)
 }
 
 // from is the index of the first place at or above a position.
@@ -81,12 +95,12 @@ func (t *topicIndex) find(seq uint64) (place, bool) {
 }
 
 // push adds an event that has been written.
-func (l *Log) push(t *topicIndex, p place, s *segment, closes bool) {
+func (l *Log) push(t *topicIndex, p place, s *segment, closed int64) {
 	if len(t.places) == cap(t.places) {
 		t.places = grow(t.places)
 	}
 	t.places = append(t.places, p)
-	t.newest, t.closed = p.seq, closes
+	t.newest, t.closed = p.seq, closed
 	l.index.events++
 	s.live++
 }

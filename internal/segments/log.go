@@ -143,7 +143,7 @@ var errClosed = errors.New("segments: the log is closed")
 func (l *Log) Close() error {
 	var err error
 	l.queue.close()
-	l.writeMarks()
+	_ = l.writeMarks() // else they are made again at the next start
 	l.queue.exclusive(func() {
 		l.mu.Lock()
 		segs, already := l.segments.list, l.closed

@@ -73,6 +73,7 @@ var errFound = errors.New("segments: found")
 // Time tells when the event at a position was stored, or the next one that there is,
 // see [topic.Store]. It reads through a segment.
 func (l *Log) Time(ctx context.Context, seq uint64) (at int64, exact bool, err error) {
+	now := l.opts.now().UnixNano()
 	l.mu.Lock()
 	var segs []*segment
 	for _, s := range l.segments.list {
@@ -89,7 +90,7 @@ func (l *Log) Time(ctx context.Context, seq uint64) (at int64, exact bool, err e
 				return ctx.Err()
 			}
 			v, err := parseEvent(r.body)
-			if err == nil && v.seq >= seq && l.counts(string(v.topic), v.seq) {
+			if err == nil && v.seq >= seq && !v.expired(now) && l.counts(string(v.topic), v.seq) {
 				at, exact = v.at, v.seq == seq
 				return errFound
 			}

@@ -37,20 +37,21 @@ func (l *Log) probe() {
 	}
 	l.mu.Unlock()
 	if failed || waiting {
-		l.writeMarks()
+		_ = l.writeMarks() // tried again
 	}
 }
 
 // writeMarks writes what is to be noted, without waiting for events to come.
-func (l *Log) writeMarks() {
+func (l *Log) writeMarks() (err error) {
 	l.queue.exclusive(func() {
 		l.mu.Lock()
 		over := l.closed
 		l.mu.Unlock()
-		if !over {
-			l.writeGroup(nil)
+		if err = errClosed; !over {
+			err = l.writeGroup(nil)
 		}
 	})
+	return err
 }
 
 // expire drops events that have outlived their age from the index. It knows about when
@@ -126,7 +127,7 @@ func (l *Log) dropEmpty() {
 		l.floors.raise(fl)
 		l.note(mark{kind: kindFloor, from: l.floors.dropped, to: l.floors.discarded})
 		l.mu.Unlock()
-		l.writeMarks() // first, so that it does not pass for missing; on a full disk it has to
+		_ = l.writeMarks() // first, so that it does not pass for missing; on a full disk it has to
 		l.dropOldest(s)
 	}
 }

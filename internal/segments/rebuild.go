@@ -235,7 +235,8 @@ func (b *rebuild) event(s *segment, r scanned) error {
 		l.cutKept(t, 0, len(t.places))
 	}
 	t.keep(v.age)
-	l.push(t, place{seq: v.seq, seg: s.id, off: uint32(r.off)}, s, flags&flagClose != 0 && flags&flagDelete == 0)
+	l.push(t, place{seq: v.seq, seg: s.id, off: uint32(r.off)}, s,
+		closes(flags&flagClose != 0 && flags&flagDelete == 0, v.at, v.age))
 	s.events++
 	s.last, s.lastAt = v.seq, v.at
 	s.times.add(v.seq, v.at)
