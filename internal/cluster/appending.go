@@ -46,7 +46,7 @@ type progress struct {
 	lane      *lane
 	size      int64
 	due       time.Time // when sent, paused or counting ends
-	err       error     // of the last try
+	failure   error     // of the last try
 	duplicate bool      // the server knew its id
 	seq       uint64    // where the server said it is
 	took      bool      // the next one of its topic has had its turn
@@ -348,7 +348,7 @@ func (a *appending) tryFailed(w *inflightEvent, err error) {
 	case verdict == tryNow:
 		a.publish(w)
 	case verdict == tryLater:
-		w.state, w.err, w.due = paused, err, time.Now().Add(tryPause)
+		w.state, w.failure, w.due = paused, err, time.Now().Add(tryPause)
 		a.wakeAt(w.due)
 	default:
 		a.fail(w, err)
@@ -410,7 +410,7 @@ func (a *appending) giveUp(cause error) {
 			a.finish(w, topic.Result{Err: fmt.Errorf("store event: %w", cause)})
 		case paused:
 			w.took = true
-			a.fail(w, fmt.Errorf("store event: %w: %w", cause, w.err))
+			a.fail(w, fmt.Errorf("store event: %w: %w", cause, w.failure))
 		case acknowledged:
 			a.finish(w, topic.Result{Err: cause})
 		case counting: // that the caller has gone says nothing of the nodes
