@@ -89,6 +89,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	l.doubt = !e.PrevKnown && !l.known()
 	l.bornAt(max(l.born, e.Born))
 	ev := h.stamp(block, e.Seq, e.At, e.At)
+	l.resolve(e)
 	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // of a value only the newest counts
 	l.appended = max(l.appended+1, e.Number)
 	receivers := h.append(b, l, ev, now)
@@ -121,6 +122,7 @@ func (h *Hub) missed(l *log, e *Stored) bool {
 	switch {
 	case ok && before > l.last && (l.known() || before >= l.cold):
 		l.lose(lost)
+		l.damaged(lost) // what is held from before is not all that there was
 		return before > l.since
 	case l.last == 0 && l.cold == 0 && e.Number > 1: // all before it have expired
 		l.lose(lost)

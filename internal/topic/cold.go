@@ -102,7 +102,7 @@ func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	switch h.learn(b, l, lacks, e, found) {
+	switch h.learn(b, l, lacks, e, found, h.opts.Store.Lost(topic)) {
 	case stateAhead:
 		if !h.await(ctx, e.Seq) {
 			return ErrUnavailable // this node lags behind
@@ -122,9 +122,9 @@ const (
 	stateDoubt       // it may have come after the topic's end: all of the topic tells
 )
 
-// learn notes what the newest event of a topic says of it. It was asked for when
-// the log lacked that.
-func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool) state {
+// learn notes what the newest event of a topic says of it, and up to where events may
+// be missing. It was asked for when the log lacked that.
+func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, missing uint64) state {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -132,6 +132,7 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool) s
 		return stateKnown
 	case !found:
 		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
+		l.mayMiss(missing)
 		return stateKnown
 	case e.Seq > h.seq:
 		return stateAhead
@@ -146,8 +147,9 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool) s
 	case !e.PrevKnown:
 		return stateDoubt
 	}
-	l.last, l.lastAt, l.closed, l.appended = e.Seq, e.At, e.Close, e.Number
+	l.last, l.lastAt, l.closed, l.appended, l.before = e.Seq, e.At, e.Close, e.Number, e.Seq
 	l.bornAt(e.Born)
+	l.mayMiss(missing)
 	h.foundClosed(b, l)
 	return stateKnown
 }

@@ -87,6 +87,7 @@ func (h *Hub) readBack(ctx context.Context, topic string) error {
 		err = h.opts.Store.Read(ctx, topic, 1, lacks.cold, r.take)
 	}
 	r.encode()
+	missing := h.opts.Store.Lost(topic)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l.pins--
@@ -95,7 +96,7 @@ func (h *Hub) readBack(ctx context.Context, topic string) error {
 		return unavailable(err)
 	}
 	if lacks.cold > 0 && h.lack(l) == lacks { // else more was dropped, or it was deleted: whoever asks looks again
-		h.splice(l, &r)
+		h.splice(l, &r, missing)
 		h.foundClosed(b, l)
 	}
 	return nil

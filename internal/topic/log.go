@@ -64,6 +64,10 @@ type traces struct {
 	doubt    bool // the newest event may have come after the topic's end, which is below cold
 
 	before uint64 // position of an event below cold that was there once, 0: none known
+	hole   uint64 // up to it events are nowhere any more that are not older than all that are held, 0: there are none
+	// missing is up to where the store may have lost events by damage that are newer
+	// than all that are known, 0: nowhere. The next event tells.
+	missing uint64
 
 	floor  uint64 // below it, it is not known whether there were events
 	unsure bool   // nor is it of events that have had time to expire
@@ -103,7 +107,46 @@ func (l *log) after(seq uint64) []event {
 
 // lostAfter reports whether events above seq existed, or may have, that are no
 // longer held.
-func (l *log) lostAfter(seq uint64) bool { return l.lost > seq || seq < l.floor }
+func (l *log) lostAfter(seq uint64) bool { return max(l.lost, l.missing) > seq || seq < l.floor }
+
+// damaged notes that an event is missing that nothing has dropped, or not the oldest
+// first: those before it may be held all the same.
+func (l *log) damaged(seq uint64) {
+	if seq > l.born {
+		l.hole, l.lost = max(l.hole, seq), max(l.lost, seq)
+	}
+}
+
+// mayMiss notes that events may be missing up to a position, unless one behind it is
+// known.
+func (l *log) mayMiss(seq uint64) {
+	if seq > max(l.last, l.born) {
+		l.missing = seq
+	}
+}
+
+// resolve is for an event that comes behind those that may be missing: what it says of
+// the one before it tells whether there were any.
+func (l *log) resolve(e *Stored) {
+	if l.missing == 0 || e.Seq <= l.missing {
+		return
+	}
+	if !e.PrevKnown {
+		l.damaged(l.missing)
+	}
+	l.missing = 0
+}
+
+// torn reports whether events are missing between those that are held, or behind
+// them.
+func (l *log) torn() bool { return l.held() > 0 && max(l.hole, l.missing) > l.events[l.head].seq }
+
+// valueLost reports, of a log whose newest event is what counts, whether one above seq
+// is missing that is newer than all that are held, and has not just expired.
+func (l *log) valueLost(seq uint64) bool {
+	hole := max(l.hole, l.missing)
+	return hole > seq && (l.held() == 0 || hole > l.events[len(l.events)-1].seq) && (l.keep.Age <= 0 || hole > l.last)
+}
 
 // expiredAfter reports whether such events may have expired before anything was
 // known of the log. at is where somebody stands who asks for what comes after.

@@ -10,6 +10,7 @@ type reader struct {
 	blocks [][]byte // of events
 	bytes  int64
 	lost   uint64 // the newest event that was left out
+	hole   uint64 // the newest event that was missing
 	born   uint64
 	bornAt int64
 	closed bool
@@ -22,6 +23,13 @@ func (r *reader) take(e Stored) error {
 		return nil
 	case r.closed:
 		return nil // it came after the end, and does not count
+	}
+	if before := max(r.newest(), e.Born); e.Prev > before && e.Prev < e.Seq {
+		// An event was there and is not. Where it is not known to have been the
+		// newest one, there may have been more.
+		if r.hole = e.Prev; !e.PrevKnown {
+			r.hole = e.Seq - 1
+		}
 	}
 	r.closed = e.Close
 	r.born = max(r.born, e.Born)
@@ -47,13 +55,18 @@ func (r *reader) encode() {
 // size is about what an event counts when it is held.
 func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainIDBytes) }
 
-// splice puts what was read back in front of what is held. The caller holds the
-// lock; the bound over all topics is applied later, when it has been used.
-func (h *Hub) splice(l *log, r *reader) {
+// splice puts what was read back in front of what is held. missing is up to where
+// the store may have lost events by damage. The caller holds the lock; the bound over
+// all topics is applied later, when it has been used.
+func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	l.cold, l.doubt = 0, false
 	l.bornAt(max(l.born, r.born))
-	if before := l.before; before > r.newest() && !r.closed { // it was dropped since
-		l.lost = max(l.lost, before)
+	l.damaged(r.hole)
+	if before := l.before; before > r.newest() && !r.closed { // it was dropped since, or is damaged
+		l.damaged(before)
+	}
+	if missing > r.newest() {
+		l.mayMiss(missing)
 	}
 	l.before = 0
 	if len(r.events) == 0 {
@@ -118,10 +131,18 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 }
 
 // bornAt notes up to which position the topic was deleted, when it has begun anew.
-func (l *log) bornAt(seq uint64) { l.born, l.forgotten, l.lost = seq, seq, max(l.lost, seq) }
+func (l *log) bornAt(seq uint64) {
+	l.born, l.forgotten, l.lost = seq, seq, max(l.lost, seq)
+	if l.hole <= seq {
+		l.hole = 0
+	}
+	if l.missing <= seq {
+		l.missing = 0
+	}
+}
 
 // reborn notes that the topic was deleted and nothing has come since.
 func (l *log) reborn(seq uint64, at int64) {
 	l.cold, l.last, l.lastAt, l.closed, l.doubt, l.appended = 0, seq, at, false, false, 0
-	l.lost, l.born, l.forgotten = seq, seq, seq
+	l.lost, l.born, l.forgotten, l.hole, l.missing = seq, seq, seq, 0, 0
 }

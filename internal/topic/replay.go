@@ -101,22 +101,23 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	all := l.after(0)
 	switch {
 	case a.from == FromEarliest:
-		return all, false
+		return all, l.torn()
 	case a.from == FromLatest:
 		return nil, false
 	case a.at != nil:
 		seq := a.at.of(l.name)
-		// Of a value only the newest counts: what it superseded is not lost.
-		lost = l.lostAfter(seq) || l.expiredAfter(a.at, time.Now())
-		return l.after(seq), lost && l.keep.Replay != ReplayLast
+		if l.keep.Replay == ReplayLast { // what the newest has superseded is not lost
+			return l.after(seq), l.valueLost(seq)
+		}
+		return l.after(seq), l.lostAfter(seq) || l.expiredAfter(a.at, time.Now())
 	}
 	switch l.keep.Replay {
 	case ReplayAll:
-		return all, a.unknown || l.lost > l.born
+		return all, a.unknown || max(l.lost, l.missing) > l.born
 	case ReplayHeld:
-		return all, a.unknown
+		return all, a.unknown || l.torn()
 	case ReplayLast:
-		return all[max(0, len(all)-1):], false
+		return all[max(0, len(all)-1):], l.valueLost(l.born)
 	}
 	if a.unknown { // it asked for what came after something: all that there is may be that
 		return all, true

@@ -50,7 +50,7 @@ func (h *Hub) makeRoom() {
 func (h *Hub) drop(l *log, why DropReason) {
 	e := h.pop(l)
 	if why == DropMemory && h.opts.Store != nil {
-		l.cold = e.seq + 1
+		l.cold, l.before = e.seq+1, e.seq
 	} else {
 		l.lose(e.seq)
 	}

@@ -159,7 +159,7 @@ func (h *Hub) rewind(l *log, head uint64) {
 	h.empty(l, DropMemory)
 	l.traces = traces{
 		lost: min(l.lost, head), born: min(l.born, head), forgotten: min(l.forgotten, head),
-		since: min(l.since, head),
+		since: min(l.since, head), hole: min(l.hole, head), missing: min(l.missing, head),
 	}
 	if head > 0 {
 		l.cold = head + 1

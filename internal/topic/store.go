@@ -70,8 +70,9 @@ type Store interface {
 
 	// Lost is a position up to which events of a topic may be missing although
 	// nothing dropped them on purpose: what they were stored in is damaged. 0 if
-	// there are none. A client that has seen less of the topic gets a reset. It is
-	// asked under the hub's lock, and neither waits nor calls back.
+	// there are none. It counts if it is behind the newest event that there is: a
+	// client that has seen less gets a reset. What is missing before that one is told
+	// by the predecessors of those behind it. It does not wait.
 	Lost(topic string) uint64
 
 	// Purge drops the events of a topic whose positions are below before.

@@ -23,6 +23,9 @@ type fakeStore struct {
 	used   map[string]topic.Entry
 	secret string // that ids are sealed with
 
+	lost map[string]uint64 // what Lost says
+	top  uint64            // positions up to it were given out
+
 	epoch     int64  // times that it went back: what comes then is stored at other times
 	meanwhile func() // what happens while the next Read is under way
 }
@@ -59,9 +62,27 @@ func (s *fakeStore) start(opts topic.Options, back int) *topic.Hub {
 
 func (s *fakeStore) head() uint64 {
 	if len(s.events) == 0 {
-		return s.first - 1
+		return max(s.first-1, s.top)
 	}
-	return s.events[len(s.events)-1].Seq
+	return max(s.events[len(s.events)-1].Seq, s.top)
+}
+
+// damage takes an event out as if it could not be read any more. If it is the newest
+// of its topic, the store says so.
+func (s *fakeStore) damage(seq uint64) {
+	i := slices.IndexFunc(s.events, func(e topic.Stored) bool { return e.Seq == seq })
+	if i < 0 {
+		return
+	}
+	name := s.events[i].Topic
+	s.top = s.head()
+	s.events = slices.Delete(slices.Clone(s.events), i, i+1)
+	if !slices.ContainsFunc(s.events, func(e topic.Stored) bool { return e.Topic == name && e.Seq > seq }) {
+		if s.lost == nil {
+			s.lost = make(map[string]uint64)
+		}
+		s.lost[name] = max(s.lost[name], seq)
+	}
 }
 
 // timeAt is when the event at seq is said to have been stored.
@@ -90,6 +111,7 @@ func (s *fakeStore) append(_ context.Context, e topic.Entry) (topic.Appended, er
 
 // take stores an event without giving it to the hub.
 func (s *fakeStore) take(e topic.Entry) topic.Stored {
+	e.Prev = max(e.Prev, s.lost[e.Topic])
 	got := topic.Stored{Entry: e, Seq: s.head() + 1, PrevKnown: true}
 	got.At = timeAt(got.Seq) + s.epoch
 	s.events = append(s.events, got)
@@ -200,7 +222,7 @@ func (s *fakeStore) Trim(name string, keep int) {
 
 func (s *fakeStore) Discarded() uint64 { return 0 }
 
-func (s *fakeStore) Lost(string) uint64 { return 0 }
+func (s *fakeStore) Lost(name string) uint64 { return s.lost[name] }
 
 func (s *fakeStore) Purge(_ context.Context, name string, before uint64) error {
 	s.events = slices.DeleteFunc(s.events, func(e topic.Stored) bool { return e.Topic == name && e.Seq < before })

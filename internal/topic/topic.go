@@ -212,6 +212,7 @@ func (h *Hub) enter(topic string) *log {
 		l.floor = floor
 	default:
 		l.cold = h.coldFrom(floor)
+		l.mayMiss(h.opts.Store.Lost(topic))
 	}
 	l.since = h.seq
 	h.topics[topic] = l
