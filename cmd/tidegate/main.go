@@ -4,19 +4,34 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"tidegate/internal/cli"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// After the first signal the default is back: a second one ends the
-	// program at once.
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2) // the second may come before anybody has heard of the first
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go stop(signals, cancel)
 	os.Exit(cli.Main(ctx, cli.System{
 		Args: os.Args[1:], Env: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 	}))
+}
+
+// stop stops the program in order at the first signal, and ends it at the second as
+// if it had not been waited for.
+func stop(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
+	cancel(fmt.Errorf("%s signal received", <-signals))
+	second := <-signals
+	signal.Reset(syscall.SIGINT, syscall.SIGTERM)
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		_ = self.Signal(second)
+		time.Sleep(time.Second) // it takes a moment; where it cannot be done, this is the end
+	}
+	os.Exit(1)
 }

@@ -112,6 +112,23 @@ func TestSecondSignalStopsTheGatewayAtOnce(t *testing.T) {
 	}
 }
 
+// TestSecondSignalMayComeRightBehindTheFirst, before anything has been heard of that.
+func TestSecondSignalMayComeRightBehindTheFirst(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		h := newHooks(t, nil)
+		p := h.gateway("--drain-time", "5m")
+		for range 10 {
+			h.accepted(p, "/x")
+		}
+		p.signal(syscall.SIGTERM)
+		p.signal(syscall.SIGINT) // the kernel makes one of two that are alike
+		if code := p.exit(); code == 0 {
+			t.Error("exit code 0 after a second signal, want another")
+		}
+	}
+}
+
 // TestStopTellsLateDisconnects: a backend that is away when the stop begins and
 // comes back during it hears of everything.
 func TestStopTellsLateDisconnects(t *testing.T) {
