@@ -137,6 +137,9 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	s.mu.Unlock()
 
 	at := now()
+	if ended, err := s.endsByLog(j); ended || err != nil {
+		return nil, err
+	}
 	switch {
 	case rec.State.Final():
 		s.resume(j)
@@ -154,6 +157,42 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	default:
 		return s.beginRun(j, at)
 	}
+}
+
+// endsByLog makes a record final whose log has an end: the log was shown to others, and
+// the record that said the same was lost, with the power. It asks only for tasks that
+// another process may have ended. The caller has the turn.
+func (s *Service) endsByLog(j *job) (bool, error) {
+	reader, ok := s.opts.Publisher.(EndReader)
+	lost := j.rec.State == Running && j.rec.Worker != s.worker || j.rec.State == Pending && j.rec.Created.Before(s.since)
+	if !ok || !lost {
+		return false, nil
+	}
+	end, ended, err := reader.End(s.base, j.id)
+	if err != nil || !ended || !end.State.Final() {
+		return false, err
+	}
+	s.finishBegins()
+	defer s.finishEnds()
+	rec := j.rec
+	if rec.State == Pending {
+		err = rec.become(Running, end.At)
+	}
+	if err == nil {
+		err = rec.become(end.State, end.At)
+	}
+	if err != nil {
+		return false, err
+	}
+	rec.Result, rec.Error = end.Result, end.Error
+	if rec, err = s.update(s.base, rec); err != nil {
+		return false, err
+	}
+	s.log.Warn("the record of a task was older than its log: it ends as that says", "task_id", j.id, "type", rec.Type, "state", rec.State)
+	j.rec = rec
+	s.opts.Observer.Ended(infoOf(rec))
+	s.resume(j)
+	return true, nil
 }
 
 // Errors of tasks that nobody is at work on any more.

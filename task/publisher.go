@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -44,6 +45,24 @@ type LogReader interface {
 	// Ended reports whether the log of a task has its terminal event, and
 	// whether it is closed. A log that does not exist has neither.
 	Ended(ctx context.Context, taskID string) (terminal, closed bool, err error)
+}
+
+// An EndReader is a [LogReader] that can also tell how a log ends. A record and a log are
+// written one after the other, and a loss of power may take the record back. A service
+// asks before it runs, or fails, a task that may have ended already, and makes the record
+// what the log says: others have been shown that.
+type EndReader interface {
+	LogReader
+	// End gives the terminal event of the log of a task; ok is false if it has none.
+	End(ctx context.Context, taskID string) (end LogEnd, ok bool, err error)
+}
+
+// LogEnd is what a terminal event says.
+type LogEnd struct {
+	State  State
+	Result json.RawMessage // of a task that was completed
+	Error  string          // of one that failed
+	At     time.Time
 }
 
 // RejectedError is what a [Publisher] returns (possibly wrapped) when the event

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Service runs tasks. Make one with [New], register types, then call Run.
@@ -22,6 +23,7 @@ type Service struct {
 	log    *slog.Logger
 	store  Store
 	worker string // our name in records
+	since  time.Time
 
 	workers sync.WaitGroup
 	pumps   sync.WaitGroup
@@ -75,6 +77,7 @@ func New(opts Options) (*Service, error) {
 		log:     opts.Log.With("component", "task"),
 		store:   opts.Store,
 		worker:  newID(),
+		since:   now(),
 		types:   map[string]Type{},
 		jobs:    map[string]*job{},
 		free:    opts.Workers,

@@ -3,12 +3,13 @@ package backend
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"tidegate/internal/wire"
 	"tidegate/task"
 )
 
-var _ task.LogReader = (*publisher)(nil)
+var _ task.EndReader = (*publisher)(nil)
 
 // Ended implements [task.LogReader]. It reads the log of the task, which happens
 // only when a process died between the end of a task and the end of its log.
@@ -22,31 +23,59 @@ func (p *publisher) Ended(ctx context.Context, id string) (terminal, closed bool
 	case topic.Closed:
 		return true, true, nil
 	}
+	_, terminal, err = p.End(ctx, id)
+	return terminal, false, err
+}
+
+// End implements [task.EndReader].
+func (p *publisher) End(ctx context.Context, id string) (end task.LogEnd, ok bool, err error) {
 	for after := ""; ; {
 		page, err := p.client.Events(ctx, taskTopic(id), after)
-		if err != nil {
-			return false, false, err
+		switch {
+		case isCode(err, wire.CodeTopicNotFound):
+			return end, false, nil
+		case err != nil:
+			return end, false, err
 		}
 		for _, e := range page.Events {
-			terminal = terminal || isTerminal(e)
+			if this, is := terminal(e); is {
+				end, ok = this, true
+			}
 		}
 		if after = page.Next; after == "" {
-			return terminal, false, nil
+			return end, ok, nil
 		}
 	}
 }
 
-// isTerminal tells whether an event says how a task ended.
-func isTerminal(e wire.EventInfo) bool {
+// ends are the states that terminal events tell of.
+var ends = map[string]task.State{"task_completed": task.Completed, "task_failed": task.Failed, "task_cancelled": task.Cancelled}
+
+// terminal reads an event that says how a task ended; ok is false for any other.
+func terminal(e wire.EventInfo) (end task.LogEnd, ok bool) {
 	var data struct {
-		EventType string `json:"event_type"`
+		EventType string          `json:"event_type"`
+		Timestamp time.Time       `json:"timestamp"`
+		Data      json.RawMessage `json:"data"`
 	}
 	if e.Name != task.EventTask || json.Unmarshal([]byte(e.Data), &data) != nil {
-		return false
+		return end, false
 	}
-	switch data.EventType {
-	case "task_completed", "task_failed", "task_cancelled":
-		return true
+	end = task.LogEnd{State: ends[data.EventType], At: data.Timestamp}
+	switch end.State {
+	case task.Completed:
+		if string(data.Data) != "null" {
+			end.Result = data.Data
+		}
+	case task.Failed:
+		var failure struct {
+			Error string `json:"error"`
+		}
+		_ = json.Unmarshal(data.Data, &failure) // what is no text of a failure is none
+		end.Error = failure.Error
+	case task.Cancelled:
+	default:
+		return end, false
 	}
-	return false
+	return end, true
 }
