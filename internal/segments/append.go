@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"tidegate/internal/topic"
@@ -33,8 +34,7 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 		ctx, cancel = context.WithTimeout(ctx, appendPatience)
 		defer cancel()
 	}
-	// When ctx ends it may still be written, and the entries are the caller's again.
-	r := &request{entries: slices.Clone(entries), results: results, wake: make(chan struct{}, 1)}
+	r := &request{entries: own(entries), results: results, wake: make(chan struct{}, 1)}
 	for i := range entries {
 		size := len(entries[i].Topic) + len(entries[i].Name) + len(entries[i].Data)
 		if size > l.opts.MaxEvent {
@@ -48,6 +48,20 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 		return failed(results, err)
 	}
 	return results
+}
+
+// own copies entries with their texts, which may be parts of a request's body: when ctx
+// ends they are the caller's again, and may still be written.
+func own(entries []topic.Entry) []topic.Entry {
+	mine := slices.Clone(entries)
+	for i := range mine {
+		e := &mine[i]
+		n, m := len(e.Topic), len(e.Topic)+len(e.Name)
+		text := e.Topic + e.Name + e.Data
+		e.Topic, e.Name, e.Data = text[:n], text[n:m], text[m:]
+		e.Key = strings.Clone(e.Key)
+	}
+	return mine
 }
 
 // failed gives results of which all that have none yet have an error. What the writer

@@ -3,6 +3,7 @@ package segments
 import (
 	"math"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,7 @@ func (x *index) init() { x.topics = make(map[string]*topicIndex) }
 func (x *index) enter(name string) *topicIndex {
 	t, ok := x.topics[name]
 	if !ok {
+		name = strings.Clone(name) // it may be a part of something larger
 		t = &topicIndex{name: name, at: len(x.order)}
 		x.topics[name] = t
 		x.order = append(x.order, t)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"tidegate/internal/topic"
 )
@@ -127,4 +128,33 @@ func waitFor(t testing.TB, ok func() bool) {
 		default:
 		}
 	}
+}
+
+// TestTextsAreTheCallersAgain: those of a request are parts of its body, whose memory
+// the next one uses.
+func TestTextsAreTheCallersAgain(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir())
+	body := []byte("topic:1 event data 1")
+	text := unsafe.String(&body[0], len(body))
+	for i := range 10 {
+		copy(body, fmt.Sprintf("topic:%d event data %d", i, i))
+		r.add(topic.Entry{Topic: text[:7], Name: text[8:13], Data: text[14:], HasEvent: true})
+	}
+	clear(body)
+	check := func() {
+		t.Helper()
+		for i := range 10 {
+			all := r.all(fmt.Sprint("topic:", i))
+			if len(all) != 1 || all[0].Data != fmt.Sprint("data ", i) || all[0].Prev != 0 {
+				t.Errorf("topic %d: %+v", i, all)
+			}
+		}
+		if n := r.log.Stats().Topics; n != 10 {
+			t.Errorf("%d topics, want 10", n)
+		}
+	}
+	check()
+	r.reopen()
+	check()
 }
