@@ -76,6 +76,18 @@ func TestX47WhatIsTooLargeIsDropped(t *testing.T) {
 	}
 }
 
+// TestX47AClientGoesOnBehindWhatIsTooLarge, on the same stream.
+func TestX47AClientGoesOnBehindWhatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	server, url := serve(t, stream("id: 1\ndata: "+strings.Repeat("x", 5000)+"\n\nid: 2\ndata: b\n\n"))
+	dropped := 0
+	client := sse.NewClient(sse.ClientOptions{URL: url, MaxLine: 100, OnTooLarge: func(error) { dropped++ }, Retry: time.Millisecond})
+	events, err := collect(t.Context(), client)
+	if err != nil || events != "2b" || dropped != 1 || len(server.requests) != 2 {
+		t.Errorf("events %q, %v, dropped %d, asked %d times", events, err, dropped, len(server.requests))
+	}
+}
+
 // TestX47ALineWithoutEndIsNotHeld.
 func TestX47ALineWithoutEndIsNotHeld(t *testing.T) {
 	const total = 256 << 20

@@ -1,12 +1,14 @@
 package socket_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -91,6 +93,35 @@ func TestX26UnixSocketHasItsModeAndIsRemoved(t *testing.T) {
 	}
 }
 
+// TestX26AtNoMomentIsASocketOpenToOthers: not even between its making and the change
+// of its mode.
+func TestX26AtNoMomentIsASocketOpenToOthers(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux takes the mode of the socket for the file")
+	}
+	path := filepath.Join(folder(t), "a.sock")
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	watching.Go(func() {
+		for ctx.Err() == nil {
+			if info, err := os.Lstat(path); err == nil && info.Mode().Perm() != 0o600 {
+				t.Errorf("for a moment its mode was %v", info.Mode())
+				return
+			}
+		}
+	})
+	for range 2000 {
+		l, err := socket.Listen("unix:"+path, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = l.Close()
+	}
+}
+
 func TestX26StaleSocketIsTakenOver(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(folder(t), "a.sock")
@@ -138,6 +169,13 @@ func TestX26OnlySocketsAreTakenOver(t *testing.T) {
 // Many processes that start at once: one gets the socket.
 func TestX26OneOfManyTakesAStaleSocketOver(t *testing.T) {
 	t.Parallel()
+	for range 100 { // they rarely meet at the worst moment
+		takeOverAtOnce(t)
+	}
+}
+
+func takeOverAtOnce(t *testing.T) {
+	t.Helper()
 	path := filepath.Join(folder(t), "a.sock")
 	abandon(t, path)
 	var starting sync.WaitGroup
