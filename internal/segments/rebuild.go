@@ -18,11 +18,12 @@ type rebuild struct {
 	buffer []byte
 
 	last    uint64 // the newest position that was seen, or is known to be gone
-	lost    bool   // there was damage behind it
+	top     uint64 // the highest that a segment is named by
+	lost    bool   // there was damage behind last
+	suspect int    // index in Damage of the first of it
 	holes   []span
 	voids   []span
 	Damage  []Damage
-	size    int64 // of the segment that is read, as far as it counts
 	ended   bool  // it has a last record
 	lastEnd int64 // behind the last whole record
 }
@@ -74,11 +75,9 @@ func (b *rebuild) segment(name string, newest bool) error {
 	base, _ := baseOf(name)
 	s := &segment{base: base, path: path, file: f, salt: b.l.meta.Salt, sealed: !newest}
 	b.l.segments.add(s)
-	h, err := b.header(s, size)
-	if err != nil {
+	if err := b.joint(s, size, len(b.l.segments.list) == 1); err != nil {
 		return err
 	}
-	b.joint(s, h, len(b.l.segments.list) == 1)
 	b.lastEnd, b.ended = min(segmentHeader, size), false
 	err = scanFile(f, scanOptions{salt: s.salt, from: segmentHeader, to: size, buffer: b.buffer}, func(r scanned) error {
 		return b.record(s, r)
@@ -95,24 +94,25 @@ func (b *rebuild) segment(name string, newest bool) error {
 }
 
 // header reads the first bytes. Where they are damaged the file's name and the log's
-// own salt have to do.
-func (b *rebuild) header(s *segment, size int64) (h header, err error) {
+// own salt have to do; ok is false then. So it is with a file that could neither be
+// begun nor removed.
+func (b *rebuild) header(s *segment, size int64) (h header, ok bool, err error) {
 	first, err := readSome(s.file, min(size, segmentHeader))
 	if err != nil {
-		return h, err
+		return h, false, err
 	}
 	h, err = parseHeader(first)
 	if err == nil && h.base == s.base && h.salt == s.salt {
 		b.l.floors.raise(h.floors)
-		return h, nil
+		return h, true, nil
 	}
 	what := "the header is damaged"
 	if err == nil {
 		what = "the header is that of another log or segment"
 	}
-	b.note(Damage{File: s.path, To: min(size, segmentHeader), What: what})
+	b.lose(Damage{File: s.path, To: min(size, segmentHeader), What: what})
 	s.sealed = true
-	return header{base: s.base, salt: s.salt, prior: s.base - 1}, nil
+	return h, false, nil
 }
 
 func readSome(f File, n int64) ([]byte, error) {
@@ -124,17 +124,43 @@ func readSome(f File, n int64) ([]byte, error) {
 	return b[:got], err
 }
 
-// joint compares a segment's beginning with the end of the one before.
-func (b *rebuild) joint(s *segment, h header, first bool) {
+// joint compares a segment's beginning with the end of the one before. Without its
+// header it takes the first event of it, or the next segment, to tell what is missing.
+func (b *rebuild) joint(s *segment, size int64, first bool) error {
+	b.top = max(b.top, s.base)
+	h, ok, err := b.header(s, size)
 	switch {
-	case !first && h.prior > b.last:
-		what := "the end of the segment before it is missing"
-		if b.lost {
-			what = "" // it was said what was damaged there
-		}
-		b.hole(s, what, h.prior)
+	case err != nil:
+		return err
+	case first: // beginning judges what is before
+	case !ok:
+		return nil
+	case h.prior > b.last && b.lost:
+		b.hole(s, "", h.prior) // it was said what was damaged there
+	case h.prior > b.last:
+		b.hole(s, "the end of the segment before it is missing", h.prior)
+	case b.lost:
+		b.harmless("a write that failed has left it")
 	}
-	b.last, b.lost = max(b.last, s.base-1), false // positions in between were given to nobody
+	b.last, b.lost = max(b.last, s.base-1), b.lost && !ok // positions in between were given to nobody
+	return nil
+}
+
+// lose notes damage behind which events may be missing.
+func (b *rebuild) lose(d Damage) {
+	if !b.lost {
+		b.lost, b.suspect = true, len(b.Damage)
+	}
+	b.note(d)
+}
+
+// harmless notes that nothing is missing for the damage behind the last position.
+func (b *rebuild) harmless(what string) {
+	for i := min(b.suspect, len(b.Damage)); i < len(b.Damage); i++ {
+		b.Damage[i].Harmless, b.Damage[i].What = true, b.Damage[i].What+": "+what
+		b.l.stats.Damaged--
+	}
+	b.lost = false
 }
 
 // hole notes that what lies between the newest position that was seen and another one,
@@ -166,8 +192,7 @@ func (b *rebuild) note(d Damage) {
 // record takes what stands next in a file.
 func (b *rebuild) record(s *segment, r scanned) error {
 	if r.kind == 0 {
-		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "no whole record"})
-		b.lost = true
+		b.lose(Damage{File: s.path, From: r.off, To: r.end, What: "no whole record"})
 		return nil
 	}
 	b.lastEnd = r.end
@@ -213,8 +238,7 @@ func (b *rebuild) mark(s *segment, m mark) {
 func (b *rebuild) event(s *segment, r scanned) error {
 	v, err := parseEvent(r.body)
 	if err != nil {
-		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "an event of another version"})
-		b.lost = true
+		b.lose(Damage{File: s.path, From: r.off, To: r.end, What: "an event of another version"})
 		return nil
 	}
 	if v.seq <= b.last {
@@ -254,96 +278,5 @@ func (b *rebuild) tail(s *segment, size int64) {
 	if b.head > b.last || b.head == 0 {
 		return // finish says what is missing
 	}
-	if n := len(b.Damage); n > 0 {
-		b.Damage[n-1].Harmless = true
-		b.Damage[n-1].What = "the last write was not finished: cut off"
-		b.l.stats.Damaged--
-	}
-	b.lost = false
-}
-
-// finish draws the sums: what is missing at the end, what was refused, and which
-// topics may lack something.
-func (b *rebuild) finish() {
-	l := b.l
-	if b.head > b.last {
-		file := l.opts.Dir
-		if n := len(l.segments.list); n > 0 {
-			file = l.segments.list[n-1].path
-			l.segments.list[n-1].sealed = true
-		}
-		what := "the end of the log is missing"
-		if b.lost {
-			what = ""
-		}
-		b.hole(&segment{path: file}, what, b.head)
-	}
-	l.next = b.last + 1
-	b.beginning()
-	b.drop(b.voids)
-	for _, h := range b.holes {
-		if within(h, b.voids) {
-			continue
-		}
-		l.floors.discarded = max(l.floors.discarded, h.to+1)
-		for _, t := range l.index.order {
-			if t.newest < h.from {
-				t.hole = max(t.hole, h.to)
-			}
-		}
-		l.stats.Holes++
-	}
-	for i := len(l.index.order) - 1; i >= 0; i-- {
-		l.leave(l.index.order[i])
-	}
-}
-
-// beginning judges what is before the oldest segment: it was dropped on purpose, or is
-// missing.
-func (b *rebuild) beginning() {
-	l := b.l
-	if len(l.segments.list) == 0 {
-		return
-	}
-	s := l.segments.list[0]
-	if s.base <= max(l.floors.dropped, 1) {
-		return
-	}
-	b.note(Damage{File: s.path, What: "the segments before it are missing", FromSeq: max(l.floors.dropped, 1), ToSeq: s.base - 1})
-	l.floors.raise(floors{dropped: s.base, discarded: s.base})
-	l.note(mark{kind: kindFloor, from: s.base, to: s.base})
-	l.stats.Holes++
-}
-
-// within tells whether all of a range was refused: it is no hole.
-func within(h span, voids []span) bool {
-	for _, v := range voids {
-		if v.from <= h.from && h.from <= v.to {
-			if h.to <= v.to {
-				return true
-			}
-			h.from = v.to + 1
-		}
-	}
-	return false
-}
-
-// drop takes refused events out of the index.
-func (b *rebuild) drop(voids []span) {
-	if len(voids) == 0 {
-		return
-	}
-	for id, first := range b.l.keys.byID {
-		if within(span{first.seq, first.seq}, voids) {
-			delete(b.l.keys.byID, id)
-		}
-	}
-	for i := len(b.l.index.order) - 1; i >= 0; i-- {
-		t := b.l.index.order[i]
-		for _, v := range voids {
-			if i, j := t.from(v.from), t.from(v.to+1); i < j {
-				b.l.cutKept(t, i, j)
-			}
-		}
-	}
+	b.harmless("the last write was not finished")
 }

@@ -78,8 +78,12 @@ func (l *Log) rewrite(ctx context.Context, old []*segment) error {
 	if err := c.write(old); err != nil {
 		return err
 	}
-	var err error
-	l.queue.exclusive(func() { err = l.exchange(to, old) })
+	// What was left out for a trim must not be missing between events that come back
+	// because nothing tells of the trim.
+	err := l.writeMarks()
+	if err == nil {
+		l.queue.exclusive(func() { err = l.exchange(to, old) })
+	}
 	if err != nil {
 		return errors.Join(err, to.file.Close(), l.fs.Remove(to.path+newSuffix))
 	}
@@ -152,12 +156,10 @@ func (c *copying) write(old []*segment) (err error) {
 	l, to, path := c.l, c.to, c.to.path+newSuffix
 	l.mu.Lock()
 	h := header{base: to.base, prior: to.base - 1, salt: to.salt, floors: l.floors}
-	l.mu.Unlock()
-	if first, err := readSome(old[0].file, segmentHeader); err == nil {
-		if was, err := parseHeader(first); err == nil {
-			h.prior = was.prior
-		}
+	if i := slices.Index(l.segments.list, old[0]); i > 0 {
+		h.prior = l.segments.list[i-1].last
 	}
+	l.mu.Unlock()
 	if to.file, err = createSegment(l.fs, path, h, 0, false); err != nil {
 		return err
 	}
