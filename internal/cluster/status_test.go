@@ -1,0 +1,54 @@
+package cluster
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/internal/wire"
+)
+
+// TestX38StatusTellsOfServersThatAreAway, of one long before NATS calls it offline;
+// and a stream that has no leader keeps its row.
+func TestX38StatusTellsOfServersThatAreAway(t *testing.T) {
+	t.Parallel()
+	c := startCluster(t, 3)
+	e := openWith(t, Options{URLs: c.URLs(), Needs: NeedLog})
+	ev := func(s wire.ClusterStatus) wire.StreamStatus {
+		i := slices.IndexFunc(s.Streams, func(row wire.StreamStatus) bool { return row.Name == "TIDEGATE_EV" })
+		if i < 0 {
+			t.Fatalf("the stream has no row in %+v", s)
+		}
+		return s.Streams[i]
+	}
+	problem := func(s wire.ClusterStatus, text string) bool {
+		return slices.ContainsFunc(s.Health, func(line string) bool { return strings.Contains(line, text) })
+	}
+	eventually(t, "all is well", func() bool {
+		s := e.Status(within(t))
+		return len(s.Health) == 0 && ev(s).Replicas == 3 && len(ev(s).Offline) == 0
+	})
+	ours := e.nc.ConnectedServerName() // the last one to go
+	var others []int
+	for i, p := range c.nodes {
+		if p.name != ours {
+			others = append(others, i)
+		}
+	}
+	first := c.nodes[others[0]].name
+	c.Kill(others[0])
+	begin := time.Now()
+	eventually(t, "the server that is away is named", func() bool {
+		s := e.Status(within(t))
+		return problem(s, "server "+first+" is away, which has a copy of TIDEGATE_EV") && slices.Contains(ev(s).Offline, first)
+	})
+	if took := time.Since(begin); took > 40*time.Second { // NATS itself needs more than a minute
+		t.Errorf("it was named after %v", took)
+	}
+	c.Kill(others[1])
+	eventually(t, "the stream has no leader", func() bool {
+		s := e.Status(within(t))
+		return ev(s).Error != "" && problem(s, "stream TIDEGATE_EV: ")
+	})
+}
