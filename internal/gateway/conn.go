@@ -16,9 +16,8 @@ import (
 type conn struct {
 	stream   stream.Stream
 	member   topic.Member
-	gateway  *Gateway
 	token    token
-	node     *identity // of this node when the client came
+	node     *identity // of this node when the client came, and so its gateway
 	sequence uint64
 	openedIn time.Duration // since the process began: no change of the clock counts
 	request  packed.Request

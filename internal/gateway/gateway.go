@@ -129,7 +129,7 @@ func New(opts Options) *Gateway {
 	g.refusals = limit.NewTally(opts.Log, "streams refused")
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
-	g.node.Store(new(identity))
+	g.node.Store(&identity{gateway: g})
 	g.internalMux = sync.OnceValue(g.newInternalMux)
 	g.metrics.watch(g)
 	return g

@@ -14,6 +14,7 @@ import (
 // cut off from them goes on under another one: what was promised for its streams
 // under the old name, others keep.
 type identity struct {
+	gateway  *Gateway
 	name     string      // "" for a gateway that is alone
 	disowned atomic.Bool // others tell of its streams' ends; set under disconnects.mu, and never taken back
 }
@@ -26,7 +27,7 @@ func (g *Gateway) identity() *identity {
 	}
 	name := g.opts.Peers.Node()
 	for now.name != name {
-		g.node.CompareAndSwap(now, &identity{name: name})
+		g.node.CompareAndSwap(now, &identity{gateway: g, name: name})
 		now = g.node.Load()
 	}
 	return now

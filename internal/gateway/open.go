@@ -156,7 +156,6 @@ func (g *Gateway) count(w http.ResponseWriter, r *http.Request) (*conn, *wire.Er
 
 // register fills in c, which has its request, and makes it known.
 func (g *Gateway) register(c *conn) {
-	c.gateway = g
 	c.token = newToken()
 	c.node = g.identity()
 	c.sequence = g.table.next(g.opts.Peers != nil)
@@ -179,8 +178,8 @@ func (g *Gateway) asSent(r *http.Request) *http.Request {
 
 // Ended implements stream.Owner.
 func (c *conn) Ended(why wire.Ending) {
-	c.gateway.ended(c, why)
-	c.gateway.door.leave()
+	c.node.gateway.ended(c, why)
+	c.node.gateway.door.leave()
 }
 
 // ended takes a stream that was accepted out of everything and tells the

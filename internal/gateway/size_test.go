@@ -5,10 +5,10 @@ import (
 	"unsafe"
 )
 
-// TestX16AStreamFitsItsSizeClass: one byte more costs each idle stream 32.
+// TestX16AStreamFitsItsSizeClass: one byte more costs each idle stream 16.
 func TestX16AStreamFitsItsSizeClass(t *testing.T) {
 	t.Parallel()
-	if size := unsafe.Sizeof(conn{}); size > 256 {
-		t.Errorf("a stream takes %d bytes, want 256 at most", size)
+	if size := unsafe.Sizeof(conn{}); size > 240 {
+		t.Errorf("a stream takes %d bytes, want 240 at most", size)
 	}
 }

@@ -171,7 +171,7 @@ func TestWorkIsWaitedFor(t *testing.T) {
 // TestAStreamIsSmall: there is one for each connection.
 func TestAStreamIsSmall(t *testing.T) {
 	t.Parallel()
-	if got := unsafe.Sizeof(Stream{}); got > 128 {
-		t.Errorf("a Stream has %d bytes, want 128 at most", got)
+	if got := unsafe.Sizeof(Stream{}); got > 104 {
+		t.Errorf("a Stream has %d bytes, want 104 at most", got)
 	}
 }
