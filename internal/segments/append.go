@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
 
-// appendPatience bounds an AppendAll whose caller has no bound.
+// appendPatience bounds each of the waits of an AppendAll whose caller has no bound:
+// for room, and to be written.
 const appendPatience = 10 * time.Second
 
 // perEntry is what an entry that waits takes beside its texts, about.
@@ -29,12 +29,7 @@ var errBusy = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.Code
 // its topic with [topic.ErrClosed]; both do not harm the others.
 func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
 	results := make([]topic.Result, len(entries))
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, appendPatience)
-		defer cancel()
-	}
-	r := &request{entries: own(entries), results: results, wake: make(chan struct{}, 1)}
+	r := &request{entries: entries, results: results}
 	for i := range entries {
 		size := len(entries[i].Topic) + len(entries[i].Name) + len(entries[i].Data)
 		if size > l.opts.MaxEvent {
@@ -50,20 +45,6 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 	return results
 }
 
-// own copies entries with their texts, which may be parts of a request's body: when ctx
-// ends they are the caller's again, and may still be written.
-func own(entries []topic.Entry) []topic.Entry {
-	mine := slices.Clone(entries)
-	for i := range mine {
-		e := &mine[i]
-		n, m := len(e.Topic), len(e.Topic)+len(e.Name)
-		text := e.Topic + e.Name + e.Data
-		e.Topic, e.Name, e.Data = text[:n], text[n:m], text[m:]
-		e.Key = strings.Clone(e.Key)
-	}
-	return mine
-}
-
 // failed gives results of which all that have none yet have an error. What the writer
 // may still be at is not touched.
 func failed(results []topic.Result, err error) []topic.Result {
@@ -76,15 +57,11 @@ func failed(results []topic.Result, err error) []topic.Result {
 
 // submit has a request written, and returns when it is.
 func (l *Log) submit(ctx context.Context, r *request) error {
-	select {
-	case <-l.begun:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 	room := min(r.bytes, l.opts.MaxWaiting)
-	if err := l.room.Acquire(ctx, room); err != nil {
-		l.count(func(s *Stats) { s.Refused++ })
-		return errBusy
+	if !l.isRunning() || !l.room.TryAcquire(room) {
+		if err := l.awaitRoom(ctx, room); err != nil {
+			return err
+		}
 	}
 	defer l.room.Release(room) // where ctx has ended, the writer may have it for a moment longer
 	lead, err := l.queue.enter(r)
@@ -94,9 +71,35 @@ func (l *Log) submit(ctx context.Context, r *request) error {
 	if err != nil || !lead {
 		return err
 	}
-	group := l.queue.take(r)
-	_ = l.writeGroup(group) // each of them has been answered
-	l.queue.finish(group)
+	l.writing.group = l.queue.take(r, l.writing.group)
+	_ = l.writeGroup(l.writing.group) // each of them has been answered
+	l.queue.finish(l.writing.group)
+	return nil
+}
+
+// isRunning tells whether the hub has been given its beginning.
+func (l *Log) isRunning() bool {
+	select {
+	case <-l.begun:
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitRoom waits until a request may join those that wait to be written.
+func (l *Log) awaitRoom(ctx context.Context, room int64) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, appendPatience, errBusy)
+	defer cancel()
+	select {
+	case <-l.begun:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if err := l.room.Acquire(ctx, room); err != nil {
+		l.count(func(s *Stats) { s.Refused++ })
+		return errBusy
+	}
 	return nil
 }
 

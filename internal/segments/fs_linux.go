@@ -29,3 +29,16 @@ func (f systemFile) Allocate(size int64) error {
 		}
 	}
 }
+
+// Map gives the beginning of the file as memory: what is written there is in the file,
+// also when the process is killed.
+func (f systemFile) Map(size int) ([]byte, error) {
+	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+}
+
+func unmap(memory []byte) error {
+	if memory == nil {
+		return nil
+	}
+	return unix.Munmap(memory)
+}

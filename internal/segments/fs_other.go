@@ -7,3 +7,5 @@ func (f systemFile) Datasync() error { return f.Sync() }
 
 // Allocate does nothing here.
 func (f systemFile) Allocate(int64) error { return nil }
+
+func unmap([]byte) error { return nil }

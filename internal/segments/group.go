@@ -10,6 +10,7 @@ import (
 
 // writing is what who writes uses, over and over.
 type writing struct {
+	group  []*request
 	items  []item
 	events []topic.Stored // of the items that are new
 	buf    []byte

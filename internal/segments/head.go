@@ -2,9 +2,12 @@ package segments
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 )
 
 // The file head has the newest position that was written, in two slots by turns, so
@@ -17,16 +20,42 @@ const (
 )
 
 type headFile struct {
-	file File
-	turn int64
+	file   File
+	memory []byte // the file's, where the system maps files: no call for each group
+	turn   int64
 }
 
 func (h *headFile) write(last uint64) error {
+	h.turn ^= 1
+	if h.memory != nil {
+		return writeMapped(h.memory[h.turn*headSlot:][:headSlot], last)
+	}
 	var b [headSlot]byte
 	putHead(b[:], last)
-	h.turn ^= 1
 	_, err := h.file.WriteAt(b[:], h.turn*headSlot)
 	return err
+}
+
+// writeMapped writes a slot of the file's memory. If the file has been cut off, or the
+// disk does not give it any more, that is an error and not the end of the process.
+func writeMapped(slot []byte, last uint64) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%s cannot be written: %v", headName, r)
+		}
+	}()
+	putHead(slot, last)
+	return nil
+}
+
+func (h *headFile) close() error {
+	return errors.Join(unmap(h.memory), h.file.Close())
+}
+
+// mapper is a file whose content can be memory of the process.
+type mapper interface {
+	Map(size int) ([]byte, error)
 }
 
 func putHead(b []byte, last uint64) {
@@ -47,7 +76,11 @@ func openHead(files FS, dir string, last uint64) (*headFile, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return &headFile{file: f}, nil
+	h := &headFile{file: f}
+	if m, ok := f.(mapper); ok {
+		h.memory, _ = m.Map(len(b)) // else it is written
+	}
+	return h, nil
 }
 
 // readHead reads the newest position that was written; ok is false if there is no

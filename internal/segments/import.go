@@ -167,7 +167,7 @@ func (im *importing) finish(last uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(head.file.Datasync(), head.file.Close()); err != nil {
+	if err := errors.Join(head.file.Datasync(), head.close()); err != nil {
 		return err
 	}
 	if err := im.opts.FS.SyncDir(im.opts.Dir); err != nil {

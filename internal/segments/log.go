@@ -171,7 +171,7 @@ func (l *Log) Close() error {
 		for _, f := range closing {
 			err = errors.Join(err, f.Close())
 		}
-		err = errors.Join(err, l.writing.head.file.Close())
+		err = errors.Join(err, l.writing.head.close())
 	})
 	return err
 }

@@ -150,6 +150,6 @@ func (l *Log) abort() {
 		_ = s.file.Close()
 	}
 	if l.writing.head != nil {
-		_ = l.writing.head.file.Close()
+		_ = l.writing.head.close()
 	}
 }

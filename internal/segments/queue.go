@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"tidegate/internal/topic"
 )
@@ -23,7 +24,7 @@ type request struct {
 	results []topic.Result // for each; the writer's until it is done
 	run     func()         // instead of entries
 	bytes   int64
-	wake    chan struct{} // size 1: it is done, or has to write
+	wake    chan struct{} // size 1: it is done, or has to write; nil for who never waited
 
 	unstored map[string]uint64 // entries that are not stored, by topic; the writer's
 
@@ -60,6 +61,7 @@ func (q *queue) enter(r *request) (lead bool, err error) {
 		q.busy, r.taken = true, true
 		return true, nil
 	}
+	r.wake = make(chan struct{}, 1)
 	q.waiting = append(q.waiting, r)
 	return false, nil
 }
@@ -67,9 +69,18 @@ func (q *queue) enter(r *request) (lead bool, err error) {
 // wait waits until the request is done or has to write. If ctx ends before it was
 // taken, it never is.
 func (q *queue) wait(ctx context.Context, r *request) (lead bool, err error) {
+	var late <-chan time.Time
+	if _, ok := ctx.Deadline(); !ok {
+		timer := time.NewTimer(appendPatience)
+		defer timer.Stop()
+		late = timer.C
+	}
 	select {
 	case <-r.wake:
 	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-late:
+		err = errBusy
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -83,12 +94,12 @@ func (q *queue) wait(ctx context.Context, r *request) (lead bool, err error) {
 	if i := slices.Index(q.waiting, r); i >= 0 {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
 	}
-	return false, context.Cause(ctx)
+	return false, err
 }
 
-// take gives the group of who writes.
-func (q *queue) take(first *request) []*request {
-	group := []*request{first}
+// take gives the group of who writes, in a slice of before.
+func (q *queue) take(first *request, group []*request) []*request {
+	group = append(group[:0], first)
 	if first.run != nil {
 		return group
 	}
@@ -114,6 +125,7 @@ func (q *queue) take(first *request) []*request {
 func (q *queue) finish(group []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	defer clear(group)
 	for _, r := range group[1:] {
 		r.done = true
 		r.wake <- struct{}{}
@@ -137,11 +149,13 @@ func (q *queue) close() {
 
 // exclusive runs something while nobody writes.
 func (q *queue) exclusive(run func()) {
-	r := &request{run: run, wake: make(chan struct{}, 1)}
-	lead, _ := q.enter(r)
-	if !lead {
-		_, _ = q.wait(context.Background(), r)
+	r := &request{run: run}
+	if lead, _ := q.enter(r); !lead {
+		<-r.wake // however long that takes: it leads then
+		q.mu.Lock()
+		r.lead = false
+		q.mu.Unlock()
 	}
 	run()
-	q.finish(q.take(r))
+	q.finish([]*request{r})
 }

@@ -30,9 +30,10 @@ func (h *Hub) Apply(events []Stored) []Applied {
 	if len(events) > 1 {
 		b.Hold() // so that events for one stream leave in one write
 	}
+	var room [applyStep][]byte
 	for len(events) > 0 {
 		n := min(len(events), applyStep)
-		blocks := make([][]byte, n)
+		blocks := room[:n]
 		for i, e := range events[:n] {
 			blocks[i] = e.encode()
 		}

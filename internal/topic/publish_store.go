@@ -23,11 +23,19 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	if err != nil || answered {
 		return r, err
 	}
-	got, err := h.appendOne(ctx, e)
+	got, err := h.appendOne(ctx, e.clone())
 	if err != nil {
 		return Receipt{}, unavailable(err)
 	}
 	return h.noted(p, got)
+}
+
+// clone copies what may be a part of a request's body.
+func (e Entry) clone() Entry {
+	n, m := len(e.Topic), len(e.Topic)+len(e.Name)
+	text := e.Topic + e.Name + e.Data
+	e.Topic, e.Name, e.Data = text[:n], text[n:m], text[m:]
+	return e
 }
 
 func (h *Hub) appendOne(ctx context.Context, e Entry) (Appended, error) {

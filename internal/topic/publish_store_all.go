@@ -72,7 +72,7 @@ func (h *Hub) storeAll(ctx context.Context, ps []Publication) []Published {
 }
 
 func (s *storing) round(ctx context.Context) {
-	s.entries, s.of, s.later = s.entries[:0], s.of[:0], nil
+	s.entries, s.of, s.later = nil, s.of[:0], nil // the store may still have the entries of before
 	s.unknown, s.repeats = nil, nil
 	s.ahead = make(map[string]*due, len(s.left))
 	for step := range slices.Chunk(s.left, applyStep) {

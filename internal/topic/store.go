@@ -17,7 +17,8 @@ import (
 type Store interface {
 	// AppendAll stores events and answers each: the result at i is that of the
 	// entry at i. It may be called concurrently, also for the same topic. The
-	// entries are the caller's again when it returns.
+	// entries and their texts must stay as they are, also when it has returned:
+	// where ctx has ended, the store may still be at them.
 	//
 	// Those of one topic are stored in the order given; between topics, and
 	// between calls that are under way at the same time, there is no order. A call
