@@ -51,4 +51,11 @@ func TestX38StatusTellsOfServersThatAreAway(t *testing.T) {
 		s := e.Status(within(t))
 		return ev(s).Error != "" && problem(s, "stream TIDEGATE_EV: ")
 	})
+	for i := range c.nodes { // then nobody answers
+		c.Kill(i)
+	}
+	eventually(t, "it is said that nobody answers", func() bool {
+		s := e.Status(within(t))
+		return ev(s).Leader == "" && problem(s, "stream TIDEGATE_EV: not connected")
+	})
 }
