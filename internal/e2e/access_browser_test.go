@@ -215,6 +215,7 @@ func withAndWithoutSecret(t *testing.T, test func(*testing.T, context.Context, *
 	browser := startChromium(t, evilNames())
 	for name, secret := range map[string]string{"without a secret": "", "with a secret": "0123456789abcdef"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := startAttacked(t, secret)
 			test(t, browser, a)
 			a.wantUntouched(t)
