@@ -32,8 +32,12 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 
 // clone copies what may be a part of a request's body.
 func (e Entry) clone() Entry {
-	n, m := len(e.Topic), len(e.Topic)+len(e.Name)
-	text := e.Topic + e.Name + e.Data
+	var all strings.Builder // one piece for all; a sum of strings may be one of them
+	all.Grow(len(e.Topic) + len(e.Name) + len(e.Data))
+	for _, part := range [...]string{e.Topic, e.Name, e.Data} {
+		all.WriteString(part)
+	}
+	text, n, m := all.String(), len(e.Topic), len(e.Topic)+len(e.Name)
 	e.Topic, e.Name, e.Data = text[:n], text[n:m], text[m:]
 	return e
 }

@@ -27,8 +27,14 @@ type Message struct {
 // Clone gives a copy that shares no memory with m: one to keep, where m is what
 // [Parser.Parse] gave.
 func (m Message) Clone() Message {
-	text := m.Token + m.Topic + m.Name + m.Data + m.IdempotencyKey // in one piece
-	for _, part := range [...]*string{&m.Token, &m.Topic, &m.Name, &m.Data, &m.IdempotencyKey} {
+	parts := [...]*string{&m.Token, &m.Topic, &m.Name, &m.Data, &m.IdempotencyKey}
+	var all strings.Builder // one piece for all; a sum of strings may be one of them
+	all.Grow(len(m.Token) + len(m.Topic) + len(m.Name) + len(m.Data) + len(m.IdempotencyKey))
+	for _, part := range parts {
+		all.WriteString(*part)
+	}
+	text := all.String()
+	for _, part := range parts {
 		n := len(*part)
 		*part, text = text[:n], text[n:]
 	}
