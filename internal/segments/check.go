@@ -133,7 +133,7 @@ func openToRead(opts Options) (*Log, *rebuild, error) {
 		return nil, nil, err
 	}
 	head, headOK := readHead(l.fs, opts.Dir)
-	b := &rebuild{l: l, now: opts.now().UnixNano(), head: head, buffer: make([]byte, 0, scanBuffer)}
+	b := &rebuild{l: l, now: opts.now().UnixNano(), head: head, noHead: !headOK, buffer: make([]byte, 0, scanBuffer)}
 	l.meta, err = readMeta(l.fs, opts.Dir)
 	switch {
 	case err != nil && len(names) == 0 && !headOK:

@@ -68,7 +68,7 @@ func (l *Log) open(ctx context.Context) error {
 		meta.Generation = newGeneration()
 	}
 	l.meta = meta
-	b := &rebuild{l: l, now: l.opts.now().UnixNano(), head: head, buffer: make([]byte, 0, scanBuffer)}
+	b := &rebuild{l: l, now: l.opts.now().UnixNano(), head: head, noHead: !headOK, buffer: make([]byte, 0, scanBuffer)}
 	if err := b.run(); err != nil {
 		return err
 	}

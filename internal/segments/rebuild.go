@@ -14,13 +14,15 @@ import (
 type rebuild struct {
 	l      *Log
 	now    int64
-	head   uint64 // the newest position that was written, 0 if it is not known
+	head   uint64 // the newest position that was written
+	noHead bool   // that is not known
 	buffer []byte
 
 	last    uint64 // the newest position that was seen, or is known to be gone
 	top     uint64 // the highest that a segment is named by
 	lost    bool   // there was damage behind last
 	suspect int    // index in Damage of the first of it
+	inFile  uint64 // the newest position that was seen in the file that is read
 	holes   []span
 	voids   []span
 	Damage  []Damage
@@ -78,7 +80,7 @@ func (b *rebuild) segment(name string, newest bool) error {
 	if err := b.joint(s, size, len(b.l.segments.list) == 1); err != nil {
 		return err
 	}
-	b.lastEnd, b.ended = min(segmentHeader, size), false
+	b.lastEnd, b.ended, b.inFile = min(segmentHeader, size), false, 0
 	err = scanFile(f, scanOptions{salt: s.salt, from: segmentHeader, to: size, buffer: b.buffer}, func(r scanned) error {
 		return b.record(s, r)
 	})
@@ -241,6 +243,11 @@ func (b *rebuild) event(s *segment, r scanned) error {
 		b.lose(Damage{File: s.path, From: r.off, To: r.end, What: "an event of another version"})
 		return nil
 	}
+	if v.seq < b.inFile {
+		b.misplaced(s, r, &v)
+		return nil
+	}
+	b.inFile = v.seq
 	if v.seq <= b.last {
 		return nil // it stands in a segment that was merged as well
 	}
@@ -271,11 +278,22 @@ func (b *rebuild) event(s *segment, r scanned) error {
 	return nil
 }
 
+// misplaced leaves out an event that stands behind a later one of its file: it was not
+// written there.
+func (b *rebuild) misplaced(s *segment, r scanned, v *eventView) {
+	b.note(Damage{File: s.path, From: r.off, To: r.end, What: "an event behind a later one", FromSeq: v.seq, ToSeq: v.seq})
+	b.l.stats.Holes++
+	name := string(v.topic)
+	t := b.l.index.enter(name)
+	t.hole = max(t.hole, v.seq)
+	b.l.note(mark{kind: kindHole, topic: name, from: v.seq, to: v.seq})
+}
+
 // tail judges what is behind the last whole record of the newest segment. What was
 // being written when the process ended was answered to nobody; the head says up to
 // where something was.
 func (b *rebuild) tail(s *segment, size int64) {
-	if b.head > b.last || b.head == 0 {
+	if b.head > b.last || b.noHead {
 		return // finish says what is missing
 	}
 	b.harmless("the last write was not finished")

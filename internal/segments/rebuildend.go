@@ -4,6 +4,9 @@ package segments
 // topics may lack something.
 func (b *rebuild) finish() {
 	l := b.l
+	if b.noHead && b.lost { // something was behind the last event, and nothing says what
+		b.head = b.last + 1
+	}
 	if b.head > b.last {
 		file := l.opts.Dir
 		if n := len(l.segments.list); n > 0 {
