@@ -1,6 +1,7 @@
 package segments
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
@@ -81,7 +82,21 @@ func (f systemFile) Size() (int64, error) {
 // writeFile replaces a file, so that after a loss of power there is the old one or
 // the new one.
 func writeFile(files FS, name string, text []byte) error {
-	f, err := files.OpenFile(name+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	err := writeNew(files, name+newSuffix, text)
+	if mayPass(err) && overwrite(files, name, text) == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := files.Rename(name+newSuffix, name); err != nil {
+		return err
+	}
+	return files.SyncDir(filepath.Dir(name))
+}
+
+func writeNew(files FS, name string, text []byte) error {
+	f, err := files.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -90,12 +105,27 @@ func writeFile(files FS, name string, text []byte) error {
 		err = f.Datasync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
+		err = errors.Join(err, files.Remove(name)) // it is no use
+	}
+	return err
+}
+
+// overwrite writes to a small file that is there, where the disk has no room for another
+// one. A loss of power meanwhile may leave a damaged one.
+func overwrite(files FS, name string, text []byte) error {
+	f, err := files.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
 		return err
 	}
-	if err := files.Rename(name+newSuffix, name); err != nil {
-		return err
+	size, err := f.Size()
+	if err == nil {
+		// A file that is cut gives its block back, and may not get it again.
+		_, err = f.WriteAt(append(text, bytes.Repeat([]byte{'\n'}, max(0, int(size)-len(text)))...), 0)
 	}
-	return files.SyncDir(filepath.Dir(name))
+	if err == nil {
+		err = f.Datasync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // readFile reads a small file whole, up to a bound.

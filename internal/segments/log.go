@@ -119,7 +119,12 @@ func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	hub.Begin(next, at, l.meta.Generation)
 	l.hub = hub
 	close(l.begun)
+	var syncing sync.WaitGroup
+	if !l.opts.Power {
+		syncing.Go(func() { l.keepSynced(ctx) })
+	}
 	l.maintain(ctx)
+	syncing.Wait()
 	return nil
 }
 

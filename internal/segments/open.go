@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -122,11 +123,17 @@ func (l *Log) settle(_ context.Context, anew bool) error {
 		}
 	}
 	if l.segments.active() == nil {
-		if err := l.roll(); err != nil {
+		// Where there is no room, the first group tries again.
+		if err := l.roll(); err != nil && (!mayPass(err) || len(l.segments.list) == 0) {
 			return err
+		} else if err != nil {
+			_ = l.failing("begin a segment", err)
 		}
 	}
 	head, err := openHead(l.fs, l.opts.Dir, l.next-1)
+	if err == nil {
+		err = head.file.Datasync() // where it is not there, ids end
+	}
 	if err != nil {
 		return err
 	}
@@ -137,6 +144,16 @@ func (l *Log) settle(_ context.Context, anew bool) error {
 		}
 	}
 	return l.fs.SyncDir(l.opts.Dir)
+}
+
+// mayPass tells whether an error says that something is used up.
+func mayPass(err error) bool {
+	for _, want := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *Log) metaStands() bool {

@@ -28,6 +28,7 @@ type Options struct {
 
 	segmentSize int64         // after which the next is begun; default a sixteenth of MaxBytes, within bounds
 	maintain    time.Duration // between two rounds of maintenance; default 5 s
+	sync        time.Duration // between two syncs without Power; default 1 s
 	scrubRate   int64         // bytes a second; default 4 MiB
 	now         func() time.Time
 }
@@ -45,6 +46,7 @@ const (
 	segmentsOfWhole = 16
 
 	maintainEvery = 5 * time.Second
+	syncEvery     = time.Second
 	scrubRate     = 4 << 20
 )
 
@@ -58,6 +60,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, defaultMaxWaiting)
 	o.segmentSize = cmp.Or(o.segmentSize, min(max(o.MaxBytes/segmentsOfWhole, leastSegment), mostSegment))
 	o.maintain = cmp.Or(o.maintain, maintainEvery)
+	o.sync = cmp.Or(o.sync, syncEvery)
 	o.scrubRate = cmp.Or(o.scrubRate, scrubRate)
 	if o.Refuse == nil {
 		o.Refuse = func() error { return nil }

@@ -293,7 +293,7 @@ func (b *rebuild) misplaced(s *segment, r scanned, v *eventView) {
 // being written when the process ended was answered to nobody; the head says up to
 // where something was.
 func (b *rebuild) tail(s *segment, size int64) {
-	if b.head > b.last || b.noHead {
+	if !b.l.opts.Redraw && (b.head > b.last || b.noHead) {
 		return // finish says what is missing
 	}
 	b.harmless("the last write was not finished")

@@ -7,6 +7,10 @@ func (b *rebuild) finish() {
 	if b.noHead && b.lost { // something was behind the last event, and nothing says what
 		b.head = b.last + 1
 	}
+	if b.head > b.last && l.opts.Redraw { // the power took it: all ids end, so nobody misses it unknowingly
+		l.log.Warn("the machine went down: the last events of the log are lost", "from", b.last+1, "to", b.head)
+		b.last = b.head
+	}
 	if b.head > b.last {
 		file := l.opts.Dir
 		if n := len(l.segments.list); n > 0 {
