@@ -107,6 +107,20 @@ func (e *Engine) storedOf(subject string, header nats.Header, data []byte, seq u
 	return topic.Stored{Entry: entry, Seq: seq, At: at, PrevKnown: prevKnown}, nil
 }
 
+// eventOf reads a message of the log as the hub is given it. ok is false if it is not at
+// the subject of a topic; if it is and is no event of this version, that is said, and
+// counts as a hole.
+func (l *Log) eventOf(msg *nats.Msg, seq uint64, at int64) (e topic.Stored, ok bool) {
+	e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at)
+	if err == nil {
+		return e, true
+	}
+	l.tally.add(func(s *LogStats) { s.Unreadable++ })
+	l.log.Error("no event of this version: whoever needs it is told", "subject", msg.Subject, "position", seq, "error", err)
+	name, ok := l.e.topicOf(msg.Subject)
+	return topic.Stored{Entry: topic.Entry{Topic: name}, Seq: seq, At: at, Unreadable: true}, ok
+}
+
 // formatTTL writes an age as NATS takes it, in whole seconds.
 func formatTTL(age time.Duration) string {
 	seconds := (age + time.Second - 1) / time.Second

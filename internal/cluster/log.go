@@ -28,6 +28,9 @@ type LogOptions struct {
 	// Default 32 MiB.
 	MaxInflight int64
 
+	// ShortestLife is after what time an event may expire. Default: none does.
+	ShortestLife time.Duration
+
 	StartBack int          // events before the newest that Run begins with; default 50,000
 	Log       *slog.Logger // default: the engine's
 
@@ -52,6 +55,7 @@ type Log struct {
 	inbox     countInbox
 	trims     trimQueue
 	condition logCondition
+	damage    logDamage
 	tally     logTally
 
 	failedAppends, failedReads, failedLooks failures
@@ -86,6 +90,7 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 	l.acks.init(l.name)
 	l.inquiries = make(chan struct{}, maxInquiries)
 	l.trims.init()
+	l.damage.init()
 	l.condition.init()
 	return l
 }
@@ -106,6 +111,7 @@ func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	t := &tail{l: l, hub: hub, again: make(chan struct{}, 1)}
 	wg.Go(func() { l.trim(ctx) })
 	wg.Go(func() { l.watch(ctx, t) })
+	wg.Go(func() { l.inspect(ctx, hub) })
 	return t.run(ctx)
 }
 

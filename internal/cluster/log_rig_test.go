@@ -203,6 +203,9 @@ func (h *fakeHub) Apply(events []topic.Stored) []topic.Applied {
 	applied := make([]topic.Applied, len(events))
 	for i, e := range events {
 		h.events = append(h.events, e)
+		if e.Unreadable {
+			continue
+		}
 		if last := h.last[e.Topic]; last.Close && !e.Delete {
 			applied[i].Err = errTopicClosed
 			continue
@@ -247,7 +250,7 @@ func (h *fakeHub) all() []topic.Stored {
 func (h *fakeHub) data(name string) []string {
 	var found []string
 	for _, e := range h.all() {
-		if e.Topic == name {
+		if e.Topic == name && !e.Unreadable {
 			found = append(found, e.Data)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -23,8 +24,8 @@ func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error)
 		l.failed(&l.failedLooks, "topic not looked up", name, err)
 		return topic.Stored{}, false, err
 	}
-	e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, msg.Sequence, msg.Time.UnixNano())
-	return e, err == nil, err
+	e, ok := l.eventOf(&nats.Msg{Subject: msg.Subject, Header: msg.Header, Data: msg.Data}, msg.Sequence, msg.Time.UnixNano())
+	return e, ok, nil
 }
 
 // Time tells when the event at a position was stored, or the next one that there
@@ -67,9 +68,6 @@ func (l *Log) at(ctx context.Context, seq uint64) (e topic.Entry, at int64, foun
 	}
 	return stored.Entry, at, true, nil
 }
-
-// Lost is the position up to which events of a topic may be missing by damage.
-func (l *Log) Lost(string) uint64 { return 0 }
 
 // Purge drops the events of a topic whose positions are below before.
 func (l *Log) Purge(ctx context.Context, name string, before uint64) error {

@@ -16,6 +16,7 @@ type LogStats struct {
 	Retries       uint64 // tries of Append after one without an answer
 	Applied       uint64 // events given to the hub
 	Unreadable    uint64 // messages in the log that are no events of this version
+	Holes         uint64 // places where events are missing that nothing has dropped
 	Rewinds       uint64 // times that the log had gone backwards
 	TailStarts    uint64 // times that the tail was connected
 	Reads         uint64 // cold reads

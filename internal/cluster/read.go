@@ -17,12 +17,13 @@ import (
 func (l *Log) Read(
 	ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error,
 ) error {
+	var c chain
 	return l.read(ctx, name, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
-		e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at.UnixNano())
-		if err != nil { // it is left out, as the tail does
-			l.tally.add(func(s *LogStats) { s.Unreadable++ })
+		e, ok := l.eventOf(msg, seq, at.UnixNano())
+		if !ok {
 			return nil
 		}
+		l.suspect(c.hole(e))
 		return yield(e)
 	})
 }

@@ -25,6 +25,7 @@ type tail struct {
 	begun    bool
 	target   uint64 // the log's end when Run began, and when the consumer was made
 	caught   bool
+	chain    *chain // of what was there at the start; nil once it has come
 	anchor   uint64 // position of the newest event that was applied, or is in front of what is; 0: none
 	anchorAt int64
 }
@@ -121,7 +122,10 @@ func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 	if err != nil {
 		return err
 	}
-	t.begun, t.target = true, state.LastSeq
+	t.begun, t.target, t.chain = true, state.LastSeq, &chain{log: t.l}
+	if err := t.l.checkEnd(ctx, state); err != nil {
+		return err
+	}
 	t.moor(floor-1, at)
 	t.l.condition.follow(info)
 	t.l.inflight.advance(floor - 1)
@@ -232,7 +236,7 @@ func (t *tail) settle(ctx context.Context) error {
 // arrive opens Caught once all is applied that was there at first.
 func (t *tail) arrive() {
 	if !t.caught && t.l.inflight.at() >= t.target {
-		t.caught = true
+		t.caught, t.chain = true, nil
 		close(t.l.condition.caught)
 	}
 }

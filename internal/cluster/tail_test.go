@@ -65,7 +65,8 @@ func TestCaughtPassesWhatWasDropped(t *testing.T) {
 	}
 }
 
-func TestMessageThatIsNoEventIsLeftOut(t *testing.T) {
+// TestMessageThatIsNoEventIsAHole: at its topic, if it has one.
+func TestMessageThatIsNoEventIsAHole(t *testing.T) {
 	t.Parallel()
 	n := soloLog(t)
 	n.mustAppend(t, "a", "1")
@@ -79,7 +80,14 @@ func TestMessageThatIsNoEventIsLeftOut(t *testing.T) {
 		t.Errorf("the hub was given %q", got)
 	}
 	if got := n.Stats().Unreadable; got != 3 {
-		t.Errorf("%d were left out, want 3", got)
+		t.Errorf("%d could not be read, want 3", got)
+	}
+	if e := n.hub.all()[1]; len(n.hub.all()) != 3 || !e.Unreadable || e.Topic != "a" {
+		t.Errorf("the hub was given %+v, want one of its topic that cannot be read", n.hub.all())
+	}
+	events, err := readAll(n.Log, "a", 1, 9)
+	if err != nil || len(events) != 3 || !events[1].Unreadable {
+		t.Errorf("read %+v, %v, want one that cannot be read", events, err)
 	}
 }
 

@@ -195,12 +195,11 @@ func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *nats.Msg) error {
 		return nil
 	}
 	batch.position = seq
-	event, err := t.l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, meta.Timestamp.UnixNano())
-	if err != nil {
-		t.l.tally.add(func(s *LogStats) { s.Unreadable++ })
-		t.l.log.Error("event left out", "error", err)
+	event, ok := t.l.eventOf(msg, seq, meta.Timestamp.UnixNano())
+	if !ok {
 		return nil
 	}
+	t.chain.follow(event, t.target)
 	ref, _ := parseRef(msg.Header.Get(headerRef))
 	batch.events = append(batch.events, event)
 	batch.outcomes = append(batch.outcomes, tailOutcome{ref: ref, seq: seq, at: event.At})

@@ -87,6 +87,10 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 		return Applied{Err: ErrClosed}
 	}
 	defer h.release(l)
+	if e.Unreadable {
+		h.tear(b, l, e)
+		return Applied{}
+	}
 	l.doubt = !e.PrevKnown && !l.known()
 	l.bornAt(max(l.born, e.Born))
 	ev := h.stamp(block, e.Seq, e.At, e.At)
@@ -99,6 +103,34 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	}
 	h.evict()
 	return Applied{Receivers: receivers}
+}
+
+// tear notes that an event of a log cannot be read, and tells the streams at it.
+func (h *Hub) tear(b *stream.Batch, l *log, e *Stored) {
+	h.arrive(b, l)
+	if l.last, l.lastAt = e.Seq, e.At; l.cold > 0 {
+		l.before = e.Seq
+	}
+	l.appended++
+	l.damaged(e.Seq)
+	for _, s := range l.subs {
+		m := s.member
+		h.resets++
+		h.settle(b, m)
+		m.cursor, m.marked = e.Seq, true
+		_ = m.sink.PushAll(b, h.appendIDBlock([]stream.Item{{Frame: resetFrame, Kind: stream.Live}}, e.Seq)) // a stream that has ended needs nothing
+	}
+}
+
+// MayMiss tells the hub that its store may have lost events up to a position by
+// damage: whoever has seen less of a topic of which nothing newer is known gets a
+// reset when it comes back. [Store.Lost] says the same from then on.
+func (h *Hub) MayMiss(seq uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.topics {
+		l.mayMiss(seq)
+	}
 }
 
 // missed notes what the store has dropped of a topic in front of e, which the hub

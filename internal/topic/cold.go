@@ -136,7 +136,7 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, m
 		return stateKnown
 	case e.Seq > h.seq:
 		return stateAhead
-	case l.doubt:
+	case l.doubt, e.Unreadable:
 		return stateDoubt
 	}
 	l.cold = max(l.cold, e.Seq+1) // it has passed by, and nothing is known of it

@@ -23,6 +23,9 @@ func (r *reader) take(e Stored) error {
 		return nil
 	case r.closed:
 		return nil // it came after the end, and does not count
+	case e.Unreadable:
+		r.hole = e.Seq
+		return nil
 	}
 	if before := max(r.newest(), e.Born); e.Prev > before && e.Prev < e.Seq {
 		// An event was there and is not. Where it is not known to have been the

@@ -144,6 +144,9 @@ type Stored struct {
 	Seq       uint64
 	At        int64 // unix nanoseconds
 	PrevKnown bool
+	// Unreadable says that something is at the position that is no event any more,
+	// or of a later version: only Topic, Seq and At count. It is a hole in the topic.
+	Unreadable bool
 }
 
 // Applied says what became of an event that was given to [Hub.Apply].
