@@ -63,6 +63,7 @@ func (m *storageMetrics) sharedLog(l *cluster.Log) {
 	m.counter("tidegate_log_retries_total", "Tries to store an event again after no answer.", func() uint64 { return log().Retries })
 	m.counter("tidegate_log_applied_total", appliedHelp, func() uint64 { return log().Applied })
 	m.counter("tidegate_log_unreadable_total", "Messages of the log that are no events.", func() uint64 { return log().Unreadable })
+	m.gauge("tidegate_log_holes", holesHelp, func() float64 { return float64(log().Holes) })
 	m.counter("tidegate_log_rewinds_total", "Times that the log had gone backwards.", func() uint64 { return log().Rewinds })
 	m.counter("tidegate_log_connects_total", "Times that this node began to follow the log.", func() uint64 { return log().TailStarts })
 	m.counter("tidegate_log_reads_total", readsHelp, func() uint64 { return log().Reads })
@@ -81,6 +82,7 @@ const (
 	repeatsHelp = "Events that had been stored under the same idempotency key."
 	appliedHelp = "Events given to the topics of this node."
 	readsHelp   = "Topics read back from storage."
+	holesHelp   = "Ranges of events that are missing because files are damaged."
 )
 
 // ownLog has the figures of a log of this process.
@@ -101,7 +103,7 @@ func (m *storageMetrics) ownLog(l *segments.Log) {
 	m.counter("tidegate_log_scrubbed_bytes_total", "Bytes of files compared with their checksums in the background.", func() uint64 { return uint64(log().Scrubbed) })
 	m.counter("tidegate_log_damaged_total", "Damaged places found in log files.", func() uint64 { return log().Damaged })
 	m.counter("tidegate_log_keys_dropped_total", "Idempotency keys dropped before their time, for want of room.", func() uint64 { return log().KeysEarly })
-	m.gauge("tidegate_log_holes", "Ranges of events that are missing because files are damaged.", func() float64 { return float64(log().Holes) })
+	m.gauge("tidegate_log_holes", holesHelp, func() float64 { return float64(log().Holes) })
 	m.gauge("tidegate_log_segments", "Files of the log.", func() float64 { return float64(log().Segments) })
 	m.gauge("tidegate_log_bytes", "Bytes of these files.", func() float64 { return float64(log().Bytes) })
 	m.gauge("tidegate_log_max_bytes", "Bytes that they may have; see --store-size.", func() float64 { return float64(log().MaxBytes) })

@@ -76,7 +76,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 		case alone:
 			err = s.openOwnLog(ctx, patient, c, p.log)
 		default:
-			err = s.openSharedLog(ctx, c.MaxInflight)
+			err = s.openSharedLog(ctx, c)
 		}
 	}
 	if err == nil && command != "gateway" {
@@ -97,11 +97,11 @@ func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions)
 	return err
 }
 
-// openSharedLog opens the log on NATS. maxInflight is that of bodies: a quarter of it may
-// be on its way into the log.
-func (s *storage) openSharedLog(ctx context.Context, maxInflight int64) (err error) {
+// openSharedLog opens the log on NATS. A quarter of what bodies may take may be on its
+// way into the log.
+func (s *storage) openSharedLog(ctx context.Context, c *config.Config) (err error) {
 	s.shared, err = s.engine.OpenLog(ctx, cluster.LogOptions{
-		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: maxInflight / 4,
+		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: c.MaxInflight / 4, ShortestLife: shortestLife(c.Namespaces),
 	})
 	if err == nil {
 		s.log = s.shared
@@ -213,6 +213,16 @@ func largestHistory(namespaces map[string]config.Namespace) int64 {
 		most = max(most, n.Events)
 	}
 	return int64(most)
+}
+
+// shortestLife is after what time an event may expire, 0 if none does.
+func shortestLife(namespaces map[string]config.Namespace) (shortest time.Duration) {
+	for _, n := range namespaces {
+		if n.Age > 0 && (shortest == 0 || n.Age < shortest) {
+			shortest = n.Age
+		}
+	}
+	return shortest
 }
 
 // natsServers takes apart what --nats-url was given.
