@@ -24,7 +24,7 @@ const storageHelp = `Usage: tidegate storage check DIR [--json]
 check reads the event log in a data folder, and says what is there and what is
 damaged. dump prints events, one JSON object a line. export writes the whole log
 to standard output or to a file, and import reads that. DIR is a data folder that
-no process has open; none of check, dump and export changes anything in it.
+no process has open. Check, dump and export change nothing in the log of one process.
 
 Into a data folder (DIR), events keep their positions and times: clients go on with
 the ids that they have. Into a folder for --nats-listen (--shared DIR) or a cluster

@@ -15,7 +15,7 @@ func (c *Config) storage(command string) []setting {
 	}
 	return []setting{
 		{"data", all, folder(&c.Data, data), "folder of the embedded storage, made if it is missing; empty keeps everything in memory, as `tidegate gateway` does by default"},
-		{"durability", all, choice(&c.Durability, ProcessDurability, ProcessDurability, PowerDurability), "what is answered survives: the end of the process, or a loss of power, at a tenth of the speed; an external cluster follows its own configuration"},
+		{"durability", all, choice(&c.Durability, ProcessDurability, ProcessDurability, PowerDurability), "what is answered survives: the end of the process, or a loss of power, for which sends wait for the disk; an external cluster follows its own configuration"},
 		{"store-size", all, sizeOrZero(&c.StoreSize, 16*mib, 64*tib, "the smaller of 1GiB and a quarter of the free disk"), "bytes that stored events may take; beyond it the oldest are dropped"},
 		{"nats-url", all, natsURLs(&c.NATSURLs), "server of an external NATS cluster, 2.15 or newer, which is used in place of embedded storage, and shared with other nodes"},
 		{"nats-listen", all, optionalAddress(&c.NATSListen), "address at which the embedded storage serves other nodes of this deployment, who have to give its token; off loopback it needs --nats-token, --nats-cert and --nats-key"},
