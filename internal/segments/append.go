@@ -152,12 +152,12 @@ func (l *Log) dropBelow(t *topicIndex, n int) {
 	l.cut(t, 0, n)
 }
 
-// takeMarks gives what has to be noted with the next group.
+// takeMarks gives what has to be noted with the next group. The map is the caller's
+// alone from then on.
 func (l *Log) takeMarks() (marks []mark, trims map[string]uint64) {
-	marks, trims = l.marks, l.trims
-	l.marks = nil
-	if len(trims) > 0 {
-		l.trims = make(map[string]uint64)
+	marks, l.marks = l.marks, nil
+	if len(l.trims) > 0 {
+		trims, l.trims = l.trims, make(map[string]uint64)
 	}
 	return marks, trims
 }

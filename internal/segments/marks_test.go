@@ -94,3 +94,28 @@ func TestTheNewestEventIsTheOneThatHasNotExpired(t *testing.T) {
 		t.Errorf("Last = %+v, %v, %v; want the deletion", e, ok, err)
 	}
 }
+
+// TestTrimsBesideAppends: a trim comes while marks are being written, which nobody
+// locks.
+func TestTrimsBesideAppends(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir(), func(o *Options) { o.maintain = time.Hour })
+	r.add(entry("a", "1"), entry("a", "2"), entry("a", "3"))
+	for range 2 {
+		r.log.mu.Lock()
+		marks, trims := r.log.takeMarks()
+		r.log.mu.Unlock()
+		before := len(trims)
+		r.log.Trim("a", len(r.all("a"))-1)
+		if len(trims) != before {
+			t.Error("a trim changes what is being written")
+		}
+		r.log.mu.Lock()
+		r.log.restoreMarks(marks, trims)
+		r.log.mu.Unlock()
+	}
+	r.reopen()
+	if got := len(r.all("a")); got != 1 {
+		t.Errorf("%d events, want the newest", got)
+	}
+}
