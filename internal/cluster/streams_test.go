@@ -323,10 +323,16 @@ func TestAClusterOfTwoKeepsOneCopyUnlessAskedForMore(t *testing.T) {
 	if s, err := e.ensureLog(within(t)); err != nil || s.CachedInfo().Config.Replicas != 1 || !s.CachedInfo().Config.AllowDirect {
 		t.Errorf("stream %+v, %v", s, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	if _, err := Open(ctx, Options{URLs: c.URLs(), Needs: NeedLog, Replicas: 3}); err == nil || !strings.Contains(err.Error(), "--nats-replicas") {
-		t.Errorf("error %v, want one that names --nats-replicas", err)
+	for wait := 2 * time.Second; ; wait *= 2 { // it tries until its time is over
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		_, err := Open(ctx, Options{URLs: c.URLs(), Needs: NeedLog, Replicas: 3})
+		cancel()
+		if err != nil && strings.Contains(err.Error(), "--nats-replicas") {
+			return
+		}
+		if err == nil || wait > patience {
+			t.Fatalf("error %v, want one that names --nats-replicas", err)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"tidegate/internal/limit"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // rig is a server behind a pool.
 type rig struct {
