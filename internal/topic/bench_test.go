@@ -1,6 +1,7 @@
 package topic_test
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"strings"
@@ -142,5 +143,42 @@ func BenchmarkPublishAll(b *testing.B) {
 	b.ReportAllocs()
 	for n := 0; n < b.N; n += len(ps) {
 		h.PublishAll(ctx, ps)
+	}
+}
+
+// atOnce is a store that keeps nothing.
+type atOnce struct {
+	*fakeStore
+	seq    uint64
+	events []topic.Stored
+}
+
+func (s *atOnce) AppendAll(_ context.Context, entries []topic.Entry) []topic.Result {
+	results := make([]topic.Result, len(entries))
+	s.events = s.events[:0]
+	for i, e := range entries {
+		s.seq++
+		s.events = append(s.events, topic.Stored{Entry: e, Seq: s.seq, At: timeAt(s.seq), PrevKnown: true})
+		results[i].Appended = topic.Appended{Seq: s.seq, At: timeAt(s.seq)}
+	}
+	for i, a := range s.hub.Apply(s.events) {
+		results[i].Receivers, results[i].Err = a.Receivers, a.Err
+	}
+	return results
+}
+
+// BenchmarkPublishAllStored is what a hub with a store does for each event of 100 to
+// 100 topics.
+func BenchmarkPublishAllStored(b *testing.B) {
+	s := &atOnce{fakeStore: newFakeStore()}
+	s.hub = topic.New(topic.Options{Default: topic.Retention{Events: 100}, Store: s, Generation: "teststor"})
+	s.hub.Begin(1, 0, "")
+	ps := make([]topic.Publication, 100)
+	for i := range ps {
+		ps[i] = topic.Publication{Topic: fmt.Sprint("t:", i), HasEvent: true, Name: "progress", Data: strings.Repeat("x", 256)}
+	}
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += len(ps) {
+		s.hub.PublishAll(ctx, ps)
 	}
 }
