@@ -78,7 +78,7 @@ func (f *storageFlags) set() *pflag.FlagSet {
 	fs.StringVar(&f.clientID, "nats-key", "", "PEM `FILE` with the private key of --nats-cert")
 	fs.IntVar(&f.replicas, "nats-replicas", 0, "import: copies that a cluster keeps, `N`; 0 is 3 if it has three servers, else 1")
 	fs.Var((*config.ByteSize)(&f.maxBody), "max-body", "import into a cluster or --shared: `SIZE` of the largest message, as it is configured for the servers")
-	fs.Var((*config.ByteSize)(&f.storeSize), "store-size", "import into a cluster or --shared: `SIZE` that stored events may take; 0 is what it is for servers")
+	fs.Var((*config.ByteSize)(&f.storeSize), "store-size", "import: `SIZE` that stored events may take from then on; 0 is what it was, or is for servers")
 	return fs
 }
 
@@ -220,7 +220,7 @@ func (f *storageFlags) load(ctx context.Context, sys System, dir string, log *sl
 	}
 	var events uint64
 	if dir != "" && !f.shared {
-		events, err = transfer.IntoFolder(ctx, dir, from, f.overwrite, log)
+		events, err = transfer.IntoFolder(ctx, dir, from, f.storeSize, f.overwrite, log)
 	} else {
 		var o transfer.NATSOptions
 		if o, err = f.nats(); err == nil {

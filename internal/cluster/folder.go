@@ -38,6 +38,27 @@ func (f *Folder) HasServerLog() bool {
 	return err == nil
 }
 
+// Bound says how large the log may become that is put into the folder, and has some
+// bytes: as asked, else what it was, else what a new one may have; but so that it keeps
+// all that it has.
+func (f *Folder) Bound(asked, bytes int64) {
+	const most, part = 1 << 30, 4
+	if asked > 0 {
+		f.f.record.LogBytes = asked
+		return
+	}
+	bound := f.f.record.LogBytes
+	if bound == 0 {
+		bound = most
+		if disk, err := spaceOf(f.f.dir); err == nil && disk.total > 0 {
+			bound = min(most, max(disk.free/part, 1<<20))
+		}
+	}
+	if needs := bytes + bytes/part; needs > bound {
+		f.f.record.LogBytes = needs
+	}
+}
+
 // Replace makes a folder, which has a log that is on the disk, the one of the log of one
 // process. The former one is deleted.
 func (f *Folder) Replace(made string) error {

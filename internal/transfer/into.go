@@ -74,8 +74,9 @@ func (c *copying) makeSegments(dir string, maxBytes int64) error {
 // IntoFolder makes a log the one of one process in a data folder, which is made if it is
 // not there. Positions and times stay, and with them the ids of events. Whenever it is
 // interrupted, the folder has what it had before, or all of it. What the folder had is
-// dropped if replace is true, else it is an error.
-func IntoFolder(ctx context.Context, dir string, from *Source, replace bool, log *slog.Logger) (events uint64, err error) {
+// dropped if replace is true, else it is an error. maxBytes bounds the log from then on; 0
+// is what it was, or what a new one has.
+func IntoFolder(ctx context.Context, dir string, from *Source, maxBytes int64, replace bool, log *slog.Logger) (events uint64, err error) {
 	f, err := cluster.OpenFolder(dir, log)
 	if err != nil {
 		return 0, err
@@ -90,14 +91,26 @@ func IntoFolder(ctx context.Context, dir string, from *Source, replace bool, log
 	c := newCopying(ctx, from, log)
 	defer c.stop()
 	made := importDir(dir)
-	err = c.makeSegments(made, 0)
+	err = c.makeSegments(made, maxBytes)
 	if err == nil {
+		f.Bound(maxBytes, sizeOf(made))
 		err = f.Replace(made)
 	}
 	if err != nil {
 		return c.count, errors.Join(err, os.RemoveAll(made))
 	}
 	return c.count, nil
+}
+
+// sizeOf is what the files in a folder have.
+func sizeOf(dir string) (bytes int64) {
+	entries, _ := os.ReadDir(dir) // it was made just now
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil {
+			bytes += info.Size()
+		}
+	}
+	return bytes
 }
 
 // IntoNATS writes a log to that of a cluster, or of a server in a folder, which must be

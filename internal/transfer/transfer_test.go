@@ -105,7 +105,7 @@ func everything(t testing.TB, s *transfer.Source, err error) (h archive.Header, 
 func TestALogGoesIntoAFolderAndBack(t *testing.T) {
 	t.Parallel()
 	dir, events := filepath.Join(t.TempDir(), "new"), sample(3000)
-	n, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events)), false, testLog(t))
+	n, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events)), 0, false, testLog(t))
 	if err != nil || n != 3000 {
 		t.Fatalf("%d events, %v", n, err)
 	}
@@ -125,10 +125,10 @@ func TestALogGoesIntoAFolderAndBack(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events)), false, testLog(t)); err == nil || !strings.Contains(err.Error(), "--overwrite") {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events)), 0, false, testLog(t)); err == nil || !strings.Contains(err.Error(), "--overwrite") {
 		t.Errorf("into a folder that has a log: %v", err)
 	}
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events[:10])), true, testLog(t)); err != nil {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, events[:10])), 0, true, testLog(t)); err != nil {
 		t.Error(err)
 	}
 	s, err = transfer.OpenFolder(within(t), dir, testLog(t))
@@ -141,11 +141,11 @@ func TestALogGoesIntoAFolderAndBack(t *testing.T) {
 func TestAnImportThatFailsChangesNothing(t *testing.T) {
 	t.Parallel()
 	dir, whole := t.TempDir(), archived(t, sample(500))
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(3))), false, testLog(t)); err != nil {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(3))), 0, false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
 	for n := bytes.IndexByte(whole, '\n') + 1; n < len(whole)-1; n += len(whole) / 20 {
-		if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, whole[:n]), true, testLog(t)); err == nil {
+		if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, whole[:n]), 0, true, testLog(t)); err == nil {
 			t.Fatalf("%d of %d bytes pass", n, len(whole))
 		}
 		s, err := transfer.OpenFolder(within(t), dir, testLog(t))
@@ -178,7 +178,7 @@ func TestALogGoesToNATSAndBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := transfer.IntoFolder(within(t), own, s, false, testLog(t)); err != nil {
+	if _, err := transfer.IntoFolder(within(t), own, s, 0, false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
 	s.Close()
@@ -297,7 +297,7 @@ func TestATakeoverIsRefusedWhereThereIsNoRoom(t *testing.T) {
 func TestAFolderInUseIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), false, testLog(t)); err != nil {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), 0, false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
 	e, err := cluster.Open(within(t), cluster.Options{Dir: dir, Log: testLog(t)})
@@ -308,7 +308,7 @@ func TestAFolderInUseIsLeftAlone(t *testing.T) {
 	if _, err := transfer.OpenFolder(within(t), dir, testLog(t)); err == nil || !strings.Contains(err.Error(), "in use by another process (pid ") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), true, testLog(t)); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), 0, true, testLog(t)); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -317,7 +317,7 @@ func TestAFolderInUseIsLeftAlone(t *testing.T) {
 func TestWhatIsDamagedIsLeftOut(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), false, testLog(t)); err != nil {
+	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), 0, false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(dir, "log", "*.seg"))
