@@ -427,3 +427,29 @@ func goesOn(t *testing.T, h *topic.Hub) {
 		t.Errorf("a stream is given %q, want 0 1 2", got)
 	}
 }
+
+// TestADeletionCountsWithoutItsEvent: each later event of the topic tells of it.
+func TestADeletionCountsWithoutItsEvent(t *testing.T) {
+	t.Parallel()
+	o := makeOriginal(t)
+	f := folder{o, o.copyTo(t)}
+	for _, r := range o.records {
+		if r.deleting || r.kind == kindTrim {
+			f.flip(t, r.file, r.end-1)
+		}
+	}
+	withHub(t, quietOptions(f.dir), func(l *Log, h *topic.Hub) {
+		for _, a := range o.answers["deleted"] {
+			err := l.Read(t.Context(), "deleted", a.seq, a.seq+1, func(topic.Stored) error {
+				if a.dropped {
+					t.Errorf("event %d is back, and was deleted", a.seq)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.judge(t, "opened", 1, l, h)
+	})
+}

@@ -96,7 +96,7 @@ func quietOptions(dir string) Options {
 }
 
 // withHub runs a log and a hub for as long as use takes.
-func withHub(t *testing.T, opts Options, use func(*Log, *topic.Hub)) {
+func withHub(t testing.TB, opts Options, use func(*Log, *topic.Hub)) {
 	t.Helper()
 	l, err := Open(t.Context(), opts)
 	if err != nil {
@@ -121,7 +121,7 @@ func withHub(t *testing.T, opts Options, use func(*Log, *topic.Hub)) {
 
 // makeOriginal fills a folder: some nine segments of topics that are kept, trimmed,
 // deleted and closed.
-func makeOriginal(t *testing.T) *original {
+func makeOriginal(t testing.TB) *original {
 	t.Helper()
 	o := &original{dir: t.TempDir(), answers: make(map[string][]answer)}
 	o.opts = quietOptions(o.dir)
@@ -176,7 +176,7 @@ func dropBut(answers []answer, keep int) {
 }
 
 // scan lists the records.
-func (o *original) scan(t *testing.T) {
+func (o *original) scan(t testing.TB) {
 	t.Helper()
 	names, err := segmentNames(system{}, o.dir, false)
 	if err != nil {
@@ -213,7 +213,7 @@ func (o *original) scan(t *testing.T) {
 }
 
 // find gives a record, or fails the test.
-func (o *original) find(t *testing.T, what string, is func(recordAt) bool) recordAt {
+func (o *original) find(t testing.TB, what string, is func(recordAt) bool) recordAt {
 	t.Helper()
 	i := slices.IndexFunc(o.records, is)
 	if i < 0 {
@@ -223,7 +223,7 @@ func (o *original) find(t *testing.T, what string, is func(recordAt) bool) recor
 }
 
 // copyTo makes a copy to be damaged.
-func (o *original) copyTo(t *testing.T) string {
+func (o *original) copyTo(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "log")
 	if err := os.CopyFS(dir, os.DirFS(o.dir)); err != nil {
@@ -234,7 +234,7 @@ func (o *original) copyTo(t *testing.T) string {
 
 // judge connects clients at every step-th position, and fails the test if one of them
 // misses an event and is not told. It gives the topics at which somebody got a reset.
-func (o *original) judge(t *testing.T, when string, step int, l *Log, h *topic.Hub) map[string]bool {
+func (o *original) judge(t testing.TB, when string, step int, l *Log, h *topic.Hub) map[string]bool {
 	t.Helper()
 	resets := make(map[string]bool)
 	for _, name := range o.topics {

@@ -265,6 +265,9 @@ func (b *rebuild) event(s *segment, r scanned) error {
 	if flags&flagDelete != 0 && len(t.places) > 0 {
 		l.cutKept(t, 0, len(t.places))
 	}
+	if i := t.from(v.born); v.born > 0 && i > 0 { // what deleted them may be damaged
+		l.cutKept(t, 0, i)
+	}
 	t.keep(v.age)
 	l.push(t, place{seq: v.seq, seg: s.id, off: uint32(r.off)}, s,
 		closes(flags&flagClose != 0 && flags&flagDelete == 0, v.at, v.age))
