@@ -59,6 +59,7 @@ func Run(ctx context.Context, opts Options) error {
 	if opts.Output != nil {
 		p.reloads.add("log file", opts.Output)
 	}
+	p.divideMemory()
 	if err := p.setLimits(opts.Command); err != nil {
 		return err
 	}

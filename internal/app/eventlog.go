@@ -44,7 +44,7 @@ func (s *storage) openOwnLog(ctx, patient context.Context, c *config.Config, log
 	s.own, err = segments.Open(ctx, segments.Options{
 		Dir: s.engine.LogDir(), Power: c.Durability == config.PowerDurability, MaxBytes: maxBytes,
 		MaxEvent: int(c.MaxBody) + eventBytes, Redraw: s.engine.Redraw(), Refuse: s.engine.Full, Log: log,
-		MaxWaiting: c.MaxInflight / 4,
+		MaxWaiting: c.MaxInflight / 4, MaxKeys: keysOf(c.MaxHistory),
 	})
 	if err != nil {
 		return err

@@ -1,12 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 const (
@@ -28,6 +32,49 @@ const (
 	// the store in the process has let go of the blocks that it read or wrote.
 	cacheTicks = 6
 )
+
+const (
+	// mostHistory and mostInflight are what events that are kept and bodies under way
+	// may take if nothing is configured, where there is memory enough.
+	mostHistory  = 256 << 20
+	mostInflight = 128 << 20
+	// ofCgroup is how much of its control group's memory the runtime may use before it
+	// collects whatever that costs: in percent. The group counts more than the runtime.
+	ofCgroup = 90
+)
+
+// divideMemory sets what is not configured by what the process may use: the machine's
+// memory, less if its control group has less, or GOMEMLIMIT says so.
+func (p *program) divideMemory() {
+	memory, group := memoryOf(memlimit.FromSystem), memoryOf(memlimit.FromCgroup)
+	limit, given := int64(math.MaxInt64), os.Getenv("GOMEMLIMIT") != ""
+	switch {
+	case given:
+		limit = debug.SetMemoryLimit(-1)
+	case group < memory:
+		limit = group / 100 * ofCgroup
+		debug.SetMemoryLimit(limit)
+	}
+	memory = min(memory, group, limit)
+	p.cfg.MaxHistory = cmp.Or(p.cfg.MaxHistory, min(mostHistory, memory/4))
+	p.cfg.MaxInflight = cmp.Or(p.cfg.MaxInflight, min(mostInflight, memory/8))
+	if limit < math.MaxInt64 {
+		p.log.Info("memory", "limit", limit, "max_history", p.cfg.MaxHistory, "max_inflight", p.cfg.MaxInflight)
+	}
+}
+
+// memoryOf asks how much there is; without an answer there is no bound.
+func memoryOf(ask func() (uint64, error)) int64 {
+	n, err := ask()
+	if err != nil || n == 0 || n > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return int64(n)
+}
+
+// keysOf is how many idempotency keys are remembered: a quarter of what events may
+// take, about.
+func keysOf(history int64) int { return int(min(1_000_000, max(10_000, history/400))) }
 
 // tendMemory keeps the memory of the program close to what is in use, until ctx
 // ends. The environment variable GOGC, if set, decides about collections

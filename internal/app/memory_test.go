@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"runtime"
 	"runtime/debug"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tidegate/internal/config"
 )
 
 func TestGrowthKeepsTheHeadroom(t *testing.T) {
@@ -145,5 +148,22 @@ func TestTheEnvironmentDecidesAboutCollections(t *testing.T) {
 		}
 		cancel()
 		ended.Wait()
+	}
+}
+
+// TestX37BoundsFollowTheMemory: what is not configured is a share of what there is.
+func TestX37BoundsFollowTheMemory(t *testing.T) { // not parallel: the limit is the process's
+	t.Cleanup(func() { debug.SetMemoryLimit(math.MaxInt64) })
+	t.Setenv("GOMEMLIMIT", "128MiB")
+	debug.SetMemoryLimit(128 << 20) // as the runtime does at the start
+	p := &program{cfg: &config.Config{}, log: slog.New(slog.DiscardHandler)}
+	p.divideMemory()
+	if p.cfg.MaxHistory != 32<<20 || p.cfg.MaxInflight != 16<<20 {
+		t.Errorf("with 128 MiB events may take %d and bodies %d bytes, want 32 and 16 MiB", p.cfg.MaxHistory, p.cfg.MaxInflight)
+	}
+	p.cfg = &config.Config{MaxHistory: 1 << 20, MaxInflight: 2 << 20}
+	p.divideMemory()
+	if p.cfg.MaxHistory != 1<<20 || p.cfg.MaxInflight != 2<<20 {
+		t.Errorf("what was configured has become %d and %d", p.cfg.MaxHistory, p.cfg.MaxInflight)
 	}
 }

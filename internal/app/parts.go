@@ -81,6 +81,7 @@ func (p *program) newTopics() *topic.Hub {
 		Namespaces: make(map[string]topic.Retention),
 		MaxTopics:  p.cfg.MaxTopics,
 		MaxBytes:   p.cfg.MaxHistory,
+		MaxKeys:    keysOf(p.cfg.MaxHistory),
 		NoIDBlocks: !p.cfg.IDBlocks,
 	}
 	for name, n := range p.cfg.Namespaces {

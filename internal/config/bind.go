@@ -72,7 +72,7 @@ func (c *Config) listeners(command string) []setting {
 		{"max-per-address", all, count(&c.MaxPerAddress, 0, 0, 10_000_000), "connections, and as many streams, of one client address; beyond it streams are told to come again and others get 429; 0 is a quarter of what the limit of open files and --max-connections allow; this machine is not limited"},
 		{"connect-rate", all, count(&c.ConnectRate, 0, 0, 1_000_000), "connects a second of one client address; beyond it as for --max-per-address; 0 is no bound"},
 		{"max-header", all, size(&c.MaxHeader, 16*kib, kib, mib), "bytes of a request line and its headers, beyond it 431; replaced gateways took 64KiB"},
-		{"max-inflight", all, size(&c.MaxInflight, 128*mib, mib, tib), "bytes of requests' bodies and of answers that are under way at once; beyond it 503; one address may have a quarter"},
+		{"max-inflight", all, sizeOrZero(&c.MaxInflight, mib, tib, "the smaller of 128MiB and an eighth of the memory that the process may use"), "bytes of requests' bodies and of answers that are under way at once; beyond it 503; one address may have a quarter"},
 		{"trusted-proxy", all, proxies(&c.TrustedProxies), "proxy in front of the public listener whose Forwarded, X-Forwarded-For and PROXY headers are believed; a network, an address, or `unix` for peers on a Unix socket; proxies on loopback may forward addresses without it"},
 	}
 }
@@ -116,7 +116,7 @@ func (c *Config) topics() []setting {
 	return []setting{
 		{"max-body", all, size(&c.MaxBody, mib, kib, gib), "bytes of one message to the internal API, or of a request to the backend; beyond it 413"},
 		{"max-batch", all, size(&c.MaxBatch, 16*mib, kib, 4*gib), "bytes of one NDJSON batch to the internal API; not less than --max-body"},
-		{"max-history", streams, size(&c.MaxHistory, 256*mib, 64*kib, tib), "bytes of events that are kept, over all topics"},
+		{"max-history", streams, sizeOrZero(&c.MaxHistory, 64*kib, tib, "the smaller of 256MiB and a quarter of the memory that the process may use"), "bytes of memory for events that are kept, over all topics"},
 		{"max-topics", streams, count(&c.MaxTopics, 1_000_000, 1, 100_000_000), "topics that exist at once"},
 		{"namespace", streams, newNamespaces(&c.Namespaces), "history of the topics whose names begin with NAME: and what a new stream is sent of it; `*` is all other names; an entry changes only the fields that it names, of events, bytes, age and replay (all, held, last or none)"},
 	}

@@ -67,8 +67,8 @@ func TestDefaultsNeedNothing(t *testing.T) {
 		RetryableRejections: true,
 		Heartbeat:           15 * time.Second, HeartbeatForm: "block", IDBlocks: true, MaxPending: 1 << 20, WriteTimeout: 30 * time.Second,
 		CORSHeaders: []string{"*"}, CallbackHeaders: []string{config.NoHeaders}, TaskAccess: config.AutoAccess,
-		MaxHeader: 16 << 10, MaxInflight: 128 << 20,
-		MaxBody: 1 << 20, MaxBatch: 16 << 20, MaxHistory: 256 << 20, MaxTopics: 1_000_000,
+		MaxHeader: 16 << 10,
+		MaxBody:   1 << 20, MaxBatch: 16 << 20, MaxTopics: 1_000_000,
 		Namespaces: map[string]config.Namespace{
 			"*":       {Events: 1000, Bytes: 4 << 20, Age: time.Hour, Replay: "held"},
 			"task":    {Events: 10_000, Bytes: 16 << 20, Age: 24 * time.Hour, Replay: "all"},

@@ -8,6 +8,7 @@ type keys struct {
 	byID  map[keyID]keyed
 	order []keyAt // oldest first, from head on
 	head  int
+	most  int
 	early uint64 // forgotten before their time, for want of room
 }
 
@@ -21,10 +22,7 @@ type keyAt struct {
 	at int64
 }
 
-// maxKeys bounds them: some 100 MB.
-const maxKeys = 1_000_000
-
-func (k *keys) init() { k.byID = make(map[keyID]keyed) }
+func (k *keys) init(most int) { k.byID, k.most = make(map[keyID]keyed), most }
 
 func (k *keys) find(id keyID, now int64) (keyed, bool) {
 	k.expire(now)
@@ -35,7 +33,7 @@ func (k *keys) find(id keyID, now int64) (keyed, bool) {
 func (k *keys) add(id keyID, seq uint64, at int64) {
 	k.byID[id] = keyed{seq, at}
 	k.order = append(k.order, keyAt{id, at})
-	if len(k.order)-k.head > maxKeys {
+	if len(k.order)-k.head > k.most {
 		k.forget()
 		k.early++
 	}

@@ -35,7 +35,7 @@ func newLog(opts Options) *Log {
 	}
 	l.index.init()
 	l.segments.init()
-	l.keys.init()
+	l.keys.init(opts.MaxKeys)
 	return l
 }
 

@@ -23,8 +23,11 @@ type Options struct {
 	// MaxWaiting bounds the bytes of events that wait to be written; who comes then
 	// waits for room. Default 32 MiB.
 	MaxWaiting int64
-	Log        *slog.Logger
-	FS         FS // default: the machine's
+	// MaxKeys bounds the idempotency keys that are remembered, at about 100 bytes each;
+	// the oldest are forgotten early. Default 1,000,000.
+	MaxKeys int
+	Log     *slog.Logger
+	FS      FS // default: the machine's
 
 	segmentSize int64         // after which the next is begun; default a sixteenth of MaxBytes, within bounds
 	maintain    time.Duration // between two rounds of maintenance; default 5 s
@@ -38,6 +41,7 @@ const (
 	defaultMaxEvent   = 16 << 20
 	mostMaxEvent      = 256 << 20
 	defaultMaxWaiting = 32 << 20
+	defaultMaxKeys    = 1_000_000
 
 	leastSegment = 1 << 20
 	mostSegment  = 512 << 20
@@ -57,6 +61,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Dir = filepath.Clean(o.Dir)
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
 	o.MaxEvent = min(cmp.Or(o.MaxEvent, defaultMaxEvent), mostMaxEvent)
+	o.MaxKeys = cmp.Or(o.MaxKeys, defaultMaxKeys)
 	o.MaxWaiting = cmp.Or(o.MaxWaiting, defaultMaxWaiting)
 	o.segmentSize = cmp.Or(o.segmentSize, min(max(o.MaxBytes/segmentsOfWhole, leastSegment), mostSegment))
 	o.maintain = cmp.Or(o.maintain, maintainEvery)

@@ -32,9 +32,21 @@ func (h *Hub) trim(l *log, now time.Time) {
 	h.makeRoom()
 }
 
+// What an event and a topic take beside the event's text, about: what points to it,
+// what of its memory is left over, and for a topic its name in the maps as well.
+const (
+	eventCost = 176
+	topicCost = 640
+)
+
+// memory is about how much memory all that is held takes.
+func (h *Hub) memory() int64 {
+	return h.bytes + h.bytes/16 + int64(h.events)*eventCost + int64(h.holding)*topicCost
+}
+
 // makeRoom applies the bound over all topics.
 func (h *Hub) makeRoom() {
-	for h.bytes > h.opts.MaxBytes && h.events > 1 {
+	for h.events > 1 && h.memory() > h.opts.MaxBytes {
 		// The log that was appended to last gives last.
 		oldest := h.recent.front()
 		h.drop(oldest, DropMemory)

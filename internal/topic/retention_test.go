@@ -137,7 +137,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 
 func TestMemoryOfAllTopicsIsBoundedAndTheLeastRecentlyUsedGives(t *testing.T) {
 	t.Parallel()
-	h := topic.New(topic.Options{Default: topic.Retention{Events: 1000, Replay: topic.ReplayAll}, MaxBytes: 10_000})
+	h := topic.New(topic.Options{Default: topic.Retention{Events: 1000, Replay: topic.ReplayAll}, MaxBytes: 14_000})
 	publish(t, h, "older but used again", strings.Repeat("u", 3000))
 	publish(t, h, "old", strings.Repeat("o", 3000), "o", "o")
 	publish(t, h, "older but used again", "u")

@@ -54,7 +54,7 @@ type Options struct {
 	Namespaces map[string]Retention // by the part of the name before the first colon
 	Default    Retention            // of all other namespaces
 	MaxTopics  int                  // default 1,000,000 that hold events, and as many that only have streams: more are refused
-	MaxBytes   int64                // of all logs together, default 256 MiB: the least recently used log gives
+	MaxBytes   int64                // of memory that all logs take, default 256 MiB: the least recently used log gives
 	NoIDBlocks bool                 // streams get no blocks that have an id and no event
 	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
 
