@@ -81,9 +81,16 @@ func (l *Log) suspect(s suspect) {
 	}
 }
 
-// Lost is the position up to which events of a topic may be missing by damage, as far
-// as that has been found out. It is the same for all topics.
-func (l *Log) Lost(string) uint64 { return l.damage.lost.Load() }
+// Lost gives nothing: of what topics events are lost is not known, see topic.Hub.MayMiss.
+func (l *Log) Lost(string) uint64 { return 0 }
+
+// tellDamage has the hub know up to where topics may lack events.
+func (l *Log) tellDamage(hub topic.Follower) {
+	lost := l.damage.lost.Load()
+	if follower, ok := hub.(interface{ MayMiss(seq uint64) }); ok && lost > 0 {
+		follower.MayMiss(lost)
+	}
+}
 
 // inspect looks at what seems to be missing, until ctx ends.
 func (l *Log) inspect(ctx context.Context, hub topic.Follower) {
@@ -128,9 +135,7 @@ func (l *Log) inspectOne(ctx context.Context, s suspect, hub topic.Follower) err
 		}
 	}
 	l.foundDamage(max(next, s.seq+1)-1, "topic", s.topic, "position", s.seq)
-	if follower, ok := hub.(interface{ MayMiss(seq uint64) }); ok {
-		follower.MayMiss(l.damage.lost.Load())
-	}
+	l.tellDamage(hub)
 	return nil
 }
 

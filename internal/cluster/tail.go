@@ -130,6 +130,7 @@ func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 	t.l.condition.follow(info)
 	t.l.inflight.advance(floor - 1)
 	t.hub.Begin(floor, at, generationOf(info))
+	t.l.tellDamage(t.hub)
 	t.arrive()
 	return nil
 }

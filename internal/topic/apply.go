@@ -15,6 +15,9 @@ type stored struct {
 	loads map[string]*load
 	moved chan struct{} // closed at the next event, for those who wait for one; nil if nobody does
 
+	// lacks is up to where topics that there are may lack events, see Hub.MayMiss.
+	lacks uint64
+
 	restarts uint64 // times that some of what was known of the store did not hold any more
 }
 
@@ -78,6 +81,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	l, ok := h.topics[e.Topic]
 	if !ok {
 		l = h.enter(e.Topic)
+		l.mayMiss(h.past.lacks)
 	}
 	switch {
 	case e.Delete:
@@ -122,16 +126,25 @@ func (h *Hub) tear(b *stream.Batch, l *log, e *Stored) {
 	}
 }
 
-// MayMiss tells the hub that its store may have lost events up to a position by
-// damage: whoever has seen less of a topic of which nothing newer is known gets a
-// reset when it comes back. [Store.Lost] says the same from then on.
+// MayMiss tells the hub that its store has lost events up to a position by damage, and
+// cannot tell of which topics. Whoever has seen less of a topic of which nothing newer
+// is known gets a reset when it comes back.
 func (h *Hub) MayMiss(seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.past.lacks = max(h.past.lacks, seq)
 	for _, l := range h.topics {
-		l.mayMiss(seq)
+		if l.last > 0 {
+			l.mayMiss(seq)
+		} else {
+			l.floor = max(l.floor, seq)
+		}
 	}
 }
+
+// unknownBelow is the position below which it is not known whether there were events
+// in a topic of which the store has none.
+func (h *Hub) unknownBelow() uint64 { return max(h.opts.Store.Discarded(), h.past.lacks) }
 
 // missed notes what the store has dropped of a topic in front of e, which the hub
 // was not given, and reports whether streams at the topic should have had it. This

@@ -131,7 +131,7 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, m
 	case l.known() || h.lack(l) != lacks: // events came meanwhile
 		return stateKnown
 	case !found:
-		l.cold, l.unsure, l.floor = 0, true, h.opts.Store.Discarded()
+		l.cold, l.unsure, l.floor = 0, true, h.unknownBelow()
 		l.mayMiss(missing)
 		return stateKnown
 	case e.Seq > h.seq:
@@ -149,7 +149,7 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, m
 	}
 	l.last, l.lastAt, l.closed, l.appended, l.before = e.Seq, e.At, e.Close, e.Number, e.Seq
 	l.bornAt(e.Born)
-	l.mayMiss(missing)
+	l.mayMiss(max(missing, h.past.lacks))
 	h.foundClosed(b, l)
 	return stateKnown
 }

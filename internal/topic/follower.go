@@ -5,7 +5,8 @@ import "context"
 var _ Follower = (*Hub)(nil)
 
 // Follower is given the events of a [Store], by one goroutine at a time. A [Hub]
-// is one.
+// is one. One that has MayMiss as well, as a Hub has, is told of damage of which the
+// store does not know what topics it concerns.
 type Follower interface {
 	// Begin comes first: what is applied begins at position floor, and what is
 	// before can only be read. at is when the event in front of it was stored, 0

@@ -68,12 +68,15 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	if before := l.before; before > r.newest() && !r.closed { // it was dropped since, or is damaged
 		l.damaged(before)
 	}
+	if len(r.events) > 0 {
+		missing = max(missing, h.past.lacks)
+	}
 	if missing > r.newest() {
 		l.mayMiss(missing)
 	}
 	l.before = 0
 	if len(r.events) == 0 {
-		if l.unsure, l.floor = true, h.opts.Store.Discarded(); l.last == 0 && r.born > 0 {
+		if l.unsure, l.floor = true, h.unknownBelow(); l.last == 0 && r.born > 0 {
 			l.last, l.lastAt = r.born, r.bornAt
 		}
 		return

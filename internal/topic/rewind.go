@@ -97,6 +97,7 @@ func (h *Hub) restart(b *stream.Batch, head mark, generation string, anew bool) 
 	}
 	h.seq, h.past.at = head.seq, head.at
 	h.past.floor = min(h.past.floor, head.seq+1)
+	h.past.lacks = min(h.past.lacks, head.seq)
 	h.past.restarts++
 	h.keys.init(h.opts.MaxKeys)
 	h.tombs.forget(head.seq)

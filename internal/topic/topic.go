@@ -211,7 +211,9 @@ func (h *Hub) enter(topic string) *log {
 	case h.opts.Store == nil:
 		l.floor = floor
 	default:
-		l.cold = h.coldFrom(floor)
+		if l.cold = h.coldFrom(floor); l.cold == 0 {
+			l.floor = h.past.lacks
+		}
 		l.mayMiss(h.opts.Store.Lost(topic))
 	}
 	l.since = h.seq
