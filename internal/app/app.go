@@ -72,13 +72,17 @@ func Run(ctx context.Context, opts Options) error {
 	// store. Whoever connects from now on waits until requests are answered.
 	err := p.bind()
 	if err == nil {
-		err = p.openStorage(ctx, opts.Command)
+		err = whileStarting(p.notify, func() error { return p.openStorage(ctx, opts.Command) })
 	}
 	if err == nil {
 		err = p.build(opts.Command)
 	}
 	if err != nil {
 		p.closeListeners()
+		if ctx.Err() != nil { // whoever stops it while it starts gets a clean stop
+			p.log.Info("stopped before it was ready", "cause", context.Cause(ctx), "err", err)
+			return nil
+		}
 		return err
 	}
 	p.watch(opts.Output)

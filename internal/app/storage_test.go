@@ -1,10 +1,15 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
 
+	"tidegate/internal/app"
+	"tidegate/internal/config"
 	"tidegate/internal/wire"
 )
 
@@ -122,5 +127,21 @@ func TestEventsOfOneProcessAreInALogOfItsOwn(t *testing.T) {
 	_, err := run(t, "serve", "--listen", "127.0.0.1:0", "--data", dir, "--nats-listen", "127.0.0.1:0")
 	if err == nil || !strings.Contains(err.Error(), "tidegate storage export "+dir) {
 		t.Errorf("with --nats-listen: %v", err)
+	}
+}
+
+// TestAStopWhileItStartsIsACleanOne.
+func TestAStopWhileItStartsIsACleanOne(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		cfg, _, err := config.Load("serve", []string{"--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0", "--data", t.TempDir()}, nil, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := app.Run(ctx, app.Options{Command: "serve", Config: cfg, Log: slog.New(slog.DiscardHandler)}); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
 	}
 }

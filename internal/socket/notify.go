@@ -10,6 +10,8 @@ import (
 const (
 	Ready    = "READY=1"
 	Stopping = "STOPPING=1"
+	// Starting asks for a minute more before a start counts as failed.
+	Starting = "EXTEND_TIMEOUT_USEC=60000000"
 )
 
 // Notify tells systemd, or whatever started the process like it, of a state. If

@@ -174,7 +174,7 @@ func TakeOver(ctx context.Context, e *cluster.Engine, log *slog.Logger) error {
 	c := newCopying(ctx, natsSource(e, from), log)
 	defer c.stop()
 	if err := c.makeSegments(made, maxBytes); err != nil {
-		return fmt.Errorf("take over the event log, which stays as it was: %w", err)
+		return errors.Join(fmt.Errorf("take over the event log, which stays as it was: %w", err), os.RemoveAll(made))
 	}
 	if err := e.Adopt(made, from); err != nil {
 		return err
