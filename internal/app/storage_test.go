@@ -1,10 +1,13 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -143,5 +146,51 @@ func TestAStopWhileItStartsIsACleanOne(t *testing.T) {
 		if err := app.Run(ctx, app.Options{Command: "serve", Config: cfg, Log: slog.New(slog.DiscardHandler)}); err != nil {
 			t.Errorf("Run() = %v", err)
 		}
+	}
+}
+
+// TestADamagedLogIsShown by readiness, status and metrics, and the rest of it is served.
+func TestADamagedLogIsShown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	args := []string{"--data", dir, "--namespace", "chat=events:10,age:1h,replay:all"}
+	p := start(t, "serve", args...)
+	for _, text := range []string{"one", "two", "three"} {
+		do(t, "POST", p.Internal+"/internal/send", `{"topic":"chat:a","event":{"data":"`+text+`"}}`)
+	}
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "log", "*.seg"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[bytes.Index(text, []byte("two"))] ^= 1
+	if err := os.WriteFile(files[0], text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, "serve", args...)
+	if got := do(t, "GET", p.Internal+"/readyz", ""); got.status != 200 || !strings.Contains(got.body, "1 holes") {
+		t.Errorf("readiness: %d %s", got.status, got.body)
+	}
+	if got := do(t, "GET", p.Internal+"/internal/cluster", ""); !strings.Contains(got.body, `"holes":1`) || !strings.Contains(got.body, "tidegate storage check") {
+		t.Errorf("status: %s", got.body)
+	}
+	metrics := do(t, "GET", p.Internal+"/metrics", "").body
+	for _, want := range []string{"\ntidegate_log_holes 1\n", "\ntidegate_log_damaged_total 1\n"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %q", want)
+		}
+	}
+	if !strings.Contains(p.log.String(), "level=ERROR") {
+		t.Error("the log has no error")
+	}
+	got := do(t, "GET", p.Internal+"/internal/topics/chat:a/events", "").body
+	if !strings.Contains(got, "three") || strings.Contains(got, "two") || strings.Contains(got, "uwo") {
+		t.Errorf("the topic has %s", got)
 	}
 }
