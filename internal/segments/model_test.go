@@ -25,6 +25,6 @@ func TestModelOfPower(t *testing.T) {
 // modelled is what the histories are run on: few of them, each is a second or more.
 func modelled(change func(*Options)) storetest.Config {
 	c := conformity(change)
-	c.Histories = 10
+	c.Histories = 5
 	return c
 }
