@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"sync"
 	"time"
 
 	"tidegate/internal/topic"
@@ -22,6 +23,27 @@ type gathering struct {
 	lines []gathered
 	bytes int
 	done  chan struct{} // closed when all of them are answered
+
+	ps    []topic.Publication // what is published of them
+	slots []*slot             // of ps
+}
+
+// gatherings are used over and over: a batch of short lines would else be mostly
+// garbage.
+var gatherings = sync.Pool{New: func() any { return new(gathering) }}
+
+func newGathering() *gathering {
+	g := gatherings.Get().(*gathering)
+	g.done = make(chan struct{})
+	return g
+}
+
+func (g *gathering) putBack() {
+	clear(g.lines)
+	clear(g.ps)
+	clear(g.slots)
+	*g = gathering{lines: g.lines[:0], ps: g.ps[:0], slots: g.slots[:0]}
+	gatherings.Put(g)
 }
 
 type gathered struct {
@@ -36,10 +58,11 @@ func (p *pipeline) gather(m wire.Message, size int) {
 	defer p.mu.Unlock()
 	g := p.gathering
 	if g == nil {
-		g = &gathering{done: make(chan struct{})}
+		g = newGathering()
 		p.gathering = g
 	}
-	s, t := &slot{done: g.done}, target{topic: m.Topic}
+	s, t := p.newSlot(), target{topic: m.Topic}
+	s.done = g.done
 	before := p.last[t]
 	if before != nil && before.done == g.done {
 		before = nil
@@ -81,19 +104,21 @@ func (p *pipeline) sendGathered() {
 	p.places <- struct{}{}
 	p.waiting.Go(func() {
 		defer func() { <-p.places }()
-		defer close(g.done)
 		p.publish(g)
+		close(g.done)
+		g.putBack()
 	})
 }
 
 // publish publishes lines behind those before them for the same topics.
 func (p *pipeline) publish(g *gathering) {
-	refused := make(map[string]error)
-	ps := make([]topic.Publication, 0, len(g.lines))
-	slots := make([]*slot, 0, len(g.lines))
+	var refused map[string]error
 	for _, l := range g.lines {
 		if l.before != nil {
 			if <-l.before.done; topic.Passing(l.before.err) {
+				if refused == nil {
+					refused = make(map[string]error)
+				}
 				refused[l.publication.Topic] = l.before.err
 			}
 		}
@@ -102,13 +127,13 @@ func (p *pipeline) publish(g *gathering) {
 			p.gateway.metrics.sent("topic", err)
 			continue
 		}
-		ps, slots = append(ps, l.publication), append(slots, l.slot)
+		g.ps, g.slots = append(g.ps, l.publication), append(g.slots, l.slot)
 	}
-	if len(ps) == 0 {
+	if len(g.ps) == 0 {
 		return
 	}
-	for i, a := range p.gateway.opts.Topics.PublishAll(p.ctx, ps) {
-		slots[i].answer, slots[i].err = published(a.Receipt, a.Err)
+	for i, a := range p.gateway.opts.Topics.PublishAll(p.ctx, g.ps) {
+		g.slots[i].answer, g.slots[i].err = published(a.Receipt, a.Err)
 		p.gateway.metrics.sent("topic", a.Err)
 	}
 }

@@ -31,6 +31,7 @@ type pipeline struct {
 	last      map[target]*slot // guarded by mu, like all below
 	slots     []*slot
 	gathering *gathering // nil: there is none
+	spare     []slot     // not used yet
 }
 
 // target is what a message is for.
@@ -119,6 +120,19 @@ func (p *pipeline) follow(t target, s *slot) (before *slot) {
 	p.last[t] = s
 	p.slots = append(p.slots, s)
 	return before
+}
+
+// slotsAtOnce is how many slots are made together.
+const slotsAtOnce = 64
+
+// newSlot gives a slot. The caller holds the lock.
+func (p *pipeline) newSlot() *slot {
+	if len(p.spare) == 0 {
+		p.spare = make([]slot, slotsAtOnce)
+	}
+	s := &p.spare[0]
+	p.spare = p.spare[1:]
+	return s
 }
 
 // put notes an answer that is there.

@@ -30,8 +30,43 @@ type storing struct {
 	entries []Entry
 	of      []int           // of which publication each entry is
 	ahead   map[string]*due // by topic
+	dues    []due           // of ahead
 	unknown []string        // topics that have to be looked up
 	repeats []repeated
+}
+
+// storings are used over and over.
+var storings = sync.Pool{New: func() any {
+	return &storing{refused: refusals{}, lookups: make(map[string]int), ahead: make(map[string]*due)}
+}}
+
+func (s *storing) putBack() {
+	clear(s.refused)
+	clear(s.lookups)
+	s.begin()
+	s.h, s.ps, s.answers = nil, nil, nil
+	s.left = s.left[:0]
+	storings.Put(s)
+}
+
+// begin begins a round.
+func (s *storing) begin() {
+	clear(s.entries) // of what is on its way yet there are none, see append
+	clear(s.ahead)
+	clear(s.dues)
+	s.entries, s.of, s.dues, s.later = s.entries[:0], s.of[:0], s.dues[:0], nil
+	s.unknown, s.repeats = nil, nil
+}
+
+// dueOf gives what the round has of a topic.
+func (s *storing) dueOf(name string) *due {
+	d := s.ahead[name]
+	if d == nil {
+		s.dues = append(s.dues, due{}) // which has room for all, so that they stay where they are
+		d = &s.dues[len(s.dues)-1]
+		s.ahead[name] = d
+	}
+	return d
 }
 
 // due is what a round has of a topic.
@@ -52,11 +87,10 @@ func (h *Hub) storeAll(ctx context.Context, ps []Publication) []Published {
 		r, err := h.store(ctx, ps[0])
 		return []Published{{r, err}}
 	}
-	s := storing{
-		h: h, ps: ps, contents: make([]uint64, len(ps)), answers: make([]Published, len(ps)),
-		refused: refusals{}, lookups: make(map[string]int), left: make([]int, 0, len(ps)),
-		entries: make([]Entry, 0, len(ps)), of: make([]int, 0, len(ps)),
-	}
+	s := storings.Get().(*storing)
+	defer s.putBack()
+	s.h, s.ps, s.answers = h, ps, make([]Published, len(ps))
+	s.contents = slices.Grow(s.contents, len(ps))[:len(ps)]
 	for i := range ps {
 		if strings.ContainsAny(ps[i].Name, "\r\n\x00") {
 			_, s.answers[i].Err = sse.Append(nil, sse.Event{Name: ps[i].Name})
@@ -72,9 +106,9 @@ func (h *Hub) storeAll(ctx context.Context, ps []Publication) []Published {
 }
 
 func (s *storing) round(ctx context.Context) {
-	s.entries, s.of, s.later = nil, s.of[:0], nil // the store may still have the entries of before
-	s.unknown, s.repeats = nil, nil
-	s.ahead = make(map[string]*due, len(s.left))
+	s.begin()
+	s.dues = slices.Grow(s.dues, len(s.left))
+	s.entries = slices.Grow(s.entries, len(s.left))
 	for step := range slices.Chunk(s.left, applyStep) {
 		s.prepare(step)
 	}
@@ -108,11 +142,7 @@ func (s *storing) prepareOne(i int, now time.Time) {
 	if a.Err = s.refused.of(p.Topic); a.Err != nil {
 		return
 	}
-	d := s.ahead[p.Topic]
-	if d == nil {
-		d = new(due)
-		s.ahead[p.Topic] = d
-	}
+	d := s.dueOf(p.Topic)
 	if d.wait = d.wait || p.Key != "" && slices.Contains(d.keys, p.Key); d.wait {
 		s.later = append(s.later, i)
 		return
@@ -146,6 +176,9 @@ func (s *storing) append(ctx context.Context) {
 	results := s.h.opts.Store.AppendAll(ctx, s.entries)
 	for n := 0; n < len(results); n += applyStep {
 		s.noted(n, results[n:min(n+applyStep, len(results))])
+	}
+	if slices.ContainsFunc(results, func(r Result) bool { return Passing(r.Err) }) {
+		s.entries = nil // the store may still be at them
 	}
 }
 
