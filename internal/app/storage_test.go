@@ -13,6 +13,7 @@ import (
 
 	"tidegate/internal/app"
 	"tidegate/internal/config"
+	"tidegate/internal/transfer"
 	"tidegate/internal/wire"
 )
 
@@ -192,5 +193,63 @@ func TestADamagedLogIsShown(t *testing.T) {
 	got := do(t, "GET", p.Internal+"/internal/topics/chat:a/events", "").body
 	if !strings.Contains(got, "three") || strings.Contains(got, "two") || strings.Contains(got, "uwo") {
 		t.Errorf("the topic has %s", got)
+	}
+}
+
+// TestALogIsTakenOverAfterTheMachineWentDown: its ids end, once, and its events stay.
+func TestALogIsTakenOverAfterTheMachineWentDown(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	from, err := transfer.FromArchive(strings.NewReader(`{"format":"tidegate-log","version":1,"generation":"gengengn","last":1}
+{"seq":1,"time":"2026-01-02T03:04:05Z","topic":"chat:a","data":"kept","number":1,"prev_known":true}
+{"end":true,"events":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nats := transfer.NATSOptions{Dir: dir}
+	if _, err := transfer.IntoNATS(t.Context(), nats, from, false, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	before, err := transfer.OpenNATS(t.Context(), nats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := before.Header.Generation
+	before.Close()
+	record := filepath.Join(dir, "boot.json")
+	text, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var boot map[string]any
+	if err := json.Unmarshal(text, &boot); err != nil {
+		t.Fatal(err)
+	}
+	boot["clean"], boot["boot_id"] = false, "another"
+	if text, err = json.Marshal(boot); err == nil {
+		err = os.WriteFile(record, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, first := range []bool{true, false} {
+		p := start(t, "serve", "--data", dir, "--namespace", "chat=events:10,age:0,replay:all")
+		var status wire.ClusterStatus
+		if err := json.Unmarshal([]byte(do(t, "GET", p.Internal+"/internal/cluster", "").body), &status); err != nil {
+			t.Fatal(err)
+		}
+		if anew := status.Generation != was; anew != first { // it stays from then on
+			t.Errorf("generation %s, was %s", status.Generation, was)
+		}
+		if got := do(t, "GET", p.Internal+"/internal/topics/chat:a/events", "").body; !strings.Contains(got, `"kept"`) {
+			t.Errorf("the topic has %s", got)
+		}
+		if text, err := os.ReadFile(record); err != nil || bytes.Contains(text, []byte("redraw")) {
+			t.Errorf("record %s, %v", text, err)
+		}
+		if err := p.stop(); err != nil {
+			t.Fatal(err)
+		}
+		was = status.Generation
 	}
 }
