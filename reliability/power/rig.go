@@ -47,7 +47,8 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 		return r, err
 	}
 	argv := []string{
-		o.tidegate, o.mode, "--data", r.data(), "--durability", o.durability, "--store-size", "128MiB",
+		o.tidegate, o.mode, "--data", r.data(), "--durability", o.durability,
+		"--store-size", fmt.Sprintf("%dMiB", o.size/2), // of the oldest events nothing may be dropped: that would be a loss
 		"--listen", public, "--internal-listen", internal,
 		"--namespace", "task=events:1000000,bytes:128MiB,age:24h,replay:all",
 	}
