@@ -31,9 +31,9 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func BenchmarkOpen(b *testing.B) {
-	dir := b.TempDir()
-	r := start(b, dir)
+// million is a log of 5,000 topics of 200 events each.
+func million(b *testing.B) *rig {
+	r := start(b, b.TempDir())
 	data := strings.Repeat("x", 256)
 	batch := make([]topic.Entry, 100)
 	for i := range 10_000 {
@@ -43,6 +43,22 @@ func BenchmarkOpen(b *testing.B) {
 		r.add(batch...)
 		r.hub.given = nil
 	}
+	return r
+}
+
+// BenchmarkRead reads back a topic whose events are far from each other.
+func BenchmarkRead(b *testing.B) {
+	r := million(b)
+	for n := 0; b.Loop(); n++ {
+		if got := len(r.all(fmt.Sprint("task:", n*7%5000))); got != 200 {
+			b.Fatal(got)
+		}
+	}
+}
+
+// BenchmarkOpen makes the index of a million events.
+func BenchmarkOpen(b *testing.B) {
+	r := million(b)
 	r.stop()
 	for b.Loop() {
 		l, err := Open(b.Context(), r.opts)
