@@ -41,12 +41,18 @@ func (s *system) dial(target, lastEventID string, header ...string) (*watch, err
 }
 
 // dialUntilServed is dial for a client that is refused when the machine is too
-// busy to answer in time, and comes again.
+// busy to answer in time, or told to come again by an answer that is over, and does.
 func (s *system) dialUntilServed(target, lastEventID string) (w *watch, err error) {
 	for range 20 {
 		w, err = s.dial(target, lastEventID)
-		if err != nil || w.head.StatusCode != http.StatusServiceUnavailable && w.head.StatusCode != http.StatusGatewayTimeout {
+		if err != nil {
 			break
+		}
+		switch again := w.head.ContentLength >= 0; { // a stream has no length
+		case w.head.StatusCode == http.StatusServiceUnavailable, w.head.StatusCode == http.StatusGatewayTimeout:
+		case w.head.StatusCode == http.StatusOK && again:
+		default:
+			return w, nil
 		}
 		w.reset()
 		<-time.After(100 * time.Millisecond)
@@ -57,7 +63,7 @@ func (s *system) dialUntilServed(target, lastEventID string) (w *watch, err erro
 // open opens a stream, which must be one, and closes it when the test ends.
 func (s *system) open(t *testing.T, target, lastEventID string) *watch {
 	t.Helper()
-	w, err := s.dial(target, lastEventID)
+	w, err := s.dialUntilServed(target, lastEventID)
 	if err != nil {
 		t.Fatal(err)
 	}
