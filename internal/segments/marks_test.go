@@ -119,3 +119,30 @@ func TestTrimsBesideAppends(t *testing.T) {
 		t.Errorf("%d events, want the newest", got)
 	}
 }
+
+// TestADeletionThatFailedDeletesNothing: its record is on the disk, for it could not be
+// taken back, and it was not answered.
+func TestADeletionThatFailedDeletesNothing(t *testing.T) {
+	t.Parallel()
+	files := &countFS{}
+	r := start(t, t.TempDir(), func(o *Options) { o.FS, o.Power, o.maintain = files, true, time.Hour })
+	r.add(entry("a", "1"), entry("a", "2"))
+	files.set(func(_ int, op, _ string) fault {
+		if op == "sync" || op == "truncate" {
+			return fault{err: syscall.EIO}
+		}
+		return fault{}
+	})
+	if res := r.log.AppendAll(t.Context(), []topic.Entry{{Topic: "a", Delete: true}})[0]; res.Err == nil {
+		t.Fatal("a deletion was answered that is not on the disk")
+	}
+	files.set(nil)
+	r.add(entry("a", "3"))
+	want := r.texts("a")
+	for range 2 {
+		r.reopen()
+		if got := r.texts("a"); got != want {
+			t.Errorf("after a start there is %q, and before there was %q", got, want)
+		}
+	}
+}

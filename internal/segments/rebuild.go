@@ -25,9 +25,16 @@ type rebuild struct {
 	inFile  uint64 // the newest position that was seen in the file that is read
 	holes   []span
 	voids   []span
+	deletes []deletion // of what is before, unless they were refused
 	Damage  []Damage
 	ended   bool  // it has a last record
 	lastEnd int64 // behind the last whole record
+}
+
+// deletion is an event that deletes its topic.
+type deletion struct {
+	t   *topicIndex
+	seq uint64
 }
 
 // span is a range of positions, both ends in it.
@@ -263,7 +270,7 @@ func (b *rebuild) event(s *segment, r scanned) error {
 	}
 	flags := v.flags
 	if flags&flagDelete != 0 && len(t.places) > 0 {
-		l.cutKept(t, 0, len(t.places))
+		b.deletes = append(b.deletes, deletion{t, v.seq})
 	}
 	if i := t.from(v.born); v.born > 0 && i > 0 { // what deleted them may be damaged
 		l.cutKept(t, 0, i)

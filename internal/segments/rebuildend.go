@@ -26,6 +26,11 @@ func (b *rebuild) finish() {
 	l.next = max(b.last+1, b.top)
 	b.beginning()
 	b.drop(b.voids)
+	for _, d := range b.deletes {
+		if !within(span{d.seq, d.seq}, b.voids) {
+			l.cutKept(d.t, 0, d.t.from(d.seq))
+		}
+	}
 	for _, h := range b.holes {
 		if within(h, b.voids) {
 			continue
