@@ -2,6 +2,7 @@ package segments
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"syscall"
@@ -143,6 +144,32 @@ func TestADeletionThatFailedDeletesNothing(t *testing.T) {
 		r.reopen()
 		if got := r.texts("a"); got != want {
 			t.Errorf("after a start there is %q, and before there was %q", got, want)
+		}
+	}
+}
+
+// TestWhatIsAppendedDuringAReadIsNoDamage: the reader has read ahead what was not
+// written then.
+func TestWhatIsAppendedDuringAReadIsNoDamage(t *testing.T) {
+	t.Parallel()
+	for _, power := range []bool{false, true} {
+		r := start(t, t.TempDir(), func(o *Options) { o.Power = power })
+		r.add(entry("a", "1"), entry("a", "2"))
+		given := 0
+		err := r.log.Read(t.Context(), "a", 1, math.MaxUint64, func(topic.Stored) error {
+			if given++; given < 20 {
+				r.add(entry("a", fmt.Sprint(given)))
+			}
+			return nil
+		})
+		if err != nil || given < 3 {
+			t.Errorf("power %v: %d events, %v", power, given, err)
+		}
+		if s := r.log.Stats(); s.Damaged > 0 || r.log.Lost("a") > 0 {
+			t.Errorf("power %v: %d places are damaged, and events up to %d are lost", power, s.Damaged, r.log.Lost("a"))
+		}
+		if got := len(r.all("a")); got != 21 {
+			t.Errorf("power %v: %d events, want 21", power, got)
 		}
 	}
 }

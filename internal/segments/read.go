@@ -115,8 +115,18 @@ type reader struct {
 // readGuess is how much is read at once, if an event is not known to be larger.
 const readGuess = 4 << 10
 
-// event reads and checks the event at a place.
+// event reads and checks the event at a place. What was read ahead may have been
+// about to be written: only what is read now can be damaged.
 func (r *reader) event(seg *segment, p place, name string) (eventView, error) {
+	v, err := r.try(seg, p, name)
+	if errors.Is(err, errDamaged) {
+		r.seg = nil
+		v, err = r.try(seg, p, name)
+	}
+	return v, err
+}
+
+func (r *reader) try(seg *segment, p place, name string) (eventView, error) {
 	b, err := r.record(seg, int64(p.off))
 	if err != nil {
 		return eventView{}, err
