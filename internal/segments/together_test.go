@@ -3,6 +3,7 @@ package segments
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -27,7 +28,9 @@ func TestEverythingTogether(t *testing.T) {
 				for range 3 {
 					x.round(300*time.Millisecond, failing)
 				}
-				x.check(start(t, x.dir))
+				x.check(start(t, x.dir, func(o *Options) {
+					o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+				}))
 			})
 		}
 	}
@@ -47,6 +50,7 @@ type together struct {
 func (x *together) round(long time.Duration, failing bool) {
 	files := &countFS{}
 	r := start(x.t, x.dir, func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(x.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 		o.Power, o.FS, o.segmentSize, o.maintain, o.scrubRate, o.MaxBytes = x.power, files, 8<<10, 3*time.Millisecond, 1<<30, 1<<30
 	})
 	x.check(r)
