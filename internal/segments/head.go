@@ -25,14 +25,18 @@ type headFile struct {
 	turn   int64
 }
 
-func (h *headFile) write(last uint64) error {
-	h.turn ^= 1
+func (h *headFile) write(last uint64) (err error) {
+	turn := h.turn ^ 1
 	if h.memory != nil {
-		return writeMapped(h.memory[h.turn*headSlot:][:headSlot], last)
+		err = writeMapped(h.memory[turn*headSlot:][:headSlot], last)
+	} else {
+		var b [headSlot]byte
+		putHead(b[:], last)
+		_, err = h.file.WriteAt(b[:], turn*headSlot)
 	}
-	var b [headSlot]byte
-	putHead(b[:], last)
-	_, err := h.file.WriteAt(b[:], h.turn*headSlot)
+	if err == nil { // else this slot is written again: the other one is whole
+		h.turn = turn
+	}
 	return err
 }
 

@@ -41,3 +41,33 @@ func TestHead(t *testing.T) {
 	}
 	_ = h.close()
 }
+
+// TestTwoTornWritesLeaveAHead: the slot that is whole is not written to until the other
+// one is whole again.
+func TestTwoTornWritesLeaveAHead(t *testing.T) {
+	t.Parallel()
+	dir, files := t.TempDir(), &countFS{}
+	h, err := openHead(files, dir, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files.set(func(_ int, op, _ string) fault { return fault{err: errCut, short: op == "write"} })
+	for last := uint64(8); last < 11; last++ {
+		if err := h.write(last); err == nil {
+			t.Fatal("a write that was cut is no error")
+		}
+		if got, ok := readHead(system{}, dir); !ok || got != 7 {
+			t.Fatalf("head is %d, %v; want 7", got, ok)
+		}
+	}
+	files.set(nil)
+	if err := h.write(11); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := readHead(system{}, dir); !ok || got != 11 {
+		t.Errorf("head is %d, %v; want 11", got, ok)
+	}
+	if err := h.close(); err != nil {
+		t.Error(err)
+	}
+}
