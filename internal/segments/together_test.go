@@ -17,16 +17,17 @@ import (
 
 // TestEverythingTogether appends, reads, trims, deletes, purges, looks up, rewrites,
 // syncs, scrubs and fails at the same time, and closes the log in the middle of it. What
-// was answered of topics of which nothing is dropped is there, and nothing is damaged.
+// was answered of topics of which nothing is dropped is there; and without faults nothing
+// is damaged.
 func TestEverythingTogether(t *testing.T) {
 	t.Parallel()
 	for _, power := range []bool{false, true} {
 		for _, failing := range []bool{false, true} {
 			t.Run(fmt.Sprintf("power %v, failing %v", power, failing), func(t *testing.T) {
 				t.Parallel()
-				x := &together{t: t, dir: t.TempDir(), power: power, answered: make(map[string]string)}
+				x := &together{t: t, dir: t.TempDir(), power: power, failing: failing, answered: make(map[string]string)}
 				for range 3 {
-					x.round(300*time.Millisecond, failing)
+					x.round(300 * time.Millisecond)
 				}
 				x.check(start(t, x.dir, func(o *Options) {
 					o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
@@ -41,13 +42,15 @@ type together struct {
 	t     *testing.T
 	dir   string
 	power bool
+	// failing says that operations of the file system fail.
+	failing bool
 
 	mu       sync.Mutex
 	answered map[string]string // guarded by mu: data by topic and position
 	count    int
 }
 
-func (x *together) round(long time.Duration, failing bool) {
+func (x *together) round(long time.Duration) {
 	files := &countFS{}
 	r := start(x.t, x.dir, func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(x.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
@@ -62,7 +65,7 @@ func (x *together) round(long time.Duration, failing bool) {
 		all.Go(func() { x.disturb(ctx, r.log, uint64(i)) })
 		all.Go(func() { x.look(ctx, r.log, uint64(i)) })
 	}
-	if failing {
+	if x.failing {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				files.set(func(n int, op, _ string) fault {
@@ -79,7 +82,7 @@ func (x *together) round(long time.Duration, failing bool) {
 		})
 	}
 	pause(ctx, long*3/4)
-	if !failing { // in the middle of it
+	if !x.failing { // in the middle of it
 		r.stop()
 	}
 	all.Wait()
@@ -178,7 +181,7 @@ func (x *together) check(r *rig) {
 			}
 			before = e.Seq
 		}
-		if lost := r.log.Lost(name); lost > 0 {
+		if lost := r.log.Lost(name); lost > 0 && !x.failing {
 			x.t.Errorf("Lost(%q) = %d", name, lost)
 		}
 	}
@@ -186,6 +189,9 @@ func (x *together) check(r *rig) {
 		if there[at] != data {
 			x.t.Errorf("%s was answered, and %.20q is there in place of %.20q", at, there[at], data)
 		}
+	}
+	if x.failing { // that something is missing may be said once too often, never too seldom
+		return
 	}
 	if s := r.log.Stats(); s.Damaged > 0 || s.Holes > 0 || r.log.Discarded() > 0 {
 		x.t.Errorf("%d places are damaged, %d holes, discarded below %d", s.Damaged, s.Holes, r.log.Discarded())
