@@ -19,6 +19,7 @@ type rebuild struct {
 	buffer []byte
 
 	last    uint64 // the newest position that was seen, or is known to be gone
+	stored  uint64 // the same, without positions that were given to nobody
 	top     uint64 // the highest that a segment is named by
 	lost    bool   // there was damage behind last
 	suspect int    // index in Damage of the first of it
@@ -94,7 +95,7 @@ func (b *rebuild) segment(name string, newest bool) error {
 	if err != nil {
 		return err
 	}
-	s.size, s.last = b.lastEnd, max(b.last, s.last)
+	s.size, s.last = b.lastEnd, max(b.stored, s.last)
 	s.sealed = s.sealed || b.ended || size < segmentHeader
 	if b.lost && newest {
 		b.tail(s, size)
@@ -185,7 +186,7 @@ func (b *rebuild) hole(s *segment, what string, to uint64) {
 	}
 	b.holes = append(b.holes, span{b.last + 1, to})
 	b.l.note(mark{kind: kindHole, from: b.last + 1, to: to})
-	b.last = to
+	b.last, b.stored = to, max(b.stored, to)
 }
 
 // mostDamage bounds what is said of each place. Holes are noted all the same.
@@ -240,7 +241,7 @@ func (b *rebuild) mark(s *segment, m mark) {
 			b.hole(s, "", m.to)
 			b.lost = false
 		}
-		b.last, s.last = max(b.last, m.to), m.to
+		b.last, b.stored, s.last = max(b.last, m.to), max(b.stored, m.to), m.to
 	}
 }
 
@@ -262,7 +263,7 @@ func (b *rebuild) event(s *segment, r scanned) error {
 		b.hole(s, "", v.seq-1)
 		b.lost = false
 	}
-	b.last = v.seq
+	b.last, b.stored = v.seq, v.seq
 	l := b.l
 	t, ok := l.index.topics[string(v.topic)]
 	if !ok {
