@@ -22,7 +22,7 @@ chmod +x "$dir/fsync"
 bench() { printf '\n'; uptime; timeout 1h "$dir/tidegate" bench "$@" --runs "$runs"; }
 for part in $parts; do
 	case $part in
-	publish) bench publish --size 256 --duration 2s --storage process --compare-storage memory ;;
+	publish) bench publish --size 256 --duration 2s --senders 16 --storage process --compare-storage memory ;;
 	fsync)   bench publish --size 256 --duration 2s --storage power --limit "$dir/fsync" ;;
 	resume)
 		bench resume --streams 5000 --window 1024 --pace 10m --storage process --compare-storage memory # no live events
