@@ -1,7 +1,7 @@
 // Package reliability is a folder of programs that put a running Tidegate under
 // load while it is killed, and of a separate checker that finds out whether
 // anything that was answered was lost, repeated or disordered. They know of
-// Tidegate what docs/protocol.md says, and import nothing of its inside.
+// Tidegate what docs/reference/protocol.md says, and import nothing of its inside.
 //
 // The programs:
 //
@@ -24,5 +24,5 @@
 //	callback     a backend that lets every client in
 //	command      flags, help and exit codes
 //
-// docs/reliability.md has the commands and the figures.
+// docs/reference/reliability.md has the commands and the figures.
 package reliability

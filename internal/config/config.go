@@ -2,7 +2,7 @@
 //
 // One struct, [Config], and one table over it (bind.go, a line for each setting) are the source of the
 // flags, the environment variables, the keys of the file given by --config, the --help text and the page
-// docs/configuration.md. A flag beats the environment, the environment beats the file, the file beats the
+// docs/reference/configuration.md. A flag beats the environment, the environment beats the file, the file beats the
 // default. [Load] reports everything that is wrong with a configuration at once, as an [*Error].
 //
 // Commands with a few flags of their own (`tidegate listen`, `tidegate send`, …) use [Parse], which gives any

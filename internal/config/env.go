@@ -78,9 +78,9 @@ func unknownVariables(vars map[string]string, flags []string) []*Problem {
 // formerReason says what to do about a variable with the name of before.
 func formerReason(renamed string, known []string) string {
 	if slices.Contains(known, renamed) {
-		return "the program is called Tidegate now: set " + renamed + " in its place, see docs/migration.md"
+		return "the program is called Tidegate now: set " + renamed + " in its place, see docs/guides/migration.md"
 	}
-	return "the program is called Tidegate now and has no such setting: take it out, see docs/migration.md"
+	return "the program is called Tidegate now and has no such setting: take it out, see docs/guides/migration.md"
 }
 
 // serviceLink matches the variables that Kubernetes puts into every container of a namespace for a service

@@ -307,10 +307,10 @@ func TestVariablesOfTheFormerName(t *testing.T) {
 	_, err := load(t, "gateway", "", env)
 	now, gone := "the program is called Tidegate now: set ", "the program is called Tidegate now and has no such setting: take it out"
 	want := []string{
-		"environment SLUICE_COLOUR: " + gone + ", see docs/migration.md",
-		"environment SLUICE_HEARTBEAT: " + now + "TIDEGATE_HEARTBEAT in its place, see docs/migration.md",
-		"environment SLUICE_JSON: " + now + "TIDEGATE_JSON in its place, see docs/migration.md",
-		"environment SLUICE_TASK_WORKERS: " + now + "TIDEGATE_TASK_WORKERS in its place, see docs/migration.md",
+		"environment SLUICE_COLOUR: " + gone + ", see docs/guides/migration.md",
+		"environment SLUICE_HEARTBEAT: " + now + "TIDEGATE_HEARTBEAT in its place, see docs/guides/migration.md",
+		"environment SLUICE_JSON: " + now + "TIDEGATE_JSON in its place, see docs/guides/migration.md",
+		"environment SLUICE_TASK_WORKERS: " + now + "TIDEGATE_TASK_WORKERS in its place, see docs/guides/migration.md",
 	}
 	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)

@@ -19,7 +19,7 @@ import (
 	"tidegate/internal/config"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/configuration.md")
+var update = flag.Bool("update", false, "rewrite docs/reference/configuration.md")
 
 // samples has for each setting a value that is not its default.
 var samples = map[string]string{
@@ -187,7 +187,7 @@ func TestErrorsOfTheWriterAreReturned(t *testing.T) {
 
 func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
-	page := filepath.Join("..", "..", "docs", "configuration.md")
+	page := filepath.Join("..", "..", "docs", "reference", "configuration.md")
 	want := config.Reference()
 	if *update {
 		if err := os.WriteFile(page, want, 0o644); err != nil {
@@ -199,7 +199,7 @@ func TestReferencePageIsUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/configuration.md is not what the settings say; run: go test ./internal/config -run TestReference -update\n%s", diff)
+		t.Errorf("docs/reference/configuration.md is not what the settings say; run: go test ./internal/config -run TestReference -update\n%s", diff)
 	}
 }
 

@@ -18,7 +18,7 @@ namespace:
   "*": {bytes: 256KiB}
 `
 
-// Reference returns docs/configuration.md.
+// Reference returns docs/reference/configuration.md.
 func Reference() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, referenceTop, exampleFile)

@@ -14,7 +14,7 @@ import (
 
 const summary = `check judges the records that load wrote: whether anything that was answered was lost, shown twice
 or shown in two orders, and whether each accepted connect had exactly one disconnect.
-docs/reliability.md says what each line of the table means.
+docs/reference/reliability.md says what each line of the table means.
 
 Usage: check DIR [FLAG…]`
 
