@@ -7,7 +7,7 @@ import (
 
 	"tidegate/internal/cluster"
 	"tidegate/internal/config"
-	"tidegate/internal/segments"
+	"tidegate/internal/storage/segments"
 	"tidegate/internal/topic"
 	"tidegate/internal/transfer"
 	"tidegate/internal/wire"

@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tidegate/internal/cluster"
-	"tidegate/internal/segments"
+	"tidegate/internal/storage/segments"
 )
 
 // storageMetrics shows what storage has done, as it counts it itself.

@@ -16,7 +16,7 @@ import (
 	"tidegate/internal/config"
 	"tidegate/internal/former"
 	"tidegate/internal/gateway"
-	"tidegate/internal/segments"
+	"tidegate/internal/storage/segments"
 	"tidegate/internal/topic"
 )
 

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"tidegate/internal/storetest"
+	"tidegate/internal/storage/storetest"
 )
 
 const suiteMaxBody = 64 << 10

@@ -14,7 +14,7 @@ import (
 
 	"tidegate/internal/archive"
 	"tidegate/internal/cluster"
-	"tidegate/internal/segments"
+	"tidegate/internal/storage/segments"
 	"tidegate/internal/topic"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"tidegate/internal/archive"
 	"tidegate/internal/cluster"
-	"tidegate/internal/segments"
+	"tidegate/internal/storage/segments"
 )
 
 // NATSOptions say where a cluster is, or in which folder a server's files are.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/internal/storetest"
+	"tidegate/internal/storage/storetest"
 )
 
 func TestModel(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"testing"
 
-	"tidegate/internal/storetest"
+	"tidegate/internal/storage/storetest"
 )
 
 var errKilled = errors.New("killed")
