@@ -262,7 +262,7 @@ func TestBE24PendingTasksAreBounded(t *testing.T) {
 func TestBE24RememberedTasksAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forgotten := &forgetter{}
-		b := serve(t, task.Options{Workers: 2, MaxTasks: 4, OnForget: forgotten.add}, quick, obedient)
+		b := serve(t, task.Options{Workers: 2, MaxTasks: 4, OnDelete: forgotten.add}, quick, obedient)
 		running := b.start(t, "obedient", "")
 		var ids []string
 		for range 5 {
@@ -302,7 +302,7 @@ func TestBE24NothingToForgetIsBusy(t *testing.T) {
 func TestBE24BytesAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forgotten := &forgetter{}
-		b := serve(t, task.Options{MaxBytes: 10_000, MaxParamsBytes: 4000, MaxResultBytes: 6000, OnForget: forgotten.add},
+		b := serve(t, task.Options{MaxBytes: 10_000, MaxParamsBytes: 4000, MaxResultBytes: 6000, OnDelete: forgotten.add},
 			typeOf("returns", func(context.Context, *task.Run) (any, error) { return long(4000), nil }), obedient)
 		var ids []string
 		for range 3 {

@@ -46,7 +46,7 @@ func cancelling(cause error) ending {
 // cancelElsewhere has a task cancelled by the process that runs it, or if that does
 // not answer by whoever gets it next.
 func (s *Service) cancelElsewhere(ctx context.Context, rec Record, try int) error {
-	answered, done := s.store.Ask(ctx, rec)
+	answered, done := s.store.RequestCancel(ctx, rec)
 	switch {
 	case done:
 		return nil

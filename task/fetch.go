@@ -64,7 +64,7 @@ func (s *Service) slots() int {
 func (s *Service) take(ctx context.Context, lease Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j := s.jobs[lease.Task()]
+	j := s.jobs[lease.TaskID()]
 	if j != nil && !j.gone {
 		had := j.lease != nil
 		j.lease = lease
@@ -73,7 +73,7 @@ func (s *Service) take(ctx context.Context, lease Lease) {
 		}
 		return
 	}
-	j = s.newJob(lease.Task())
+	j = s.newJob(lease.TaskID())
 	j.lease, j.working = lease, true
 	s.jobs[j.id] = j
 	s.free--
@@ -228,7 +228,7 @@ func (s *Service) giveBack(j *job) {
 func (s *Service) returnNow(id string, lease Lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
-	if err := lease.Return(ctx, 0); err != nil {
+	if err := lease.Release(ctx, 0); err != nil {
 		s.log.Warn("task not given back; it waits until its lease runs out", "task_id", id, "error", err)
 	}
 }

@@ -107,7 +107,7 @@ func TestMemoryForgottenRowsLeaveNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			_ = m.Settle(t.Context(), rec, nil) // never fails
+			_ = m.Acknowledge(t.Context(), rec, nil) // never fails
 		}
 		if err := m.Remove(t.Context(), rec); err != nil {
 			t.Fatal(err)
@@ -262,7 +262,7 @@ func TestMemoryAgainstAModel(t *testing.T) {
 				t.Fatalf("step %d: second write of the same revision: %v, want ErrConflict", step, err)
 			}
 		case 3:
-			_ = m.Settle(t.Context(), some, nil) // never fails
+			_ = m.Acknowledge(t.Context(), some, nil) // never fails
 		case 4:
 			if !some.State.Final() {
 				continue

@@ -39,7 +39,7 @@ func (s *Service) Run(ctx context.Context) error {
 	stored := make(chan error, 1)
 	go func() { // ends with base; stop's caller waits for it below
 		stored <- s.store.Run(base, Hooks{
-			Worker: s.worker, Changed: s.recordChanged, Gone: s.forget, Cancel: s.cancelHere, Overdue: s.overdue,
+			Worker: s.worker, Changed: s.recordChanged, Deleted: s.forget, Cancel: s.cancelHere, Overdue: s.overdue,
 		})
 	}()
 	go s.fetch(taking) // halt waits for it
@@ -110,9 +110,9 @@ func (s *Service) Drain(ctx context.Context) {
 	s.flushed = true
 }
 
-// Left returns what Drain waits for: how many tasks run here, and, with the store
+// Unfinished returns what Drain waits for: how many tasks run here, and, with the store
 // in memory, how many are pending.
-func (s *Service) Left() (running, pending int) {
+func (s *Service) Unfinished() (running, pending int) {
 	s.mu.Lock()
 	running = s.live
 	s.mu.Unlock()

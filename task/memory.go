@@ -159,8 +159,8 @@ func (m *memory) Remove(_ context.Context, rec Record) error {
 	return err
 }
 
-// Settle lets a task be forgotten, from now on if there is no room for it.
-func (m *memory) Settle(_ context.Context, rec Record, _ Lease) error {
+// Acknowledge lets a task be forgotten, from now on if there is no room for it.
+func (m *memory) Acknowledge(_ context.Context, rec Record, _ Lease) error {
 	m.tell(m.settle(rec.ID))
 	return nil
 }
@@ -189,8 +189,8 @@ func (m *memory) Queued(_ context.Context, rec Record) (bool, error) {
 	return r != nil && r.place == nil, nil
 }
 
-// Ask is for other processes, and there are none.
-func (m *memory) Ask(context.Context, Record) (answered, done bool) { return false, false }
+// RequestCancel is for other processes, and there are none.
+func (m *memory) RequestCancel(context.Context, Record) (answered, done bool) { return false, false }
 
 // expire forgets the tasks that settled at or before the given time.
 func (m *memory) expire(before time.Time) (forgotten []string) {

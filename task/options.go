@@ -47,11 +47,11 @@ type Options struct {
 	// result was too large to publish; default "/api/tasks/", at most 256 bytes.
 	StatusPath string
 
-	// OnForget, if set, is called for each task that is forgotten, after its
+	// OnDelete, if set, is called for each task that is forgotten, after its
 	// last event: the owner of the logs may then drop the task's log. With the
 	// store in memory it is called once; services that share a store may call
 	// it once each. It is called without locks, possibly from several goroutines.
-	OnForget func(id string)
+	OnDelete func(id string)
 
 	Observer Observer     // default: none
 	Log      *slog.Logger // default: discarded
@@ -84,8 +84,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.StatusPath = cmp.Or(o.StatusPath, "/api/tasks/")
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	o.Observer = cmp.Or[Observer](o.Observer, noObserver{})
-	if o.OnForget == nil {
-		o.OnForget = func(string) {}
+	if o.OnDelete == nil {
+		o.OnDelete = func(string) {}
 	}
 	if err := errors.Join(append(errs, o.check())...); err != nil {
 		return Options{}, fmt.Errorf("task: options: %w", err)

@@ -41,8 +41,8 @@ type Record struct {
 	Started time.Time // zero until it ran
 	Ended   time.Time // zero until it is final
 
-	// Keep is for how long a final record is to be remembered.
-	Keep time.Duration
+	// Retention is for how long a final record is to be remembered.
+	Retention time.Duration
 }
 
 // errTransition is returned for a change of state that the table does not allow.

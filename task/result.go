@@ -21,8 +21,8 @@ type ResultOpener interface {
 	OpenResult(ctx context.Context, id string) (rec Record, result *Result, err error)
 }
 
-// Look is Get without what is large: then Info is Partial. It costs little.
-func (s *Service) Look(ctx context.Context, id string) (Info, error) {
+// Summary is Get without what is large: then Info is Partial. It costs little.
+func (s *Service) Summary(ctx context.Context, id string) (Info, error) {
 	rec, ok := s.store.Peek(id)
 	if !ok {
 		info, _, err := s.Open(ctx, id)

@@ -12,7 +12,7 @@ import (
 	"tidegate/task"
 )
 
-// forgetter is an OnForget that remembers.
+// forgetter is an OnDelete that remembers.
 type forgetter struct {
 	mu   sync.Mutex
 	list []string
@@ -34,7 +34,7 @@ func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forgotten := &forgetter{}
 		door, publisher := gated()
-		b := serve(t, task.Options{Workers: 1, Publisher: publisher, OnForget: forgotten.add}, quick)
+		b := serve(t, task.Options{Workers: 1, Publisher: publisher, OnDelete: forgotten.add}, quick)
 		id := b.start(t, "quick", "")
 		time.Sleep(48 * time.Hour)
 		b.wantState(t, id, task.Completed) // its log is not written yet
@@ -47,7 +47,7 @@ func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
 			t.Error("the task is still known")
 		}
 		if got := forgotten.ids(); !slices.Equal(got, []string{id}) {
-			t.Errorf("OnForget was called for %q", got)
+			t.Errorf("OnDelete was called for %q", got)
 		}
 		if items, _ := b.List(task.Filter{}); len(items) != 0 {
 			t.Errorf("List() has %d items", len(items))
@@ -61,7 +61,7 @@ func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
 func TestRemove(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forgotten := &forgetter{}
-		b := serve(t, task.Options{Workers: 1, OnForget: forgotten.add}, quick, obedient)
+		b := serve(t, task.Options{Workers: 1, OnDelete: forgotten.add}, quick, obedient)
 		done := b.start(t, "quick", "")
 		synctest.Wait()
 		running, pending := b.start(t, "obedient", ""), b.start(t, "obedient", "")
@@ -78,7 +78,7 @@ func TestRemove(t *testing.T) {
 			t.Errorf("second Remove(%q) = %v, want ErrNotFound", done, err)
 		}
 		if got := forgotten.ids(); !slices.Equal(got, []string{done}) {
-			t.Errorf("OnForget was called for %q, want %q", got, done)
+			t.Errorf("OnDelete was called for %q, want %q", got, done)
 		}
 	})
 }
@@ -98,7 +98,7 @@ func TestRemoveWhilePublishingForgetsAfterTheLastCall(t *testing.T) {
 			note("published")
 			return 0, ctx.Err()
 		}}
-		b := serve(t, task.Options{Publisher: publisher, OnForget: func(string) { note("forgotten") }}, quick)
+		b := serve(t, task.Options{Publisher: publisher, OnDelete: func(string) { note("forgotten") }}, quick)
 		id := b.start(t, "quick", "")
 		synctest.Wait()
 		if err := b.Remove(t.Context(), id); err != nil {

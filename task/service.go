@@ -34,7 +34,7 @@ type Service struct {
 	held atomic.Int64
 
 	// mu is held for a few instructions at a time, never while the store, the
-	// Publisher, a Func or OnForget is called.
+	// Publisher, a Func or OnDelete is called.
 	mu      sync.Mutex
 	types   map[string]Type
 	jobs    map[string]*job
@@ -193,7 +193,7 @@ func (s *Service) forget(id string) {
 		cancel(ErrLost)
 	}
 	if j == nil || !j.out.drop() {
-		s.opts.OnForget(id)
+		s.opts.OnDelete(id)
 	} // else the pump calls it when it has ended
 	s.changedNow() // there may be room again
 }

@@ -38,15 +38,15 @@ type Store interface {
 	// Fetch waits until it can lend at least one task of the given types, and
 	// lends up to n, oldest first. A task is lent to one at a time.
 	Fetch(ctx context.Context, types []string, n int) ([]Lease, error)
-	// Settle takes a final task, whose log is complete, out of the queue.
+	// Acknowledge takes a final task, whose log is complete, out of the queue.
 	// lease is nil if it was not lent to the caller.
-	Settle(ctx context.Context, rec Record, lease Lease) error
+	Acknowledge(ctx context.Context, rec Record, lease Lease) error
 	// Queued reports whether a task is in the queue, lent or not.
 	Queued(ctx context.Context, rec Record) (bool, error)
 
-	// Ask tells the worker of a running task to cancel it. answered is false if
+	// RequestCancel tells the worker of a running task to cancel it. answered is false if
 	// there is nobody; done says that the task is cancelled.
-	Ask(ctx context.Context, rec Record) (answered, done bool)
+	RequestCancel(ctx context.Context, rec Record) (answered, done bool)
 
 	// Peek, List and Counts cost little and fail never. They may be a moment
 	// behind, though not behind what this process wrote, and may leave out
@@ -64,13 +64,13 @@ type Store interface {
 // Lease is a task that was lent to this process. Who lets it run out, because it
 // died, say, loses the task to others.
 type Lease interface {
-	Task() string
-	// Lasts is the time after which the lease runs out unless Keep is called;
+	TaskID() string
+	// TTL is the time after which the lease runs out unless Keep is called;
 	// 0 is never.
-	Lasts() time.Duration
-	Keep(ctx context.Context) error
-	// Return puts the task back, to be lent again after a pause.
-	Return(ctx context.Context, pause time.Duration) error
+	TTL() time.Duration
+	Renew(ctx context.Context) error
+	// Release puts the task back, to be lent again after a pause.
+	Release(ctx context.Context, pause time.Duration) error
 }
 
 // Hooks are what a [Store] calls. None may be nil; they may be called
@@ -80,9 +80,9 @@ type Hooks struct {
 
 	// Changed is told of records that this process runs and another one wrote.
 	Changed func(rec Record)
-	// Gone is told of tasks that are forgotten, by time, by somebody, or for
+	// Deleted is told of tasks that are forgotten, by time, by somebody, or for
 	// lack of room; possibly in every process, and more than once.
-	Gone func(id string)
+	Deleted func(id string)
 	// Cancel cancels a task that runs here, and reports whether it did.
 	Cancel func(ctx context.Context, id string) bool
 	// Overdue is told of running tasks that should have timed out a while ago.

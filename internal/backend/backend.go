@@ -46,7 +46,7 @@ type Options struct {
 	// ends those before it.
 	Replace bool
 
-	// Tasks configure the task service. Its Publisher, Observer and OnForget
+	// Tasks configure the task service. Its Publisher, Observer and OnDelete
 	// are the backend's and must be nil; its Log is Log if nil.
 	Tasks task.Options
 	Types []task.Type // kinds of task
@@ -119,8 +119,8 @@ func (o Options) check() error {
 	if o.VersionPollInterval < 0 || o.SweepInterval < 0 {
 		errs = append(errs, errors.New("backend: intervals must not be negative"))
 	}
-	if o.Tasks.Publisher != nil || o.Tasks.Observer != nil || o.Tasks.OnForget != nil {
-		errs = append(errs, errors.New("backend: Publisher, Observer and OnForget of the tasks are set by the backend"))
+	if o.Tasks.Publisher != nil || o.Tasks.Observer != nil || o.Tasks.OnDelete != nil {
+		errs = append(errs, errors.New("backend: Publisher, Observer and OnDelete of the tasks are set by the backend"))
 	}
 	return errors.Join(errs...)
 }
@@ -139,7 +139,7 @@ func (b *Backend) addTasks(m *metrics) error {
 	}
 	opts.Publisher = publisher
 	opts.Observer = observer{m}
-	opts.OnForget = func(id string) { b.logs.unused.add(id) }
+	opts.OnDelete = func(id string) { b.logs.unused.add(id) }
 	opts.Log = cmp.Or(opts.Log, b.opts.Log)
 	service, err := task.New(opts)
 	if err != nil {

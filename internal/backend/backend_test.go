@@ -22,12 +22,12 @@ func TestNewReportsAllThatIsWrong(t *testing.T) {
 		Client:              ClientOptions{BaseURL: "http://host/internal"},
 		VersionURL:          "version.json",
 		VersionPollInterval: -1,
-		Tasks:               task.Options{Workers: -1, OnForget: func(string) {}},
+		Tasks:               task.Options{Workers: -1, OnDelete: func(string) {}},
 	})
 	if err == nil {
 		t.Fatal("New = nil")
 	}
-	for _, want := range []string{"callback secret", "gateway URL", "version URL", "intervals", "Workers", "OnForget"} {
+	for _, want := range []string{"callback secret", "gateway URL", "version URL", "intervals", "Workers", "OnDelete"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not mention %s: %v", want, err)
 		}

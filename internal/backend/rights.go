@@ -134,7 +134,7 @@ func (a *rights) read(ctx context.Context, authorization, query string, ids []st
 			return g, errNotNamed
 		}
 		// Whether there is such a task is not for those who may not read it.
-		info, err := a.service.Look(ctx, id)
+		info, err := a.service.Summary(ctx, id)
 		switch {
 		case errors.Is(err, task.ErrNotFound):
 			return g, errNotNamed

@@ -99,7 +99,7 @@ func (b *Backend) Drain(ctx context.Context) {
 
 // TasksLeft is what Drain waits for: tasks that run here, and, where they end with
 // this process, tasks that wait.
-func (b *Backend) TasksLeft() (running, pending int) { return b.service.Left() }
+func (b *Backend) TasksLeft() (running, pending int) { return b.service.Unfinished() }
 
 // enter moves on to a later phase.
 func (b *Backend) enter(next phase) {

@@ -48,7 +48,7 @@ func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 		if err != nil || now.Sub(last) <= quiet {
 			continue // never written to, or lately
 		}
-		if _, err := t.service.Look(ctx, id); !errors.Is(err, task.ErrNotFound) {
+		if _, err := t.service.Summary(ctx, id); !errors.Is(err, task.ErrNotFound) {
 			continue // known, or the store is away: then the next turn will tell
 		}
 		if err := t.sendAll(ctx, []Message{lostTask(id, now), closing(id, "task_failed", id+":lost:close")}); err != nil {

@@ -27,7 +27,7 @@ type taskLogs struct {
 func (t *taskLogs) unknown(ctx context.Context, ids []string) (map[string]bool, error) {
 	var unknown map[string]bool
 	for _, id := range ids {
-		_, err := t.service.Look(ctx, id)
+		_, err := t.service.Summary(ctx, id)
 		switch {
 		case err == nil:
 		case !errors.Is(err, task.ErrNotFound):
@@ -56,7 +56,7 @@ func (t *taskLogs) settle(ctx context.Context, ids []string, topics map[string]w
 		if !told || state.Closed {
 			continue
 		}
-		info, err := t.service.Look(ctx, id)
+		info, err := t.service.Summary(ctx, id)
 		if err != nil && !errors.Is(err, task.ErrNotFound) {
 			return err
 		}

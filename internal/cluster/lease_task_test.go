@@ -69,7 +69,7 @@ func wantLentOnce(t *testing.T, a, b *Tasks, rec task.Record, sweep func(s *Task
 	if again, err := b.fetchType(t.Context(), "t", 10); err != nil || len(again) != 0 {
 		t.Errorf("a task that is lent is lent %d times more, error %v", len(again), err)
 	}
-	if err := a.Settle(t.Context(), rec, lent[0]); err != nil {
+	if err := a.Acknowledge(t.Context(), rec, lent[0]); err != nil {
 		t.Error(err)
 	}
 	if queued, err := a.Queued(t.Context(), rec); queued || err != nil {

@@ -169,7 +169,7 @@ func (t *Tasks) removed(ctx context.Context, id string, seq uint64) {
 
 func (t *Tasks) tellGone(id string) {
 	t.mu.Lock()
-	gone := t.hooks.Gone
+	gone := t.hooks.Deleted
 	t.mu.Unlock()
 	if gone != nil { // Run was called
 		gone(id)

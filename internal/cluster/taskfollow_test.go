@@ -17,7 +17,7 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 	e := openEngine(t, t.TempDir())
 	s, other := newTasks(t, anotherTo(t, e), brief), newTasks(t, e, brief)
 	var gone []string
-	s.hooks.Gone = func(id string) { gone = append(gone, id) }
+	s.hooks.Deleted = func(id string) { gone = append(gone, id) }
 	submit := func(id string) task.Record {
 		rec, err := s.Submit(t.Context(), task.Record{ID: id, Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now()})
 		if err != nil {
@@ -60,7 +60,7 @@ func TestARemovalIsToldOnce(t *testing.T) {
 	e := openEngine(t, t.TempDir())
 	s, other := newTasks(t, anotherTo(t, e), brief), newTasks(t, e, brief)
 	var gone []string
-	s.hooks.Gone = func(id string) { gone = append(gone, id) }
+	s.hooks.Deleted = func(id string) { gone = append(gone, id) }
 	rec, err := other.Submit(t.Context(), task.Record{ID: "a", Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now()})
 	if err != nil {
 		t.Fatal(err)

@@ -61,7 +61,7 @@ func expiry(rec task.Record) time.Time {
 	if !rec.State.Final() {
 		return time.Time{}
 	}
-	return rec.Ended.Add(wholeSeconds(rec.Keep) + expiryMargin)
+	return rec.Ended.Add(wholeSeconds(rec.Retention) + expiryMargin)
 }
 
 // put notes a version of a record, unless it is known or older than what is.

@@ -103,7 +103,7 @@ func TestPartsOfATaskThatIsOverLeaveNothingBehind(t *testing.T) {
 	if n := leftInResults(t, s); n < 2 {
 		t.Fatalf("parameters have %d messages", n)
 	}
-	rec.State, rec.Params, rec.Ended, rec.Keep = task.Cancelled, nil, time.Now(), time.Hour
+	rec.State, rec.Params, rec.Ended, rec.Retention = task.Cancelled, nil, time.Now(), time.Hour
 	if _, err := s.Update(t.Context(), rec); err != nil {
 		t.Fatal(err)
 	}

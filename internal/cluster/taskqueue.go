@@ -80,8 +80,8 @@ func (t *Tasks) Queued(ctx context.Context, rec task.Record) (bool, error) {
 	return true, nil
 }
 
-// Settle implements [task.Store].
-func (t *Tasks) Settle(ctx context.Context, rec task.Record, lease task.Lease) error {
+// Acknowledge implements [task.Store].
+func (t *Tasks) Acknowledge(ctx context.Context, rec task.Record, lease task.Lease) error {
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
 		return err
@@ -258,12 +258,12 @@ type taskLease struct {
 	id    string
 }
 
-func (l *taskLease) Task() string               { return l.id }
-func (l *taskLease) Lasts() time.Duration       { return l.tasks.opts.AckWait }
-func (l *taskLease) Keep(context.Context) error { return l.msg.InProgress() }
+func (l *taskLease) TaskID() string              { return l.id }
+func (l *taskLease) TTL() time.Duration          { return l.tasks.opts.AckWait }
+func (l *taskLease) Renew(context.Context) error { return l.msg.InProgress() }
 
-// Return puts the task back in its place in the queue.
-func (l *taskLease) Return(_ context.Context, pause time.Duration) error {
+// Release puts the task back in its place in the queue.
+func (l *taskLease) Release(_ context.Context, pause time.Duration) error {
 	if pause > 0 {
 		return l.msg.NakWithDelay(pause)
 	}

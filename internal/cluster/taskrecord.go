@@ -69,7 +69,7 @@ func encodeTask(rec task.Record, inline int) (payload []byte, parts taskParts, o
 		Type: rec.Type, Seq: rec.Seq, Params: rec.Params, State: rec.State, Run: rec.Run,
 		Attempt: rec.Attempt, MaxAttempts: rec.MaxAttempts, Worker: rec.Worker, Cancel: rec.Cancel,
 		Deadline: rec.Deadline, ProgressAt: rec.ProgressAt, Result: rec.Result, Error: rec.Error,
-		Created: rec.Created, Started: rec.Started, Ended: rec.Ended, Keep: rec.Keep,
+		Created: rec.Created, Started: rec.Started, Ended: rec.Ended, Keep: rec.Retention,
 	}
 	if rec.Progress != nil {
 		stored.Progress = boundedProgress(*rec.Progress, min(inline, maxStoredProgress))
@@ -155,7 +155,7 @@ func decodeTask(id string, seq uint64, payload []byte) (task.Record, taskParts, 
 		State: stored.State, Run: stored.Run, Attempt: stored.Attempt, MaxAttempts: stored.MaxAttempts,
 		Worker: stored.Worker, Cancel: stored.Cancel, Deadline: stored.Deadline,
 		ProgressAt: stored.ProgressAt, Result: stored.Result, Error: stored.Error,
-		Created: stored.Created, Started: stored.Started, Ended: stored.Ended, Keep: stored.Keep,
+		Created: stored.Created, Started: stored.Started, Ended: stored.Ended, Retention: stored.Keep,
 	}
 	if rec.Seq == 0 {
 		rec.Seq = seq

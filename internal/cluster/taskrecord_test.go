@@ -20,7 +20,7 @@ func fullRecord() task.Record {
 		ID: "id", Type: "type", Params: json.RawMessage(`{"a":"<>&"}`), Seq: 7, Revision: 9, State: task.Running,
 		Run: 3, Attempt: 2, MaxAttempts: 4, Worker: "w", Cancel: true, Deadline: at,
 		Progress:   &task.ProgressInfo{Text: "t", Value: 0.5, Data: json.RawMessage(`{"text":"t","value":0.5,"x":1}`)},
-		ProgressAt: at, Result: json.RawMessage(`[1,2.50,"<>&"]`), Error: "e", Created: at, Started: at, Ended: at, Keep: time.Hour,
+		ProgressAt: at, Result: json.RawMessage(`[1,2.50,"<>&"]`), Error: "e", Created: at, Started: at, Ended: at, Retention: time.Hour,
 	}
 }
 

@@ -151,8 +151,8 @@ func (t *Tasks) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) err
 	}
 }
 
-// Ask implements [task.Store].
-func (t *Tasks) Ask(ctx context.Context, rec task.Record) (answered, done bool) {
+// RequestCancel implements [task.Store].
+func (t *Tasks) RequestCancel(ctx context.Context, rec task.Record) (answered, done bool) {
 	if !t.e.nc.IsConnected() {
 		return false, false
 	}

@@ -22,8 +22,8 @@ func TestX11UnknownTasksAskStorageNothing(t *testing.T) {
 		eventually(t, "the list is whole", func() bool { return store.list.lacks("none") })
 		before := store.e.nc.Stats().OutMsgs
 		for i := range ids {
-			if _, err := n.Look(t.Context(), fmt.Sprint("none-", i)); !errors.Is(err, task.ErrNotFound) {
-				t.Fatalf("Look() of a task that is not there: %v", err)
+			if _, err := n.Summary(t.Context(), fmt.Sprint("none-", i)); !errors.Is(err, task.ErrNotFound) {
+				t.Fatalf("Summary() of a task that is not there: %v", err)
 			}
 		}
 		asked := store.e.nc.Stats().OutMsgs - before

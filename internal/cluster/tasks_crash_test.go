@@ -131,7 +131,7 @@ func TestSettlingAgainIsHarmless(t *testing.T) {
 			t.Fatal(err)
 		}
 		leases, err := s.Fetch(t.Context(), []string{"t"}, 1)
-		if err != nil || leases[0].Task() != id {
+		if err != nil || leases[0].TaskID() != id {
 			t.Fatalf("Fetch() = %v, %v", leases, err)
 		}
 		order := []task.Lease{nil, leases[0], leases[0], nil}
@@ -139,11 +139,11 @@ func TestSettlingAgainIsHarmless(t *testing.T) {
 			order = order[1:]
 		}
 		for i, lease := range order {
-			if err := s.Settle(t.Context(), rec, lease); err != nil {
-				t.Errorf("%s: Settle() number %d = %v", id, i+1, err)
+			if err := s.Acknowledge(t.Context(), rec, lease); err != nil {
+				t.Errorf("%s: Acknowledge() number %d = %v", id, i+1, err)
 			}
 			if queued, err := s.Queued(t.Context(), rec); queued || err != nil {
-				t.Errorf("%s: after Settle() number %d it is queued: %v, %v", id, i+1, queued, err)
+				t.Errorf("%s: after Acknowledge() number %d it is queued: %v, %v", id, i+1, queued, err)
 			}
 		}
 	}

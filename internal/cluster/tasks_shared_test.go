@@ -110,7 +110,7 @@ func TestAnyNodeCancelsAndRemovesATask(t *testing.T) {
 		if i == 1 {
 			types = nil
 		}
-		return serveTasks(t, store, task.Options{Publisher: log, Workers: 1, OnForget: func(id string) {
+		return serveTasks(t, store, task.Options{Publisher: log, Workers: 1, OnDelete: func(id string) {
 			mu.Lock()
 			defer mu.Unlock()
 			forgotten[id]++

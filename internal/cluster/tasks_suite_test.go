@@ -275,7 +275,7 @@ func TestTasksBeyondABoundAreRefused(t *testing.T) {
 func TestRemovedTasksAreForgotten(t *testing.T) {
 	bothStores(t, func(t *testing.T, serve serveFunc) {
 		log, forgotten := newTaskLog(), make(chan string, 10)
-		n := serve(task.Options{Publisher: log, OnForget: func(id string) { forgotten <- id }}, task.Demo(), waiting)
+		n := serve(task.Options{Publisher: log, OnDelete: func(id string) { forgotten <- id }}, task.Demo(), waiting)
 		id, running := n.start(t, "demo_task", `{"delay":0}`), n.start(t, "waiting", "")
 		log.waitClosed(t, id)
 		log.here(t, running)
@@ -288,7 +288,7 @@ func TestRemovedTasksAreForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := <-forgotten; got != id {
-			t.Errorf("OnForget was called for %q, want %q", got, id)
+			t.Errorf("OnDelete was called for %q, want %q", got, id)
 		}
 		if err := n.Remove(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("second Remove() = %v, want ErrNotFound", err)
@@ -304,12 +304,12 @@ func TestFinishedTasksAreForgottenInTime(t *testing.T) {
 		log, forgotten := newTaskLog(), make(chan string, 10)
 		n := serve(task.Options{
 			Publisher: log, Retention: time.Second, CleanupInterval: 100 * time.Millisecond,
-			OnForget: func(id string) { forgotten <- id },
+			OnDelete: func(id string) { forgotten <- id },
 		}, task.Demo())
 		id := n.start(t, "demo_task", `{"delay":0}`)
 		log.waitClosed(t, id)
 		if got := <-forgotten; got != id {
-			t.Errorf("OnForget was called for %q, want %q", got, id)
+			t.Errorf("OnDelete was called for %q, want %q", got, id)
 		}
 		if _, err := n.Get(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("Get() = %v, want ErrNotFound", err)

@@ -161,7 +161,7 @@ func (t *Tasks) store(ctx context.Context, subject string, rec task.Record, ther
 	m.Data = payload
 	var ttl time.Duration
 	if rec.State.Final() {
-		ttl = wholeSeconds(rec.Keep)
+		ttl = wholeSeconds(rec.Retention)
 	}
 	seq, err := t.write(ctx, m, rec.Revision, ttl)
 	if err != nil {

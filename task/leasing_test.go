@@ -57,11 +57,11 @@ func (s *lending) Fetch(ctx context.Context, types []string, n int) ([]Lease, er
 	return leases, err
 }
 
-func (s *lending) Settle(ctx context.Context, rec Record, lease Lease) error {
+func (s *lending) Acknowledge(ctx context.Context, rec Record, lease Lease) error {
 	if lease != nil {
 		s.count(&s.ended)
 	}
-	return s.memory.Settle(ctx, rec, lease)
+	return s.memory.Acknowledge(ctx, rec, lease)
 }
 
 // requeue puts a task in the queue, whatever its state.
@@ -89,19 +89,19 @@ type lent struct {
 	store *lending
 }
 
-func (l *lent) Lasts() time.Duration { return leaseLasts }
+func (l *lent) TTL() time.Duration { return leaseLasts }
 
-func (l *lent) Keep(context.Context) error {
+func (l *lent) Renew(context.Context) error {
 	l.store.count(&l.store.keeps)
 	return nil
 }
 
-func (l *lent) Return(ctx context.Context, pause time.Duration) error {
+func (l *lent) Release(ctx context.Context, pause time.Duration) error {
 	l.store.count(&l.store.returns)
 	if pause > 0 {
-		return l.Lease.Return(ctx, pause)
+		return l.Lease.Release(ctx, pause)
 	}
-	l.store.requeue(l.Task())
+	l.store.requeue(l.TaskID())
 	return nil
 }
 

@@ -13,12 +13,12 @@ type memoryLease struct {
 	id    string
 }
 
-func (l *memoryLease) Task() string               { return l.id }
-func (l *memoryLease) Lasts() time.Duration       { return 0 }
-func (l *memoryLease) Keep(context.Context) error { return nil }
+func (l *memoryLease) TaskID() string              { return l.id }
+func (l *memoryLease) TTL() time.Duration          { return 0 }
+func (l *memoryLease) Renew(context.Context) error { return nil }
 
-// Return puts the task at the head of the queue, or at its end after a pause.
-func (l *memoryLease) Return(_ context.Context, pause time.Duration) error {
+// Release puts the task at the head of the queue, or at its end after a pause.
+func (l *memoryLease) Release(_ context.Context, pause time.Duration) error {
 	if pause > 0 {
 		time.AfterFunc(pause, func() { l.store.giveBack(l.id, false) })
 	} else {

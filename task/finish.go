@@ -135,7 +135,7 @@ func (s *Service) write(ctx context.Context, j *job, e ending) (Record, error) {
 // update stores a record.
 func (s *Service) update(ctx context.Context, rec Record) (Record, error) {
 	if rec.State.Final() {
-		rec.Keep = s.opts.Retention
+		rec.Retention = s.opts.Retention
 	}
 	return s.store.Update(ctx, rec)
 }
@@ -193,7 +193,7 @@ func (s *Service) seal(j *job, rec Record, end []item) {
 // settle tells the store that the log of a task is complete.
 func (s *Service) settle(j *job, rec Record) {
 	for try := 1; ; try++ {
-		err := s.store.Settle(s.base, rec, s.leaseOf(j))
+		err := s.store.Acknowledge(s.base, rec, s.leaseOf(j))
 		if err == nil {
 			break
 		}
@@ -209,7 +209,7 @@ func (s *Service) settle(j *job, rec Record) {
 // putBack returns a task to the queue when all that was reported is published.
 func (s *Service) putBack(j *job, rec Record, pause time.Duration) {
 	j.after = func() {
-		if err := s.leaseOf(j).Return(s.base, pause); err != nil {
+		if err := s.leaseOf(j).Release(s.base, pause); err != nil {
 			s.log.Warn("task not given back; it waits until its lease runs out", "task_id", j.id, "error", err)
 		}
 	}

@@ -13,7 +13,7 @@ const snapshotPause = time.Second
 // is ours: also while its last events wait to be published. The lease of one that is
 // forgotten before they are is settled here.
 func (s *Service) tend(j *job) {
-	lasts := s.leaseOf(j).Lasts()
+	lasts := s.leaseOf(j).TTL()
 	if lasts == 0 {
 		return // nobody else will ever ask
 	}
@@ -70,7 +70,7 @@ func (s *Service) renew(j *job, every time.Duration) {
 func (s *Service) keep(j *job, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(s.base, bound)
 	defer cancel()
-	if err := s.leaseOf(j).Keep(ctx); err != nil {
+	if err := s.leaseOf(j).Renew(ctx); err != nil {
 		s.log.Debug("lease of a task not renewed", "task_id", j.id, "error", err)
 	}
 }
