@@ -131,7 +131,7 @@ func (o Options) authenticates() bool { return o.Mode != Development && o.Mode !
 
 // addTasks makes the task service and what keeps its logs.
 func (b *Backend) addTasks(m *metrics) error {
-	b.logs = &taskLogs{client: b.client, lost: newTodo(), unused: newTodo(), metrics: m, log: b.log}
+	b.logs = &taskLogs{client: b.client, lost: newRetrySet(), unused: newRetrySet(), metrics: m, log: b.log}
 	opts := b.opts.Tasks
 	publisher, err := newPublisher(b.client, m)
 	if err != nil {

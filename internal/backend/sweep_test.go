@@ -85,22 +85,22 @@ func TestTheSweepSurvivesAGatewayThatIsAway(t *testing.T) {
 	})
 }
 
-func TestTodoIsBoundedAndDoesEachOnce(t *testing.T) {
+func TestARetrySetIsBoundedAndDoesEachOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		todo := newTodo()
-		for i := range maxTodo {
-			if !todo.add(fmt.Sprint(i)) {
+		set := newRetrySet()
+		for i := range maxRetrySet {
+			if !set.add(fmt.Sprint(i)) {
 				t.Fatalf("%d was turned away", i)
 			}
 		}
-		if todo.add("one more") || !todo.add("0") {
+		if set.add("one more") || !set.add("0") {
 			t.Error("a full set takes what it has and nothing else")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		tries := map[string]int{}
 		failures := 0
-		go todo.run(ctx, func(_ context.Context, id string) error {
+		go set.run(ctx, func(_ context.Context, id string) error {
 			if tries[id]++; id == "7" && tries[id] < 4 {
 				return wire.Errorf(503, wire.CodeDraining, "not now")
 			}
@@ -109,7 +109,7 @@ func TestTodoIsBoundedAndDoesEachOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		cancel()
 		synctest.Wait()
-		if len(tries) != maxTodo || tries["7"] != 4 || tries["8"] != 1 || failures != 1 {
+		if len(tries) != maxRetrySet || tries["7"] != 4 || tries["8"] != 1 || failures != 1 {
 			t.Errorf("%d ids, %d tries of 7, %d of 8, %d failures told", len(tries), tries["7"], tries["8"], failures)
 		}
 	})

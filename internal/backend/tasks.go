@@ -17,8 +17,8 @@ import (
 type taskLogs struct {
 	client  *Client
 	service *task.Service
-	lost    *todo // finished tasks whose log the gateway no longer has
-	unused  *todo // forgotten tasks whose log may go
+	lost    *retrySet // finished tasks whose log the gateway no longer has
+	unused  *retrySet // forgotten tasks whose log may go
 	metrics *metrics
 	log     *slog.Logger
 }

@@ -59,7 +59,7 @@ type versions struct {
 	// the order here is the order of the logs. A connect never waits for it.
 	turn chan struct{} // of size 1
 
-	lost *todo // request ids whose notices the gateway may no longer have
+	lost *retrySet // request ids whose notices the gateway may no longer have
 
 	mu      sync.Mutex
 	seq     uint64  // of the latest notice
@@ -77,7 +77,7 @@ type notice struct {
 func newVersions(client *Client, m *metrics, log *slog.Logger) *versions {
 	return &versions{
 		client: client, metrics: m, log: log,
-		turn: make(chan struct{}, 1), lost: newTodo(), byID: newNotices(maxNotices, maxNoticeBytes),
+		turn: make(chan struct{}, 1), lost: newRetrySet(), byID: newNotices(maxNotices, maxNoticeBytes),
 	}
 }
 
