@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidegate/internal/access"
+	"tidegate/internal/gateway/admission"
 	"tidegate/internal/outbound"
 	"tidegate/internal/wire"
 )
@@ -53,8 +54,8 @@ type caller struct {
 	rt      http.RoundTripper
 	fresh   http.RoundTripper // as rt, on a new connection
 	timeout time.Duration
-	slots   *turns        // CallbackConcurrency: connect callbacks that are waited for
-	late    chan struct{} // size maxLate: those nobody waits for any more
+	slots   *admission.Slots // CallbackConcurrency: connect callbacks that are waited for
+	late    chan struct{}    // size maxLate: those nobody waits for any more
 	metrics *metrics
 	// answered counts callbacks with a status: the backend is at work.
 	answered atomic.Uint64
@@ -65,7 +66,7 @@ type caller struct {
 func newCaller(o Options, gateway string, m *metrics, requests *requests) *caller {
 	return &caller{
 		gateway: gateway, requests: requests, url: o.CallbackURL, secrets: o.CallbackSecrets, rt: o.Transport, fresh: outbound.Fresh(o.Transport), timeout: o.CallbackTimeout,
-		slots: newTurns(o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
+		slots: admission.NewSlots(o.CallbackConcurrency), late: make(chan struct{}, maxLate), metrics: m,
 	}
 }
 
@@ -80,15 +81,15 @@ func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool
 	wait := time.NewTimer(c.timeout)
 	defer wait.Stop()
 	begin := time.Now()
-	switch err := c.slots.take(ctx, &body.request, wait.C); {
-	case errors.Is(err, errLate):
+	switch err := c.slots.Acquire(ctx, &body.request, wait.C); {
+	case errors.Is(err, admission.ErrTimeout):
 		return answer{err: errNoSlot}, func() {}
 	case err != nil:
 		return answer{err: err}, func() {}
 	}
 	waited := time.Since(begin)
 	if waited >= c.timeout-c.timeout/20 { // nobody waits much longer: leave the backend out of it
-		c.slots.give()
+		c.slots.Release()
 		return answer{err: errNoSlot}, func() {}
 	}
 	early.Store(waited < c.timeout/2)
@@ -98,11 +99,11 @@ func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool
 		defer close(moved)
 		select {
 		case <-finished:
-			c.slots.give()
+			c.slots.Release()
 			return
 		case <-wait.C:
 		}
-		c.slots.give()
+		c.slots.Release()
 		select {
 		case c.late <- struct{}{}:
 			<-finished
@@ -121,7 +122,6 @@ func (c *caller) connect(ctx context.Context, body *callback, early *atomic.Bool
 }
 
 var (
-	errLate     = errors.New("it took too long")
 	errNoSlot   = errors.New("too many callbacks are waiting for the backend (--callback-concurrency)")
 	errNoAnswer = errors.New("no answer in time")
 	errCrowd    = errors.New("others are being asked about: the backend answers, but not so many at once")

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"tidegate/internal/stream"
@@ -28,7 +27,7 @@ func (g *Gateway) Undelivered() int { return g.disconnects.depth() }
 // streams have had their end, or with ctx, and then cuts those that are left.
 func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 	g.StopReady()
-	g.door.shut()
+	g.gate.Close()
 	all := func(*conn) bool { return true }
 	conns := g.table.all(all)
 	g.opts.Log.Info("ending streams", "count", len(conns), "over", d)
@@ -46,7 +45,7 @@ func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 		if len(left) == 0 {
 			return
 		}
-		endForDrain(left) // some may have come in while the door was closing
+		endForDrain(left) // some may have come in while the gate was closing
 		if !sleep(ctx, 20*time.Millisecond) {
 			b := stream.NewBatch()
 			for _, c := range left {
@@ -79,37 +78,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// door is where requests for streams come in. It is shut for good.
-type door struct {
-	inside sync.WaitGroup // requests, and connect callbacks that outlive them
-
-	mu     sync.Mutex
-	closed bool // guarded by mu
-}
-
-// enter counts a request in and says whether the door was open.
-func (d *door) enter() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.closed {
-		d.inside.Add(1)
-	}
-	return !d.closed
-}
-
-func (d *door) leave() { d.inside.Done() }
-
-// shut lets nobody in any more, so that inside can be waited for.
-func (d *door) shut() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = true
-}
-
-func (d *door) isShut() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.closed
 }

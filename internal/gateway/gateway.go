@@ -20,6 +20,7 @@ import (
 
 	"tidegate/internal/access"
 	"tidegate/internal/cors"
+	"tidegate/internal/gateway/admission"
 	"tidegate/internal/limit"
 	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
@@ -102,14 +103,14 @@ type Gateway struct {
 	scrapers    *access.Callers // set once: of /metrics
 	engine      *stream.Engine
 	requests    *requests // of streams, each until its disconnect has been told
-	pace        *pace
+	limiter     *admission.Limiter
 	callbacks   *caller
 	disconnects *disconnects
 	refusals    *limit.Tally
 	table       table
 	metrics     *metrics
 
-	door     door
+	gate     admission.Gate
 	notReady atomic.Bool
 	node     atomic.Pointer[identity]
 
@@ -125,7 +126,7 @@ func New(opts Options) *Gateway {
 	g.callers, g.scrapers = newCallers(opts)
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = &requests{packed.New(packed.Options{Headers: opts.CallbackHeaders}), limit.NewShare(opts.MaxHeaders)}
-	g.pace = newPace(g.delivered, g.door.isShut)
+	g.limiter = admission.NewLimiter(admission.LimiterOptions{Delivered: g.delivered, Stopping: g.gate.Closed})
 	g.refusals = limit.NewTally(opts.Log, "streams refused")
 	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
 	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
@@ -164,9 +165,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	run.Go(func() error {
 		defer stopEngine()
 		return g.disconnects.run(ctx, func() {
-			g.door.shut()
+			g.gate.Close()
 			g.engine.CutAll()
-			g.door.inside.Wait()
+			g.gate.Wait()
 		})
 	})
 	return run.Wait()

@@ -37,7 +37,7 @@ func (g *Gateway) connect(ctx context.Context, c *conn, more []packed.Header) (a
 	var h handshake
 	var early atomic.Bool
 	answered, before := make(chan struct{}), g.callbacks.answered.Load()
-	g.door.inside.Go(func() {
+	g.gate.Go(func() {
 		a, rest := g.callbacks.connect(ctx, &callback{action: wire.Connect, token: c.token, node: c.node, request: c.request, more: more}, &early)
 		defer rest()
 		defer close(answered)

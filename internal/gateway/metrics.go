@@ -103,11 +103,11 @@ func (m *metrics) watch(g *Gateway) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 	}
 	gauge("tidegate_streams", "Streams open or waiting for their callback.", func() float64 { return float64(g.table.count.Load()) })
-	gauge("tidegate_connects", "Clients that wait for their turn, or for the backend to be asked.", func() float64 { return float64(g.pace.under.Load()) })
+	gauge("tidegate_connects", "Clients that wait for their turn, or for the backend to be asked.", func() float64 { return float64(g.limiter.InProgress()) })
 	gauge("tidegate_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
 	gauge("tidegate_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
 	gauge("tidegate_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
-	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(g.callbacks.slots.taken()) })
+	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(g.callbacks.slots.InUse()) })
 	gauge("tidegate_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
 	gauge("tidegate_header_lines", "Header lines that streams have in common, held once.", func() float64 { return float64(g.requests.Stats().Lines) })
 	gauge("tidegate_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })

@@ -28,14 +28,14 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 			"A stream is opened with GET or POST"))
 		return
 	}
-	if !g.door.enter() {
+	if !g.gate.Enter() {
 		g.turnAway(w, errDraining)
 		return
 	}
 	served := false
 	defer func() {
 		if !served { // else it leaves with its end, see [conn.Ended]
-			g.door.leave()
+			g.gate.Leave()
 		}
 	}()
 	if err := g.admit(w, r); err != nil {
@@ -91,12 +91,12 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 // welcome asks the backend, and answers a client that gets no stream.
 func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
 	g.opts.Topics.CatchUp(r.Context(), &c.member) // first: nobody else waits for it then
-	if err := g.pace.begin(r.Context(), &c.request); err != nil {
+	if err := g.limiter.Acquire(r.Context(), &c.request); err != nil {
 		g.leaveUnrecorded(w, r, c, errCrowded)
 		return false
 	}
-	defer g.pace.done()
-	if g.door.isShut() { // a drain that began meanwhile may not have seen it
+	defer g.limiter.Release()
+	if g.gate.Closed() { // a drain that began meanwhile may not have seen it
 		g.leaveUnrecorded(w, r, c, errDraining)
 		return false
 	}
@@ -179,7 +179,7 @@ func (g *Gateway) asSent(r *http.Request) *http.Request {
 // Ended implements stream.Owner.
 func (c *conn) Ended(why wire.Ending) {
 	c.node.gateway.ended(c, why)
-	c.node.gateway.door.leave()
+	c.node.gateway.gate.Leave()
 }
 
 // ended takes a stream that was accepted out of everything and tells the
