@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/debug"
+
+	build "tidegate/internal/version"
 )
 
-// release is set by the linker in releases: -ldflags "-X tidegate/internal/cli.release=1.2.3".
-var release = "development"
-
-// version prints what was built, from what, with what.
+// version prints the version, the commit it was built from, and the Go version.
 func version(_ context.Context, sys System) error {
 	if len(sys.Args) > 0 && (sys.Args[0] == "--help" || sys.Args[0] == "-h") {
 		_, err := fmt.Fprintln(sys.Stdout, "Usage: tidegate version\n\nPrints the version, the commit it was built from, and the Go version.")
@@ -19,19 +17,6 @@ func version(_ context.Context, sys System) error {
 	if len(sys.Args) > 0 {
 		return usagef("version: unexpected argument %q", sys.Args[0])
 	}
-	commit := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		modified := ""
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				commit = s.Value
-			case s.Key == "vcs.modified" && s.Value == "true":
-				modified = " (modified)"
-			}
-		}
-		commit += modified
-	}
-	_, err := fmt.Fprintf(sys.Stdout, "tidegate %s\ncommit %s\n%s %s/%s\n", release, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(sys.Stdout, "tidegate %s\ncommit %s\n%s %s/%s\n", build.Release(), build.Commit(), build.Go(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
