@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -95,11 +96,17 @@ func (p *program) newTopics() *topic.Hub {
 	if p.storage != nil {
 		opts.Store, opts.Generation = p.storage.log, p.storage.generation()
 		if p.storage.own != nil {
+			opts.Idle = idleTopics
 			opts.Unsealed = p.storage.engine.Adopted()
 		}
 	}
 	return topic.New(opts)
 }
+
+// idleTopics is after what time topics that nobody uses are left to the log of the
+// process, where they are read in less than a millisecond. From NATS that takes longer:
+// there they stay within the bound of memory.
+const idleTopics = time.Minute
 
 // newBackend makes the backend.
 func (p *program) newBackend(client backend.ClientOptions, secrets *access.Secrets, registry *prometheus.Registry) (*backend.Backend, error) {

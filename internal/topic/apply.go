@@ -190,7 +190,7 @@ func (h *Hub) mayEvict() bool {
 		if oldest.streams() == 0 && oldest.pins == 0 {
 			return true
 		}
-		h.recent.touch(oldest)
+		h.recent.touch(oldest, time.Now())
 	}
 	return false
 }

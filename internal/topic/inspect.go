@@ -34,6 +34,15 @@ func (h *Hub) info(l *log) wire.TopicInfo {
 	return info
 }
 
+// infoStored is info with what only the store knows.
+func (h *Hub) infoStored(l *log) wire.TopicInfo {
+	info := h.info(l)
+	if c, ok := h.opts.Store.(Catalog); ok {
+		info.Stored = c.Held(l.name)
+	}
+	return info
+}
+
 func rfc3339(nanos int64) string {
 	return time.Unix(0, nanos).UTC().Format(time.RFC3339Nano)
 }
@@ -68,7 +77,7 @@ func (h *Hub) infoNow(topic string) (info wire.TopicInfo, known bool, err error)
 	case !ok:
 		return info, true, ErrNotFound
 	}
-	return h.info(l), true, nil
+	return h.infoStored(l), true, nil
 }
 
 // Filter selects topics for List.
@@ -104,17 +113,26 @@ func (h *Hub) List(ctx context.Context, f Filter) (infos []wire.TopicInfo, more 
 	return infos, false
 }
 
-// names are the names of topics that a filter selects, sorted.
+// names are the names of topics that a filter may select, sorted: of those that the
+// hub holds and, if it knows them, those of the store.
 func (h *Hub) names(f Filter) (names []string) {
+	selects := func(name string) bool { return name > f.After && strings.HasPrefix(name, f.Prefix) }
 	h.mu.Lock()
 	for name, l := range h.topics {
-		if name > f.After && strings.HasPrefix(name, f.Prefix) && !(f.Open && l.closed) {
+		if selects(name) && !(f.Open && l.closed) {
 			names = append(names, name)
 		}
 	}
 	h.mu.Unlock()
+	if c, ok := h.opts.Store.(Catalog); ok {
+		c.Names(func(name string) {
+			if selects(name) {
+				names = append(names, name)
+			}
+		})
+	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // listed describes a topic for a listing; ok is false if it is not there any more.
@@ -129,7 +147,7 @@ func (h *Hub) listed(ctx context.Context, name string) (info wire.TopicInfo, ok 
 	if !ok {
 		return info, false
 	}
-	info = h.info(l)
+	info = h.infoStored(l)
 	info.Unsure = !l.known()
 	return info, true
 }

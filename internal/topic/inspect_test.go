@@ -157,7 +157,7 @@ func TestMembersAreTheStreamsOfATopic(t *testing.T) {
 
 func TestStatsNameEveryReasonForADrop(t *testing.T) {
 	t.Parallel()
-	want := []topic.DropReason{"events", "bytes", "age", "memory", "deleted"}
+	want := []topic.DropReason{"events", "bytes", "age", "memory", "idle", "deleted"}
 	if got := topic.DropReasons(); !slices.Equal(got, want) {
 		t.Errorf("DropReasons() = %q, want %q", got, want)
 	}

@@ -48,6 +48,7 @@ type log struct {
 	heapAt     int   // place in the hub's expiry heap, -1: not there
 	expires    int64 // key in that heap
 	prev, next *log  // in the hub's list of logs that hold events
+	used       int64 // when it was put at the end of that list, unix nanoseconds
 }
 
 // traces are what is known of a log beside its events. They stay for a while when

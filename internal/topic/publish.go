@@ -142,7 +142,7 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 		}
 		h.bytes += int64(e.frame.Len())
 		h.events++
-		h.recent.touch(l)
+		h.recent.touch(l, now)
 		h.trim(l, now)
 		h.expiry.update(l)
 	} else {

@@ -104,7 +104,7 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	l.appended = max(l.appended, newest.Number)
 	h.events += len(front)
 	l.events, l.head = append(front, l.events[l.head:]...), 0
-	h.recent.touch(l) // all of it may have expired: then it leaves again
+	h.recent.touch(l, time.Now()) // all of it may have expired: then it leaves again
 	for why := l.over(time.Now()); why != ""; why = l.over(time.Now()) {
 		h.drop(l, why)
 	}

@@ -16,12 +16,13 @@ const (
 	DropBytes   DropReason = "bytes"   // the namespace's bytes
 	DropAge     DropReason = "age"     // the namespace's age
 	DropMemory  DropReason = "memory"  // Options.MaxBytes, over all topics
+	DropIdle    DropReason = "idle"    // Options.Idle; the store still has them
 	DropDeleted DropReason = "deleted" // the topic was deleted
 )
 
 // DropReasons lists them all.
 func DropReasons() []DropReason {
-	return []DropReason{DropEvents, DropBytes, DropAge, DropMemory, DropDeleted}
+	return []DropReason{DropEvents, DropBytes, DropAge, DropMemory, DropIdle, DropDeleted}
 }
 
 // trim applies the bounds after an append to l.
@@ -57,11 +58,11 @@ func (h *Hub) makeRoom() {
 	}
 }
 
-// drop lets go of the oldest event of l. What goes for want of memory only is
-// still in the store, if there is one.
+// drop removes the oldest event of l. The store, if there is one, keeps what leaves
+// only to free memory.
 func (h *Hub) drop(l *log, why DropReason) {
 	e := h.pop(l)
-	if why == DropMemory && h.opts.Store != nil {
+	if (why == DropMemory || why == DropIdle) && h.opts.Store != nil {
 		l.cold, l.before = e.seq+1, e.seq
 	} else {
 		l.lose(e.seq)
@@ -109,7 +110,7 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			for h.expire(now) {
+			for h.expire(now) || h.leaveIdle(now) {
 			}
 		}
 	}
@@ -133,6 +134,36 @@ func (h *Hub) expire(now time.Time) bool {
 		}
 		h.expiry.update(l)
 		h.release(l)
+	}
+	return true
+}
+
+// idleStep bounds the events that leave under one hold of the lock.
+const idleStep = 4096
+
+// leaveIdle leaves topics to the store that nobody has used for Options.Idle, and
+// reports whether there may be more.
+func (h *Hub) leaveIdle(now time.Time) bool {
+	if h.opts.Idle <= 0 || h.opts.Store == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	enough := h.events - idleStep
+	for range expireStep {
+		l := h.recent.front()
+		if l == nil || l.used+int64(h.opts.Idle) > now.UnixNano() {
+			return false
+		}
+		if l.streams() > 0 || l.pins > 0 {
+			h.recent.touch(l, now)
+			continue
+		}
+		h.empty(l, DropIdle)
+		h.release(l)
+		if h.events < enough {
+			break
+		}
 	}
 	return true
 }
@@ -188,15 +219,24 @@ func (h *expiryHeap) remove(l *log) {
 	}
 }
 
-// recency is the hub's list of logs that hold events, least recently appended
-// first. It is linked through the logs, so moving one costs no memory.
+// recency is the hub's list of logs that hold events, least recently used first:
+// appended to, or read back. It is linked through the logs, so moving one costs no
+// memory.
 type recency struct{ root log }
 
 func (l *recency) init() { l.root.prev, l.root.next = &l.root, &l.root }
 
-func (l *recency) front() *log { return l.root.next }
+// front is the least recently used log, nil if there is none.
+func (l *recency) front() *log {
+	if l.root.next == &l.root {
+		return nil
+	}
+	return l.root.next
+}
 
-func (l *recency) touch(t *log) {
+// touch notes that a log is used now.
+func (l *recency) touch(t *log, now time.Time) {
+	t.used = now.UnixNano()
 	if t.next != nil {
 		l.remove(t)
 	}

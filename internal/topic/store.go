@@ -80,6 +80,18 @@ type Store interface {
 	Purge(ctx context.Context, topic string, before uint64) error
 }
 
+// Catalog is a Store that knows its topics by name, at the cost of memory. With one,
+// listings show every topic that is stored; without, those that this hub holds. Its
+// methods may be called concurrently and wait for no I/O.
+type Catalog interface {
+	// Names gives the name of each topic that has events, in no order. A topic that
+	// comes or goes meanwhile may be left out, or come twice.
+	Names(yield func(topic string))
+	// Held is how many events of a topic are stored, 0 for one that is unknown. Some may
+	// be about to expire; what marks that the topic was deleted counts as one.
+	Held(topic string) int
+}
+
 // Entry is an event on its way into a Store.
 type Entry struct {
 	Topic    string

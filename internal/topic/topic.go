@@ -58,6 +58,10 @@ type Options struct {
 	NoIDBlocks bool                 // streams get no blocks that have an id and no event
 	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
 
+	// Idle is after what time without an append or a read back a topic without streams
+	// leaves the hub's memory for the Store's; 0: never. It takes a Store.
+	Idle time.Duration
+
 	Store      Store  // keeps the logs; nil: they end with the process
 	Generation string // of the Store's logs, the first part of every id; required with a Store
 	// Unsealed is the position up to which events may have ids of before there were

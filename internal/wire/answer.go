@@ -79,10 +79,11 @@ type SubscribeAnswer struct {
 // TopicInfo is a topic as the listings and SubscribeAnswer show it.
 type TopicInfo struct {
 	Topic    string `json:"topic"`
-	Events   int    `json:"events"`   // held now
-	Bytes    int64  `json:"bytes"`    // held now, as encoded
-	Appended uint64 `json:"appended"` // ever appended since the topic was made
-	Streams  int    `json:"streams"`  // attached now
+	Events   int    `json:"events"`           // held in memory now
+	Bytes    int64  `json:"bytes"`            // held now, as encoded
+	Stored   int    `json:"stored,omitempty"` // events in the log of this process, if it has one
+	Appended uint64 `json:"appended"`         // ever appended since the topic was made
+	Streams  int    `json:"streams"`          // attached now
 	FirstID  string `json:"first_id,omitempty"`
 	LastID   string `json:"last_id,omitempty"` // of the last event ever appended
 	LastAt   string `json:"last_at,omitempty"` // RFC 3339, of the last event

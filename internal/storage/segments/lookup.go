@@ -142,3 +142,30 @@ func (l *Log) Lost(name string) uint64 {
 	}
 	return 0
 }
+
+// Names gives the name of each topic that has events, see [topic.Catalog].
+func (l *Log) Names(yield func(topic string)) {
+	var names [stepTopics]string
+	for i, more := 0, true; more; {
+		n := 0
+		i, more = l.topicsFrom(i, func(t *topicIndex) {
+			if len(t.places) > 0 {
+				names[n] = t.name
+				n++
+			}
+		})
+		for _, name := range names[:n] { // without the lock: yield may take its time
+			yield(name)
+		}
+	}
+}
+
+// Held is how many events of a topic are in the log, see [topic.Catalog].
+func (l *Log) Held(name string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t, ok := l.index.topics[name]; ok {
+		return len(t.places)
+	}
+	return 0
+}

@@ -104,19 +104,22 @@ const stepTopics = 1024
 // eachTopic calls do for all topics, under the lock, which is given up now and then.
 // Topics that come or go meanwhile may be left out, or come twice.
 func (l *Log) eachTopic(do func(*topicIndex)) {
-	for i := 0; ; {
-		l.mu.Lock()
-		i = min(i, len(l.index.order))
-		for end := max(0, len(l.index.order)-i-stepTopics); len(l.index.order)-i > end; i++ {
-			// From the end on: who is removed is replaced by the last one, which was seen.
-			do(l.index.order[len(l.index.order)-1-i])
-		}
-		done := i >= len(l.index.order)
-		l.mu.Unlock()
-		if done {
-			return
-		}
+	for i, more := 0, true; more; {
+		i, more = l.topicsFrom(i, do)
 	}
+}
+
+// topicsFrom calls do for stepTopics topics at most, under the lock, beginning with the
+// i-th from the end. It returns where to go on, and whether there are more.
+func (l *Log) topicsFrom(i int, do func(*topicIndex)) (next int, more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i = min(i, len(l.index.order))
+	for end := max(0, len(l.index.order)-i-stepTopics); len(l.index.order)-i > end; i++ {
+		// From the end on: who is removed is replaced by the last one, which was seen.
+		do(l.index.order[len(l.index.order)-1-i])
+	}
+	return i, i < len(l.index.order)
 }
 
 // poke wakes the maintenance.

@@ -113,7 +113,7 @@ func Run(t *testing.T, c Config) {
 		{"Key", keyCases}, {"Close", closeCases}, {"Delete", deleteCases}, {"Drop", dropCases},
 		{"Read", readCases}, {"Size", sizeCases}, {"Lifetime", lifetimeCases},
 		{"Failure", failureCases}, {"Shared", sharedCases}, {"Concurrency", concurrencyCases},
-		{"Bubble", bubbleCases},
+		{"Bubble", bubbleCases}, {"Catalog", catalogCases},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
