@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -57,31 +59,31 @@ var allowed = map[string][]string{
 	"cmd/tidegate":               {"internal/cli"},
 	"internal/e2e":               nil,
 	"internal/archtest":          nil,
-	"bench/limit":                nil,
+	"measure/limit":              nil,
 
 	// Tools for the repository itself.
 	"internal/tools/house":  nil,
 	"internal/tools/module": nil,
 
 	// The judges of reliability know the program from outside.
-	"reliability":             nil,
-	"reliability/command":     nil,
-	"reliability/record":      nil,
-	"reliability/eventsource": nil,
-	"reliability/api":         nil,
-	"reliability/bed":         {"internal/port"},
-	"reliability/callback":    {"reliability/api", "reliability/record"},
-	"reliability/workload":    {"reliability/api", "reliability/callback", "reliability/eventsource", "reliability/record"},
-	"reliability/judge":       {"reliability/record"},
-	"reliability/load":        {"reliability/command", "reliability/workload"},
-	"reliability/check":       {"reliability/command", "reliability/judge"},
-	"reliability/kill":        {"reliability/bed", "reliability/command", "reliability/judge", "reliability/workload"},
-	"reliability/tasks":       {"reliability/bed", "reliability/command", "reliability/eventsource"},
-	"reliability/storm":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
-	"reliability/power":       {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/eventsource", "reliability/record"},
-	"reliability/hostile":     {"reliability/api", "reliability/bed", "reliability/callback", "reliability/command", "reliability/record"},
-	"reliability/testbinary":  nil,
-	"deploy/cluster/balance":  {"internal/port"},
+	"measure/reliability":             nil,
+	"measure/reliability/command":     nil,
+	"measure/reliability/record":      nil,
+	"measure/reliability/eventsource": nil,
+	"measure/reliability/api":         nil,
+	"measure/reliability/bed":         {"internal/port"},
+	"measure/reliability/callback":    {"measure/reliability/api", "measure/reliability/record"},
+	"measure/reliability/workload":    {"measure/reliability/api", "measure/reliability/callback", "measure/reliability/eventsource", "measure/reliability/record"},
+	"measure/reliability/judge":       {"measure/reliability/record"},
+	"measure/reliability/load":        {"measure/reliability/command", "measure/reliability/workload"},
+	"measure/reliability/check":       {"measure/reliability/command", "measure/reliability/judge"},
+	"measure/reliability/kill":        {"measure/reliability/bed", "measure/reliability/command", "measure/reliability/judge", "measure/reliability/workload"},
+	"measure/reliability/tasks":       {"measure/reliability/bed", "measure/reliability/command", "measure/reliability/eventsource"},
+	"measure/reliability/storm":       {"measure/reliability/api", "measure/reliability/bed", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/eventsource", "measure/reliability/record"},
+	"measure/reliability/power":       {"measure/reliability/api", "measure/reliability/bed", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/eventsource", "measure/reliability/record"},
+	"measure/reliability/hostile":     {"measure/reliability/api", "measure/reliability/bed", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/record"},
+	"measure/reliability/testbinary":  {"measure/reliability/bed"},
+	"deploy/cluster/balance":          {"internal/port"},
 }
 
 // publicStdlibOnly lists the packages that import nothing but the standard
@@ -89,13 +91,23 @@ var allowed = map[string][]string{
 var publicStdlibOnly = []string{"sse", "task", "task/checksum", "task/publish"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover", "internal/storage/storetest", "reliability/testbinary"}
+var testSupport = []string{"internal/leftover", "internal/storage/storetest", "measure/reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string
 	Imports      []string
 	TestImports  []string // of tests in the package
 	XTestImports []string // of tests outside it, in package x_test
+}
+
+// TestTheProgramDoesNotKnowWhatMeasuresIt: measure has a module of its own.
+func TestTheProgramDoesNotKnowWhatMeasuresIt(t *testing.T) {
+	t.Parallel()
+	for _, p := range packagesOf(t, root) {
+		if strings.HasPrefix(p.ImportPath, "tidegate/measure") {
+			t.Errorf("%s belongs to the module of the program", p.ImportPath)
+		}
+	}
 }
 
 func TestImportsGoOneWay(t *testing.T) {
@@ -162,13 +174,28 @@ func TestOnePackageKnowsNATS(t *testing.T) {
 	}
 }
 
-// packages asks the go command, so that build tags and generated files count as
-// they do in a build.
+// packages lists the packages of all modules of the repository.
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "tidegate/...").Output()
+	var found []goPackage
+	for _, dir := range modules(t) {
+		found = append(found, packagesOf(t, dir)...)
+	}
+	if len(found) < 5 {
+		t.Fatalf("go list found %d packages, want all modules", len(found))
+	}
+	return found
+}
+
+// packagesOf asks the go command, so that build tags and generated files count as
+// they do in a build.
+func packagesOf(t *testing.T, dir string) []goPackage {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	list.Dir = dir
+	out, err := list.Output()
 	if err != nil {
-		t.Fatalf("go list: %v", err)
+		t.Fatalf("go list in %s: %v", dir, err)
 	}
 	var found []goPackage
 	decoder := json.NewDecoder(strings.NewReader(string(out)))
@@ -181,8 +208,29 @@ func packages(t *testing.T) []goPackage {
 		}
 		found = append(found, p)
 	}
-	if len(found) < 5 {
-		t.Fatalf("go list found %d packages, want the whole module", len(found))
+	return found
+}
+
+// modules are the folders of the repository's modules.
+func modules(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		switch name := entry.Name(); {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != root && (name == "node_modules" || name == "testdata" || strings.HasPrefix(name, ".")):
+			return filepath.SkipDir
+		case name == "go.mod":
+			found = append(found, filepath.Dir(path))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(found, filepath.Join(root, "measure")) {
+		t.Fatalf("found the modules %v", found)
 	}
 	return found
 }

@@ -3,12 +3,11 @@
 //	go run ./internal/tools/module example.org/me/tidegate
 //
 // It changes the module files, all imports, and what else names packages by their
-// path. It may be run again.
+// path, also in the modules below that belong to this one. It may be run again.
 package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -32,33 +31,23 @@ func main() {
 	fmt.Printf("%d files changed. Now run: go build ./... && ./test\n", n)
 }
 
-// moduleFiles have the module's path in their first line.
-var moduleFiles = []string{"go.mod", "tools.mod"}
-
-// rename changes the module at root and says how many files that took.
+// rename changes the module at root and reports how many files that took.
 func rename(root, to string) (changed int, err error) {
-	text, err := os.ReadFile(filepath.Join(root, moduleFiles[0]))
+	from, err := modulePath(filepath.Join(root, "go.mod"))
 	if err != nil {
 		return 0, fmt.Errorf("this is not the top of the repository: %w", err)
-	}
-	line := regexp.MustCompile(`(?m)^module\s+(\S+)`).FindSubmatch(text)
-	if line == nil {
-		return 0, errors.New("go.mod names no module")
 	}
 	folders, err := packageFolders(root)
 	if err != nil {
 		return 0, err
 	}
-	for _, name := range moduleFiles { // first: it knows what may be a path
-		if out, err := command(root, "go", "mod", "edit", "-module="+to, name); err != nil {
-			return changed, fmt.Errorf("%s: %s", name, bytes.TrimSpace(out))
-		}
-		changed++
+	changed, err = renameModules(root, from, to) // first: go mod edit rejects what cannot be a path
+	if err != nil {
+		return changed, err
 	}
 	// A path of a package: not a part of another path, and one that there is. The
 	// path alone with its slash is what imports are told by.
-	from := regexp.QuoteMeta(string(line[1]))
-	named := regexp.MustCompile(`(^|[^\w./-])` + from + `(/(?:` + strings.Join(folders, "|") + `)\b|/"|/\.\.\.)`)
+	named := regexp.MustCompile(`(^|[^\w./-])` + regexp.QuoteMeta(from) + `(/(?:` + strings.Join(folders, "|") + `)\b|/"|/\.\.\.)`)
 	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err

@@ -33,17 +33,24 @@ func TestAModuleWithAHomeBuilds(t *testing.T) {
 		if n, err := rename(dir, home); err != nil || n < 100 {
 			t.Fatalf("%d files changed, %v", n, err)
 		}
-		out, err := command(dir, "go", "list", "-test", "-f", "{{.ImportPath}}", "./...")
-		if err != nil {
-			t.Fatalf("go list: %s", out)
-		}
-		for line := range strings.Lines(string(out)) {
-			if !strings.HasPrefix(line, home+"/") {
-				t.Errorf("package %s", line)
+		for module, path := range map[string]string{".": home, "measure": home + "/measure"} {
+			out, err := command(filepath.Join(dir, module), "go", "list", "-test", "-f", "{{.ImportPath}}", "./...")
+			if err != nil {
+				t.Fatalf("go list in %s: %s", module, out)
+			}
+			for line := range strings.Lines(string(out)) {
+				if !strings.HasPrefix(line, path+"/") {
+					t.Errorf("package %s", line)
+				}
 			}
 		}
 	}
-	for _, args := range [][]string{{"vet", "./internal/cli", "./task/...", "./sse"}, {"test", "./internal/archtest"}} {
+	for _, args := range [][]string{
+		{"vet", "./internal/cli", "./task/...", "./sse"},
+		{"test", "./internal/archtest"},
+		{"vet", "-C", "measure", "./reliability/kill", "./reliability/testbinary"},
+		{"mod", "tidy", "-C", "measure", "-diff"},
+	} {
 		if out, err := command(dir, "go", args...); err != nil {
 			t.Errorf("go %s: %s", strings.Join(args, " "), out)
 		}

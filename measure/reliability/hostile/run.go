@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"tidegate/measure/reliability/api"
+	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/command"
+)
+
+// run does all attacks, one after the other, each on a server of its own.
+func run(ctx context.Context, o options, stdout io.Writer) error {
+	var err error
+	if o.dir, err = filepath.Abs(o.dir); err != nil {
+		return err
+	}
+	if o.tidegate == "" {
+		o.tidegate = filepath.Join(o.dir, "tidegate")
+		if err := bed.BuildProgram(ctx, o.tidegate); err != nil {
+			return err
+		}
+	}
+	if o.tidegate, err = filepath.Abs(o.tidegate); err != nil {
+		return err
+	}
+	bad := 0
+	for _, a := range o.chosen() {
+		held, err := one(ctx, o, a, stdout)
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		if !held {
+			bad++
+		}
+	}
+	if bad > 0 {
+		fmt.Fprintf(stdout, "FAIL: in %d of %d attacks something did not hold\n", bad, len(o.chosen()))
+		return command.ErrFault
+	}
+	fmt.Fprintln(stdout, "PASS: nobody honest was refused or lost anything")
+	return nil
+}
+
+// one does one attack.
+func one(ctx context.Context, o options, a attack, stdout io.Writer) (held bool, err error) {
+	n := max(1, int(float64(a.clients)*o.scale))
+	fmt.Fprintf(stdout, "\n%s: %s (%d attackers, %s", a.name, a.what, n, a.mode)
+	if a.files > 0 {
+		fmt.Fprintf(stdout, " with %d open files", a.files)
+	}
+	fmt.Fprintln(stdout, ")")
+	s, err := start(ctx, o, a)
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	if err != nil {
+		return false, err
+	}
+	s.honest = newHonest(s, a.mode)
+	if a.prepare != nil {
+		if err := a.prepare(ctx, s); err != nil {
+			return false, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	if err := s.honest.start(ctx); err != nil {
+		return false, err
+	}
+	result, err := s.measure(ctx, o, func(ctx context.Context) { a.crowd(ctx, s, n) })
+	s.honest.finish(ctx)
+	if err != nil {
+		return false, err
+	}
+	if a.after != nil {
+		if err := a.after(ctx, s); err != nil {
+			s.faults.add("%v", err)
+		}
+	}
+	return s.report(stdout, o, result), nil
+}
+
+// result is what was measured of the server.
+type result struct {
+	before, during, after usage
+	streams               int           // before
+	back                  time.Duration // until descriptors and streams were as before; negative if never
+	memoryBack            time.Duration // until memory was
+}
+
+// measure goes through the phases of an attack.
+func (s *server) measure(ctx context.Context, o options, attack func(ctx context.Context)) (result, error) {
+	var r result
+	pid := s.process.PID()
+	if !api.Sleep(ctx, o.calm) {
+		return r, context.Cause(ctx)
+	}
+	var err error
+	if r.streams, err = s.metric(ctx, "tidegate_streams"); err != nil {
+		return r, err
+	}
+	if r.before, err = usageOf(pid); err != nil {
+		return r, err
+	}
+	if err := resetPeak(pid); err != nil {
+		return r, err
+	}
+	s.honest.phase(attacked)
+	during, enough := context.WithTimeout(ctx, o.attack)
+	attack(during)
+	<-during.Done() // an attack that is over earlier is there until then
+	enough()
+	s.honest.phase(over)
+	if r.during, err = usageOf(pid); err != nil {
+		return r, fmt.Errorf("the server did not outlive it: %w", err)
+	}
+	return r, s.recovers(ctx, o, &r)
+}
+
+// What may be more than before: streams and descriptors of honest connects that
+// are under way, connections to the backend that are kept, and memory that the
+// collector keeps.
+const (
+	moreStreams = 2
+	moreFiles   = 16 + 64
+	moreMemory  = 64 << 20
+)
+
+// recovers waits until everything is as before.
+func (s *server) recovers(ctx context.Context, o options, r *result) error {
+	begun := time.Now()
+	r.back, r.memoryBack = -1, -1
+	for {
+		now, err := usageOf(s.process.PID())
+		if err != nil {
+			return fmt.Errorf("the server has ended: %w", err)
+		}
+		r.after = now
+		took := time.Since(begun)
+		if r.back < 0 && now.files <= r.before.files+moreFiles {
+			if streams, err := s.metric(ctx, "tidegate_streams"); err == nil && streams <= r.streams+moreStreams {
+				r.back = took
+			}
+		}
+		if r.memoryBack < 0 && now.resident <= r.before.resident+moreMemory {
+			r.memoryBack = took
+		}
+		if r.back >= 0 && r.memoryBack >= 0 || took > o.recover {
+			return nil
+		}
+		if !api.Sleep(ctx, 100*time.Millisecond) {
+			return context.Cause(ctx)
+		}
+	}
+}

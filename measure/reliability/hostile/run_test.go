@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/internal/leftover"
+	"tidegate/measure/reliability/testbinary"
+)
+
+var program string
+
+func TestMain(m *testing.M) {
+	os.Exit(testbinary.With(&program, func() int { return leftover.RunWithDescriptors(m) }))
+}
+
+// TestAShortAttackIsHeldOff looks at no figures: they are for people.
+func TestAShortAttackIsHeldOff(t *testing.T) {
+	t.Parallel()
+	for _, a := range attacks {
+		t.Run(a.name, func(t *testing.T) {
+			t.Parallel()
+			o := defaults()
+			o.names, o.tidegate, o.dir, o.scale = []string{a.name}, program, t.TempDir(), 0.03
+			o.calm, o.attack, o.recover = 200*time.Millisecond, 1500*time.Millisecond, 2*time.Second
+			var out strings.Builder
+			if err := run(t.Context(), o, &out); err != nil {
+				t.Fatalf("%v\n%s", err, out.String())
+			}
+			for _, want := range []string{"calm", "attacked", "at its highest", "as before", "PASS"} {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("it does not print %q:\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+// TestWhatIsLostIsSeen plants what must not be.
+func TestWhatIsLostIsSeen(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		shown  []int
+		faults int
+	}{
+		"as it should be":          {[]int{0, 1, 2}, 0},
+		"one that was refused too": {[]int{0, 1, 7, 2}, 1}, // but before one that was begun later
+		"one is missing":           {[]int{0, 2}, 1},
+		"one comes twice":          {[]int{0, 1, 1, 2}, 1},
+		"two are swapped":          {[]int{1, 0, 2}, 1},
+	} {
+		s := &server{}
+		h := &honest{server: s, answered: []int{0, 1, 2}, numbers: [][]int{{0, 1, 2}, c.shown}}
+		if h.judge(); s.faults.count != c.faults {
+			t.Errorf("%s: %d faults %q, want %d", name, s.faults.count, s.faults.first, c.faults)
+		}
+	}
+}
+
+// TestWhoWaitsLongCountsForAllWhoWouldHaveAsked, or a server that hangs for a second
+// would look as if one of a hundred clients had waited.
+func TestWhoWaitsLongCountsForAllWhoWouldHaveAsked(t *testing.T) {
+	t.Parallel()
+	var w waits
+	w.add(time.Millisecond, 10*time.Millisecond)
+	w.add(100*time.Millisecond, 10*time.Millisecond)
+	if len(w) != 11 || w[1] != 100*time.Millisecond || w[10] != 10*time.Millisecond {
+		t.Errorf("waits are %v", w)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	t.Parallel()
+	o := defaults()
+	if err := o.validate(); err != nil || len(o.chosen()) != len(attacks) {
+		t.Errorf("by default %d attacks, %v", len(o.chosen()), err)
+	}
+	o.names, o.scale, o.calm = []string{"mute-connections", "none"}, 0, time.Millisecond
+	err := o.validate()
+	for _, want := range []string{`"none"`, "--scale", "--calm"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no complaint about %s: %v", want, err)
+		}
+	}
+	if all := o.chosen(); len(all) != 1 || all[0].name != "mute-connections" {
+		t.Errorf("chosen %v", all)
+	}
+}

@@ -1,0 +1,65 @@
+// Command kill starts a server or a cluster, puts it under load, breaks it at
+// random moments, and has the records judged.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/workload"
+)
+
+const summary = `kill starts a server or a cluster, puts it under the load of "load", breaks it at random moments, waits
+each time until it is ready again, and at the end has the records judged as "check" does.
+
+  --mode serve    tidegate serve with its data in a directory; clients follow task streams
+  --mode gateway  tidegate gateway with its data in a directory; callbacks are counted too
+  --mode cluster  NATS servers, gateways and backends; callbacks are counted too
+
+Faults, of which one is drawn each round:
+  kill-gateway  kill -9 of a gateway, or of the one process
+  kill-backend  kill -9 of a backend
+  kill-leader   kill -9 of the NATS server that leads the stream of events
+  restart-all   every node in turn, in order, as at an upgrade
+  cut-gateway   a gateway loses the network for a while
+  cut-nats      a NATS server loses the network for a while
+  cut-engine    a gateway loses NATS for a while, but not its clients (with --namespaces only)
+
+Usage: kill [FLAG…]`
+
+func main() {
+	o := options{
+		bed:  bed.Defaults(),
+		plan: bed.Plan{Rounds: 200, Mean: 1500 * time.Millisecond, Down: 5 * time.Second},
+		load: workload.Options{
+			Publishers: 50, Topics: 1000, Clients: 500, Rate: 1000, Size: 128, Drop: 10 * time.Second,
+			Retry: 250 * time.Millisecond, Idle: 5 * time.Second, Timeout: 5 * time.Second, Settle: 2 * time.Minute,
+		},
+	}
+	command.Main(command.Program{
+		Name: "kill", Summary: summary,
+		Flags: func(fs *pflag.FlagSet) {
+			bed.BindFlags(fs, &o.bed)
+			o.plan.BindFlags(fs)
+			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is no fault")
+			workload.BindFlags(fs, &o.load)
+		},
+		Check: func(args []string) error {
+			o.plan.Seed = o.load.Seed
+			return errors.Join(command.NoArgs(args), o.bed.Validate(), o.plan.Validate())
+		},
+		Run: func(ctx context.Context, stdout, _ io.Writer) error {
+			return bed.WorkDir(o.bed.Dir, "kill", stdout, func(dir string) error {
+				o.bed.Dir, o.load.Dir = dir, filepath.Join(dir, "records")
+				return run(ctx, o, stdout)
+			})
+		},
+	})
+}

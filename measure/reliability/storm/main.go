@@ -1,0 +1,100 @@
+// Command storm lets thousands of clients that are behind resume at once, while
+// others are served live.
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/command"
+)
+
+const summary = `storm starts a server or a cluster, publishes events to some topics, and then lets thousands of clients
+resume at once, each of them all those events behind on one topic. Meanwhile a publisher sends to a topic
+with listeners of its own. It prints how fast the clients caught up and what the listeners noticed of it.
+
+Every client must be shown each event once and in order, and none may be reset.
+
+The clients are in this process, on the same processors as the server: figures are of both together.
+Each client is an open file here and another one in the server.
+
+Usage: storm [FLAG…]`
+
+// options are what the command line says.
+type options struct {
+	bed       bed.Options
+	clients   int
+	behind    int
+	topics    int
+	size      int
+	listeners int
+	rate      float64
+	calm      time.Duration
+	limit     time.Duration
+	callbacks string
+}
+
+func main() {
+	o := options{
+		bed: bed.Defaults(), clients: 5000, behind: 1000, topics: 50, size: 128,
+		listeners: 100, rate: 100, calm: 5 * time.Second, limit: 5 * time.Minute,
+	}
+	o.bed.Command = bed.Gateway
+	command.Main(command.Program{
+		Name: "storm", Summary: summary,
+		Flags: func(fs *pflag.FlagSet) {
+			bed.BindFlags(fs, &o.bed)
+			fs.IntVar(&o.clients, "clients", o.clients, "`number` of clients that resume at once")
+			fs.IntVar(&o.behind, "behind", o.behind, "`events` that each of them is behind")
+			fs.IntVar(&o.topics, "topics", o.topics, "`number` of topics that they are spread over")
+			fs.IntVar(&o.size, "size", o.size, "`bytes` of an event's data, at least")
+			fs.IntVar(&o.listeners, "listeners", o.listeners, "`number` of clients of the live topic")
+			fs.Float64Var(&o.rate, "rate", o.rate, "`events` a second on the live topic")
+			fs.DurationVar(&o.calm, "calm", o.calm, "how long the live topic is measured before the storm")
+			fs.DurationVar(&o.limit, "limit", o.limit, "how long the storm may take")
+		},
+		Check: func(args []string) error {
+			return errors.Join(command.NoArgs(args), o.bed.Validate(), o.validate())
+		},
+		Run: func(ctx context.Context, stdout, _ io.Writer) error {
+			return bed.WorkDir(o.bed.Dir, "storm", stdout, func(dir string) error {
+				o.bed.Dir = dir
+				return run(ctx, o, stdout)
+			})
+		},
+	})
+}
+
+func (o options) validate() error {
+	errs := []error{
+		command.InRange("clients", o.clients, 1, 1_000_000), command.InRange("behind", o.behind, 1, 9_000),
+		command.InRange("topics", o.topics, 1, 100_000), command.InRange("size", o.size, 0, 64<<10),
+		command.InRange("listeners", o.listeners, 1, 10_000),
+		command.InRange("calm", int64(o.calm), int64(100*time.Millisecond), int64(time.Hour)),
+		command.InRange("limit", int64(o.limit), int64(time.Second), int64(time.Hour)),
+		enoughFiles(o.clients + o.listeners),
+	}
+	if o.bed.Command == bed.Serve {
+		errs = append(errs, errors.New("--mode serve lets nobody in but watchers of tasks; take gateway or cluster"))
+	}
+	if o.rate <= 0 || o.rate > 10_000 {
+		errs = append(errs, errors.New("--rate: must be more than 0, up to 10000"))
+	}
+	return errors.Join(errs...)
+}
+
+// callbackURL has callbacks taken on a free port of the address at which nodes
+// reach this process.
+func (o *options) callbackURL(ports *bed.Ports, failed *error) func(address string) string {
+	return func(address string) string {
+		if o.callbacks == "" {
+			o.callbacks, *failed = ports.Free(address)
+		}
+		return "http://" + o.callbacks + "/callback"
+	}
+}

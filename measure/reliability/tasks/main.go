@@ -1,0 +1,124 @@
+// Command tasks starts tasks while servers are killed, and looks at how each of
+// them ended.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/command"
+)
+
+const summary = `tasks starts a server or a cluster and tasks of the kinds demo_task and failing_task, breaks it at random
+moments while they run, and then looks at each task whose start was answered:
+
+  - it is final, and GET /api/tasks of every backend says so, once
+  - its log has exactly one terminal event, after it exactly one connection_close, then the stream ends
+  - terminal event, connection_close and the task's status say the same
+  - who watched it all along, across the faults, saw what the log says, in its order, once
+
+Faults are those of "kill"; see its --help.
+
+Usage: tasks [FLAG…]`
+
+// options are what the command line says.
+type options struct {
+	bed     bed.Options
+	plan    bed.Plan
+	tasks   int
+	watch   int
+	workers int
+	delay   time.Duration
+	settle  time.Duration
+	resets  bool
+}
+
+func main() {
+	o := options{
+		bed: bed.Defaults(), plan: bed.Plan{Rounds: 30, Mean: 1500 * time.Millisecond, Down: 5 * time.Second},
+		tasks: 1000, watch: 200, workers: 16, delay: 100 * time.Millisecond, settle: 3 * time.Minute,
+	}
+	command.Main(command.Program{
+		Name: "tasks", Summary: summary,
+		Flags: func(fs *pflag.FlagSet) {
+			bed.BindFlags(fs, &o.bed)
+			o.plan.BindFlags(fs)
+			fs.IntVar(&o.tasks, "tasks", o.tasks, "`number` of tasks; they are started all along while the bed is broken")
+			fs.IntVar(&o.watch, "watch", o.watch, "how many of them are watched from their start, across all faults")
+			fs.IntVar(&o.workers, "workers", o.workers, "`number` of tasks that run at once in one backend")
+			fs.DurationVar(&o.delay, "delay", o.delay, "longest `delay` of a step of a task")
+			fs.DurationVar(&o.settle, "settle", o.settle, "how long all tasks may take to be final after the last fault")
+			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is no fault; what was watched before it is not compared")
+			fs.Uint64Var(&o.plan.Seed, "seed", 0, "`number` from which all choices are drawn")
+		},
+		Check: func(args []string) error {
+			return errors.Join(command.NoArgs(args), o.bed.Validate(), o.plan.Validate(), o.validate())
+		},
+		Run: func(ctx context.Context, stdout, _ io.Writer) error {
+			return bed.WorkDir(o.bed.Dir, "tasks", stdout, func(dir string) error {
+				o.bed.Dir = dir
+				return run(ctx, o, stdout)
+			})
+		},
+	})
+}
+
+func (o options) validate() error {
+	var errs []error
+	if o.bed.Command == bed.Gateway {
+		errs = append(errs, errors.New("--mode gateway has no tasks; take serve or cluster"))
+	}
+	if o.watch < 0 || o.watch > o.tasks {
+		errs = append(errs, fmt.Errorf("--watch %d: must be from 0 to --tasks", o.watch))
+	}
+	return errors.Join(append(errs,
+		command.InRange("tasks", o.tasks, 1, 100_000), command.InRange("workers", o.workers, 1, 10_000),
+		command.InRange("delay", int64(o.delay), int64(time.Millisecond), int64(time.Minute)),
+		command.InRange("settle", int64(o.settle), int64(time.Second), int64(time.Hour)))...)
+}
+
+// run does everything.
+func run(ctx context.Context, o options, stdout io.Writer) (err error) {
+	workers := fmt.Sprintf("--task-workers=%d", o.workers)
+	o.bed.GatewayFlags = append([]string{}, o.bed.GatewayFlags...)
+	if o.bed.Command == bed.Serve {
+		o.bed.GatewayFlags = append(o.bed.GatewayFlags, workers)
+	}
+	o.bed.BackendFlags = append([]string{workers}, o.bed.BackendFlags...)
+	b, err := bed.New(ctx, o.bed)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close(ctx)) }()
+	if _, err := b.Chosen(o.plan); err != nil {
+		return err
+	}
+	if err := b.Start(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "started", b.Describe())
+	j := newJob(o, b.Tasks(), b.Public())
+	defer j.close()
+	err = b.Under(ctx, o.plan, stdout, func(ctx context.Context, stop <-chan struct{}) error {
+		if err := j.work(ctx, stop); err != nil {
+			return err
+		}
+		return b.Stop(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	if err := j.report.print(stdout); err != nil {
+		return err
+	}
+	if !j.report.ok() {
+		return command.ErrFault
+	}
+	return nil
+}
