@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -25,7 +25,7 @@ type ackInbox struct {
 
 	mu     sync.Mutex
 	prefix string // guarded by mu, like all below
-	sub    *nats.Subscription
+	sub    *natsgo.Subscription
 	closed bool
 }
 
@@ -39,7 +39,7 @@ func (b *ackInbox) open(l *Log) (prefix string, err error) {
 		return b.prefix, nil
 	}
 	prefix = l.e.nc.NewInbox() + "."
-	b.sub, err = l.e.nc.Subscribe(prefix+"*", func(msg *nats.Msg) {
+	b.sub, err = l.e.nc.Subscribe(prefix+"*", func(msg *natsgo.Msg) {
 		if n, err := strconv.ParseUint(msg.Subject[len(prefix):], 36, 64); err == nil {
 			l.inflight.answered(n, b.parse(msg))
 		}
@@ -60,7 +60,7 @@ func (b *ackInbox) close() {
 }
 
 // parse reads an answer. The usual one is read by hand: it comes for each event.
-func (b *ackInbox) parse(msg *nats.Msg) pubAck {
+func (b *ackInbox) parse(msg *natsgo.Msg) pubAck {
 	if len(msg.Data) == 0 { // its status says that no stream takes the subject now
 		return pubAck{err: jetstream.ErrNoStreamResponse}
 	}

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -23,14 +22,6 @@ const (
 	tryTimeout = 600 * time.Millisecond
 	// tryPause is how long to wait before the next, if the server is not there.
 	tryPause = 100 * time.Millisecond
-)
-
-// Answers of the server that nats.go has no name for.
-const (
-	codeTooLarge       jetstream.ErrorCode = 10054
-	codeConflict       jetstream.ErrorCode = 10071 // "wrong last sequence: 123"
-	codeDuplicateGoing jetstream.ErrorCode = 10158 // the same Msg-Id is being stored
-	codeConflictGoing  jetstream.ErrorCode = 10164 // something at the same subject is being stored
 )
 
 // appendTry is what is published of an event the next time.
@@ -62,8 +53,8 @@ func keyID(e topic.Entry) string {
 	return "=" + base64.RawURLEncoding.EncodeToString(id[:]) // no node is called so
 }
 
-func (t *appendTry) message(e *Engine) *nats.Msg {
-	msg := nats.NewMsg(e.topicSubject(t.entry.Topic))
+func (t *appendTry) message(e *Engine) *natsgo.Msg {
+	msg := natsgo.NewMsg(e.topicSubject(t.entry.Topic))
 	msg.Header[jetstream.MsgIDHeader] = []string{t.id}
 	msg.Header[headerRef] = []string{t.ref.String()}
 	if !t.blind {
@@ -80,7 +71,7 @@ func (t *appendTry) message(e *Engine) *nats.Msg {
 }
 
 // fits refuses what the server would refuse, or would cut the connection for.
-func (l *Log) fits(msg *nats.Msg) error {
+func (l *Log) fits(msg *natsgo.Msg) error {
 	const headers = 512 // more than ours ever are
 	most := int(l.e.nc.MaxPayload())
 	if size := int(l.config().MaxMsgSize); size > 0 && (most <= 0 || size < most) {
@@ -115,21 +106,21 @@ func (l *Log) again(try *appendTry, err error) (verdict, error) {
 	switch {
 	case final:
 		return giveUp, err
-	case errors.Is(err, nats.ErrMaxPayload):
+	case errors.Is(err, natsgo.ErrMaxPayload):
 		return giveUp, tooLarge(len(try.entry.Data), int(l.e.nc.MaxPayload()))
-	case errors.Is(err, nats.ErrConnectionClosed):
+	case errors.Is(err, natsgo.ErrConnectionClosed):
 		return giveUp, fmt.Errorf("store event: %w", err)
 	case !refused:
 		return l.later(err)
 	}
 	switch refusal.ErrorCode {
-	case codeTooLarge:
+	case CodeTooLarge:
 		return giveUp, tooLarge(len(try.entry.Data), int(l.config().MaxMsgSize))
-	case codeConflict, codeConflictGoing:
+	case CodeWrongSequence, CodeSubjectBusy:
 		l.tally.add(func(s *LogStats) { s.Conflicts++ })
 		try.conflict(refusal)
 		return tryNow, nil
-	case codeDuplicateGoing:
+	case CodeDuplicateBusy:
 		return tryLater, err
 	}
 	if refusal.Code == http.StatusServiceUnavailable {
@@ -167,17 +158,4 @@ func (t *appendTry) conflict(refusal *jetstream.APIError) {
 	default:
 		t.blind, t.entry.Prev = true, newest
 	}
-}
-
-// waitOr waits, until enough has closed or ctx has ended, which is an error.
-func waitOr(ctx context.Context, d time.Duration, enough <-chan struct{}) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-enough:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
 }

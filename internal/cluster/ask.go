@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 
 	"tidegate/internal/wire"
 )
@@ -39,7 +39,7 @@ func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.
 	if !isNode(node) {
 		return wire.PeerAnswer{}, wire.ErrNoNode
 	}
-	m := nats.NewMsg(n.askSubject(node))
+	m := natsgo.NewMsg(n.askSubject(node))
 	m.Header.Set(headerMethod, r.Method)
 	m.Header.Set(headerTarget, r.Target)
 	if r.ContentType != "" {
@@ -52,7 +52,7 @@ func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.
 	ctx, cancel := context.WithTimeout(ctx, n.opts.AskTimeout)
 	defer cancel()
 	reply, err := n.request(ctx, node, m)
-	if errors.Is(err, nats.ErrNoResponders) {
+	if errors.Is(err, natsgo.ErrNoResponders) {
 		return wire.PeerAnswer{}, wire.ErrNoNode
 	}
 	if err != nil {
@@ -62,9 +62,9 @@ func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.
 }
 
 // request asks again once if nobody is there although somebody should be.
-func (n *Nodes) request(ctx context.Context, node string, m *nats.Msg) (*nats.Msg, error) {
+func (n *Nodes) request(ctx context.Context, node string, m *natsgo.Msg) (*natsgo.Msg, error) {
 	reply, err := n.e.nc.RequestMsgWithContext(ctx, m)
-	if !errors.Is(err, nats.ErrNoResponders) || !n.alive(node) {
+	if !errors.Is(err, natsgo.ErrNoResponders) || !n.alive(node) {
 		return reply, err
 	}
 	select {
@@ -75,7 +75,7 @@ func (n *Nodes) request(ctx context.Context, node string, m *nats.Msg) (*nats.Ms
 	return n.e.nc.RequestMsgWithContext(ctx, m)
 }
 
-func parseAnswer(node string, m *nats.Msg) (wire.PeerAnswer, error) {
+func parseAnswer(node string, m *natsgo.Msg) (wire.PeerAnswer, error) {
 	if size := m.Header.Get(headerTooLarge); size != "" {
 		return wire.PeerAnswer{}, fmt.Errorf("ask node %s: its answer has %s bytes, more than NATS takes: raise its max_payload", node, size)
 	}
@@ -103,7 +103,7 @@ func isNode(word string) bool {
 func (n *Nodes) askSubject(node string) string { return n.e.subject("node." + node + ".ask") }
 
 // payloadSize is what counts against the server's max_payload.
-func payloadSize(m *nats.Msg) int64 {
+func payloadSize(m *natsgo.Msg) int64 {
 	size := len("NATS/1.0\r\n\r\n") + len(m.Data)
 	for name, values := range m.Header {
 		for _, value := range values {
@@ -117,7 +117,7 @@ func payloadSize(m *nats.Msg) int64 {
 type askDesk struct {
 	n       *Nodes
 	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
-	sub     *nats.Subscription
+	sub     *natsgo.Subscription
 	stop    context.CancelFunc
 	work    sync.WaitGroup
 }
@@ -146,7 +146,7 @@ func (d *askDesk) serve(ctx context.Context) {
 	for {
 		m, err := d.sub.NextMsgWithContext(ctx)
 		switch {
-		case errors.Is(err, nats.ErrSlowConsumer):
+		case errors.Is(err, natsgo.ErrSlowConsumer):
 			d.n.log.Warn("requests of other nodes were lost: they came faster than they were refused")
 			continue
 		case err != nil: // ctx or the connection has ended
@@ -167,7 +167,7 @@ func (d *askDesk) serve(ctx context.Context) {
 }
 
 // answer has the handler answer a request.
-func (d *askDesk) answer(ctx context.Context, m *nats.Msg) (a wire.PeerAnswer) {
+func (d *askDesk) answer(ctx context.Context, m *natsgo.Msg) (a wire.PeerAnswer) {
 	ctx, cancel := context.WithTimeout(ctx, d.n.opts.AskTimeout)
 	defer cancel()
 	defer func() {
@@ -182,8 +182,8 @@ func (d *askDesk) answer(ctx context.Context, m *nats.Msg) (a wire.PeerAnswer) {
 	})
 }
 
-func (d *askDesk) reply(m *nats.Msg, a wire.PeerAnswer) {
-	answer := nats.NewMsg(m.Reply)
+func (d *askDesk) reply(m *natsgo.Msg, a wire.PeerAnswer) {
+	answer := natsgo.NewMsg(m.Reply)
 	answer.Header.Set(headerStatus, strconv.Itoa(a.Status))
 	if a.RetryAfter != "" {
 		answer.Header.Set(headerRetryAfter, a.RetryAfter)

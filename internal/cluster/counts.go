@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 )
 
 // Each node tells the one that published an event how many streams got it. What
@@ -24,7 +24,7 @@ func (l *Log) countSubject(node string) string { return l.e.subject("node." + no
 type countInbox struct {
 	mu     sync.Mutex
 	node   string // guarded by mu, like all below
-	sub    *nats.Subscription
+	sub    *natsgo.Subscription
 	closed bool
 }
 
@@ -46,7 +46,7 @@ func (l *Log) listen(node string) error {
 }
 
 // replace returns the subscription that is not needed any more.
-func (b *countInbox) replace(node string, sub *nats.Subscription) *nats.Subscription {
+func (b *countInbox) replace(node string, sub *natsgo.Subscription) *natsgo.Subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || b.node == node { // somebody else was faster
@@ -67,13 +67,13 @@ func (b *countInbox) close() {
 
 // unsubscribe ends a subscription. An error means that the connection has ended,
 // and it with it.
-func unsubscribe(sub *nats.Subscription) {
+func unsubscribe(sub *natsgo.Subscription) {
 	if sub != nil {
 		_ = sub.Unsubscribe()
 	}
 }
 
-func (l *Log) heard(msg *nats.Msg) {
+func (l *Log) heard(msg *natsgo.Msg) {
 	node, counts, err := parseCounts(msg.Data)
 	if err != nil {
 		l.log.Warn("counts of another node could not be read", "error", err)

@@ -189,7 +189,7 @@ func (e *embedded) current() *server.Server {
 	return e.server
 }
 
-// InProcessConn implements nats.InProcessConnProvider.
+// InProcessConn implements natsgo.InProcessConnProvider.
 func (e *embedded) InProcessConn() (net.Conn, error) {
 	s := e.current()
 	if s == nil {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/selfsigned"
@@ -248,13 +248,13 @@ func TestX07ListeningOnLoopbackNeedsATokenToo(t *testing.T) {
 		var token string
 		for range 2 {
 			e := openWith(t, Options{Dir: dir, Listen: host + ":0", Needs: NeedLog})
-			for what, wrong := range map[string][]nats.Option{
+			for what, wrong := range map[string][]natsgo.Option{
 				"none":         nil,
-				"another":      {nats.Token("another-of-sixteen")},
-				"an empty one": {nats.Token("")},
-				"a user":       {nats.UserInfo("tidegate", "")},
+				"another":      {natsgo.Token("another-of-sixteen")},
+				"an empty one": {natsgo.Token("")},
+				"a user":       {natsgo.UserInfo("tidegate", "")},
 			} {
-				if nc, err := nats.Connect(e.ListenAddr(), wrong...); !errors.Is(err, nats.ErrAuthorization) {
+				if nc, err := natsgo.Connect(e.ListenAddr(), wrong...); !errors.Is(err, natsgo.ErrAuthorization) {
 					nc.Close()
 					t.Errorf("with %s: %v, want that it is refused", what, err)
 				}

@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -29,7 +29,7 @@ type Engine struct {
 	log      *slog.Logger
 	folder   *folder   // nil if external
 	embedded *embedded // nil if external
-	nc       *nats.Conn
+	nc       *natsgo.Conn
 	js       jetstream.JetStream
 	poke     chan struct{} // wakes Run; size 1, what does not fit is the same wish
 	close    func()
@@ -104,11 +104,11 @@ func (e *Engine) openEmbedded() (err error) {
 	if e.embedded, err = newEmbedded(e.opts, e.papers, e.folder.record.Name, e.log); err != nil {
 		return err
 	}
-	options := append(e.connectOptions(), nats.InProcessServer(e.embedded), nats.ReconnectWait(inProcessRetry), nats.ReconnectJitter(0, 0))
+	options := append(e.connectOptions(), natsgo.InProcessServer(e.embedded), natsgo.ReconnectWait(inProcessRetry), natsgo.ReconnectJitter(0, 0))
 	if e.opts.Token != "" {
-		options = append(options, nats.Token(e.opts.Token))
+		options = append(options, natsgo.Token(e.opts.Token))
 	}
-	if e.nc, err = nats.Connect("", options...); err != nil {
+	if e.nc, err = natsgo.Connect("", options...); err != nil {
 		return fmt.Errorf("connect to NATS in this process: %w", err)
 	}
 	e.js, err = jetstream.New(e.nc)

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 )
 
 func TestOptionsThatCannotWorkAreRefusedWithTheReason(t *testing.T) {
@@ -104,7 +104,7 @@ func TestCloseMayComeTwiceAndRunEndsWithItsContext(t *testing.T) {
 	}
 	e.Close()
 	e.Close()
-	if err := e.nc.Publish("x", nil); !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := e.nc.Publish("x", nil); !errors.Is(err, natsgo.ErrConnectionClosed) {
 		t.Errorf("publish after Close = %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -87,7 +87,7 @@ func parseEnvelope(b []byte) (e topic.Entry, prevKnown bool, err error) {
 }
 
 // storedOf reads a message of the log.
-func (e *Engine) storedOf(subject string, header nats.Header, data []byte, seq uint64, at int64) (topic.Stored, error) {
+func (e *Engine) storedOf(subject string, header natsgo.Header, data []byte, seq uint64, at int64) (topic.Stored, error) {
 	name, ok := e.topicOf(subject)
 	if !ok {
 		return topic.Stored{}, fmt.Errorf("event %d at %q: %w", seq, subject, errSubject)
@@ -110,7 +110,7 @@ func (e *Engine) storedOf(subject string, header nats.Header, data []byte, seq u
 // eventOf reads a message of the log as the hub is given it. ok is false if it is not at
 // the subject of a topic; if it is and is no event of this version, that is said, and
 // counts as a hole.
-func (l *Log) eventOf(msg *nats.Msg, seq uint64, at int64) (e topic.Stored, ok bool) {
+func (l *Log) eventOf(msg *natsgo.Msg, seq uint64, at int64) (e topic.Stored, ok bool) {
 	e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at)
 	if err == nil {
 		return e, true

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 
 	"tidegate/internal/topic"
 )
 
-func countsMsg(node string, n, receivers uint64) *nats.Msg {
-	return &nats.Msg{Data: appendCount(appendCountsFrom(nil, node), n, receivers)}
+func countsMsg(node string, n, receivers uint64) *natsgo.Msg {
+	return &natsgo.Msg{Data: appendCount(appendCountsFrom(nil, node), n, receivers)}
 }
 
 func FuzzEnvelope(f *testing.F) {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -74,7 +74,7 @@ func (e *Engine) ReadLog(ctx context.Context, last uint64, take func(s topic.Sto
 		switch {
 		case ctx.Err() != nil:
 			return unreadable, context.Cause(ctx)
-		case errors.Is(err, nats.ErrTimeout) && time.Since(waited) < copyPatience:
+		case errors.Is(err, natsgo.ErrTimeout) && time.Since(waited) < copyPatience:
 			if left, err := leftOf(ctx, stream, at, last); err != nil || !left {
 				return unreadable, err
 			}
@@ -116,7 +116,7 @@ func leftOf(ctx context.Context, stream jetstream.Stream, at, last uint64) (bool
 }
 
 // keyIDIn is the [topic.KeyID] in a message's headers, "" if it has none.
-func keyIDIn(header nats.Header) string {
+func keyIDIn(header natsgo.Header) string {
 	text, ok := strings.CutPrefix(header.Get(jetstream.MsgIDHeader), "=")
 	if !ok {
 		return ""

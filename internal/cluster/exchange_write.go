@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -98,7 +98,7 @@ func (c *logCopy) run(ctx context.Context, next func() (topic.Stored, bool, erro
 // write publishes an event on condition that nobody else has written, so its position
 // is known before it is stored.
 func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
-	msg := nats.NewMsg(c.e.topicSubject(s.Topic))
+	msg := natsgo.NewMsg(c.e.topicSubject(s.Topic))
 	if s.Prev > 0 {
 		s.Prev = c.now[s.Topic]
 	}

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/backoff"
 )
 
 const (
@@ -50,13 +52,13 @@ func (e *Engine) openExternal(ctx context.Context) error {
 
 // connect tries until ctx ends, because a cluster may be started together with us,
 // or until it is told something that will not change by itself.
-func connect(ctx context.Context, urls []string, options []nats.Option) (*nats.Conn, error) {
+func connect(ctx context.Context, urls []string, options []natsgo.Option) (*natsgo.Conn, error) {
 	for {
-		nc, err := nats.Connect(strings.Join(urls, ","), options...)
+		nc, err := natsgo.Connect(strings.Join(urls, ","), options...)
 		if err == nil {
 			return nc, nil
 		}
-		if isRefusal(err) || !pause(ctx, connectRetry) {
+		if isRefusal(err) || backoff.Wait(ctx, connectRetry) != nil {
 			return nil, err
 		}
 	}
@@ -66,8 +68,8 @@ func connect(ctx context.Context, urls []string, options []nats.Option) (*nats.C
 // not trust, or whether we have nothing to show.
 func isRefusal(err error) bool {
 	for _, refusal := range []error{
-		nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired,
-		nats.ErrSecureConnRequired, nats.ErrSecureConnWanted, nats.ErrNkeysNotSupported,
+		natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired,
+		natsgo.ErrSecureConnRequired, natsgo.ErrSecureConnWanted, natsgo.ErrNkeysNotSupported,
 	} {
 		if errors.Is(err, refusal) {
 			return true
@@ -80,70 +82,58 @@ func isRefusal(err error) bool {
 	return unknown || name || invalid || file
 }
 
-// pause waits for d. It returns false if ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // accessOptions are how to get in.
-func (e *Engine) accessOptions() ([]nats.Option, error) {
-	o, options := e.opts, []nats.Option{nats.Timeout(answerWait)}
+func (e *Engine) accessOptions() ([]natsgo.Option, error) {
+	o, options := e.opts, []natsgo.Option{natsgo.Timeout(answerWait)}
 	if o.Credentials != "" {
-		options = append(options, nats.UserCredentials(o.Credentials))
+		options = append(options, natsgo.UserCredentials(o.Credentials))
 	}
 	if o.NKey != "" {
-		nkey, err := nats.NkeyOptionFromSeed(o.NKey)
+		nkey, err := natsgo.NkeyOptionFromSeed(o.NKey)
 		if err != nil {
 			return nil, fmt.Errorf("nkey file %s: %w", o.NKey, err)
 		}
 		options = append(options, nkey)
 	}
 	if o.User != "" {
-		options = append(options, nats.UserInfo(o.User, o.Password))
+		options = append(options, natsgo.UserInfo(o.User, o.Password))
 	}
 	if o.Token != "" {
-		options = append(options, nats.Token(o.Token))
+		options = append(options, natsgo.Token(o.Token))
 	}
 	return append(options, e.papers.clientOptions()), nil
 }
 
 // connectOptions are common to both kinds of servers. Nothing is kept for later
 // while there is no connection: what is late must not be sent as if it were new.
-func (e *Engine) connectOptions() []nats.Option {
-	return []nats.Option{
-		nats.Name("tidegate " + e.opts.Command + "/" + e.opts.Node),
-		nats.MaxReconnects(-1),
-		nats.ReconnectBufSize(-1),
-		nats.ReconnectWait(500 * time.Millisecond),
-		nats.ReconnectJitter(500*time.Millisecond, 500*time.Millisecond), // all nodes lose a server at once
-		nats.PingInterval(5 * time.Second),                               // a dead peer is noticed in 15 s, not in 4 minutes
-		nats.MaxPingsOutstanding(2),
-		nats.IgnoreAuthErrorAbort(), // credentials may be mended while we run
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+func (e *Engine) connectOptions() []natsgo.Option {
+	return []natsgo.Option{
+		natsgo.Name("tidegate " + e.opts.Command + "/" + e.opts.Node),
+		natsgo.MaxReconnects(-1),
+		natsgo.ReconnectBufSize(-1),
+		natsgo.ReconnectWait(500 * time.Millisecond),
+		natsgo.ReconnectJitter(500*time.Millisecond, 500*time.Millisecond), // all nodes lose a server at once
+		natsgo.PingInterval(5 * time.Second),                               // a dead peer is noticed in 15 s, not in 4 minutes
+		natsgo.MaxPingsOutstanding(2),
+		natsgo.IgnoreAuthErrorAbort(), // credentials may be mended while we run
+		natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) {
 			if err != nil {
 				e.log.Warn("disconnected", "err", err)
 			}
 			e.wake()
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) {
+		natsgo.ReconnectHandler(func(nc *natsgo.Conn) {
 			e.log.Info("connected again", "server", nc.ConnectedServerName())
 			e.wake()
 		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { e.log.Debug("connect again", "err", err) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { e.hear(err) }),
+		natsgo.ReconnectErrHandler(func(_ *natsgo.Conn, err error) { e.log.Debug("connect again", "err", err) }),
+		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) { e.hear(err) }),
 	}
 }
 
 // hear takes what the server says of its own accord.
 func (e *Engine) hear(err error) {
-	if !errors.Is(err, nats.ErrPermissionViolation) {
+	if !errors.Is(err, natsgo.ErrPermissionViolation) {
 		e.log.Warn("NATS reports", "err", err)
 		return
 	}
@@ -196,7 +186,7 @@ func (e *Engine) admit(ctx context.Context) error {
 			return fmt.Errorf("JetStream is not enabled for this account: %w", err)
 		case e.refusal() != nil:
 			return fmt.Errorf("JetStream may not be used: %w", e.refusal())
-		case !pause(ctx, connectRetry):
+		case backoff.Wait(ctx, connectRetry) != nil:
 			return fmt.Errorf("JetStream does not answer: is it enabled, and does the cluster have a leader? %w", err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/jwt/v2"
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
 	"tidegate/internal/selfsigned"
@@ -288,7 +288,7 @@ func TestAConnectionComesBackAndKeepsNothing(t *testing.T) {
 	}
 	p.kill()
 	eventually(t, "the loss shows", func() bool { return strings.Contains(strings.Join(e.Health(), ";"), "not connected") })
-	if err := e.nc.Publish("tidegate.x", nil); err != nats.ErrReconnectBufExceeded {
+	if err := e.nc.Publish("tidegate.x", nil); err != natsgo.ErrReconnectBufExceeded {
 		t.Errorf("publish while away = %v, want an error at once", err)
 	}
 	p.start(t)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/wire"
 )
 
@@ -56,7 +57,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-e.poke:
-			pause(ctx, askedGap)
+			_ = backoff.Wait(ctx, askedGap)
 		}
 		e.check(ctx)
 	}
@@ -176,7 +177,7 @@ func Unavailable(err error) *wire.Error {
 	if known, ok := errors.AsType[*wire.Error](err); ok {
 		return known
 	}
-	switch api := apiError(err); api.ErrorCode {
+	switch api := APIError(err); api.ErrorCode {
 	case codeStoreFailed:
 		// It is also the code of a disk that fails and of missing descriptors.
 		if !strings.Contains(api.Description, "maximum") {

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/wire"
@@ -168,7 +168,7 @@ func TestErrorsOfNATSBecomeOurs(t *testing.T) {
 		want *wire.Error
 	}{
 		{nil, nil},
-		{nats.ErrTimeout, errUnavailable},
+		{natsgo.ErrTimeout, errUnavailable},
 		{fmt.Errorf("publish: %w", context.DeadlineExceeded), errUnavailable},
 		{fmt.Errorf("publish: %w", ours), ours},
 		{fmt.Errorf("publish: %w", &jetstream.APIError{ErrorCode: 10077, Description: "maximum bytes exceeded"}), errFullStream},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/wire"
 )
 
@@ -166,7 +167,7 @@ func (s *estate) work(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(ledgerPause(misses, s.l.opts.FirstPause, s.l.opts.MaxPause)):
+		case <-time.After(backoff.Exponential(misses, s.l.opts.FirstPause, s.l.opts.MaxPause)):
 		}
 	}
 }
@@ -290,7 +291,7 @@ func (s *estate) strikeOff(ctx context.Context) (bool, error) {
 		s.l.log.InfoContext(ctx, "all streams of a dead node have been dealt with", "node", s.node)
 		return true, nil
 	}
-	if !wrongRevision(err) {
+	if !IsWrongSequence(err) {
 		return false, err
 	}
 	entry, err := b.kv.Get(ctx, key)

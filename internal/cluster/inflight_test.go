@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
@@ -25,7 +25,7 @@ func deafLog(t *testing.T, opts LogOptions) *Log {
 	if err := e.js.DeleteStream(t.Context(), l.name); err != nil {
 		t.Fatal(err)
 	}
-	sub, err := e.nc.Subscribe(e.subject("ev.*"), func(*nats.Msg) {})
+	sub, err := e.nc.Subscribe(e.subject("ev.*"), func(*natsgo.Msg) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestNothingIsPublishedBehindAnEventWithoutAnAnswer(t *testing.T) {
 	l := deafLog(t, LogOptions{})
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	sub, err := l.e.nc.Subscribe(l.e.subject("ev.*"), func(msg *nats.Msg) {
+	sub, err := l.e.nc.Subscribe(l.e.subject("ev.*"), func(msg *natsgo.Msg) {
 		e, _, err := parseEnvelope(msg.Data)
 		if err != nil {
 			t.Errorf("published %q: %v", msg.Data, err)
@@ -228,7 +228,7 @@ func FuzzAck(f *testing.F) {
 	var b ackInbox
 	b.init("S")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got := b.parse(&nats.Msg{Data: data})
+		got := b.parse(&natsgo.Msg{Data: data})
 		var plain struct {
 			Stream string
 			Seq    uint64

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -24,7 +24,7 @@ var _ leaseStore = leaseBucket{}
 // of the key.
 func (b leaseBucket) create(ctx context.Context, key, value string) (uint64, error) {
 	revision, err := b.kv.Create(ctx, key, []byte(value), jetstream.KeyTTL(b.ttl))
-	if !errors.Is(err, jetstream.ErrKeyExists) && !wrongRevision(err) { // the second is what a race for it gives
+	if !errors.Is(err, jetstream.ErrKeyExists) && !IsWrongSequence(err) { // the second is what a race for it gives
 		return revision, err
 	}
 	revision, err = b.ours(ctx, key, value)
@@ -36,7 +36,7 @@ func (b leaseBucket) create(ctx context.Context, key, value string) (uint64, err
 
 func (b leaseBucket) renew(ctx context.Context, key, value string, revision uint64) (uint64, error) {
 	next, err := b.put(ctx, key, value, b.ttl, revision)
-	if !wrongRevision(err) {
+	if !IsWrongSequence(err) {
 		return next, err
 	}
 	// Either the key is somebody else's, or an earlier renewal did arrive.
@@ -68,18 +68,10 @@ func (b leaseBucket) release(ctx context.Context, key string, revision uint64) e
 // put replaces a key that is at revision with one that has a TTL. The KV
 // interface can give a TTL to new keys only.
 func (b leaseBucket) put(ctx context.Context, key, value string, ttl time.Duration, revision uint64) (uint64, error) {
-	m := &nats.Msg{Subject: "$KV." + b.kv.Bucket() + "." + key, Data: []byte(value)}
+	m := &natsgo.Msg{Subject: "$KV." + b.kv.Bucket() + "." + key, Data: []byte(value)}
 	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithMsgTTL(ttl), jetstream.WithExpectLastSequencePerSubject(revision))
 	if err != nil {
 		return 0, fmt.Errorf("put %s: %w", key, err)
 	}
 	return ack.Sequence, nil
-}
-
-// wrongRevision tells whether err says that a key is not at the revision that
-// was expected.
-func wrongRevision(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }

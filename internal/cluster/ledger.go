@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -254,9 +253,3 @@ func (l *Ledger) subject(key ledgerKey) string {
 
 // records is the beginning of the subjects of a node's records.
 func (l *Ledger) records(node string) string { return l.e.subject("st." + node + ".") }
-
-// ledgerPause is a pause that doubles with each failure up to longest, with jitter.
-func ledgerPause(failures int, first, longest time.Duration) time.Duration {
-	d := min(longest, first<<min(failures-1, 20))
-	return d/2 + rand.N(d/2+1)
-}

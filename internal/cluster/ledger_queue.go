@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // ledgerKey names a record: the node, and a hash of the token.
@@ -248,7 +250,7 @@ func (q *ledgerQueue) settle(c *ledgerChange, again, failed bool) {
 		line.misses, line.paused = 0, time.Time{}
 	case !now.Before(line.paused): // those that were out together fail once
 		line.misses++
-		line.paused = now.Add(ledgerPause(line.misses, ledgerFirstPause, q.longest))
+		line.paused = now.Add(backoff.Exponential(line.misses, ledgerFirstPause, q.longest))
 	}
 	if again {
 		c.tried = true

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/wire"
@@ -194,7 +194,7 @@ func TestLedgerGivesUpWhatTheEngineRefuses(t *testing.T) {
 func TestLedgerKnowsWhatIsFinal(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{
-		nats.ErrMaxPayload: true, nats.ErrTimeout: false, nats.ErrConnectionClosed: false, context.DeadlineExceeded: false, errNotJoined: false,
+		natsgo.ErrMaxPayload: true, natsgo.ErrTimeout: false, natsgo.ErrConnectionClosed: false, context.DeadlineExceeded: false, errNotJoined: false,
 		&jetstream.APIError{Code: 400, ErrorCode: 10054}:                                      true,
 		&jetstream.APIError{Code: 400, ErrorCode: jetstream.JSErrCodeStreamWrongLastSequence}: false,
 		&jetstream.APIError{Code: 503, ErrorCode: 10008}:                                      false,

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -27,7 +27,7 @@ func (l *Ledger) write(ctx context.Context, c *ledgerChange) {
 		l.struck.Add(1)
 	case err == nil:
 		l.entered.Add(1)
-	case c.record != nil && isFull(err):
+	case c.record != nil && IsFull(err):
 		// The stream is served now: that there may be room later is of no use to it.
 		final = true
 		l.dropEnter("storage has no room", err)
@@ -43,11 +43,11 @@ func (l *Ledger) write(ctx context.Context, c *ledgerChange) {
 
 // finalRefusal tells a change that will never be possible from an engine that is away.
 func finalRefusal(err error) bool {
-	if errors.Is(err, nats.ErrMaxPayload) {
+	if errors.Is(err, natsgo.ErrMaxPayload) {
 		return true
 	}
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.Code == http.StatusBadRequest && !wrongRevision(err)
+	return ok && api.Code == http.StatusBadRequest && !IsWrongSequence(err)
 }
 
 var errNotJoined = errors.New("the node has no lease yet")

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -74,7 +74,7 @@ func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			var asked atomic.Int64
-			sub, err := e.nc.Subscribe(e.topicSubject("a"), func(msg *nats.Msg) { // played by this test
+			sub, err := e.nc.Subscribe(e.topicSubject("a"), func(msg *natsgo.Msg) { // played by this test
 				if int(asked.Add(1)) > silent {
 					_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
 				}
@@ -149,7 +149,7 @@ func TestTheFirstOfAKindOfFailuresIsLogged(t *testing.T) {
 			t.Errorf("%q is logged %d times: %s", line, got, logged.String())
 		}
 	}
-	if got := logged.String(); !strings.Contains(got, nats.ErrConnectionClosed.Error()) {
+	if got := logged.String(); !strings.Contains(got, natsgo.ErrConnectionClosed.Error()) {
 		t.Errorf("the cause is not logged: %s", got)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -24,7 +24,7 @@ func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error)
 		l.failed(&l.failedLooks, "topic not looked up", name, err)
 		return topic.Stored{}, false, err
 	}
-	e, ok := l.eventOf(&nats.Msg{Subject: msg.Subject, Header: msg.Header, Data: msg.Data}, msg.Sequence, msg.Time.UnixNano())
+	e, ok := l.eventOf(&natsgo.Msg{Subject: msg.Subject, Header: msg.Header, Data: msg.Data}, msg.Sequence, msg.Time.UnixNano())
 	return e, ok, nil
 }
 

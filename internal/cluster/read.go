@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -18,7 +18,7 @@ func (l *Log) Read(
 	ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error,
 ) error {
 	var c chain
-	return l.read(ctx, name, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+	return l.read(ctx, name, from, before, func(msg *natsgo.Msg, seq uint64, at time.Time) error {
 		e, ok := l.eventOf(msg, seq, at.UnixNano())
 		if !ok {
 			return nil
@@ -33,7 +33,7 @@ func (l *Log) Find(
 	ctx context.Context, e topic.Entry, from, before uint64,
 ) (found topic.Appended, ok bool, err error) {
 	id, same := keyID(e), true
-	err = l.read(ctx, e.Topic, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+	err = l.read(ctx, e.Topic, from, before, func(msg *natsgo.Msg, seq uint64, at time.Time) error {
 		if msg.Header.Get(jetstream.MsgIDHeader) != id {
 			return nil
 		}
@@ -49,11 +49,11 @@ func (l *Log) Find(
 }
 
 // takeMessage is given a message of the log.
-type takeMessage func(msg *nats.Msg, seq uint64, at time.Time) error
+type takeMessage func(msg *natsgo.Msg, seq uint64, at time.Time) error
 
 func (l *Log) read(ctx context.Context, name string, from, before uint64, take takeMessage) error {
 	var enough error // of who reads
-	err := l.readRange(ctx, name, from, before, func(msg *nats.Msg, seq uint64, at time.Time) error {
+	err := l.readRange(ctx, name, from, before, func(msg *natsgo.Msg, seq uint64, at time.Time) error {
 		enough = take(msg, seq, at)
 		return enough
 	})

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/wire"
@@ -74,12 +74,12 @@ func (e *Engine) knows(stream string) bool {
 
 // why is an error of a question for people.
 func why(err error) string {
-	for _, away := range []error{nats.ErrReconnectBufExceeded, nats.ErrDisconnected, nats.ErrConnectionClosed} {
+	for _, away := range []error{natsgo.ErrReconnectBufExceeded, natsgo.ErrDisconnected, natsgo.ErrConnectionClosed} {
 		if errors.Is(err, away) {
 			return "not connected to NATS"
 		}
 	}
-	for _, silence := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders} {
+	for _, silence := range []error{context.DeadlineExceeded, natsgo.ErrTimeout, natsgo.ErrNoResponders} {
 		if errors.Is(err, silence) {
 			return "no answer: it has no leader, or JetStream is away"
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/backoff"
 )
 
 // Need is what a process needs of the deployment's streams.
@@ -220,7 +222,7 @@ func whenThere(ctx context.Context, look func(ctx context.Context) error) error 
 		err := look(once)
 		done()
 		missing := errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
-		if !missing || waitOr(ctx, toldPause, nil) != nil {
+		if !missing || backoff.Wait(ctx, toldPause) != nil {
 			return err
 		}
 	}

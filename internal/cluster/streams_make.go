@@ -10,9 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/former"
 )
 
@@ -26,17 +27,6 @@ const (
 	manyReplicas = 3
 )
 
-// What JetStream answers, for which the client has no names.
-const (
-	codeNoPeers           jetstream.ErrorCode = 10005
-	codeNoLeader          jetstream.ErrorCode = 10008
-	codeNoResources       jetstream.ErrorCode = 10023
-	codeNoStorage         jetstream.ErrorCode = 10047
-	codeReplicasAlone     jetstream.ErrorCode = 10074
-	codeStoreFailed       jetstream.ErrorCode = 10077
-	codeNoLimitsForCopies jetstream.ErrorCode = 10120
-)
-
 // make makes one stream, or changes it to what is configured, and makes sure that
 // the server did as asked. changed tells whether there was anything to do.
 func (e *Engine) make(ctx context.Context, d definition) (s jetstream.Stream, changed bool, err error) {
@@ -47,10 +37,10 @@ func (e *Engine) make(ctx context.Context, d definition) (s jetstream.Stream, ch
 	var reason error // the last one that the server gave: a time that has run out is none
 	for {
 		s, changed, err = e.makeOnce(ctx, d)
-		if apiError(err).ErrorCode != 0 {
+		if APIError(err).ErrorCode != 0 {
 			reason = err
 		}
-		if err == nil || !e.mayPass(err) || !pause(ctx, makeRetry) {
+		if err == nil || !e.mayPass(err) || backoff.Wait(ctx, makeRetry) != nil {
 			break
 		}
 	}
@@ -191,8 +181,8 @@ func (e *Engine) share(d definition) int64 {
 // all. One whose servers are just not there is another matter: a stream made with
 // one copy then would stay so unnoticed.
 func isTooFew(err error) bool {
-	switch api := apiError(err); api.ErrorCode {
-	case codeReplicasAlone:
+	switch api := APIError(err); api.ErrorCode {
+	case codeNotReplicated:
 		return true
 	case codeNoPeers:
 		return !strings.Contains(api.Description, "offline")
@@ -203,8 +193,8 @@ func isTooFew(err error) bool {
 
 // isAboutCopies tells whether err says that so many copies cannot be.
 func isAboutCopies(err error) bool {
-	switch apiError(err).ErrorCode {
-	case codeNoPeers, codeNoResources, codeReplicasAlone, codeNoLimitsForCopies:
+	switch APIError(err).ErrorCode {
+	case codeNoPeers, codeNoResources, codeNotReplicated, codeNoReplicaLimits:
 		return true
 	default:
 		return false
@@ -216,11 +206,11 @@ func (e *Engine) mayPass(err error) bool {
 	if e.refusal() != nil {
 		return false
 	}
-	switch apiError(err).ErrorCode {
+	switch APIError(err).ErrorCode {
 	case codeNoPeers, codeNoLeader, codeNoResources, jetstream.JSErrCodeStreamNameInUse, jetstream.JSErrCodeJetStreamNotEnabled:
 		return true
 	}
-	for _, passing := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded} {
+	for _, passing := range []error{context.DeadlineExceeded, natsgo.ErrTimeout, natsgo.ErrNoResponders, natsgo.ErrDisconnected, natsgo.ErrReconnectBufExceeded} {
 		if errors.Is(err, passing) {
 			return true
 		}
@@ -230,7 +220,7 @@ func (e *Engine) mayPass(err error) bool {
 
 // explain adds what can be done.
 func (e *Engine) explain(err error) error {
-	switch code := apiError(err).ErrorCode; {
+	switch code := APIError(err).ErrorCode; {
 	case e.refusal() != nil:
 		return fmt.Errorf("not permitted: %w", e.refusal())
 	case code == codeNoStorage:
@@ -240,17 +230,6 @@ func (e *Engine) explain(err error) error {
 	default:
 		return err
 	}
-}
-
-// apiError is what JetStream answered; its zero value is for other errors.
-func apiError(err error) jetstream.APIError {
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return *api
-	}
-	if js, ok := errors.AsType[jetstream.JetStreamError](err); ok && js.APIError() != nil {
-		return *js.APIError()
-	}
-	return jetstream.APIError{}
 }
 
 // echoed makes sure that a server did as asked. Old ones take options that they do

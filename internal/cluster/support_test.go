@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/leftover"
@@ -159,7 +159,7 @@ func (c *testCluster) Restart(i int) {
 // Ready waits until JetStream answers and all servers that run are in it.
 func (c *testCluster) Ready() {
 	c.t.Helper()
-	nc, err := nats.Connect(strings.Join(c.URLs(), ","), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := natsgo.Connect(strings.Join(c.URLs(), ","), natsgo.MaxReconnects(-1), natsgo.RetryOnFailedConnect(true), natsgo.ReconnectWait(50*time.Millisecond))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func (c *testCluster) Ready() {
 // Leader tells which server leads a stream, -1 for none.
 func (c *testCluster) Leader(stream string) int {
 	c.t.Helper()
-	nc, err := nats.Connect(strings.Join(c.URLs(), ","))
+	nc, err := natsgo.Connect(strings.Join(c.URLs(), ","))
 	if err != nil {
 		return -1
 	}

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
+
+	"tidegate/internal/backoff"
 )
 
 // How an external server syncs its files is configured there, and decides what
@@ -56,7 +58,7 @@ func (e *Engine) watchServers(ctx context.Context) {
 		if e.nc.IsConnected() {
 			e.warn(e.askServers(ctx))
 		}
-		if !pause(ctx, askServersEvery) {
+		if backoff.Wait(ctx, askServersEvery) != nil {
 			return
 		}
 	}
@@ -105,9 +107,9 @@ func (e *Engine) askServers(ctx context.Context) []string {
 
 func reasonForSilence(err error) string {
 	switch {
-	case errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, natsgo.ErrNoResponders):
 		return "its system account is not open to this one"
-	case err == nil || errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded):
+	case err == nil || errors.Is(err, natsgo.ErrTimeout) || errors.Is(err, context.DeadlineExceeded):
 		return "no answer"
 	default:
 		return err.Error()
@@ -136,7 +138,7 @@ func (e *Engine) serverAnswers(ctx context.Context) ([]serverAnswer, error) {
 			return nil, err
 		}
 		if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
-			return nil, nats.ErrNoResponders
+			return nil, natsgo.ErrNoResponders
 		}
 		var a serverAnswer
 		if json.Unmarshal(m.Data, &a) == nil && a.Server.Name != "" {

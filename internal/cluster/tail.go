@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/topic"
 )
 
@@ -43,7 +44,7 @@ const (
 
 func (t *tail) run(ctx context.Context) error {
 	nc := t.l.e.nc
-	status := nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
+	status := nc.StatusChanged(natsgo.CONNECTED, natsgo.RECONNECTING, natsgo.CLOSED)
 	defer nc.RemoveStatusListener(status)
 	wait, told, lost := restartPause, false, time.Now()
 	for {
@@ -55,7 +56,7 @@ func (t *tail) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case nc.IsClosed():
-			return fmt.Errorf("follow the event log: %w", nats.ErrConnectionClosed)
+			return fmt.Errorf("follow the event log: %w", natsgo.ErrConnectionClosed)
 		case started:
 			wait, told, lost = restartPause, false, time.Now()
 		}
@@ -96,7 +97,7 @@ func (t *tail) locate(ctx context.Context) error {
 	}
 	back, err := t.wentBack(ctx, info)
 	for n := 0; err == nil && back && n < confirmations(info); n++ {
-		if err = waitOr(ctx, confirmPause, nil); err == nil {
+		if err = backoff.Wait(ctx, confirmPause); err == nil {
 			if info, err = t.l.info(ctx); err == nil {
 				back, err = t.wentBack(ctx, info)
 			}

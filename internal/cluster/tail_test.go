@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -366,7 +366,7 @@ func TestTailAsksOftenWhileThereIsNoLeader(t *testing.T) {
 	name, asked := e.stream("EV"), make(chan time.Time, 100)
 	var leads atomic.Bool
 	leads.Store(true)
-	sub, err := e.nc.Subscribe("PLAYED.STREAM.INFO."+name, func(msg *nats.Msg) {
+	sub, err := e.nc.Subscribe("PLAYED.STREAM.INFO."+name, func(msg *natsgo.Msg) {
 		if !leads.Load() {
 			asked <- time.Now()
 		} else if answer, err := e.nc.Request("$JS.API.STREAM.INFO."+name, msg.Data, logPatience); err == nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -29,7 +29,7 @@ const (
 // The consumer pushes. The server holds back when more than some megabytes are on
 // their way (flow control), numbers what it sends, and speaks once a second: so
 // whatever is lost, or ends the consumer, is noticed.
-func (t *tail) session(ctx context.Context, status <-chan nats.Status) (started bool, err error) {
+func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (started bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	emptyOut(status)
@@ -61,9 +61,9 @@ func (t *tail) session(ctx context.Context, status <-chan nats.Status) (started 
 }
 
 // subscribe hears what a consumer is going to send. When ctx ends it hears no more.
-func (t *tail) subscribe(ctx context.Context) (<-chan *nats.Msg, *nats.Subscription, error) {
-	msgs := make(chan *nats.Msg, tailBatchSize)
-	sub, err := t.l.e.nc.Subscribe(t.l.e.nc.NewInbox(), func(msg *nats.Msg) {
+func (t *tail) subscribe(ctx context.Context) (<-chan *natsgo.Msg, *natsgo.Subscription, error) {
+	msgs := make(chan *natsgo.Msg, tailBatchSize)
+	sub, err := t.l.e.nc.Subscribe(t.l.e.nc.NewInbox(), func(msg *natsgo.Msg) {
 		select {
 		case msgs <- msg:
 		case <-ctx.Done():
@@ -131,7 +131,7 @@ func (t *tail) release(ctx context.Context, name string) {
 }
 
 // receive applies what comes until there is a reason to make another consumer.
-func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *nats.Msg, status <-chan nats.Status) error {
+func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *natsgo.Msg, status <-chan natsgo.Status) error {
 	batch := &tailBatch{liveFrom: c.liveFrom}
 	quiet := time.NewTimer(tailSilence)
 	defer quiet.Stop()
@@ -163,7 +163,7 @@ func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *nats.M
 
 // gather takes a message, and those that have come as well. On an error the batch
 // has what was before it.
-func (t *tail) gather(c *tailConsumer, batch *tailBatch, msg *nats.Msg, msgs <-chan *nats.Msg) error {
+func (t *tail) gather(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg, msgs <-chan *natsgo.Msg) error {
 	for {
 		if err := t.take(c, batch, msg); err != nil || len(batch.events) == tailBatchSize {
 			return err
@@ -177,7 +177,7 @@ func (t *tail) gather(c *tailConsumer, batch *tailBatch, msg *nats.Msg, msgs <-c
 }
 
 // take adds a message to the batch, or answers it if it is the consumer's own.
-func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *nats.Msg) error {
+func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg) error {
 	if len(msg.Data) == 0 && msg.Header.Get("Status") != "" {
 		return t.control(c, msg)
 	}
@@ -207,7 +207,7 @@ func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *nats.Msg) error {
 }
 
 // control answers flow control, and compares what a heartbeat says was sent.
-func (t *tail) control(c *tailConsumer, msg *nats.Msg) error {
+func (t *tail) control(c *tailConsumer, msg *natsgo.Msg) error {
 	if status := msg.Header.Get("Status"); status != "100" {
 		return fmt.Errorf("%w: %s %s", errRefused, status, msg.Header.Get("Description"))
 	}

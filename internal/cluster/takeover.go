@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/former"
 )
 
@@ -128,7 +129,7 @@ func (e *Engine) hasStreams(ctx context.Context, prefix string) (bool, error) {
 			return has, nil
 		case e.refusal() != nil:
 			return false, nil
-		case !e.mayPass(err) || !pause(ctx, makeRetry):
+		case !e.mayPass(err) || backoff.Wait(ctx, makeRetry) != nil:
 			return false, fmt.Errorf("list streams: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -24,7 +25,7 @@ func (t *Tasks) follow(ctx context.Context, h task.Hooks) {
 		if try%10 == 0 || err == nil {
 			t.log.Warn("list of tasks begins anew", "error", err)
 		}
-		if !pauseFor(ctx, time.Second) {
+		if backoff.Wait(ctx, time.Second) != nil {
 			return
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"io"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -59,13 +59,13 @@ func (t *Tasks) upload(ctx context.Context, name string, size int, r io.Reader) 
 	if err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
 		return err
 	}
-	m := nats.NewMsg(t.nameSubject(name))
+	m := natsgo.NewMsg(t.nameSubject(name))
 	m.Header.Set(jetstream.MsgRollup, jetstream.MsgRollupSubject)
 	if m.Data, err = json.Marshal(info); err != nil {
 		return fmt.Errorf("encode the name of an object: %w", err)
 	}
 	_, err = t.e.js.PublishMsg(during, m)
-	stored = apiError(err).ErrorCode == 0
+	stored = APIError(err).ErrorCode == 0
 	if err == nil && before != nil {
 		t.dropChunks(ctx, before.NUID)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -72,7 +73,7 @@ func TestALargePartMayTakeLongerThanASmallOne(t *testing.T) {
 	const size = 4 << 20
 	s := newTasks(t, openEngine(t, t.TempDir()), brief)
 	source := io.LimitReader(readerFunc(func(p []byte) (int, error) {
-		pauseFor(t.Context(), brief.Timeout/16)
+		_ = backoff.Wait(t.Context(), brief.Timeout/16)
 		return len(p), nil
 	}), size)
 	begun := time.Now()

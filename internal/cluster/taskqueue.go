@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/task"
@@ -40,8 +40,8 @@ func (t *Tasks) queueSubject(typ, id string) string {
 
 // enqueue puts a task in the queue unless it is there already.
 func (t *Tasks) enqueue(ctx context.Context, rec task.Record, id jetstream.PublishOpt) error {
-	_, err := t.e.js.PublishMsg(ctx, &nats.Msg{Subject: t.queueSubject(rec.Type, rec.ID)}, id)
-	if e, ok := errors.AsType[*jetstream.APIError](err); ok && e.ErrorCode == errCodeStoreFailed && e.Description == perSubjectExceeded {
+	_, err := t.e.js.PublishMsg(ctx, &natsgo.Msg{Subject: t.queueSubject(rec.Type, rec.ID)}, id)
+	if IsSubjectTaken(err) {
 		err = nil // it is there
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/task"
@@ -117,7 +117,7 @@ const (
 
 // serve answers questions and hears that something is in the queue, until ctx ends.
 func (t *Tasks) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) error {
-	answer := func(m *nats.Msg) {
+	answer := func(m *natsgo.Msg) {
 		ctx, cancel := context.WithTimeout(ctx, asking)
 		defer cancel()
 		text := answerOver
@@ -128,11 +128,11 @@ func (t *Tasks) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) err
 			t.log.Debug("question not answered", "task_id", string(m.Data), "error", err)
 		}
 	}
-	asked := make(chan *nats.Msg, 64) // more are dropped: who asks then writes it in the record
-	subs := make([]*nats.Subscription, 2)
+	asked := make(chan *natsgo.Msg, 64) // more are dropped: who asks then writes it in the record
+	subs := make([]*natsgo.Subscription, 2)
 	var errs [2]error
 	subs[0], errs[0] = t.e.nc.ChanSubscribe(t.e.subject("tk.ctl."+h.Worker), asked)
-	subs[1], errs[1] = t.e.nc.Subscribe(t.e.subject("tk.wake"), func(*nats.Msg) { t.woken() })
+	subs[1], errs[1] = t.e.nc.Subscribe(t.e.subject("tk.wake"), func(*natsgo.Msg) { t.woken() })
 	for _, sub := range subs {
 		if sub != nil {
 			defer func() { _ = sub.Unsubscribe() }() // it may have ended with the connection
@@ -198,16 +198,4 @@ func (t *Tasks) boundedFor(ctx context.Context, size int) (context.Context, cont
 // away wraps an error of NATS that is none of the answers that a call expects.
 func away(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", task.ErrUnavailable, what, err)
-}
-
-// pauseFor waits for d and reports whether ctx is still alive.
-func pauseFor(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -111,9 +112,9 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 	if got := n.info(t, id).Status; got != task.Running {
 		t.Errorf("while the store is away the task is %s", got)
 	}
-	pauseFor(t.Context(), 2*brief.AckWait) // nothing tells that a lease has run out
-	close(release)                         // it ends while the store is away
-	pauseFor(t.Context(), brief.AckWait)
+	_ = backoff.Wait(t.Context(), 2*brief.AckWait) // nothing tells that a lease has run out
+	close(release)                                 // it ends while the store is away
+	_ = backoff.Wait(t.Context(), brief.AckWait)
 	n.mend(t)
 	wantLog(t, log, id, "task_started", "task_completed", "close task_completed")
 	if info := n.info(t, id); info.Status != task.Completed {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -53,7 +54,7 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 		}
 		id := n.start(t, typ, "")
 		ids, typeOf[id] = append(ids, id), typ
-		pauseFor(t.Context(), time.Duration(rng.IntN(20))*time.Millisecond)
+		_ = backoff.Wait(t.Context(), time.Duration(rng.IntN(20))*time.Millisecond)
 		if i%10 == 9 {
 			id := ids[max(0, i-rng.IntN(40))]
 			if err := n.Cancel(t.Context(), id); err != nil && !errors.Is(err, task.ErrNotFound) {
@@ -173,7 +174,7 @@ func TestAKilledServerLosesNothing(t *testing.T) {
 		} else if !errors.Is(err, task.ErrUnavailable) {
 			t.Fatal(err)
 		} else {
-			pauseFor(t.Context(), 50*time.Millisecond)
+			_ = backoff.Wait(t.Context(), 50*time.Millisecond)
 		}
 		if len(ids)%(tasks/kills) == tasks/kills/2 && err == nil {
 			s.kill()

@@ -17,8 +17,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -68,7 +69,7 @@ func killTypes(began func(id string) error) []task.Type {
 			return nil, err
 		}
 		for i := range 5 {
-			if !pauseFor(ctx, time.Duration(20+rand.IntN(100))*time.Millisecond) {
+			if backoff.Wait(ctx, time.Duration(20+rand.IntN(100))*time.Millisecond) != nil {
 				return nil, context.Cause(ctx)
 			}
 			if err := run.Progress(task.Progress{Text: fmt.Sprint("step ", i), Value: new(float64(i+1) / 5)}); err != nil {
@@ -92,7 +93,7 @@ func killTypes(began func(id string) error) []task.Type {
 }
 
 // remoteLog is a log of tasks in another process.
-type remoteLog struct{ nc *nats.Conn }
+type remoteLog struct{ nc *natsgo.Conn }
 
 type remoteBatch struct {
 	ID     string
@@ -117,7 +118,7 @@ func (l remoteLog) Ended(ctx context.Context, id string) (terminal, closed bool,
 }
 
 // serveLog gives a log to other processes, and counts how often tasks were begun.
-func serveLog(t *testing.T, nc *nats.Conn, log *taskLog) (began func(id string) int) {
+func serveLog(t *testing.T, nc *natsgo.Conn, log *taskLog) (began func(id string) int) {
 	t.Helper()
 	var mu sync.Mutex
 	counts := map[string]int{}
@@ -141,7 +142,7 @@ func serveLog(t *testing.T, nc *nats.Conn, log *taskLog) (began func(id string) 
 			return nil
 		},
 	} {
-		if _, err := nc.Subscribe(subject, func(m *nats.Msg) { _ = m.Respond(handle(m.Data)) }); err != nil {
+		if _, err := nc.Subscribe(subject, func(m *natsgo.Msg) { _ = m.Respond(handle(m.Data)) }); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -36,7 +37,7 @@ func TestServicesShareTheWork(t *testing.T) {
 				defer mu.Unlock()
 				ran[run.ID()]++
 				by[i]++
-				pauseFor(ctx, time.Millisecond)
+				_ = backoff.Wait(ctx, time.Millisecond)
 				return nil, nil
 			},
 		})

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/task"
@@ -173,7 +173,7 @@ type cable struct {
 	isCut bool
 }
 
-// InProcessConn implements [nats.InProcessConnProvider].
+// InProcessConn implements [natsgo.InProcessConnProvider].
 func (c *cable) InProcessConn() (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,8 +220,8 @@ func (n *taskNode) mend(t testing.TB) {
 func anotherTo(t testing.TB, e *Engine) *Engine {
 	t.Helper()
 	c := &cable{server: e.embedded.current()}
-	nc, err := nats.Connect("", nats.InProcessServer(c), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
-		nats.ReconnectWait(10*time.Millisecond))
+	nc, err := natsgo.Connect("", natsgo.InProcessServer(c), natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
+		natsgo.ReconnectWait(10*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestX32TasksThatCannotBeServedSayThatTheyEnd(t *testing.T) {
 	go func() { ended <- s.Run(t.Context()) }()
 	select {
 	case err := <-ended:
-		if !errors.Is(err, nats.ErrConnectionClosed) {
+		if !errors.Is(err, natsgo.ErrConnectionClosed) {
 			t.Errorf("Run = %v", err)
 		}
 	case <-time.After(patience):

@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/backoff"
 	"tidegate/task"
 )
 
@@ -132,7 +132,7 @@ func (t *Tasks) Remove(ctx context.Context, rec task.Record) error {
 		return err
 	}
 	defer cancel()
-	m := nats.NewMsg(subject)
+	m := natsgo.NewMsg(subject)
 	m.Header.Set(taskOpHeader, taskOpRemoved)
 	seq, err := t.write(ctx, m, rec.Revision, tombstoneTTL)
 	if err != nil {
@@ -157,7 +157,7 @@ func (t *Tasks) store(ctx context.Context, subject string, rec task.Record, ther
 		return rec, err
 	}
 	defer cancel()
-	m := nats.NewMsg(subject)
+	m := natsgo.NewMsg(subject)
 	m.Data = payload
 	var ttl time.Duration
 	if rec.State.Final() {
@@ -184,7 +184,7 @@ const (
 // write publishes m if the last message of its subject is number expected, and
 // returns its number. It tries until ctx ends. A conflict after a try without an
 // answer may be with that try itself; then it looks who was it.
-func (t *Tasks) write(ctx context.Context, m *nats.Msg, expected uint64, ttl time.Duration) (uint64, error) {
+func (t *Tasks) write(ctx context.Context, m *natsgo.Msg, expected uint64, ttl time.Duration) (uint64, error) {
 	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected)}
 	if ttl > 0 {
 		opts = append(opts, jetstream.WithMsgTTL(ttl))
@@ -196,23 +196,23 @@ func (t *Tasks) write(ctx context.Context, m *nats.Msg, expected uint64, ttl tim
 		switch {
 		case err == nil:
 			return ack.Sequence, nil
-		case isConflict(err):
+		case IsWrongSequence(err):
 			if unanswered {
 				return t.ours(ctx, m)
 			}
 			return 0, t.conflict(ctx, m.Subject)
-		case isFull(err):
+		case IsFull(err):
 			return 0, fmt.Errorf("%w: %w", task.ErrBusy, err)
 		}
 		unanswered = true
-		if !pauseFor(ctx, writePause) {
+		if backoff.Wait(ctx, writePause) != nil {
 			return 0, away("store task", err)
 		}
 	}
 }
 
 // ours returns the number of m if it is what its subject has.
-func (t *Tasks) ours(ctx context.Context, m *nats.Msg) (uint64, error) {
+func (t *Tasks) ours(ctx context.Context, m *natsgo.Msg) (uint64, error) {
 	last, err := t.tasks.GetLastMsgForSubject(ctx, m.Subject)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
@@ -235,49 +235,9 @@ func (t *Tasks) conflict(ctx context.Context, subject string) error {
 	return task.ErrConflict
 }
 
-// isConflict recognises the answer to a write with a wrong expectation. Replicated
-// streams have a number of their own for it.
-func isConflict(err error) bool {
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// Numbers of errors that the client library has no names for.
-const (
-	errCodeStoreFailed  = 10077 // its text says why
-	errCodeNoResources  = 10023
-	errCodeNoStorage    = 10047
-	errCodeMemExceeded  = 10028
-	errCodeMsgTooLarge  = 10054
-	perSubjectExceeded  = "maximum messages per subject exceeded"
-	maxBytesExceeded    = "maximum bytes exceeded"
-	maxMessagesExceeded = "maximum messages exceeded"
-	messageTooLarge     = "message too large"
-)
-
-// isFull recognises that a stream has no room for a message, or never will have,
-// because it is too large for the stream or the connection.
-func isFull(err error) bool {
-	if errors.Is(err, nats.ErrMaxPayload) {
-		return true
-	}
-	e, ok := errors.AsType[*jetstream.APIError](err)
-	if !ok {
-		return false
-	}
-	switch e.ErrorCode {
-	case errCodeNoResources, errCodeNoStorage, errCodeMemExceeded, errCodeMsgTooLarge:
-		return true
-	case errCodeStoreFailed:
-		return slices.Contains([]string{maxBytesExceeded, maxMessagesExceeded, messageTooLarge}, e.Description)
-	default:
-		return false
-	}
-}
-
 // storeError is what an error of the object store is to the service.
 func storeError(what string, err error) error {
-	if isFull(err) {
+	if IsFull(err) {
 		return fmt.Errorf("%w: %s: %w", task.ErrBusy, what, err)
 	}
 	return away(what, err)

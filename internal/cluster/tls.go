@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 
 	"tidegate/internal/certs"
 )
@@ -44,8 +44,8 @@ func (e *Engine) Certificates() (sources []certs.Source) {
 
 // clientOptions are for a connection to somebody else's server. Each new
 // connection asks for the certificates of that moment.
-func (p papers) clientOptions() nats.Option {
-	return func(o *nats.Options) error {
+func (p papers) clientOptions() natsgo.Option {
+	return func(o *natsgo.Options) error {
 		if p.pair != nil {
 			o.Secure = true
 			o.TLSCertCB = func() (tls.Certificate, error) { return *p.pair.Current(), nil }

@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/backoff"
 )
 
 const (
@@ -41,7 +43,7 @@ type topicRead struct {
 }
 
 // give hands on a message.
-func (r *topicRead) give(msg *nats.Msg, seq uint64, at time.Time) error {
+func (r *topicRead) give(msg *natsgo.Msg, seq uint64, at time.Time) error {
 	r.next = seq + 1
 	msg.Subject = r.subject
 	return r.take(msg, seq, at)
@@ -73,7 +75,7 @@ func (r *topicRead) run(ctx context.Context) error {
 		if time.Since(waited) > readPatience {
 			return fmt.Errorf("read topic: %w", errReadCut)
 		}
-		if err := waitOr(ctx, 20*time.Millisecond, nil); err != nil {
+		if err := backoff.Wait(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("read topic: %w", err)
 		}
 		if newest, err = r.newest(ctx); err != nil {
@@ -109,7 +111,7 @@ func (r *topicRead) consumer(ctx context.Context) (jetstream.Consumer, error) {
 		}
 		refusal, refused := errors.AsType[*jetstream.APIError](err)
 		final := refused && refusal.Code != http.StatusServiceUnavailable
-		if final || waitOr(ctx, tryPause, nil) != nil {
+		if final || backoff.Wait(ctx, tryPause) != nil {
 			return nil, fmt.Errorf("read topic: %w", err)
 		}
 	}
@@ -147,7 +149,7 @@ func (r *topicRead) fetch(c jetstream.Consumer, delivered *uint64) error {
 		}
 	}
 	// That a consumer was made just now is not known at all servers yet.
-	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrNoResponders) {
+	if err := batch.Error(); err != nil && !errors.Is(err, natsgo.ErrNoResponders) {
 		return fmt.Errorf("read topic: %w", err)
 	}
 	return nil
@@ -170,7 +172,7 @@ func (r *topicRead) got(msg jetstream.Msg, delivered *uint64) (more bool, err er
 	case seq < r.next:
 		return true, nil
 	default:
-		err := r.give(&nats.Msg{Header: msg.Headers(), Data: msg.Data()}, seq, meta.Timestamp)
+		err := r.give(&natsgo.Msg{Header: msg.Headers(), Data: msg.Data()}, seq, meta.Timestamp)
 		return err == nil, err
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/topic"
@@ -27,8 +27,8 @@ type consumed struct {
 func (c consumed) Metadata() (*jetstream.MsgMetadata, error) {
 	return &jetstream.MsgMetadata{Sequence: jetstream.SequencePair{Consumer: c.at.number, Stream: c.at.seq}}, nil
 }
-func (consumed) Headers() nats.Header { return nil }
-func (consumed) Data() []byte         { return nil }
+func (consumed) Headers() natsgo.Header { return nil }
+func (consumed) Data() []byte           { return nil }
 
 func TestReadThatLacksSomethingIsCut(t *testing.T) {
 	t.Parallel()
@@ -45,7 +45,7 @@ func TestReadThatLacksSomethingIsCut(t *testing.T) {
 		"one comes twice":     {pairs{{1, 4}, {1, 4}, {2, 5}}, []uint64{4}, true},
 	} {
 		var given []uint64
-		r := &topicRead{next: 4, before: 10, take: func(_ *nats.Msg, seq uint64, _ time.Time) error {
+		r := &topicRead{next: 4, before: 10, take: func(_ *natsgo.Msg, seq uint64, _ time.Time) error {
 			given = append(given, seq)
 			return nil
 		}}
@@ -72,14 +72,14 @@ func TestReadOfASilentServerEndsWithItsContext(t *testing.T) {
 	if n.e.js, err = jetstream.NewWithAPIPrefix(n.e.nc, "PLAYED"); err != nil {
 		t.Fatal(err)
 	}
-	play := func(subject string, by func(msg *nats.Msg)) {
+	play := func(subject string, by func(msg *natsgo.Msg)) {
 		sub, err := n.e.nc.Subscribe("PLAYED.CONSUMER."+subject, by)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unsubscribe(sub) })
 	}
-	play("CREATE.>", func(msg *nats.Msg) {
+	play("CREATE.>", func(msg *natsgo.Msg) {
 		told, err := json.Marshal(jetstream.ConsumerInfo{Stream: n.name, Name: strings.Split(msg.Subject, ".")[4]})
 		if err != nil {
 			t.Error(err)
@@ -87,7 +87,7 @@ func TestReadOfASilentServerEndsWithItsContext(t *testing.T) {
 		_ = msg.Respond(told)
 	})
 	asked := make(chan struct{}, 100)
-	play("MSG.NEXT.>", func(*nats.Msg) { asked <- struct{}{} })
+	play("MSG.NEXT.>", func(*natsgo.Msg) { asked <- struct{}{} })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	err = n.Read(ctx, "a", 1, 100, func(topic.Stored) error { t.Error("something was given"); return nil })

@@ -4,11 +4,12 @@ import (
 	"container/heap"
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"sync"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 const (
@@ -231,10 +232,10 @@ func (d *disconnects) settle(item *delivery, a answer) {
 		d.misses, d.paused = 0, time.Time{}
 	case !now.Before(d.paused): // those that were out together fail once
 		d.misses++
-		d.paused = now.Add(pause(d.misses, d.longest))
+		d.paused = now.Add(backoff.Exponential(d.misses, firstPause, d.longest))
 	}
 	if again && !expired && !disowned {
-		item.after = time.Now().Add(pause(item.attempts, d.longest))
+		item.after = time.Now().Add(backoff.Exponential(item.attempts, firstPause, d.longest))
 		heap.Push(&d.items, item)
 	} else {
 		d.unlink(item)
@@ -264,10 +265,4 @@ func retryable(a answer) bool {
 		return true
 	}
 	return a.status < 400 || a.status >= 500
-}
-
-// pause doubles with each failure up to longest, with jitter.
-func pause(failures int, longest time.Duration) time.Duration {
-	d := min(longest, firstPause<<min(failures-1, 10))
-	return d/2 + rand.N(d/2+1)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/stream"
 	"tidegate/internal/wire"
 )
@@ -36,7 +37,7 @@ func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 		wave := conns[:min(size, len(conns))]
 		conns = conns[len(wave):]
 		endForDrain(wave)
-		if len(conns) > 0 && !sleep(ctx, d/waves) {
+		if len(conns) > 0 && backoff.Wait(ctx, d/waves) != nil {
 			break
 		}
 	}
@@ -46,7 +47,7 @@ func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 			return
 		}
 		endForDrain(left) // some may have come in while the gate was closing
-		if !sleep(ctx, 20*time.Millisecond) {
+		if backoff.Wait(ctx, 20*time.Millisecond) != nil {
 			b := stream.NewBatch()
 			for _, c := range left {
 				c.stream.Abort(b, drained)
@@ -66,16 +67,4 @@ func endForDrain(conns []*conn) {
 		c.stream.End(b, drained, retryFrame(comeBack))
 	}
 	b.Flush()
-}
-
-// sleep waits for d and reports whether ctx was still alive then.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
