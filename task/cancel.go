@@ -26,9 +26,9 @@ func (s *Service) Cancel(ctx context.Context, id string) error {
 		}
 		switch {
 		case rec.State == Pending:
-			err = s.endElsewhere(ctx, rec, func(rec *Record) error { return rec.become(Cancelled, now()) })
+			err = s.finishIdle(ctx, rec, func(rec *Record) error { return rec.become(Cancelled, now()) })
 		case rec.State == Running:
-			err = s.cancelElsewhere(ctx, rec, try)
+			err = s.cancelRemote(ctx, rec, try)
 		default:
 			return ErrNotFound
 		}
@@ -43,9 +43,9 @@ func cancelling(cause error) ending {
 	return ending{cause: cause, become: func(rec *Record) error { return rec.become(Cancelled, now()) }}
 }
 
-// cancelElsewhere has a task cancelled by the process that runs it, or if that does
+// cancelRemote has a task cancelled by the process that runs it, or if that does
 // not answer by whoever gets it next.
-func (s *Service) cancelElsewhere(ctx context.Context, rec Record, try int) error {
+func (s *Service) cancelRemote(ctx context.Context, rec Record, try int) error {
 	answered, done := s.store.RequestCancel(ctx, rec)
 	switch {
 	case done:
@@ -58,8 +58,8 @@ func (s *Service) cancelElsewhere(ctx context.Context, rec Record, try int) erro
 	return err
 }
 
-// cancelHere cancels a task that runs here, for another process.
-func (s *Service) cancelHere(ctx context.Context, id string) bool {
+// cancelLocal cancels a task that runs here, for another process.
+func (s *Service) cancelLocal(ctx context.Context, id string) bool {
 	j := s.job(id)
 	if j == nil {
 		return false
@@ -68,9 +68,9 @@ func (s *Service) cancelHere(ctx context.Context, id string) bool {
 	return done && err == nil
 }
 
-// endElsewhere makes a task final that nobody is at work on, and writes its last
+// finishIdle makes a task final that nobody is at work on, and writes its last
 // events from here.
-func (s *Service) endElsewhere(ctx context.Context, rec Record, become func(*Record) error) error {
+func (s *Service) finishIdle(ctx context.Context, rec Record, become func(*Record) error) error {
 	s.finishBegins()
 	defer s.finishEnds()
 	if err := become(&rec); err != nil {
@@ -107,19 +107,19 @@ func (s *Service) discard(j *job) {
 	lease := j.lease
 	s.mu.Unlock()
 	if idle && lease != nil {
-		s.returnNow(j.id, lease)
+		s.releaseLease(j.id, lease)
 	}
 }
 
-// overdue fails a task that runs past its deadline, because nobody has come to
+// failOverdue fails a task that runs past its deadline, because nobody has come to
 // take it over.
-func (s *Service) overdue(ctx context.Context, rec Record) {
+func (s *Service) failOverdue(ctx context.Context, rec Record) {
 	if s.job(rec.ID) != nil {
 		return
 	}
 	rec, err := s.store.Load(ctx, rec.ID) // what we were told is in part
 	if err == nil && rec.State == Running {
-		err = s.endElsewhere(ctx, rec, func(rec *Record) error { return rec.fail(timedOut, now()) })
+		err = s.finishIdle(ctx, rec, func(rec *Record) error { return rec.fail(timedOut, now()) })
 	}
 	if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
 		s.log.Warn("overdue task not ended yet", "task_id", rec.ID, "error", err)
@@ -133,7 +133,7 @@ func (s *Service) recordChanged(rec Record) {
 	}
 	if j := s.job(rec.ID); j != nil {
 		select {
-		case j.look <- struct{}{}:
+		case j.recheck <- struct{}{}:
 		default:
 		}
 	}

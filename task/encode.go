@@ -67,9 +67,9 @@ func startedEvent(rec Record) item {
 // Key is known: less than the two minutes of a gateway.
 const keyLife = 90 * time.Second
 
-// startedAgain is the first event of a task that was begun before, maybe by a process
+// repeatedStart is the first event of a task that was begun before, maybe by a process
 // that died before it had published it.
-func startedAgain(rec Record) item {
+func repeatedStart(rec Record) item {
 	it := startedEvent(rec)
 	it.until = rec.Started.Add(keyLife)
 	return it

@@ -18,9 +18,9 @@ type outcome struct {
 
 // work runs one task in a slot and gives the slot back.
 func (s *Service) work(taking context.Context, j *job) {
-	defer s.release()
-	run := s.enter(taking, j)
-	s.entered()
+	defer s.freeSlot()
+	run := s.prepare(taking, j)
+	s.prepared()
 	if run == nil {
 		return
 	}
@@ -33,7 +33,7 @@ func (s *Service) work(taking context.Context, j *job) {
 		s.conclude(run, out)
 	case <-timeout.C:
 		s.timeOut(run)
-		if !s.letStray(j, run.typ) {
+		if !s.allowStray(j, run.typ) {
 			s.await(returned)
 		}
 	case <-s.abandon:
@@ -57,7 +57,7 @@ func (s *Service) beginRun(j *job, at time.Time) (*Run, error) {
 	runCtx, end := context.WithCancelCause(s.base)
 	run := &Run{
 		ctx: runCtx, end: end, service: s, job: j, typ: j.typ, params: rec.Params,
-		attempt: rec.Attempt, maxAttempts: rec.MaxAttempts, turn: make(chan struct{}, 1),
+		attempt: rec.Attempt, maxAttempts: rec.MaxAttempts, progressCh: make(chan struct{}, 1),
 	}
 	j.rec, j.begun = rec, true
 	s.mu.Lock()
@@ -77,7 +77,7 @@ func firstEvents(rec Record, at time.Time) []item {
 	if rec.Run == 1 {
 		return []item{startedEvent(rec)}
 	}
-	return []item{startedAgain(rec), attemptEvent(rec, at)}
+	return []item{repeatedStart(rec), attemptEvent(rec, at)}
 }
 
 // attemptEvent is a report that a task is begun again.
@@ -99,20 +99,20 @@ func (s *Service) await(returned <-chan outcome) {
 	}
 }
 
-// release gives a slot back.
-func (s *Service) release() {
+// freeSlot gives a slot back.
+func (s *Service) freeSlot() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
-	s.notify()
+	s.notifyLocked()
 }
 
-// entered notes that a task that was fetched is begun, or will not be.
-func (s *Service) entered() {
+// prepared notes that a task that was fetched is begun, or will not be.
+func (s *Service) prepared() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.entering--
-	s.notify()
+	s.preparing--
+	s.notifyLocked()
 }
 
 // begin calls the function of a run in a goroutine of its own, since nothing can
@@ -140,7 +140,7 @@ func (s *Service) returned(j *job) {
 	if j.stray {
 		s.strays--
 	}
-	s.notify()
+	s.notifyLocked()
 }
 
 // internalError is what is told of a function that did not return.
@@ -187,9 +187,9 @@ func (s *Service) outcomeOf(result any, err error) outcome {
 	return outcome{state: Completed, result: encoded}
 }
 
-// letStray says whether the slot of a function that outstayed its timeout may be
+// allowStray says whether the slot of a function that outstayed its timeout may be
 // given to another. There is a bound, because nothing can end such a function.
-func (s *Service) letStray(j *job, t Type) bool {
+func (s *Service) allowStray(j *job, t Type) bool {
 	s.mu.Lock()
 	if j.returned { // just now
 		s.mu.Unlock()

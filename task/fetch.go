@@ -17,7 +17,7 @@ func (s *Service) fetch(ctx context.Context) {
 		}
 		leases, err := s.store.Fetch(ctx, types, s.slots())
 		for _, lease := range leases {
-			s.take(ctx, lease)
+			s.assign(ctx, lease)
 		}
 		if err == nil {
 			try = 1
@@ -27,7 +27,7 @@ func (s *Service) fetch(ctx context.Context) {
 			return
 		}
 		log := s.log.Debug
-		if try == loudTry {
+		if try == warnTry {
 			log = s.log.Warn
 		}
 		log("no tasks can be fetched, will go on trying", "try", try, "error", err)
@@ -42,7 +42,7 @@ func (s *Service) fetchEnds() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fetching = false
-	s.notify()
+	s.notifyLocked()
 }
 
 func (s *Service) hasRoom() bool {
@@ -58,18 +58,18 @@ func (s *Service) slots() int {
 	return s.free
 }
 
-// take gives a slot to a task that was lent to us. If we are at work on it still,
+// assign gives a slot to a task that was lent to us. If we are at work on it still,
 // because its lease has run out before without our knowing, the work just goes on
 // with the new one. If we are about to end it, the lease is held until it is ended.
-func (s *Service) take(ctx context.Context, lease Lease) {
+func (s *Service) assign(ctx context.Context, lease Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.jobs[lease.TaskID()]
-	if j != nil && !j.gone {
+	if j != nil && !j.isRetired {
 		had := j.lease != nil
 		j.lease = lease
 		if !had {
-			s.workers.Go(func() { s.tend(j) })
+			s.workers.Go(func() { s.holdLease(j) })
 		}
 		return
 	}
@@ -77,26 +77,26 @@ func (s *Service) take(ctx context.Context, lease Lease) {
 	j.lease, j.working = lease, true
 	s.jobs[j.id] = j
 	s.free--
-	s.entering++
+	s.preparing++
 	// Run waits for the group after fetch has ended.
 	s.workers.Go(func() { s.work(ctx, j) })
-	s.workers.Go(func() { s.tend(j) })
+	s.workers.Go(func() { s.holdLease(j) })
 }
 
-// lateTries bounds the tries to learn what became of a write when no task is to be
+// stoppingTries bounds the tries to learn what became of a write when no task is to be
 // begun any more.
-const lateTries = 3
+const stoppingTries = 3
 
-// enter looks what is to be done with a task that was lent to us, and does it,
+// prepare looks what is to be done with a task that was lent to us, and does it,
 // unless that is to run it: then it returns the Run. Several may be at it, but the
 // store lets only one of them change the record.
 //
 // A task that may have been begun without our hearing of it is not given back:
 // whoever got it would find it begun, and count an attempt or call us lost. So a
 // write is waited for even if taking has ended, after which nothing is begun.
-func (s *Service) enter(taking context.Context, j *job) *Run {
+func (s *Service) prepare(taking context.Context, j *job) *Run {
 	if err := j.lock(s.base); err != nil {
-		s.giveBack(j)
+		s.releaseJob(j)
 		return nil
 	}
 	defer j.unlock()
@@ -104,8 +104,8 @@ func (s *Service) enter(taking context.Context, j *job) *Run {
 		if taking.Err() != nil {
 			late++
 		}
-		if !j.unsure && (late > 0 || try > loudTry) || late > lateTries {
-			s.giveBack(j)
+		if !j.unsure && (late > 0 || try > warnTry) || late > stoppingTries {
+			s.releaseJob(j)
 			return nil
 		}
 		run, err := s.decide(taking, j)
@@ -137,7 +137,7 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	s.mu.Unlock()
 
 	at := now()
-	if ended, err := s.endsByLog(j); ended || err != nil {
+	if ended, err := s.adoptEndOfLog(j); ended || err != nil {
 		return nil, err
 	}
 	switch {
@@ -145,13 +145,13 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 		s.resume(j)
 		return nil, nil
 	case rec.Cancel:
-		return nil, s.close(j, func(rec *Record) error { return rec.become(Cancelled, at) })
+		return nil, s.finishLeased(j, func(rec *Record) error { return rec.become(Cancelled, at) })
 	case rec.State == Running && rec.Worker == s.worker:
 		return s.beginRun(j, at)
 	case rec.State == Running && rec.Attempt >= rec.MaxAttempts:
-		return nil, s.close(j, func(rec *Record) error { return rec.fail(workerLost, at) })
+		return nil, s.finishLeased(j, func(rec *Record) error { return rec.fail(workerLost, at) })
 	case rec.State == Running && at.After(rec.Deadline):
-		return nil, s.close(j, func(rec *Record) error { return rec.fail(timedOut, at) })
+		return nil, s.finishLeased(j, func(rec *Record) error { return rec.fail(timedOut, at) })
 	case taking.Err() != nil:
 		return nil, context.Cause(taking)
 	default:
@@ -159,10 +159,10 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	}
 }
 
-// endsByLog makes a record final whose log has an end: the log was shown to others, and
+// adoptEndOfLog makes a record final whose log has an end: the log was shown to others, and
 // the record that said the same was lost, with the power. It asks only for tasks that
 // another process may have ended. The caller has the turn.
-func (s *Service) endsByLog(j *job) (bool, error) {
+func (s *Service) adoptEndOfLog(j *job) (bool, error) {
 	reader, ok := s.opts.Publisher.(EndReader)
 	lost := j.rec.State == Running && j.rec.Worker != s.worker || j.rec.State == Pending && j.rec.Created.Before(s.since)
 	if !ok || !lost {
@@ -201,9 +201,9 @@ const (
 	workerLost = "worker_lost: the process that ran the task is gone"
 )
 
-// close makes a task final that is lent to us and that we do not run. The caller
+// finishLeased makes a task final that is lent to us and that we do not run. The caller
 // has the turn.
-func (s *Service) close(j *job, become func(*Record) error) error {
+func (s *Service) finishLeased(j *job, become func(*Record) error) error {
 	s.finishBegins()
 	defer s.finishEnds()
 	rec := j.rec
@@ -218,14 +218,14 @@ func (s *Service) close(j *job, become func(*Record) error) error {
 	return nil
 }
 
-// giveBack returns a task that we did not begin.
-func (s *Service) giveBack(j *job) {
+// releaseJob returns a task that we did not begin.
+func (s *Service) releaseJob(j *job) {
 	s.retire(j) // before it is returned: it may be lent to us again at once
-	s.returnNow(j.id, s.leaseOf(j))
+	s.releaseLease(j.id, s.leaseOf(j))
 }
 
-// returnNow has a task lent to the next at once, which may be us.
-func (s *Service) returnNow(id string, lease Lease) {
+// releaseLease has a task lent to the next at once, which may be us.
+func (s *Service) releaseLease(id string, lease Lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	if err := lease.Release(ctx, 0); err != nil {

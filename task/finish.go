@@ -12,10 +12,10 @@ type ending struct {
 	become func(*Record) error
 	cause  error // of the end of the function's context
 
-	// firm: the end is certain, and the store is tried until it takes it. Then
+	// untilStored: the end is certain, and the store is tried until it takes it. Then
 	// the function's context ends even while the store is away.
-	firm  bool
-	pause time.Duration // before a task that became pending is begun again
+	untilStored bool
+	pause       time.Duration // before a task that became pending is begun again
 
 	// full, if set, is called when the store has no room for what become made of
 	// the record: then it is to make less of it.
@@ -30,7 +30,7 @@ func (s *Service) conclude(run *Run, out outcome) {
 			out = outcome{state: Failed, err: fmt.Sprintf("no room to store the outcome of %d bytes", n), permanent: true}
 		}
 	}
-	s.finish(s.base, run.job, ending{cause: errReturned, firm: true, full: full, pause: s.retryPause(run.attempt), become: func(rec *Record) error {
+	s.finish(s.base, run.job, ending{cause: errReturned, untilStored: true, full: full, pause: s.retryPause(run.attempt), become: func(rec *Record) error {
 		if out.state == Failed && !out.permanent && rec.Attempt < rec.MaxAttempts && !rec.Cancel {
 			return rec.become(Pending, now())
 		}
@@ -56,7 +56,7 @@ func (s *Service) retryPause(attempt int) time.Duration {
 
 // timeOut fails the task, unless it is over already.
 func (s *Service) timeOut(run *Run) {
-	s.finish(s.base, run.job, ending{cause: ErrTimeout, firm: true, become: func(rec *Record) error {
+	s.finish(s.base, run.job, ending{cause: ErrTimeout, untilStored: true, become: func(rec *Record) error {
 		return rec.fail(fmt.Sprintf("%s after %v", timedOut, run.typ.Timeout), now())
 	}})
 }
@@ -88,7 +88,7 @@ func (s *Service) finish(ctx context.Context, j *job, e ending) (bool, error) {
 	}
 	s.ended(j, rec)
 	if rec.State == Pending {
-		s.putBack(j, rec, e.pause)
+		s.requeue(j, rec, e.pause)
 	}
 	s.endContext(j, e.cause)
 	return true, nil
@@ -119,11 +119,11 @@ func (s *Service) write(ctx context.Context, j *job, e ending) (Record, error) {
 		case errors.Is(err, ErrBusy) && e.full != nil:
 			e.full()
 		}
-		if errors.Is(err, ErrLost) || !e.firm || ctx.Err() != nil {
+		if errors.Is(err, ErrLost) || !e.untilStored || ctx.Err() != nil {
 			return rec, err
 		}
 		s.endContext(j, e.cause)
-		if try == loudTry {
+		if try == warnTry {
 			s.log.Warn("end of a task cannot be stored, will go on trying", "task_id", j.id, "error", err)
 		}
 		if !sleep(ctx, pause(try)) {
@@ -173,7 +173,7 @@ func (s *Service) liveEnds() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live--
-	s.notify()
+	s.notifyLocked()
 }
 
 // seal puts the given last events of a task in its outbox. If the process may have
@@ -182,22 +182,22 @@ func (s *Service) seal(j *job, rec Record, end []item) {
 	var started *item
 	whole := len(end) == 2 // else the log has the beginning, and more
 	if whole && !rec.Started.IsZero() {
-		started = new(startedAgain(rec))
+		started = new(repeatedStart(rec))
 	}
-	j.after = func() { s.settle(j, rec) }
+	j.after = func() { s.acknowledge(j, rec) }
 	if j.out.seal(started, end) {
 		s.wakePump(j)
 	}
 }
 
-// settle tells the store that the log of a task is complete.
-func (s *Service) settle(j *job, rec Record) {
+// acknowledge tells the store that the log of a task is complete.
+func (s *Service) acknowledge(j *job, rec Record) {
 	for try := 1; ; try++ {
 		err := s.store.Acknowledge(s.base, rec, s.leaseOf(j))
 		if err == nil {
 			break
 		}
-		if try == loudTry {
+		if try == warnTry {
 			s.log.Warn("task cannot be taken out of the queue, will go on trying", "task_id", j.id, "error", err)
 		}
 		if !sleep(s.base, pause(try)) {
@@ -206,8 +206,8 @@ func (s *Service) settle(j *job, rec Record) {
 	}
 }
 
-// putBack returns a task to the queue when all that was reported is published.
-func (s *Service) putBack(j *job, rec Record, pause time.Duration) {
+// requeue returns a task to the queue when all that was reported is published.
+func (s *Service) requeue(j *job, rec Record, pause time.Duration) {
 	j.after = func() {
 		if err := s.leaseOf(j).Release(s.base, pause); err != nil {
 			s.log.Warn("task not given back; it waits until its lease runs out", "task_id", j.id, "error", err)
@@ -254,5 +254,5 @@ func (s *Service) finishEnds() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finishing--
-	s.notify()
+	s.notifyLocked()
 }

@@ -112,9 +112,9 @@ func TestMemoryForgottenRowsLeaveNothingBehind(t *testing.T) {
 		if err := m.Remove(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
-		if len(m.order) > 10 || m.settled.Len() > 0 || len(m.rows) > 0 || m.bytes != 0 || len(m.queue) > 0 {
+		if len(m.order) > 10 || m.acknowledged.Len() > 0 || len(m.rows) > 0 || m.bytes != 0 || len(m.queue) > 0 {
 			t.Fatalf("after %d tasks: order %d, settled %d, rows %d, bytes %d, queue %d",
-				i, len(m.order), m.settled.Len(), len(m.rows), m.bytes, len(m.queue))
+				i, len(m.order), m.acknowledged.Len(), len(m.rows), m.bytes, len(m.queue))
 		}
 	}
 }
@@ -231,7 +231,7 @@ func TestMemoryAgainstAModel(t *testing.T) {
 	m := newTestMemory(t, 20, 50)
 	var model []Record // oldest first
 	indexOf := func(id string) int { return slices.IndexFunc(model, func(r Record) bool { return r.ID == id }) }
-	m.gone = func(id string) {
+	m.onDelete = func(id string) {
 		i := indexOf(id)
 		model = slices.Delete(model, i, i+1)
 	}

@@ -10,13 +10,13 @@ type job struct {
 	// Set once.
 	id      string
 	out     outbox
-	settled chan struct{} // closed when this process has nothing more to do with the task
-	look    chan struct{} // of size 1: somebody else wrote the record
+	retired chan struct{} // closed when this process has nothing more to do with the task
+	recheck chan struct{} // of size 1: somebody else wrote the record
 
-	// turn lets one at a time write the record, and what belongs to it below. It is
+	// lockCh lets one at a time write the record, and what belongs to it below. It is
 	// a channel because the store takes its time, and whoever waits must see its
 	// context end.
-	turn chan struct{}
+	lockCh chan struct{}
 
 	// Guarded by turn.
 	rec    Record
@@ -32,14 +32,14 @@ type job struct {
 	cancel    context.CancelCauseFunc // ends the function's context; nil before it runs
 	returned  bool                    // its function has returned
 	stray     bool                    // its function outstayed the timeout, and the slot was given to another
-	gone      bool                    // settled is closed
-	forgotten bool                    // the store has forgotten the task: only its lease is left to be settled
+	isRetired bool                    // settled is closed
+	deleted   bool                    // the store has forgotten the task: only its lease is left to be settled
 }
 
 // newJob makes a job for a task.
 func (s *Service) newJob(id string) *job {
 	return &job{
-		id: id, turn: make(chan struct{}, 1), settled: make(chan struct{}), look: make(chan struct{}, 1),
+		id: id, lockCh: make(chan struct{}, 1), retired: make(chan struct{}), recheck: make(chan struct{}, 1),
 		out: outbox{id: id, maxEvents: s.opts.OutboxEvents, maxBytes: s.opts.OutboxBytes, total: &s.held},
 	}
 }
@@ -66,19 +66,19 @@ func (s *Service) jobFor(id string) *job {
 // forgotten.
 func (j *job) lock(ctx context.Context) error {
 	select {
-	case j.turn <- struct{}{}:
+	case j.lockCh <- struct{}{}:
 		return nil
 	default:
 	}
 	select {
-	case j.turn <- struct{}{}:
+	case j.lockCh <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-func (j *job) unlock() { <-j.turn }
+func (j *job) unlock() { <-j.lockCh }
 
 // leaseOf returns the lease of a job; another may have taken its place since.
 func (s *Service) leaseOf(j *job) Lease {
@@ -127,9 +127,9 @@ func (s *Service) retireLocked(j *job) {
 	if s.jobs[j.id] == j {
 		delete(s.jobs, j.id)
 	}
-	if !j.gone {
-		j.gone = true
-		close(j.settled)
+	if !j.isRetired {
+		j.isRetired = true
+		close(j.retired)
 	}
-	s.notify()
+	s.notifyLocked()
 }

@@ -34,7 +34,7 @@ func TestALeaseIsKeptWhileTheEndOfItsTaskCannotBeStored(t *testing.T) {
 
 // cancelWhileLent cancels a pending task, and has it lent to the same service before
 // the store answers, with an error. stored says that it is cancelled nevertheless.
-func cancelWhileLent(t *testing.T, b *borrower, stored bool) (id string) {
+func cancelWhileLent(t *testing.T, b *leasingService, stored bool) (id string) {
 	t.Helper()
 	b.start(t, "lasting")
 	synctest.Wait()

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// lending is a store in memory that says it is a durable one, lends tasks for a time,
+// leasingStore is a store in memory that says it is a durable one, lends tasks for a time,
 // and counts what is done with its leases.
-type lending struct {
+type leasingStore struct {
 	*memory
 	// on, if set, is asked before a record is updated.
 	on func(ctx context.Context, rec Record) error
@@ -22,15 +22,15 @@ type lending struct {
 // leaseLasts is how long a task is lent.
 const leaseLasts = 30 * time.Second
 
-func (s *lending) Durable() bool { return true }
+func (s *leasingStore) Durable() bool { return true }
 
-func (s *lending) awayUntil(at time.Time) {
+func (s *leasingStore) awayUntil(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away = at
 }
 
-func (s *lending) Load(ctx context.Context, id string) (Record, error) {
+func (s *leasingStore) Load(ctx context.Context, id string) (Record, error) {
 	s.mu.Lock()
 	away := time.Now().Before(s.away)
 	s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *lending) Load(ctx context.Context, id string) (Record, error) {
 	return s.memory.Load(ctx, id)
 }
 
-func (s *lending) Update(ctx context.Context, rec Record) (Record, error) {
+func (s *leasingStore) Update(ctx context.Context, rec Record) (Record, error) {
 	if s.on != nil {
 		if err := s.on(ctx, rec); err != nil {
 			return rec, err
@@ -49,7 +49,7 @@ func (s *lending) Update(ctx context.Context, rec Record) (Record, error) {
 	return s.memory.Update(ctx, rec)
 }
 
-func (s *lending) Fetch(ctx context.Context, types []string, n int) ([]Lease, error) {
+func (s *leasingStore) Fetch(ctx context.Context, types []string, n int) ([]Lease, error) {
 	leases, err := s.memory.Fetch(ctx, types, n)
 	for i, l := range leases {
 		leases[i] = &lent{l, s}
@@ -57,7 +57,7 @@ func (s *lending) Fetch(ctx context.Context, types []string, n int) ([]Lease, er
 	return leases, err
 }
 
-func (s *lending) Acknowledge(ctx context.Context, rec Record, lease Lease) error {
+func (s *leasingStore) Acknowledge(ctx context.Context, rec Record, lease Lease) error {
 	if lease != nil {
 		s.count(&s.ended)
 	}
@@ -65,19 +65,19 @@ func (s *lending) Acknowledge(ctx context.Context, rec Record, lease Lease) erro
 }
 
 // requeue puts a task in the queue, whatever its state.
-func (s *lending) requeue(id string) {
+func (s *leasingStore) requeue(id string) {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
 	s.enqueue(0, id)
 }
 
-func (s *lending) count(n *int) {
+func (s *leasingStore) count(n *int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*n++
 }
 
-func (s *lending) counted(n *int) int {
+func (s *leasingStore) counted(n *int) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return *n
@@ -86,7 +86,7 @@ func (s *lending) counted(n *int) int {
 // lent is a lease of a lending store.
 type lent struct {
 	Lease
-	store *lending
+	store *leasingStore
 }
 
 func (l *lent) TTL() time.Duration { return leaseLasts }
@@ -105,18 +105,18 @@ func (l *lent) Release(ctx context.Context, pause time.Duration) error {
 	return nil
 }
 
-// borrower is a service with one slot at work on a lending store, in a bubble.
-type borrower struct {
+// leasingService is a service with one slot at work on a lending store, in a bubble.
+type leasingService struct {
 	*Service
-	store *lending
+	store *leasingStore
 	log   *written
 	stop  func() // ends it; so does the end of the test
 }
 
 // borrow makes one that publishes to p, or if that is nil to its log.
-func borrow(t *testing.T, p Publisher, types ...Type) *borrower {
+func borrow(t *testing.T, p Publisher, types ...Type) *leasingService {
 	t.Helper()
-	b := &borrower{store: &lending{}, log: &written{}}
+	b := &leasingService{store: &leasingStore{}, log: &written{}}
 	opts := Options{Publisher: p, Store: b.store, Workers: 1}
 	if p == nil {
 		opts.Publisher = b.log
@@ -125,7 +125,7 @@ func borrow(t *testing.T, p Publisher, types ...Type) *borrower {
 	if b.Service, err = New(opts); err != nil {
 		t.Fatal(err)
 	}
-	b.store.memory = newMemory(b.opts, b.forget)
+	b.store.memory = newMemory(b.opts, b.taskDeleted)
 	for _, typ := range types {
 		if err := b.Register(typ); err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func borrow(t *testing.T, p Publisher, types ...Type) *borrower {
 	return b
 }
 
-func (b *borrower) start(t *testing.T, typ string) (id string) {
+func (b *leasingService) start(t *testing.T, typ string) (id string) {
 	t.Helper()
 	info, err := b.Start(t.Context(), typ, nil)
 	if err != nil {
@@ -153,7 +153,7 @@ func (b *borrower) start(t *testing.T, typ string) (id string) {
 	return info.ID
 }
 
-func (b *borrower) wantState(t *testing.T, id string, want State) {
+func (b *leasingService) wantState(t *testing.T, id string, want State) {
 	t.Helper()
 	if info, err := b.Get(t.Context(), id); err != nil || info.Status != want {
 		t.Errorf("task is %s, %v; want %s", info.Status, err, want)
@@ -161,7 +161,7 @@ func (b *borrower) wantState(t *testing.T, id string, want State) {
 }
 
 // wantNoLease fails unless all leases are settled or returned: none is kept any more.
-func (b *borrower) wantNoLease(t *testing.T) {
+func (b *leasingService) wantNoLease(t *testing.T) {
 	t.Helper()
 	before := b.store.counted(&b.store.keeps)
 	time.Sleep(time.Hour)

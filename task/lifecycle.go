@@ -39,7 +39,7 @@ func (s *Service) Run(ctx context.Context) error {
 	stored := make(chan error, 1)
 	go func() { // ends with base; stop's caller waits for it below
 		stored <- s.store.Run(base, Hooks{
-			Worker: s.worker, Changed: s.recordChanged, Deleted: s.forget, Cancel: s.cancelHere, Overdue: s.overdue,
+			Worker: s.worker, Changed: s.recordChanged, Deleted: s.taskDeleted, Cancel: s.cancelLocal, Overdue: s.failOverdue,
 		})
 	}()
 	go s.fetch(taking) // halt waits for it
@@ -95,7 +95,7 @@ func (s *Service) stop(end context.CancelFunc) error {
 // first, it stops the rest as the end of [Service.Run] does. Then it waits up to
 // 5 s until the last events are published. Run goes on until its own context ends.
 func (s *Service) Drain(ctx context.Context) {
-	s.raise(draining)
+	s.advance(draining)
 	if s.store.Durable() {
 		s.takeNoMore()
 	}
@@ -136,9 +136,9 @@ func (s *Service) takeNoMore() {
 
 // halt ends all tasks that are not over, as far as they end with this process.
 func (s *Service) halt() {
-	s.raise(draining)
+	s.advance(draining)
 	s.waitForStarts()
-	s.raise(halting)
+	s.advance(halting)
 	s.takeNoMore()
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
@@ -182,7 +182,7 @@ func (s *Service) cancelPending(ctx context.Context) {
 		}
 		for _, rec := range recs {
 			// A conflict means that somebody has cancelled it.
-			_ = s.endElsewhere(ctx, rec, func(rec *Record) error { return rec.become(Cancelled, now()) })
+			_ = s.finishIdle(ctx, rec, func(rec *Record) error { return rec.become(Cancelled, now()) })
 		}
 	}
 }
@@ -205,8 +205,8 @@ func (s *Service) endPublishing() {
 	s.phase, s.active = stopped, false
 }
 
-// raise moves the service on towards its end, never back.
-func (s *Service) raise(p phase) {
+// advance moves the service on towards its end, never back.
+func (s *Service) advance(p phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.phase = max(s.phase, p)
@@ -216,7 +216,7 @@ func (s *Service) raise(p phase) {
 // changes what a cond looks at calls notify.
 func (s *Service) waitUntil(ctx context.Context, cond func() bool) bool {
 	for {
-		changed := s.watch() // before cond, so that no change is missed
+		changed := s.nextChange() // before cond, so that no change is missed
 		if cond() {
 			return true
 		}
@@ -228,8 +228,8 @@ func (s *Service) waitUntil(ctx context.Context, cond func() bool) bool {
 	}
 }
 
-// watch returns a channel that closes at the next notify.
-func (s *Service) watch() <-chan struct{} {
+// nextChange returns a channel that closes at the next notify.
+func (s *Service) nextChange() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.changed == nil {
@@ -238,15 +238,15 @@ func (s *Service) watch() <-chan struct{} {
 	return s.changed
 }
 
-// changedNow is notify for a caller that does not hold mu.
-func (s *Service) changedNow() {
+// notify is notify for a caller that does not hold mu.
+func (s *Service) notify() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notify()
+	s.notifyLocked()
 }
 
-// notify wakes those who wait. The caller holds mu.
-func (s *Service) notify() {
+// notifyLocked wakes those who wait. The caller holds mu.
+func (s *Service) notifyLocked() {
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil
@@ -274,7 +274,7 @@ func (s *Service) idle() bool {
 func (s *Service) noneTaken() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.fetching && s.entering == 0
+	return !s.fetching && s.preparing == 0
 }
 
 func (s *Service) noneAdmitting() bool {

@@ -66,7 +66,7 @@ func TestX40ARecordThatIsOlderThanItsLogBecomesWhatThatSays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				store := &lending{}
+				store := &leasingStore{}
 				opts, err := Options{Publisher: &keptLog{}}.withDefaults()
 				if err != nil {
 					t.Fatal(err)

@@ -16,16 +16,16 @@ type memory struct {
 	// Set once.
 	maxPending, maxTasks, maxBytes int
 	retention, cleanup             time.Duration
-	gone                           func(id string)
+	onDelete                       func(id string)
 
-	mu      sync.Mutex
-	rows    map[string]*row
-	order   []*row    // by Seq; forgotten rows stay until tidy
-	holes   int       // forgotten rows in order
-	settled list.List // of *row, in the order in which they settled
-	byState map[State]int
-	bytes   int
-	lastSeq uint64
+	mu           sync.Mutex
+	rows         map[string]*row
+	order        []*row    // by Seq; forgotten rows stay until tidy
+	holes        int       // forgotten rows in order
+	acknowledged list.List // of *row, in the order in which they settled
+	byState      map[State]int
+	bytes        int
+	lastSeq      uint64
 
 	queue  []string      // ids of pending tasks that are not lent, oldest first
 	queued chan struct{} // closed when queue grows; nil if nobody waits
@@ -34,16 +34,16 @@ type memory struct {
 // row is a record's place in the store. Guarded by memory.mu.
 type row struct {
 	Record
-	settledAt time.Time
-	place     *list.Element // in settled; nil if it is not there
-	forgotten bool
+	acknowledgedAt time.Time
+	place          *list.Element // in settled; nil if it is not there
+	deleted        bool
 }
 
 // newMemory makes a store in memory; gone is told of each task that it forgets.
 func newMemory(o Options, gone func(id string)) *memory {
 	return &memory{
 		maxPending: o.QueueLimit, maxTasks: o.MaxTasks, maxBytes: o.MaxBytes,
-		retention: o.Retention, cleanup: o.CleanupInterval, gone: gone,
+		retention: o.Retention, cleanup: o.CleanupInterval, onDelete: gone,
 		rows: map[string]*row{}, byState: map[State]int{},
 	}
 }
@@ -59,7 +59,7 @@ func (m *memory) Run(ctx context.Context, _ Hooks) error {
 		case <-ctx.Done():
 			return nil
 		case at := <-ticker.C:
-			m.tell(m.expire(at.Add(-m.retention)))
+			m.notifyDeleted(m.expire(at.Add(-m.retention)))
 		}
 	}
 }
@@ -67,7 +67,7 @@ func (m *memory) Run(ctx context.Context, _ Hooks) error {
 // Submit forgets the oldest tasks that settled if there is no room.
 func (m *memory) Submit(_ context.Context, rec Record) (Record, error) {
 	rec, forgotten, err := m.submit(rec)
-	m.tell(forgotten)
+	m.notifyDeleted(forgotten)
 	return rec, err
 }
 
@@ -81,11 +81,11 @@ func (m *memory) submit(rec Record) (_ Record, forgotten []string, err error) {
 		return rec, nil, fmt.Errorf("%w: %d are pending", ErrBusy, m.maxPending)
 	}
 	for len(m.rows) >= m.maxTasks || m.bytes+rec.bytes() > m.maxBytes {
-		oldest := m.settled.Front()
+		oldest := m.acknowledged.Front()
 		if oldest == nil {
 			return rec, forgotten, fmt.Errorf("%w: %d are remembered and none can be forgotten yet", ErrBusy, len(m.rows))
 		}
-		forgotten = append(forgotten, m.forget(oldest.Value.(*row)))
+		forgotten = append(forgotten, m.delete(oldest.Value.(*row)))
 	}
 	m.lastSeq++
 	rec.Seq, rec.Revision = m.lastSeq, 1
@@ -150,33 +150,33 @@ func (m *memory) Remove(_ context.Context, rec Record) error {
 	m.mu.Lock()
 	r, err := m.find(rec)
 	if err == nil {
-		m.forget(r)
+		m.delete(r)
 	}
 	m.mu.Unlock()
 	if err == nil {
-		m.gone(rec.ID)
+		m.onDelete(rec.ID)
 	}
 	return err
 }
 
 // Acknowledge lets a task be forgotten, from now on if there is no room for it.
 func (m *memory) Acknowledge(_ context.Context, rec Record, _ Lease) error {
-	m.tell(m.settle(rec.ID))
+	m.notifyDeleted(m.acknowledge(rec.ID))
 	return nil
 }
 
-func (m *memory) settle(id string) (forgotten []string) {
+func (m *memory) acknowledge(id string) (forgotten []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.rows[id]
 	if r == nil || r.place != nil || !r.State.Final() {
 		return nil
 	}
-	r.settledAt = time.Now()
-	r.place = m.settled.PushBack(r)
+	r.acknowledgedAt = time.Now()
+	r.place = m.acknowledged.PushBack(r)
 	// The newest result stays even when it alone fills the room.
-	for m.bytes > m.maxBytes && m.settled.Len() > 1 {
-		forgotten = append(forgotten, m.forget(m.settled.Front().Value.(*row)))
+	for m.bytes > m.maxBytes && m.acknowledged.Len() > 1 {
+		forgotten = append(forgotten, m.delete(m.acknowledged.Front().Value.(*row)))
 	}
 	return forgotten
 }
@@ -196,37 +196,37 @@ func (m *memory) RequestCancel(context.Context, Record) (answered, done bool) { 
 func (m *memory) expire(before time.Time) (forgotten []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for e := m.settled.Front(); e != nil; e = m.settled.Front() {
+	for e := m.acknowledged.Front(); e != nil; e = m.acknowledged.Front() {
 		r := e.Value.(*row)
-		if r.settledAt.After(before) {
+		if r.acknowledgedAt.After(before) {
 			break
 		}
-		forgotten = append(forgotten, m.forget(r))
+		forgotten = append(forgotten, m.delete(r))
 	}
 	return forgotten
 }
 
-// tell passes on what was forgotten.
-func (m *memory) tell(forgotten []string) {
+// notifyDeleted passes on what was forgotten.
+func (m *memory) notifyDeleted(forgotten []string) {
 	for _, id := range forgotten {
-		m.gone(id)
+		m.onDelete(id)
 	}
 }
 
-// forget drops r and returns its id. The caller holds mu.
-func (m *memory) forget(r *row) string {
+// delete drops r and returns its id. The caller holds mu.
+func (m *memory) delete(r *row) string {
 	delete(m.rows, r.ID)
 	m.byState[r.State]--
 	m.bytes -= r.bytes()
 	if r.place != nil {
-		m.settled.Remove(r.place)
+		m.acknowledged.Remove(r.place)
 		r.place = nil
 	}
 	r.Record = Record{ID: r.ID, Seq: r.Seq}
-	r.forgotten = true
+	r.deleted = true
 	m.holes++
 	if m.holes > len(m.order)/2 {
-		m.order = slices.DeleteFunc(m.order, func(r *row) bool { return r.forgotten })
+		m.order = slices.DeleteFunc(m.order, func(r *row) bool { return r.deleted })
 		m.holes = 0
 	}
 	return r.ID

@@ -28,7 +28,7 @@ func (m *memory) scanSome(found []Record, before uint64, f Filter, limit int) ([
 			return found, 0
 		}
 		r := m.order[i]
-		if !r.forgotten && f.matches(r.Record) {
+		if !r.deleted && f.matches(r.Record) {
 			if found = append(found, r.Record); len(found) == limit {
 				break
 			}

@@ -20,14 +20,14 @@ func (l *memoryLease) Renew(context.Context) error { return nil }
 // Release puts the task at the head of the queue, or at its end after a pause.
 func (l *memoryLease) Release(_ context.Context, pause time.Duration) error {
 	if pause > 0 {
-		time.AfterFunc(pause, func() { l.store.giveBack(l.id, false) })
+		time.AfterFunc(pause, func() { l.store.release(l.id, false) })
 	} else {
-		l.store.giveBack(l.id, true)
+		l.store.release(l.id, true)
 	}
 	return nil
 }
 
-func (m *memory) giveBack(id string, first bool) {
+func (m *memory) release(id string, first bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.rows[id]; r == nil || r.State.Final() {
@@ -44,7 +44,7 @@ func (m *memory) giveBack(id string, first bool) {
 // its one service.
 func (m *memory) Fetch(ctx context.Context, _ []string, n int) ([]Lease, error) {
 	for {
-		leases, more := m.lend(n)
+		leases, more := m.lease(n)
 		if len(leases) > 0 {
 			return leases, nil
 		}
@@ -56,9 +56,9 @@ func (m *memory) Fetch(ctx context.Context, _ []string, n int) ([]Lease, error) 
 	}
 }
 
-// lend takes up to n tasks out of the queue. If there are none, more closes when
+// lease takes up to n tasks out of the queue. If there are none, more closes when
 // there may be one.
-func (m *memory) lend(n int) (leases []Lease, more <-chan struct{}) {
+func (m *memory) lease(n int) (leases []Lease, more <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n = min(n, len(m.queue))

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// troubled is a store in memory that can be away, and whose tasks others can take.
-type troubled struct {
+// unreliableStore is a store in memory that can be away, and whose tasks others can take.
+type unreliableStore struct {
 	Store
 	mu   sync.Mutex
 	away bool
 	room int // bytes of a result; 0 is any
 }
 
-func (s *troubled) set(away bool) {
+func (s *unreliableStore) set(away bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away = away
 }
 
-func (s *troubled) Update(ctx context.Context, rec Record) (Record, error) {
+func (s *unreliableStore) Update(ctx context.Context, rec Record) (Record, error) {
 	s.mu.Lock()
 	away, room := s.away, s.room
 	s.mu.Unlock()
@@ -62,7 +62,7 @@ func (p *written) all() []string {
 // trouble is a service at work on a troubled store, in a bubble.
 type trouble struct {
 	*Service
-	store *troubled
+	store *unreliableStore
 	log   *written
 }
 
@@ -76,7 +76,7 @@ func inTrouble(t *testing.T, test func(t *testing.T, s *trouble)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		store := &troubled{Store: s.store}
+		store := &unreliableStore{Store: s.store}
 		s.store = store
 		test(t, &trouble{s, store, log})
 	})

@@ -40,20 +40,20 @@ type outbox struct {
 	maxEvents, maxBytes int
 	total               *atomic.Int64 // bytes of data in the outboxes of all tasks
 
-	mu       sync.Mutex
-	queue    []item
-	bytes    int  // of data in queue
-	run      int  // number of the run, for keys
-	reports  int  // progress events that were put in, for keys
-	started  bool // task_started was put in, or never will be
-	held     bool // no progress is taken for now: the task may be about to end
-	sealed   bool // the last event was put in
-	complete bool // all was published after it was sealed
-	again    bool // the whole log was put in once more, and is not out yet
-	dropped  bool // nothing is published any more: the task was forgotten
-	lost     bool // or, if this is set too, another process writes its log
-	last     *lastProgress
-	room     chan struct{} // of size 1; wakes the one Progress that waits
+	mu        sync.Mutex
+	queue     []item
+	bytes     int  // of data in queue
+	run       int  // number of the run, for keys
+	reports   int  // progress events that were put in, for keys
+	started   bool // task_started was put in, or never will be
+	held      bool // no progress is taken for now: the task may be about to end
+	sealed    bool // the last event was put in
+	complete  bool // all was published after it was sealed
+	repeating bool // the whole log was put in once more, and is not out yet
+	dropped   bool // nothing is published any more: the task was forgotten
+	lost      bool // or, if this is set too, another process writes its log
+	last      *lastProgress
+	room      chan struct{} // of size 1; wakes the one Progress that waits
 
 	pumping  bool               // a pump is at work: it alone takes from queue
 	stopPump context.CancelFunc // ends the pump's context
@@ -172,8 +172,8 @@ func (o *outbox) repeat(log []item) (idle <-chan struct{}, err error) {
 	if o.dropped || !o.sealed {
 		return nil, ErrNotFound
 	}
-	if !o.again {
-		o.again = true
+	if !o.repeating {
+		o.repeating = true
 		for i, it := range log {
 			o.put(it, "r"+strconv.Itoa(i+1))
 		}
@@ -191,7 +191,7 @@ func (o *outbox) repeated() error {
 	switch {
 	case o.dropped:
 		return ErrNotFound
-	case o.again:
+	case o.repeating:
 		return ErrStopping
 	default:
 		return nil
@@ -285,7 +285,7 @@ func (o *outbox) done(n int) {
 	clear(o.queue[:n])
 	o.queue = o.queue[n:]
 	if len(o.queue) == 0 {
-		o.queue, o.again = nil, false
+		o.queue, o.repeating = nil, false
 	}
 	o.wakeProgress()
 }

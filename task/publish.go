@@ -12,7 +12,7 @@ import (
 const (
 	firstPause = 100 * time.Millisecond
 	maxPause   = 10 * time.Second
-	loudTry    = 8 // the try whose failure is worth a warning: after some ten seconds
+	warnTry    = 8 // the try whose failure is worth a warning: after some ten seconds
 )
 
 // wakePump starts the pump of j if it is needed and there is none. A pump lives
@@ -46,7 +46,7 @@ func (s *Service) pump(ctx context.Context, j *job) {
 		case notEnded:
 			if s.publish(ctx, j, batch) {
 				j.out.done(len(batch))
-				s.changedNow() // there may be room again
+				s.notify() // there may be room again
 			}
 			continue
 		case endComplete:
@@ -59,7 +59,7 @@ func (s *Service) pump(ctx context.Context, j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pumping--
-	s.notify()
+	s.notifyLocked()
 }
 
 // publish repeats a batch until the Publisher has taken all of it, or ctx ends.
@@ -126,7 +126,7 @@ func (s *Service) withoutRejected(j *job, batch []item, rejected *RejectedError)
 // logFailure says once for each batch that the Publisher has been away for long.
 func (s *Service) logFailure(j *job, try int, err error) {
 	log := s.log.Debug
-	if try == loudTry {
+	if try == warnTry {
 		log = s.log.Warn
 	}
 	log("events cannot be published, will go on trying", "task_id", j.id, "try", try, "error", err)

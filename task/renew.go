@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// snapshotPause is between two looks whether there is progress to store.
-const snapshotPause = time.Second
+// storeProgressEvery is between two looks whether there is progress to store.
+const storeProgressEvery = time.Second
 
-// tend keeps the lease of a task, and stores its progress, for as long as the task
+// holdLease keeps the lease of a task, and stores its progress, for as long as the task
 // is ours: also while its last events wait to be published. The lease of one that is
 // forgotten before they are is settled here.
-func (s *Service) tend(j *job) {
+func (s *Service) holdLease(j *job) {
 	lasts := s.leaseOf(j).TTL()
 	if lasts == 0 {
 		return // nobody else will ever ask
@@ -22,31 +22,31 @@ func (s *Service) tend(j *job) {
 	renewals.Go(func() { s.renew(j, lasts/3) })
 	looks := time.NewTicker(lasts / 3 * 4)
 	defer looks.Stop()
-	snapshots := time.NewTicker(snapshotPause)
+	snapshots := time.NewTicker(storeProgressEvery)
 	defer snapshots.Stop()
 	for {
 		select {
 		case <-s.base.Done():
 			return
-		case <-j.settled:
-			if s.isForgotten(j) {
-				s.settle(j, Record{ID: j.id, State: Cancelled})
+		case <-j.retired:
+			if s.isDeleted(j) {
+				s.acknowledge(j, Record{ID: j.id, State: Cancelled})
 			}
 			return
 		case <-looks.C:
-			s.look(s.base, j)
-		case <-j.look:
-			s.look(s.base, j)
+			s.checkRecord(s.base, j)
+		case <-j.recheck:
+			s.checkRecord(s.base, j)
 		case <-snapshots.C:
-			s.snapshot(s.base, j)
+			s.storeProgress(s.base, j)
 		}
 	}
 }
 
-func (s *Service) isForgotten(j *job) bool {
+func (s *Service) isDeleted(j *job) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return j.forgotten
+	return j.deleted
 }
 
 // renew keeps the lease of a task. It waits for nothing but that: whoever has the
@@ -59,7 +59,7 @@ func (s *Service) renew(j *job, every time.Duration) {
 		select {
 		case <-s.base.Done():
 			return
-		case <-j.settled:
+		case <-j.retired:
 			return
 		case <-beat.C:
 			s.keep(j, every)
@@ -75,9 +75,9 @@ func (s *Service) keep(j *job, bound time.Duration) {
 	}
 }
 
-// look reads the record of a run: it may have been taken from us, or be about to
+// checkRecord reads the record of a run: it may have been taken from us, or be about to
 // be cancelled by somebody whom we did not answer.
-func (s *Service) look(ctx context.Context, j *job) {
+func (s *Service) checkRecord(ctx context.Context, j *job) {
 	if j.lock(ctx) != nil {
 		return
 	}
@@ -96,8 +96,8 @@ func (s *Service) look(ctx context.Context, j *job) {
 	}
 }
 
-// snapshot stores the latest progress of a run if it is news.
-func (s *Service) snapshot(ctx context.Context, j *job) {
+// storeProgress stores the latest progress of a run if it is news.
+func (s *Service) storeProgress(ctx context.Context, j *job) {
 	if j.lock(ctx) != nil {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 
 // begunBefore puts a task in the store that was begun a while ago, and is pending
 // again. Whether its process published anything nobody knows.
-func (b *borrower) begunBefore(t *testing.T, ago time.Duration) (id string) {
+func (b *leasingService) begunBefore(t *testing.T, ago time.Duration) (id string) {
 	t.Helper()
 	rec, err := b.store.Submit(t.Context(), Record{
 		ID: newID(), Type: "lasting", State: Pending, Run: 1, Attempt: 1, MaxAttempts: 2,
@@ -23,7 +23,7 @@ func (b *borrower) begunBefore(t *testing.T, ago time.Duration) (id string) {
 	return rec.ID
 }
 
-func (b *borrower) wantLog(t *testing.T, want ...string) {
+func (b *leasingService) wantLog(t *testing.T, want ...string) {
 	t.Helper()
 	if got := b.log.all(); !slices.Equal(got, want) {
 		t.Errorf("log has %q, want %q", got, want)

@@ -31,7 +31,7 @@ func (s *Service) resume(j *job) {
 // logUnread tells of a log that cannot be read.
 func (s *Service) logUnread(j *job) func(try int, err error) {
 	return func(try int, err error) {
-		if try == loudTry {
+		if try == warnTry {
 			s.log.Warn("log of a task cannot be read, will go on trying", "task_id", j.id, "error", err)
 		}
 	}

@@ -19,10 +19,10 @@ type Run struct {
 
 	attempt, maxAttempts int
 
-	// turn lets one Progress in at a time. It is a channel, not a mutex, because
+	// progressCh lets one Progress in at a time. It is a channel, not a mutex, because
 	// Progress may have to wait for room, and whoever waits behind it must still
 	// see ctx end.
-	turn chan struct{}
+	progressCh chan struct{}
 
 	highest float64 // progress so far; guarded by turn
 }
@@ -48,8 +48,8 @@ func (r *Run) Params() json.RawMessage { return r.params }
 // [ErrTooLarge]; they leave the task as it was.
 func (r *Run) Progress(p Progress) error {
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case r.progressCh <- struct{}{}:
+		defer func() { <-r.progressCh }()
 	case <-r.ctx.Done():
 		return context.Cause(r.ctx)
 	}

@@ -51,7 +51,7 @@ type Service struct {
 	finishing  int                     // calls of finish that have not woken the pump yet
 	fetching   bool                    // tasks are fetched
 	stopTaking context.CancelCauseFunc // ends the fetching of tasks; nil before Run
-	entering   int                     // tasks that were fetched, and are about to begin
+	preparing  int                     // tasks that were fetched, and are about to begin
 	flushed    bool                    // Drain has waited for the last events already
 	changed    chan struct{}           // closed at the next change of what waitUntil waits for; nil if nobody waits
 }
@@ -84,7 +84,7 @@ func New(opts Options) (*Service, error) {
 		abandon: make(chan struct{}),
 	}
 	if s.store == nil {
-		s.store = newMemory(opts, s.forget)
+		s.store = newMemory(opts, s.taskDeleted)
 	}
 	return s, nil
 }
@@ -178,14 +178,14 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 	}
 }
 
-// forget drops what is here of a task that the store has forgotten. If it was lent
+// taskDeleted drops what is here of a task that the store has forgotten. If it was lent
 // to us, its lease is settled by tend; if it runs, its function is told.
-func (s *Service) forget(id string) {
+func (s *Service) taskDeleted(id string) {
 	s.mu.Lock()
 	j := s.jobs[id]
 	var cancel context.CancelCauseFunc
 	if j != nil {
-		j.forgotten, cancel = true, j.cancel
+		j.deleted, cancel = true, j.cancel
 		s.retireLocked(j)
 	}
 	s.mu.Unlock()
@@ -195,5 +195,5 @@ func (s *Service) forget(id string) {
 	if j == nil || !j.out.drop() {
 		s.opts.OnDelete(id)
 	} // else the pump calls it when it has ended
-	s.changedNow() // there may be room again
+	s.notify() // there may be room again
 }

@@ -74,7 +74,7 @@ func (s *Service) admitted() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitting--
-	s.notify()
+	s.notifyLocked()
 }
 
 // newID makes a random UUID, version 4.
