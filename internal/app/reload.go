@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tidegate/internal/logging"
+	"tidegate/internal/version"
 )
 
 // reloadable is a part that reads something from outside which may change while
@@ -73,6 +74,7 @@ func (p *program) watch(output *logging.Output) {
 			func() float64 { return float64(read()) })
 	}
 	registry.MustRegister(
+		buildInfo(),
 		counter("tidegate_reloads_total", "Parts that were read anew at a SIGHUP.", p.reloads.done.Load),
 		counter("tidegate_reload_failures_total", "Parts that could not be, and stayed as they were.", p.reloads.failed.Load),
 	)
@@ -87,4 +89,15 @@ func (p *program) watch(output *logging.Output) {
 		registry.MustRegister(counter("tidegate_logging_lines_dropped_total",
 			"Log lines that were dropped, because nobody took them.", output.Dropped))
 	}
+}
+
+// buildInfo is always 1: its labels say which build this process runs.
+func buildInfo() prometheus.Collector {
+	build := version.Get()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tidegate_build_info", Help: "The build of this process, in labels. The value is always 1.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
+	})
+	info.Set(1)
+	return info
 }

@@ -48,7 +48,7 @@ func commands() []command {
 		{"cluster", "status of the storage that nodes share", clusterCommand},
 		{"storage", "check, dump, export and import the events in a data folder", storageCommand},
 		{"config", "check or print the configuration", configure},
-		{"version", "print the version", version},
+		{"version", "print the version", printVersion},
 	}
 }
 

@@ -90,16 +90,6 @@ func TestEveryFlagHasAVariableThatAllCommandsKnow(t *testing.T) {
 	}
 }
 
-func TestVersionNamesReleaseCommitAndGo(t *testing.T) {
-	t.Parallel()
-	got := runCommand(t, "", "version")
-	for _, want := range []string{"tidegate development", "commit ", "go1."} {
-		if got.code != exitOK || !strings.Contains(got.stdout, want) {
-			t.Errorf("tidegate version: exit code %d, stdout %q, want %q in it", got.code, got.stdout, want)
-		}
-	}
-}
-
 func TestConfigPrintAndCheck(t *testing.T) {
 	t.Parallel()
 	if got := runCommand(t, "", "config", "print", "--heartbeat", "7s"); got.code != exitOK || !strings.Contains(got.stdout, "heartbeat: 7s") {

@@ -18,6 +18,7 @@ import (
 	"tidegate/internal/config"
 	"tidegate/internal/socket"
 	"tidegate/internal/terminal"
+	"tidegate/internal/version"
 	"tidegate/internal/wire"
 )
 
@@ -102,6 +103,7 @@ func (f *clusterFlags) ask(ctx context.Context, server socket.Target) (status wi
 	if err != nil {
 		return status, f.trust.explain(err)
 	}
+	r.Header.Set("User-Agent", version.UserAgent())
 	if f.secret != "" {
 		r.Header.Set("Authorization", "Bearer "+f.secret)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"tidegate/internal/config"
 	"tidegate/internal/terminal"
+	"tidegate/internal/version"
 	"tidegate/sse"
 )
 
@@ -166,6 +167,9 @@ func parseHeaders(lines []string) (http.Header, error) {
 			return nil, usagef("--header: write it as 'Name: value'") // not shown: it may hold a secret
 		}
 		header.Add(name, strings.TrimSpace(value))
+	}
+	if header.Get("User-Agent") == "" {
+		header.Set("User-Agent", version.UserAgent())
 	}
 	return header, nil
 }

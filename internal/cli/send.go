@@ -18,6 +18,7 @@ import (
 	"tidegate/internal/access"
 	"tidegate/internal/config"
 	"tidegate/internal/terminal"
+	"tidegate/internal/version"
 	"tidegate/internal/wire"
 )
 
@@ -216,6 +217,7 @@ func (f *sendFlags) post(ctx context.Context, contentType string, body []byte) (
 		return nil, fmt.Errorf("send: %w", f.trust.explain(err))
 	}
 	request.Header.Set("Content-Type", contentType)
+	request.Header.Set("User-Agent", version.UserAgent())
 	if f.secret != "" {
 		request.Header.Set("Authorization", "Bearer "+f.secret)
 	}

@@ -12,6 +12,7 @@ import (
 	"tidegate/internal/access"
 	"tidegate/internal/gateway/admission"
 	"tidegate/internal/outbound"
+	"tidegate/internal/version"
 	"tidegate/internal/wire"
 )
 
@@ -164,7 +165,7 @@ func (c *caller) attempt(ctx context.Context, rt http.RoundTripper, payload []by
 		return answer{err: err}, false, nil
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", "tidegate")
+	r.Header.Set("User-Agent", version.UserAgent())
 	if secret := c.secrets.First(); secret != "" {
 		r.Header.Set(wire.SignatureHeader, wire.Sign([]byte(secret), wire.Signed{Method: r.Method, Target: r.URL.RequestURI(), Body: payload}, time.Now()))
 	}
