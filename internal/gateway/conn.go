@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/limit"
 	"tidegate/internal/packed"
 	"tidegate/internal/stream"
@@ -16,7 +17,7 @@ import (
 type conn struct {
 	stream   stream.Stream
 	member   topic.Member
-	token    token
+	token    token.Token
 	node     *identity // of this node when the client came, and so its gateway
 	sequence uint64
 	openedIn time.Duration // since the process began: no change of the clock counts
@@ -37,7 +38,7 @@ var processBegan = time.Now()
 func uptime() time.Duration { return time.Since(processBegan) }
 
 // name is the token as it is told.
-func (c *conn) name() string { return c.token.String() + c.node.name }
+func (c *conn) name() string { return c.token.String() + c.node.Name }
 
 func (c *conn) info(h *topic.Hub) wire.StreamInfo {
 	state := "pending"

@@ -20,7 +20,7 @@ func (g *Gateway) StopReady() { g.notReady.Store(true) }
 func (g *Gateway) Streaming() int { return int(g.table.count.Load()) }
 
 // Undelivered is how many disconnect callbacks have not been delivered yet.
-func (g *Gateway) Undelivered() int { return g.disconnects.depth() }
+func (g *Gateway) Undelivered() int { return g.disconnects.Depth() }
 
 // Drain ends all streams, in waves spread over d, each with a retry field of
 // its own so that the clients do not come back together. From its begin on, a

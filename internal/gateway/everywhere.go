@@ -27,7 +27,7 @@ func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
 			"Everything is in memory here: give --data or --nats-url for storage"))
 		return
 	}
-	own := wire.ClusterStatus{Node: g.identity().name, Health: g.NotReady(), Warnings: g.warnings()}
+	own := wire.ClusterStatus{Node: g.identity().Name, Health: g.NotReady(), Warnings: g.warnings()}
 	if isFromPeer(r.Context()) {
 		wire.WriteJSON(w, http.StatusOK, own)
 		return

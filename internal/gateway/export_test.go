@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"tidegate/internal/stream"
 )
@@ -42,10 +41,4 @@ func (g *Gateway) OpenSimulated(k *stream.Simulation, r *http.Request, topics ..
 	g.opts.Topics.Open(&c.member)
 	c.stream.ServeSimulated(k, g.firstFrame(), g.age())
 	return c.token.String(), nil
-}
-
-// RetryAfter is how a header of a backend is passed on.
-func RetryAfter(text string, now time.Time) (value string, wait time.Duration) {
-	a := parseRetryAfter(text, now)
-	return a.value, a.wait
 }

@@ -21,6 +21,8 @@ import (
 	"tidegate/internal/access"
 	"tidegate/internal/cors"
 	"tidegate/internal/gateway/admission"
+	"tidegate/internal/gateway/callback"
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/limit"
 	"tidegate/internal/outbound"
 	"tidegate/internal/packed"
@@ -104,8 +106,8 @@ type Gateway struct {
 	engine      *stream.Engine
 	requests    *requests // of streams, each until its disconnect has been told
 	limiter     *admission.Limiter
-	callbacks   *caller
-	disconnects *disconnects
+	callbacks   *callback.Caller
+	disconnects *callback.Queue
 	refusals    *limit.Tally
 	table       table
 	metrics     *metrics
@@ -121,22 +123,38 @@ type Gateway struct {
 func New(opts Options) *Gateway {
 	opts = opts.withDefaults()
 	g := &Gateway{
-		opts: opts, id: newToken().String()[:8], metrics: newMetrics(),
+		opts: opts, id: token.New().String()[:8], metrics: newMetrics(),
 	}
 	g.callers, g.scrapers = newCallers(opts)
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = &requests{packed.New(packed.Options{Headers: opts.CallbackHeaders}), limit.NewShare(opts.MaxHeaders)}
 	g.limiter = admission.NewLimiter(admission.LimiterOptions{Delivered: g.delivered, Stopping: g.gate.Closed})
 	g.refusals = limit.NewTally(opts.Log, "streams refused")
-	g.callbacks = newCaller(opts, g.id, g.metrics, g.requests)
-	g.disconnects = newDisconnects(opts, g.callbacks, g.metrics, g.told)
+	g.callbacks = callback.NewCaller(callback.Options{
+		URL: opts.CallbackURL, Transport: opts.Transport, Secrets: opts.CallbackSecrets, Gateway: g.id,
+		Timeout: opts.CallbackTimeout, Concurrency: opts.CallbackConcurrency,
+		Requests: g.requests.Store, Metrics: g.metrics,
+	})
+	g.disconnects = callback.NewQueue(g.callbacks, g.queueOptions())
 	g.node.Store(&identity{gateway: g})
 	g.internalMux = sync.OnceValue(g.newInternalMux)
 	g.metrics.watch(g)
 	return g
 }
 
-// delivered is how many events have gone to streams that were there already.
+func (g *Gateway) queueOptions() callback.QueueOptions {
+	o := callback.QueueOptions{
+		Size: g.opts.CallbackQueue, Retention: g.opts.CallbackRetention, Log: g.opts.Log,
+		Finished: g.finished,
+		Disowned: func(m *callback.Message) { g.requests.Release(m.Request) },
+	}
+	if g.opts.Ledger != nil {
+		o.Ready = g.opts.Ledger.Steady
+	}
+	return o
+}
+
+// delivered is how many events were written to streams that were open already.
 func (g *Gateway) delivered() uint64 { return g.opts.Topics.Delivered() + g.metrics.direct.Load() }
 
 func (g *Gateway) engineOptions() stream.Options {
@@ -164,10 +182,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	run.Go(func() error { return g.opts.Topics.Run(ctx) })
 	run.Go(func() error {
 		defer stopEngine()
-		return g.disconnects.run(ctx, func() {
+		return g.disconnects.Run(ctx, func() {
 			g.gate.Close()
 			g.engine.CutAll()
 			g.gate.Wait()
+			g.callbacks.Wait()
 		})
 	})
 	return run.Wait()

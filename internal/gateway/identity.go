@@ -3,9 +3,10 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 	"time"
 
+	"tidegate/internal/gateway/callback"
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/stream"
 	"tidegate/internal/wire"
 )
@@ -14,9 +15,8 @@ import (
 // cut off from them goes on under another one: what was promised for its streams
 // under the old name, others keep.
 type identity struct {
-	gateway  *Gateway
-	name     string      // "" for a gateway that is alone
-	disowned atomic.Bool // others tell of its streams' ends; set under disconnects.mu, and never taken back
+	callback.Node
+	gateway *Gateway
 }
 
 // identity is the current one.
@@ -26,8 +26,8 @@ func (g *Gateway) identity() *identity {
 		return now
 	}
 	name := g.opts.Peers.Node()
-	for now.name != name {
-		g.node.CompareAndSwap(now, &identity{gateway: g, name: name})
+	for now.Name != name {
+		g.node.CompareAndSwap(now, &identity{Node: callback.Node{Name: name}, gateway: g})
 		now = g.node.Load()
 	}
 	return now
@@ -48,20 +48,21 @@ func (g *Gateway) record(ctx context.Context, c *conn) {
 	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
 	g.opts.Ledger.Enter(ctx, wire.LedgerEntry{
-		Node: c.node.name, Token: c.name(), OpenedAt: c.openedAt().UnixNano(), Request: g.recorded(c),
+		Node: c.node.Name, Token: c.name(), OpenedAt: c.openedAt().UnixNano(), Request: g.recorded(c),
 	})
 }
 
-// release forgets a stream of which nothing is to be told.
+// release deletes what is kept of a stream that needs no disconnect callback.
 func (g *Gateway) release(c *conn) {
-	g.told(&callback{token: c.token, node: c.node, request: c.request})
+	g.finished(&callback.Message{Token: c.token, Node: &c.node.Node, Request: c.request})
 }
 
-// told forgets a stream whose disconnect was told, or given up.
-func (g *Gateway) told(body *callback) {
-	g.requests.Release(body.request)
+// finished deletes what is kept of a stream whose disconnect was delivered or given
+// up.
+func (g *Gateway) finished(m *callback.Message) {
+	g.requests.Release(m.Request)
 	if g.opts.Ledger != nil {
-		g.opts.Ledger.Strike(body.node.name, body.name())
+		g.opts.Ledger.Strike(m.Node.Name, m.Name())
 	}
 }
 
@@ -70,10 +71,10 @@ func (g *Gateway) told(body *callback) {
 // returns none of these streams is written to any more, and nothing more is told
 // of them from here, apart from callbacks that are out at this moment.
 func (g *Gateway) CutOff(name string) {
-	if node := g.identity(); node.name == name {
-		g.disconnects.disown(node) // first, so that a stream that is not found below is not let in, see welcome
+	if node := g.identity(); node.Name == name {
+		g.disconnects.Disown(&node.Node) // first, so that a stream that is not found below is not let in, see welcome
 	}
-	conns := g.table.all(func(c *conn) bool { return c.node.name == name })
+	conns := g.table.all(func(c *conn) bool { return c.node.Name == name })
 	g.opts.Log.Error("cut off from the other nodes: ending streams, of which they tell", "node", name, "count", len(conns))
 	b := stream.NewBatch()
 	for _, c := range conns {
@@ -85,20 +86,17 @@ func (g *Gateway) CutOff(name string) {
 // Inherit tells the backend of the end of a stream whose node cannot do it any
 // more. It returns nil when that is done, or when the backend refuses to hear it.
 func (g *Gateway) Inherit(ctx context.Context, e wire.LedgerEntry) error {
-	body := &callback{
-		action: wire.Disconnect, why: wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost},
-		heir: &heir{token: e.Token, request: e.Request},
+	m := &callback.Message{
+		Action: wire.Disconnect, Why: wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost},
+		Orphan: &callback.Orphan{Token: e.Token, Request: e.Request},
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, g.opts.CallbackTimeout, errNoAnswer)
-	defer cancel()
-	a, rest := g.callbacks.call(ctx, body)
-	defer rest()
-	if a.accepted() || !retryable(a) {
-		g.metrics.ended(body.why)
+	a := g.callbacks.Call(ctx, m)
+	if !a.Retryable() {
+		g.metrics.ended(m.Why)
 		return nil
 	}
-	if a.err != nil {
-		return fmt.Errorf("tell the backend of the end of stream %s: %w", fingerprint(e.Token), a.err)
+	if a.Err != nil {
+		return fmt.Errorf("disconnect callback of stream %s: %w", token.Fingerprint(e.Token), a.Err)
 	}
-	return fmt.Errorf("tell the backend of the end of stream %s: status %d", fingerprint(e.Token), a.status)
+	return fmt.Errorf("disconnect callback of stream %s: status %d", token.Fingerprint(e.Token), a.Status)
 }

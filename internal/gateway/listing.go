@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/stream"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
@@ -100,7 +101,7 @@ func (g *Gateway) showStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var c *conn
-	if t, _, ok := parseToken(r.PathValue("token")); ok {
+	if t, _, ok := token.Parse(r.PathValue("token")); ok {
 		c = g.table.find(t)
 	}
 	if c == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tidegate/internal/gateway/callback"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
@@ -86,13 +87,10 @@ func (m *metrics) begin() {
 			m.callbacks.WithLabelValues(string(action), status)
 		}
 	}
-	for _, why := range dropReasons {
+	for _, why := range callback.DropReasons() {
 		m.disconnectsDropped.WithLabelValues(why)
 	}
 }
-
-// dropReasons are why disconnect callbacks are given up.
-var dropReasons = []string{"queue_full", "address_full", "too_old", "refused", "stopped"}
 
 // Registry is where the metrics of the gateway are, for others to join.
 func (g *Gateway) Registry() *prometheus.Registry { return g.metrics.registry }
@@ -106,9 +104,9 @@ func (m *metrics) watch(g *Gateway) {
 	gauge("tidegate_connects", "Clients that wait for their turn, or for the backend to be asked.", func() float64 { return float64(g.limiter.InProgress()) })
 	gauge("tidegate_streams_parked", "Streams that have no goroutine.", func() float64 { return float64(g.engine.Parked()) })
 	gauge("tidegate_streams_max", "Streams beyond which connects are refused.", func() float64 { return float64(g.opts.MaxConns) })
-	gauge("tidegate_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.depth()) })
-	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(g.callbacks.slots.InUse()) })
-	gauge("tidegate_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(len(g.callbacks.late)) })
+	gauge("tidegate_disconnects_queued", "Disconnect callbacks not yet delivered.", func() float64 { return float64(g.disconnects.Depth()) })
+	gauge("tidegate_callbacks_waiting", "Connect callbacks that a client waits for.", func() float64 { return float64(g.callbacks.Waiting()) })
+	gauge("tidegate_callbacks_late", "Connect callbacks that nobody waits for any more.", func() float64 { return float64(g.callbacks.Late()) })
 	gauge("tidegate_header_lines", "Header lines that streams have in common, held once.", func() float64 { return float64(g.requests.Stats().Lines) })
 	gauge("tidegate_header_bytes", "Bytes of these lines.", func() float64 { return float64(g.requests.Stats().Bytes) })
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tidegate_header_lines_refused_total",
@@ -124,13 +122,22 @@ func (m *metrics) ended(why wire.Ending) {
 
 func (m *metrics) refused(code wire.Code) { m.streamsRefused.WithLabelValues(string(code)).Inc() }
 
-func (m *metrics) callback(action wire.Action, a answer, took time.Duration) {
-	status := "none"
-	if a.status > 0 {
-		status = strconv.Itoa(a.status)
+// Called implements callback.Metrics.
+func (m *metrics) Called(action wire.Action, status int, took time.Duration) {
+	label := "none"
+	if status > 0 {
+		label = strconv.Itoa(status)
 	}
-	m.callbacks.WithLabelValues(string(action), status).Inc()
+	m.callbacks.WithLabelValues(string(action), label).Inc()
 	m.callbackSeconds.WithLabelValues(string(action)).Observe(took.Seconds())
+}
+
+// Resent implements callback.Metrics.
+func (m *metrics) Resent() { m.callbackRetries.Inc() }
+
+// Dropped implements callback.Metrics.
+func (m *metrics) Dropped(why string, n int) {
+	m.disconnectsDropped.WithLabelValues(why).Add(float64(n))
 }
 
 func (m *metrics) sent(target string, err error) {

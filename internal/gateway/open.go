@@ -1,12 +1,16 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"time"
 
+	"tidegate/internal/gateway/callback"
+	"tidegate/internal/gateway/token"
+	"tidegate/internal/packed"
 	"tidegate/internal/stream"
 	"tidegate/internal/wire"
 	"tidegate/sse"
@@ -103,18 +107,20 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 	if g.record(r.Context(), c); r.Context().Err() != nil {
 		g.unregister(c) // the client has left, and the backend has not heard of it
 		g.release(c)
-		g.metrics.ended(wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback})
+		g.metrics.ended(callback.DuringCallback)
 		return false
 	}
 	answer, waited := g.connect(r.Context(), c, g.toldOnce(r))
 	if !waited {
+		g.unregister(c)
+		g.metrics.ended(callback.DuringCallback)
 		return false
 	}
-	if !answer.accepted() {
+	if !answer.Accepted() {
 		g.refuse(w, c, answer)
 		return false
 	}
-	if c.open.Store(true); c.node != g.identity() || c.node.disowned.Load() {
+	if c.open.Store(true); c.node != g.identity() || c.node.Disowned() {
 		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost}) // cut off meanwhile
 		g.turnAway(w, errCutOff)
 		return false
@@ -127,13 +133,26 @@ func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool 
 	return true
 }
 
+// connect asks the backend whether a client may stay. waited is false if the client
+// has left.
+func (g *Gateway) connect(ctx context.Context, c *conn, extra []packed.Header) (a callback.Answer, waited bool) {
+	m := &callback.Message{Action: wire.Connect, Token: c.token, Node: &c.node.Node, Request: c.request, Extra: extra}
+	return g.callbacks.Connect(ctx, m, func(a callback.Answer, why wire.Ending) {
+		if a.Accepted() || a.Uncertain() {
+			g.tellDisconnect(c, why)
+		} else {
+			g.release(c)
+		}
+	})
+}
+
 // leaveUnrecorded is the end of a client that nobody else has heard of: it has
 // left, or e is why it gets no stream.
 func (g *Gateway) leaveUnrecorded(w http.ResponseWriter, r *http.Request, c *conn, e *wire.Error) {
 	g.unregister(c)
 	g.requests.Release(c.request)
 	if r.Context().Err() != nil {
-		g.metrics.ended(wire.Ending{Reason: wire.ClientClosed, Detail: wire.DetailDuringCallback})
+		g.metrics.ended(callback.DuringCallback)
 		return
 	}
 	g.turnAway(w, e)
@@ -156,7 +175,7 @@ func (g *Gateway) count(w http.ResponseWriter, r *http.Request) (*conn, *wire.Er
 
 // register fills in c, which has its request, and makes it known.
 func (g *Gateway) register(c *conn) {
-	c.token = newToken()
+	c.token = token.New()
 	c.node = g.identity()
 	c.sequence = g.table.next(g.opts.Peers != nil)
 	c.openedIn = uptime()
@@ -187,7 +206,7 @@ func (c *conn) Ended(why wire.Ending) {
 func (g *Gateway) ended(c *conn, why wire.Ending) {
 	g.unregister(c)
 	g.metrics.ended(why)
-	g.opts.Log.Debug("stream ended", "token", fingerprint(c.name()), "reason", why.Reason, "detail", why.Detail,
+	g.opts.Log.Debug("stream ended", "token", token.Fingerprint(c.name()), "reason", why.Reason, "detail", why.Detail,
 		"duration", c.age())
 	g.tellDisconnect(c, why)
 }
@@ -204,14 +223,14 @@ func (g *Gateway) unregister(c *conn) {
 
 // tellDisconnect queues the disconnect, with which the stream's request ends too.
 func (g *Gateway) tellDisconnect(c *conn, why wire.Ending) {
-	g.disconnects.add(callback{
-		action:      wire.Disconnect,
-		why:         why,
-		token:       c.token,
-		node:        c.node,
-		request:     c.request,
-		durationMS:  c.age().Milliseconds(),
-		undelivered: c.stream.Undelivered(),
+	g.disconnects.Add(callback.Message{
+		Action:      wire.Disconnect,
+		Why:         why,
+		Token:       c.token,
+		Node:        &c.node.Node,
+		Request:     c.request,
+		DurationMS:  c.age().Milliseconds(),
+		Undelivered: c.stream.Undelivered(),
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
@@ -94,8 +95,8 @@ func (g *Gateway) holder(ctx context.Context, text string) string {
 	if g.opts.Peers == nil || isFromPeer(ctx) {
 		return ""
 	}
-	t, node, ok := parseToken(text)
-	if !ok || node == "" || node == g.identity().name || g.table.find(t) != nil {
+	t, node, ok := token.Parse(text)
+	if !ok || node == "" || node == g.identity().Name || g.table.find(t) != nil {
 		return ""
 	}
 	return node

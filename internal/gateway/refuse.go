@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"tidegate/internal/gateway/callback"
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/limit"
 	"tidegate/internal/peer"
 	"tidegate/internal/wire"
@@ -25,21 +27,21 @@ var errCrowded = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.C
 	Message: "Too many connects at once: come again", RetryAfter: comeBack}
 
 // refuse answers a client whose callback was not accepted.
-func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a answer) {
+func (g *Gateway) refuse(w http.ResponseWriter, c *conn, a callback.Answer) {
 	switch {
-	case a.abandoned: // whoever waits for the answer goes on with it
-	case a.maybe():
+	case a.Abandoned: // the answer decides about a disconnect, see connect
+	case a.Uncertain():
 		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailCallbackFailed})
 	default:
 		g.release(c)
 	}
 	g.unregister(c)
 	e := refusal(a)
-	g.opts.Log.Debug("stream refused", "token", fingerprint(c.name()), "status", e.Status, "code", e.Code,
-		"cause", a.err, "undelivered", c.stream.Undelivered())
-	g.refusals.Add(string(e.Code), peer.AddrOf(c.request.RemoteAddr()), "status", e.Status, "cause", a.err)
-	if e.Status == a.status {
-		a.retryAfter.set(w.Header())
+	g.opts.Log.Debug("stream refused", "token", token.Fingerprint(c.name()), "status", e.Status, "code", e.Code,
+		"cause", a.Err, "undelivered", c.stream.Undelivered())
+	g.refusals.Add(string(e.Code), peer.AddrOf(c.request.RemoteAddr()), "status", e.Status, "cause", a.Err)
+	if e.Status == a.Status {
+		a.RetryAfter.Set(w.Header())
 	}
 	g.turnAway(w, e)
 }
@@ -55,7 +57,7 @@ func (g *Gateway) turnAway(w http.ResponseWriter, e *wire.Error) {
 		return
 	}
 	wait := jitter(max(g.opts.Retry, comeBack))
-	wait += parseRetryAfter(w.Header().Get("Retry-After"), time.Now()).wait
+	wait += callback.ParseRetryAfter(w.Header().Get("Retry-After"), time.Now()).Wait
 	w.Header().Del("Retry-After")
 	streamHeaders(w)
 	_, _ = w.Write(sse.AppendRetry(nil, wait))

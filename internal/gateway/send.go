@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"tidegate/internal/gateway/token"
 	"tidegate/internal/stream"
 	"tidegate/internal/wire"
 	"tidegate/sse"
@@ -105,7 +106,7 @@ var (
 
 // living finds a stream that has not ended and is not about to.
 func (g *Gateway) living(text string) *conn {
-	t, _, ok := parseToken(text)
+	t, _, ok := token.Parse(text)
 	if !ok {
 		return nil
 	}

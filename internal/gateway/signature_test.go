@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"net/url"
 	"testing"
 	"time"
 
@@ -28,22 +27,4 @@ func TestX10SignaturesCoverTheTargetAsItIsSent(t *testing.T) {
 			t.Errorf("%q: the signature is good at another target", target)
 		}
 	}
-}
-
-// FuzzRetryAfter: what is passed on is seconds within bounds or a date, whatever a
-// backend says.
-func FuzzRetryAfter(f *testing.F) {
-	for _, text := range []string{"7", "-1", "99999999999999999999", "Wed, 21 Oct 2037 07:28:00 GMT", "soon", "\r\nX: y"} {
-		f.Add(text)
-	}
-	now := time.Unix(1_800_000_000, 0)
-	f.Fuzz(func(t *testing.T, text string) {
-		value, wait := gateway.RetryAfter(text, now)
-		if wait < 0 || wait > 24*time.Hour || len(value) > 29 || value != url.PathEscape(value) && len(value) != 29 {
-			t.Errorf("RetryAfter(%q) = %q, %v", text, value, wait)
-		}
-		if again, _ := gateway.RetryAfter(value, now); again != value {
-			t.Errorf("RetryAfter(%q) = %q, read again it is %q", text, value, again)
-		}
-	})
 }

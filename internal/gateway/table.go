@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tidegate/internal/gateway/token"
 )
 
 // table finds streams by token. It is sharded so that connects, sends and
@@ -44,7 +46,7 @@ func (t *table) reserve(most int) bool {
 // unreserve gives back what reserve has counted.
 func (t *table) unreserve() { t.count.Add(-1) }
 
-func (t *table) shard(of token) *shard { return &t.shards[of[0]%64] }
+func (t *table) shard(of token.Token) *shard { return &t.shards[of[0]%64] }
 
 // add enters a stream that was reserved for.
 func (t *table) add(c *conn) { t.shard(c.token).add(c) }
@@ -58,7 +60,7 @@ func (t *table) remove(c *conn) bool {
 	return removed
 }
 
-func (t *table) find(of token) *conn { return t.shard(of).find(of) }
+func (t *table) find(of token.Token) *conn { return t.shard(of).find(of) }
 
 // all gives the streams that keep says yes to, oldest first.
 func (t *table) all(keep func(*conn) bool) []*conn {
@@ -83,12 +85,12 @@ type shard struct {
 const leastPlaces = 8
 
 // home is where a token would like to be.
-func (s *shard) home(of token) int {
+func (s *shard) home(of token.Token) int {
 	return int(binary.LittleEndian.Uint64(of[8:]) & uint64(len(s.conns)-1))
 }
 
 // place is where a token is, or the free place where it would be.
-func (s *shard) place(of token) int {
+func (s *shard) place(of token.Token) int {
 	i := s.home(of)
 	for s.conns[i] != nil && s.conns[i].token != of {
 		i = (i + 1) & (len(s.conns) - 1)
@@ -96,7 +98,7 @@ func (s *shard) place(of token) int {
 	return i
 }
 
-func (s *shard) find(of token) *conn {
+func (s *shard) find(of token.Token) *conn {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.count == 0 {

@@ -42,7 +42,3 @@ func (g *Gate) Closed() bool {
 
 // Wait returns when all requests have left. Call Close before.
 func (g *Gate) Wait() { g.inside.Wait() }
-
-// Go runs f in a goroutine that Wait waits for. Only a request that has entered may
-// call it.
-func (g *Gate) Go(f func()) { g.inside.Go(f) }
