@@ -48,6 +48,7 @@ func commands() []command {
 		{"cluster", "status of the storage that nodes share", clusterCommand},
 		{"storage", "check, dump, export and import the events in a data folder", storageCommand},
 		{"config", "check or print the configuration", configure},
+		{"licenses", "print the licences of what this program is made of", printLicenses},
 		{"version", "print the version", printVersion},
 	}
 }

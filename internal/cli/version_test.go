@@ -49,3 +49,17 @@ func TestCommandsNameThemselvesToServers(t *testing.T) {
 		}
 	}
 }
+
+func TestLicensesAreWholeOrATable(t *testing.T) {
+	t.Parallel()
+	whole, table := runCommand(t, "", "licenses"), runCommand(t, "", "licenses", "--list")
+	if whole.code != exitOK || !strings.Contains(whole.stdout, "github.com/nats-io/nats-server/v2 ") || !strings.Contains(whole.stdout, "TERMS AND CONDITIONS FOR USE") {
+		t.Errorf("tidegate licenses: exit code %d, %d bytes", whole.code, len(whole.stdout))
+	}
+	if table.code != exitOK || strings.Count(table.stdout, "\n") < 20 || !strings.HasPrefix(table.stdout, "MODULE") {
+		t.Errorf("tidegate licenses --list: exit code %d, stdout %q", table.code, table.stdout)
+	}
+	if got := runCommand(t, "", "licenses", "all"); got.code != exitUsage || !strings.Contains(got.stderr, `unexpected argument "all"`) {
+		t.Errorf("tidegate licenses all: %+v", got)
+	}
+}
