@@ -12,9 +12,9 @@ import (
 	"tidegate/measure/reliability/judge"
 )
 
-const summary = `check judges the records that load wrote: whether anything that was answered was lost, shown twice
-or shown in two orders, and whether each accepted connect had exactly one disconnect.
-docs/reference/reliability.md says what each line of the table means.
+const summary = `check judges the records that load wrote. It finds answered events that clients did not receive,
+received twice or received in different orders, and connects without exactly one disconnect.
+docs/reference/reliability.md explains each line of its table.
 
 Usage: check DIR [FLAG…]`
 
@@ -24,12 +24,12 @@ func main() {
 	command.Main(command.Program{
 		Name: "check", Summary: summary,
 		Flags: func(fs *pflag.FlagSet) {
-			fs.BoolVar(&o.AllowResets, "allow-resets", false, "a reset is no fault; the client that got it begins anew")
-			fs.IntVar(&o.MaxEvents, "max-events", 50_000_000, "most `events`, and most shown; each takes some 200 bytes of memory")
+			fs.BoolVar(&o.AllowResets, "allow-resets", false, "a reset is not a fault; its client starts again")
+			fs.IntVar(&o.MaxEvents, "max-events", 50_000_000, "most `events` published, and most received; each takes about 200 bytes of memory")
 		},
 		Check: func(args []string) error {
 			if len(args) != 1 {
-				return errors.New("give the directory that load --out wrote to")
+				return errors.New("name the directory that load --out wrote to")
 			}
 			dir = args[0]
 			return command.InRange("max-events", o.MaxEvents, 1, 1_000_000_000)

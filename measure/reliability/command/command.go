@@ -1,5 +1,5 @@
-// Package command is the frame that the programs of this folder share: flags,
-// help, signals and exit codes.
+// Package command is what the reliability programs share as commands: flags, help,
+// signals and exit codes.
 package command
 
 import (
@@ -17,25 +17,25 @@ import (
 // Exit codes of all programs.
 const (
 	ExitOK    = 0
-	ExitFault = 1 // something that was promised did not hold, or the program could not do its work
+	ExitFault = 1 // a promise was broken, or the program failed
 	ExitUsage = 2 // the command line is wrong
 )
 
-// ErrFault is returned by Run of a program that has already printed what did
-// not hold. Nothing more is printed, and the exit code is 1.
-var ErrFault = errors.New("a promise did not hold")
+// ErrFault is returned by Run of a program that has already printed the faults it
+// found. Main prints nothing more and exits with 1.
+var ErrFault = errors.New("a promise was broken")
 
-// Program is one of the programs.
+// Program describes a command.
 type Program struct {
 	Name    string
-	Summary string                    // what --help says before the flags
-	Flags   func(fs *pflag.FlagSet)   // binds the flags
-	Check   func(args []string) error // what is wrong with flags and arguments, all of it
+	Summary string                    // the text of --help before the flags
+	Flags   func(fs *pflag.FlagSet)   // adds the flags
+	Check   func(args []string) error // returns all that is wrong with flags and arguments
 	Run     func(ctx context.Context, stdout, stderr io.Writer) error
 }
 
-// Main runs p as the process and does not return. The first SIGINT or SIGTERM
-// ends the context of Run; a second one ends the process at once.
+// Main runs p and exits the process. The first SIGINT or SIGTERM ends the context of
+// Run; a second one ends the process at once.
 func Main(p Program) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
@@ -46,10 +46,10 @@ func Main(p Program) {
 
 func (p Program) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := pflag.NewFlagSet(p.Name, pflag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors are returned
+	fs.SetOutput(io.Discard) // run prints the errors
 	fs.SortFlags = false
 	fs.Usage = func() {
-		fmt.Fprintf(stdout, "%s\n\nFlags:\n%s\nExit codes: 0 all held, 1 something did not or could not be done, 2 usage.\n", p.Summary, fs.FlagUsagesWrapped(100))
+		fmt.Fprintf(stdout, "%s\n\nFlags:\n%s\nExit codes: 0 all promises held, 1 a promise was broken or the program failed, 2 wrong command line.\n", p.Summary, fs.FlagUsagesWrapped(100))
 	}
 	p.Flags(fs)
 	err := fs.Parse(args)
@@ -74,15 +74,15 @@ func (p Program) run(ctx context.Context, args []string, stdout, stderr io.Write
 	}
 }
 
-// NoArgs is a check of programs that take flags only.
+// NoArgs is the check of programs that take flags only.
 func NoArgs(args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unexpected argument %q; everything is given by flags", args[0])
+		return fmt.Errorf("unexpected argument %q; use flags", args[0])
 	}
 	return nil
 }
 
-// InRange checks the value of a flag.
+// InRange returns an error if the value of a flag is out of range.
 func InRange[T int | int64](flag string, v, least, most T) error {
 	if v < least || v > most {
 		return fmt.Errorf("--%s %d: must be from %d to %d", flag, v, least, most)

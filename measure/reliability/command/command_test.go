@@ -28,10 +28,10 @@ func TestExitCodes(t *testing.T) {
 		code           int
 		stdout, stderr string // parts of what is printed
 	}{
-		{"all held", nil, nil, 0, "", ""},
+		{"all promises held", nil, nil, 0, "", ""},
 		{"help", []string{"--help"}, nil, 0, "--n number", ""},
-		{"a fault was printed before", nil, ErrFault, 1, "", ""},
-		{"could not be done", nil, errors.New("no port"), 1, "", "try: no port"},
+		{"faults were printed before", nil, ErrFault, 1, "", ""},
+		{"the program failed", nil, errors.New("no port"), 1, "", "try: no port"},
 		{"unknown flag", []string{"--x"}, nil, 2, "", "--x"},
 		{"argument", []string{"x"}, nil, 2, "", `"x"`},
 		{"out of range", []string{"--n", "4"}, nil, 2, "", "from 1 to 3"},

@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 const largeResult = 900 << 10 // what fits into a request
 
 var unreadAnswers = attack{
 	name: "unread-answers", what: "readers of a large result who read nothing",
-	mode: bed.Serve, clients: 200,
+	mode: harness.Serve, clients: 200,
 	prepare: func(ctx context.Context, s *server) error {
 		var err error
 		s.realTask, err = s.startTask(ctx, fmt.Sprintf(`{"type":"demo_task","params":{"delay":0,"steps":1,"message":%q}}`, strings.Repeat("x", largeResult)))

@@ -7,14 +7,14 @@ import (
 	"io"
 	"time"
 
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 const streamsOfConnection = 20
 
 var idleHTTP2 = attack{
 	name: "idle-http2", what: "connections of HTTP/2 with 20 streams each, half of them with a body that never comes, and nobody who reads",
-	mode: bed.Gateway, clients: 100, again: time.Second,
+	mode: harness.Gateway, clients: 100, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		frames := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
 		frames = frame(frames, 4, 0, 0, nil) // SETTINGS

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 // probe is a request as a page of another site, or of a name that was bound to
@@ -24,7 +24,7 @@ type probe struct {
 
 var otherSites = attack{
 	name: "other-sites", what: "requests that pages of other sites make browsers send, to all listeners and paths",
-	mode: bed.Serve, open: true, clients: 8, again: time.Second,
+	mode: harness.Serve, open: true, clients: 8, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		all := probes(s)
 		for n := range all {

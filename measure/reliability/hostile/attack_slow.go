@@ -14,20 +14,20 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 // Attacks that hold connections and say little.
 
 var muteConnections = attack{
 	name: "mute-connections", what: "connections that ask nothing, more than there are files",
-	mode: bed.Gateway, files: 256, clients: 600, again: 500 * time.Millisecond,
+	mode: harness.Gateway, files: 256, clients: 600, again: 500 * time.Millisecond,
 	act: func(ctx context.Context, s *server, _ int) { s.hold(ctx, "", nil) },
 }
 
 var slowHeaders = attack{
 	name: "slow-headers", what: "requests whose headers come a byte a second",
-	mode: bed.Gateway, clients: 500, again: time.Second,
+	mode: harness.Gateway, clients: 500, again: time.Second,
 	act: func(ctx context.Context, s *server, _ int) {
 		s.hold(ctx, fmt.Sprintf("GET /x?topic=load:slow HTTP/1.1\r\nHost: %s\r\nX-Slow: ", s.public), []byte("x"))
 	},
@@ -41,7 +41,7 @@ var bodyPaths = []string{
 
 var endlessBodies = attack{
 	name: "endless-bodies", what: "bodies that come a byte a second, half of them after the most of a mebibyte",
-	mode: bed.Serve, clients: 500, again: time.Second,
+	mode: harness.Serve, clients: 500, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		const size = 1 << 20
 		head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n", bodyPaths[i%len(bodyPaths)], s.public)
@@ -59,7 +59,7 @@ var endlessBodies = attack{
 
 var stalledHandshakes = attack{
 	name: "stalled-handshakes", what: "TLS handshakes that stop: before, within and after the first message",
-	mode: bed.Gateway, tls: true, clients: 500, again: time.Second,
+	mode: harness.Gateway, tls: true, clients: 500, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		hello := clientHello()
 		s.hold(ctx, string(hello[:i%3*len(hello)/2]), nil)

@@ -11,14 +11,14 @@ import (
 	"strings"
 	"time"
 
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 // Attacks that open streams, or try to.
 
 var forgedIDs = attack{
 	name: "forged-ids", what: "clients come back with ids of a future that never was",
-	mode: bed.Gateway, clients: 300, again: 2 * time.Second,
+	mode: harness.Gateway, clients: 300, again: 2 * time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		id := forge(s.honest.id(), i)
 		s.ask(ctx, fmt.Sprintf("GET /x?topic=load:honest HTTP/1.1\r\nHost: %s\r\nLast-Event-ID: %s\r\n\r\n", s.public, id), 5*time.Second)
@@ -36,7 +36,7 @@ func forge(id string, i int) string {
 
 var unknownTasks = attack{
 	name: "unknown-tasks", what: "streams of tasks that nobody knows, 100 each, beside a finished one in a small store",
-	mode: bed.Serve, flags: []string{"--store-size", "16MiB", "--max-topics", "2000"}, clients: 800, again: 20 * time.Second,
+	mode: harness.Serve, flags: []string{"--store-size", "16MiB", "--max-topics", "2000"}, clients: 800, again: 20 * time.Second,
 	prepare: func(ctx context.Context, s *server) error {
 		var err error
 		s.realTask, err = s.startTask(ctx, `{"type":"demo_task","params":{"delay":0,"steps":20}}`)
@@ -60,7 +60,7 @@ const fatHeader = 60 << 10
 
 var fatHeaders = attack{
 	name: "fat-headers", what: "streams with 60 KB of headers each, which stay",
-	mode: bed.Gateway, clients: 4600,
+	mode: harness.Gateway, clients: 4600,
 	act: func(ctx context.Context, s *server, _ int) {
 		text := fmt.Sprintf("GET /x?topic=load:fat HTTP/1.1\r\nHost: %s\r\nCookie: a=%s\r\n\r\n", s.public, strings.Repeat("x", fatHeader))
 		s.ask(ctx, text, time.Hour)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 // Honest clients: some who listen all the time, one who opens streams and leaves
@@ -96,7 +96,7 @@ func newHonest(s *server, mode string) *honest {
 		client:  &http.Client{Timeout: honestPatience, Transport: &http.Transport{DisableCompression: true}},
 		numbers: make([][]int, listeners), placed: map[int]bool{},
 	}
-	if mode == bed.Serve { // which lets nobody in but watchers
+	if mode == harness.Serve { // which lets nobody in but watchers
 		h.topic, h.target = "version:honest", "/api/sse/utils/version?request_id=honest"
 		h.other = "/api/sse/utils/version?request_id=other-%d"
 	}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 )
 
 const summary = `hostile builds and starts a server, has honest clients connect, send and listen, attacks it for a while, and
@@ -65,7 +65,7 @@ func main() {
 		},
 		Check: func(args []string) error { return errors.Join(command.NoArgs(args), o.validate()) },
 		Run: func(ctx context.Context, stdout, _ io.Writer) error {
-			return bed.WorkDir(o.dir, "hostile", stdout, func(dir string) error {
+			return harness.WorkDir(o.dir, "hostile", stdout, func(dir string) error {
 				o.dir = dir
 				return run(ctx, o, stdout)
 			})

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 )
 
 // run does all attacks, one after the other, each on a server of its own.
@@ -21,7 +21,7 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	}
 	if o.tidegate == "" {
 		o.tidegate = filepath.Join(o.dir, "tidegate")
-		if err := bed.BuildProgram(ctx, o.tidegate); err != nil {
+		if err := harness.BuildProgram(ctx, o.tidegate); err != nil {
 			return err
 		}
 	}

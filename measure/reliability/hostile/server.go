@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/callback"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/record"
 )
 
@@ -32,8 +32,8 @@ func attacker() *net.Dialer { return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net
 
 // server is what is attacked.
 type server struct {
-	process          *bed.Process
-	ports            bed.Ports
+	process          *harness.Process
+	ports            harness.Ports
 	public, internal string // addresses
 	secure           bool   // the public one speaks TLS
 	secret           string // of the internal listener
@@ -74,7 +74,7 @@ func start(ctx context.Context, o options, a attack) (*server, error) {
 		}
 		argv = append(argv, "--tls-cert", files.cert, "--tls-key", files.key)
 	}
-	if a.mode == bed.Gateway {
+	if a.mode == harness.Gateway {
 		var err error
 		if s.hooks, err = callback.Listen(loopback+":0", s.api, func(record.Callback) {}); err != nil {
 			return s, err
@@ -89,7 +89,7 @@ func start(ctx context.Context, o options, a attack) (*server, error) {
 	if s.secret != "" {
 		env = append(env, "TIDEGATE_INTERNAL_SECRET="+s.secret)
 	}
-	s.process = bed.NewProcess(bed.Spec{
+	s.process = harness.NewProcess(harness.Spec{
 		Name: a.mode, Dir: dir, Argv: argv, Ready: "http://" + s.internal + "/readyz",
 		Env: env,
 	})

@@ -1,22 +1,21 @@
-// Package judge finds out from the records of a run whether what was promised
-// held. It reads files and nothing else: a run can be judged again, elsewhere,
-// or after somebody has tampered with it, as its own tests do.
+// Package judge checks the records of a run against what Tidegate promises. It only
+// reads files. So a run can be judged again, on another machine, or after somebody has
+// changed the records, as the tests of this package do.
 //
-// What must hold:
+// The promises:
 //
-//   - A client that has a position is shown each event that was answered and
-//     whose publishing began after that, exactly once, up to the end markers.
-//     Where streams begin with all that a topic has, that is every answered event.
-//   - No event is shown twice to a client, answered or not. An event that was
-//     never answered may be there or not.
-//   - For each topic there is one order of its events that agrees with what every
-//     client was shown, and in which an event that was answered before another was
-//     begun comes before that one.
-//   - An event has one id: the one that its publisher was answered.
-//   - Every connect callback that was accepted is followed by exactly one
-//     disconnect callback.
+//   - A client that has a position receives each answered event whose publishing
+//     began later, exactly once, up to the end markers. Where streams start with
+//     the whole history of a topic, this covers every answered event.
+//   - No client receives an event twice, answered or not. An event that was never
+//     answered may exist or not.
+//   - Each topic has one order of its events that agrees with what every client
+//     received. If an event was answered before another one was begun, it comes
+//     before that one.
+//   - An event has one id: the one in the answer to its publisher.
+//   - Each accepted connect callback is followed by exactly one disconnect callback.
 //
-// After a reset, if those are allowed, a client begins anew.
+// After a reset, if resets are allowed, a client starts again.
 package judge
 
 import (
@@ -30,35 +29,35 @@ import (
 // Options are the settings of [Judge].
 type Options struct {
 	AllowResets bool
-	MaxEvents   int // published, and shown to all clients; more is an error. Default 50,000,000
+	MaxEvents   int // bounds published events, and received ones over all clients; default 50,000,000
 }
 
 const defaultMaxEvents = 50_000_000
 
-// ErrTooMany is returned for a run that is larger than MaxEvents.
-var ErrTooMany = errors.New("the run has more events than would fit into memory")
+// ErrTooMany is returned for a run with more than MaxEvents events.
+var ErrTooMany = errors.New("the run has more events than the limit")
 
-// court holds a run while it is judged.
-type court struct {
-	opts    Options
-	dir     string
-	run     record.Run
-	events  []record.Event   // an event's place in it stands for the event
-	place   map[uint64]int32 // by global id
-	ofTopic [][]int32        // answered events of each topic, places in events
-	shown   int
-	orders  [][]sequence // by topic: what clients were shown
-	report  *Report
+// verification is the state of judging one run.
+type verification struct {
+	opts     Options
+	dir      string
+	run      record.Run
+	events   []record.Event   // other fields refer to an event by its index here
+	index    map[uint64]int32 // by global id
+	ofTopic  [][]int32        // answered events of each topic, as indexes
+	received int
+	orders   [][]sequence // by topic: what clients received
+	report   *Report
 }
 
-// sequence is what one client was shown of one topic between two resets.
+// sequence is what one client received of one topic between two resets.
 type sequence struct {
 	client int
 	events []int32
 }
 
-// Judge reads the run in dir. The error says why it could not be judged; what
-// does not hold is in the report.
+// Judge reads the run in dir. The error says why the run cannot be judged; broken
+// promises are in the report.
 func Judge(dir string, o Options) (*Report, error) {
 	run, err := record.ReadRun(dir)
 	if err != nil {
@@ -67,8 +66,8 @@ func Judge(dir string, o Options) (*Report, error) {
 	if o.MaxEvents == 0 {
 		o.MaxEvents = defaultMaxEvents
 	}
-	c := &court{
-		opts: o, dir: dir, run: run, place: map[uint64]int32{},
+	c := &verification{
+		opts: o, dir: dir, run: run, index: map[uint64]int32{},
 		ofTopic: make([][]int32, run.Topics), orders: make([][]sequence, run.Topics),
 		report: &Report{Run: run},
 	}
@@ -93,31 +92,31 @@ func Judge(dir string, o Options) (*Report, error) {
 	return c.report, nil
 }
 
-// published takes up an event of a publisher.
-func (c *court) published(e record.Event) error {
+// published processes an event of a publisher's record.
+func (c *verification) published(e record.Event) error {
 	if e.Topic >= c.run.Topics {
 		return fmt.Errorf("%w: topic %d of %d", record.ErrInvalid, e.Topic, c.run.Topics)
 	}
-	if _, twice := c.place[e.Global]; twice {
-		return fmt.Errorf("%w: event %d was published twice by the load itself", record.ErrInvalid, e.Global)
+	if _, twice := c.index[e.Global]; twice {
+		return fmt.Errorf("%w: the load itself published event %d twice", record.ErrInvalid, e.Global)
 	}
 	if len(c.events) >= c.opts.MaxEvents {
 		return fmt.Errorf("%w (%d); judge a shorter run, or raise --max-events", ErrTooMany, c.opts.MaxEvents)
 	}
-	c.place[e.Global] = int32(len(c.events))
+	c.index[e.Global] = int32(len(c.events))
 	c.events = append(c.events, e)
 	return nil
 }
 
-// answers looks at what publishers were told.
-func (c *court) answers() {
+// answers checks the answers to the publishers.
+func (c *verification) answers() {
 	r := c.report
 	byID := make(map[string]int32, len(c.events))
 	for i, e := range c.events {
 		if e.Done == 0 {
 			r.Unanswered++
 			if e.End {
-				r.fault(EndMarkers, "topic %d: its end marker was never answered, so nothing tells when a client has everything", e.Topic)
+				r.fault(EndMarkers, "topic %d: its end marker was never answered, so the end of its events is unknown", e.Topic)
 			}
 			continue
 		}
@@ -131,8 +130,8 @@ func (c *court) answers() {
 	}
 }
 
-// callbacks judges connects and disconnects.
-func (c *court) callbacks() error {
+// callbacks judges connect and disconnect callbacks.
+func (c *verification) callbacks() error {
 	if !c.run.Callbacks {
 		return nil
 	}
@@ -140,14 +139,14 @@ func (c *court) callbacks() error {
 	if _, err := os.Stat(path); err != nil {
 		return err
 	}
-	streams := map[string]*account{}
+	streams := map[string]*streamCallbacks{}
 	err := record.Read(path, record.ParseCallback, func(cb record.Callback) error {
 		a := streams[cb.Stream]
 		if a == nil {
-			a = &account{}
+			a = &streamCallbacks{}
 			streams[cb.Stream] = a
 		}
-		a.book(cb, c.run.Cuts)
+		a.add(cb, c.run.Cuts)
 		return nil
 	})
 	for name, a := range streams {

@@ -11,21 +11,21 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// story is a small run, as records: two publishers, two topics, two clients.
-type story struct {
+// scenario is the records of a small run: two publishers, two topics, two clients.
+type scenario struct {
 	run       record.Run
 	events    []record.Event
-	clients   [][]record.Seen
+	clients   [][]record.Observation
 	callbacks []record.Callback
 }
 
-// told is a run in which everything held. Events 1, 2 and 4 are in topic 0, 3
-// in topic 1; 4 and 3 are the end markers. 5 was begun beside 2 and never answered.
-func told() story {
-	shown := func(global uint64, publisher, topic, number int) record.Seen {
-		return record.Seen{Kind: record.Shown, ID: fmt.Sprint("id-", global), Global: global, Publisher: publisher, Topic: topic, Number: number}
+// validRun is a run without faults. Events 1, 2 and 4 are in topic 0, event 3 in
+// topic 1; 4 and 3 are the end markers. 5 was begun while 2 was and never answered.
+func validRun() scenario {
+	shown := func(global uint64, publisher, topic, number int) record.Observation {
+		return record.Observation{Kind: record.Received, ID: fmt.Sprint("id-", global), Global: global, Publisher: publisher, Topic: topic, Number: number}
 	}
-	return story{
+	return scenario{
 		run: record.Run{Publishers: 2, Topics: 2, Clients: 2, Callbacks: true},
 		events: []record.Event{
 			{Global: 1, Topic: 0, Number: 1, Begin: 10, Done: 13, ID: "id-1", Attempts: 1},
@@ -34,10 +34,10 @@ func told() story {
 			{Global: 4, Publisher: 1, Topic: 0, Number: 2, Begin: 33, Done: 34, ID: "id-4", Attempts: 1, End: true},
 			{Global: 5, Topic: 0, Number: 2, Begin: 15, Attempts: 9},
 		},
-		clients: [][]record.Seen{
+		clients: [][]record.Observation{
 			{
 				{Kind: record.Topics, Topics: []int{0, 1}}, {Kind: record.Open}, {Kind: record.Position, At: 5},
-				shown(1, 0, 0, 1), {Kind: record.Gone, Why: "left"}, {Kind: record.Open, ID: "id-1"},
+				shown(1, 0, 0, 1), {Kind: record.Ended, Why: "left"}, {Kind: record.Open, ID: "id-1"},
 				shown(2, 1, 0, 1), shown(5, 0, 0, 2), shown(3, 0, 1, 1), shown(4, 1, 0, 2), {Kind: record.Complete},
 			},
 			{
@@ -58,8 +58,8 @@ func told() story {
 	}
 }
 
-// write makes the files of a story.
-func (s story) write(t *testing.T) string {
+// write writes the files of a scenario.
+func (s scenario) write(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(path string, fill func(w *record.Writer)) {
@@ -99,7 +99,7 @@ func (s story) write(t *testing.T) string {
 	return dir
 }
 
-func (s story) judge(t *testing.T, o Options) *Report {
+func (s scenario) judge(t *testing.T, o Options) *Report {
 	t.Helper()
 	r, err := Judge(s.write(t), o)
 	if err != nil {
@@ -108,13 +108,13 @@ func (s story) judge(t *testing.T, o Options) *Report {
 	return r
 }
 
-func TestARunInWhichEverythingHeld(t *testing.T) {
+func TestARunWithoutFaults(t *testing.T) {
 	t.Parallel()
-	r := told().judge(t, Options{})
+	r := validRun().judge(t, Options{})
 	if !r.OK() {
 		t.Errorf("faults %v: %v", r.Faults, r.Examples)
 	}
-	want := Report{Answered: 4, Unanswered: 1, Shown: 8, ShownUnanswered: 2, Required: 6, Opened: 3, Accepted: 2, Disconnected: 3, Redelivered: 1, NeverAccepted: 1}
+	want := Report{Answered: 4, Unanswered: 1, Received: 8, ReceivedUnanswered: 2, Required: 6, Opened: 3, Accepted: 2, Disconnected: 3, Redelivered: 1, NeverAccepted: 1}
 	want.Run = r.Run
 	if got := *r; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("report\n%+v, want\n%+v", got, want)
@@ -125,51 +125,53 @@ func TestARunInWhichEverythingHeld(t *testing.T) {
 	}
 }
 
-// TestPlantedFaults: each of them is seen, as what it is and as nothing else.
+// TestPlantedFaults: the judge finds each of them, as this kind and no other.
 func TestPlantedFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
-		plant func(s *story)
+		plant func(s *scenario)
 		want  map[Fault]int
 	}{
-		{"a loss", func(s *story) { s.clients[1] = slices.Delete(s.clients[1], 3, 4) }, map[Fault]int{Lost: 1}},
-		{"a loss where streams begin with everything", func(s *story) { s.run.ReplayAll = true }, map[Fault]int{Lost: 1}},
-		{"a repeat", func(s *story) { s.clients[0] = slices.Insert(s.clients[0], 7, s.clients[0][3]) }, map[Fault]int{Repeated: 1}},
-		{"a repeat of what was never answered", func(s *story) { s.clients[0] = append(s.clients[0], s.clients[0][7]) }, map[Fault]int{Repeated: 1}},
-		{"two clients are shown two orders", func(s *story) { swap(s.clients[1], 3, 4) }, map[Fault]int{Disordered: 1}},
-		{"all clients are shown another order than was answered", func(s *story) {
+		{"a loss", func(s *scenario) { s.clients[1] = slices.Delete(s.clients[1], 3, 4) }, map[Fault]int{Lost: 1}},
+		{"a loss where streams begin with everything", func(s *scenario) { s.run.ReplayAll = true }, map[Fault]int{Lost: 1}},
+		{"a repeat", func(s *scenario) { s.clients[0] = slices.Insert(s.clients[0], 7, s.clients[0][3]) }, map[Fault]int{Repeated: 1}},
+		{"a repeat of an event without an answer", func(s *scenario) { s.clients[0] = append(s.clients[0], s.clients[0][7]) }, map[Fault]int{Repeated: 1}},
+		{"two clients receive two orders", func(s *scenario) { swap(s.clients[1], 3, 4) }, map[Fault]int{Disordered: 1}},
+		{"all clients receive another order than was answered", func(s *scenario) {
 			swap(s.clients[0], 6, 9)
 			swap(s.clients[1], 3, 5)
 		}, map[Fault]int{Disordered: 1}},
-		{"a foreign event", func(s *story) { s.clients[0] = append(s.clients[0], record.Seen{Kind: record.Foreign, Why: "error"}) }, map[Fault]int{Foreign: 1}},
-		{"an event of nobody", func(s *story) { s.clients[0][7].Global = 77 }, map[Fault]int{Foreign: 1}},
-		{"an event of a topic that the client does not follow", func(s *story) {
+		{"a foreign event", func(s *scenario) {
+			s.clients[0] = append(s.clients[0], record.Observation{Kind: record.Foreign, Why: "error"})
+		}, map[Fault]int{Foreign: 1}},
+		{"an event of nobody", func(s *scenario) { s.clients[0][7].Global = 77 }, map[Fault]int{Foreign: 1}},
+		{"an event of a topic that the client does not follow", func(s *scenario) {
 			s.clients[1] = append(s.clients[1], s.clients[0][8])
 		}, map[Fault]int{Foreign: 1}},
-		{"another id than was answered", func(s *story) { s.clients[1][3].ID = "id-9" }, map[Fault]int{OtherIDs: 1}},
-		{"one id for two events", func(s *story) {
+		{"an id other than the answered one", func(s *scenario) { s.clients[1][3].ID = "id-9" }, map[Fault]int{WrongIDs: 1}},
+		{"one id for two events", func(s *scenario) {
 			s.events[2].ID = "id-1"
 			s.clients[0][8].ID = "id-1"
 		}, map[Fault]int{SharedIDs: 1}},
-		{"a reset", func(s *story) {
-			s.clients[1] = slices.Insert(s.clients[1], 3, record.Seen{Kind: record.Reset, At: 13})
+		{"a reset", func(s *scenario) {
+			s.clients[1] = slices.Insert(s.clients[1], 3, record.Observation{Kind: record.Reset, At: 13})
 		}, map[Fault]int{ResetsSeen: 1}},
-		{"a client without a position", func(s *story) { s.clients[1] = slices.Delete(s.clients[1], 2, 3) }, map[Fault]int{NeverInPlace: 1}},
-		{"a client that gave up", func(s *story) { s.clients[0] = s.clients[0][:8] }, map[Fault]int{Incomplete: 1, Lost: 2}},
-		{"an end marker without an answer", func(s *story) { s.events[2].Done, s.events[2].ID = 0, "" }, map[Fault]int{EndMarkers: 1}},
-		{"a missing disconnect", func(s *story) { s.callbacks = slices.Delete(s.callbacks, 1, 2) }, map[Fault]int{DisconnectsMissing: 1}},
-		{"a doubled disconnect", func(s *story) { s.callbacks = append(s.callbacks, s.callbacks[1]) }, map[Fault]int{DisconnectsDoubled: 1}},
-		{"a disconnect that two gateways tell", func(s *story) {
+		{"a client without a position", func(s *scenario) { s.clients[1] = slices.Delete(s.clients[1], 2, 3) }, map[Fault]int{WithoutPosition: 1}},
+		{"a client that gave up", func(s *scenario) { s.clients[0] = s.clients[0][:8] }, map[Fault]int{WithoutEnd: 1, Lost: 2}},
+		{"an end marker without an answer", func(s *scenario) { s.events[2].Done, s.events[2].ID = 0, "" }, map[Fault]int{EndMarkers: 1}},
+		{"a missing disconnect", func(s *scenario) { s.callbacks = slices.Delete(s.callbacks, 1, 2) }, map[Fault]int{DisconnectsMissing: 1}},
+		{"a duplicated disconnect", func(s *scenario) { s.callbacks = append(s.callbacks, s.callbacks[1]) }, map[Fault]int{DisconnectsDuplicated: 1}},
+		{"a disconnect from two gateways", func(s *scenario) {
 			s.run.Cuts = true
 			other := s.callbacks[1]
 			other.Gateway = "other"
 			s.callbacks = append(s.callbacks, other)
-		}, map[Fault]int{DisconnectsDoubled: 1}},
-		{"a disconnect after one that may have been a repeat", func(s *story) { swap(s.callbacks, 5, 6) }, map[Fault]int{DisconnectsDoubled: 1}},
-		{"a disconnect before its connect", func(s *story) { swap(s.callbacks, 0, 1) }, map[Fault]int{DisconnectsEarly: 1}},
+		}, map[Fault]int{DisconnectsDuplicated: 1}},
+		{"a disconnect after one that may have been a repeat", func(s *scenario) { swap(s.callbacks, 5, 6) }, map[Fault]int{DisconnectsDuplicated: 1}},
+		{"a disconnect before its connect", func(s *scenario) { swap(s.callbacks, 0, 1) }, map[Fault]int{DisconnectsEarly: 1}},
 	} {
-		s := told()
+		s := validRun()
 		test.plant(&s)
 		r := s.judge(t, Options{})
 		var want [kinds]int
@@ -188,44 +190,44 @@ func TestPlantedFaults(t *testing.T) {
 
 func swap[T any](list []T, i, j int) { list[i], list[j] = list[j], list[i] }
 
-// TestWhatMayBe: things that look odd and are allowed.
-func TestWhatMayBe(t *testing.T) {
+// TestAllowedOddities: the judge accepts what looks odd but is allowed.
+func TestAllowedOddities(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string
-		plan func(s *story)
+		plan func(s *scenario)
 		o    Options
 	}{
-		{"an event that was never answered is not there", func(s *story) {
+		{"an event without an answer does not exist", func(s *scenario) {
 			s.clients[0] = slices.Delete(s.clients[0], 7, 8)
 			s.clients[1] = slices.Delete(s.clients[1], 4, 5)
 		}, Options{}},
-		{"events that were under way together come in either order, for all alike", func(s *story) {
+		{"concurrent events come in either order, the same for all", func(s *scenario) {
 			swap(s.clients[0], 6, 7)
 			swap(s.clients[1], 3, 4)
 		}, Options{}},
-		{"after a reset that is allowed all comes again", func(s *story) {
-			s.clients[1] = slices.Concat(s.clients[1], []record.Seen{{Kind: record.Reset, At: 40}}, s.clients[1][3:])
+		{"after an allowed reset all events come again", func(s *scenario) {
+			s.clients[1] = slices.Concat(s.clients[1], []record.Observation{{Kind: record.Reset, At: 40}}, s.clients[1][3:])
 		}, Options{AllowResets: true}},
-		{"what was before a reset that is allowed need not be there", func(s *story) {
-			s.clients[0] = slices.Insert(s.clients[0], 8, record.Seen{Kind: record.Reset, At: 30})
+		{"events before an allowed reset may be missing", func(s *scenario) {
+			s.clients[0] = slices.Insert(s.clients[0], 8, record.Observation{Kind: record.Reset, At: 30})
 			s.clients[0] = slices.Delete(s.clients[0], 3, 4)
 		}, Options{AllowResets: true}},
-		{"after a reset that is allowed end markers of before need not come", func(s *story) {
-			s.clients[0] = append(s.clients[0][:8:8], record.Seen{Kind: record.Reset, At: 40}, record.Seen{Kind: record.Position, At: 41})
+		{"after an allowed reset earlier end markers may be missing", func(s *scenario) {
+			s.clients[0] = append(s.clients[0][:8:8], record.Observation{Kind: record.Reset, At: 40}, record.Observation{Kind: record.Position, At: 41})
 		}, Options{AllowResets: true}},
-		{"a disconnect whose answer was not written out comes again", func(s *story) {
+		{"a disconnect whose answer was not sent comes again", func(s *scenario) {
 			again := s.callbacks[1]
 			s.callbacks[1].Sent = false
 			s.callbacks = append(s.callbacks, again)
 		}, Options{}},
-		{"a gateway tells a disconnect again when the network was cut", func(s *story) {
+		{"a gateway repeats a disconnect while the network is cut", func(s *scenario) {
 			s.run.Cuts = true
 			s.callbacks = append(s.callbacks, s.callbacks[1])
 		}, Options{}},
-		{"only a disconnect that may be a repeat comes", func(s *story) { s.callbacks[1].Redelivered = true }, Options{}},
+		{"the only disconnect is marked as redelivered", func(s *scenario) { s.callbacks[1].Redelivered = true }, Options{}},
 	} {
-		s := told()
+		s := validRun()
 		test.plan(&s)
 		if r := s.judge(t, test.o); !r.OK() {
 			t.Errorf("%s: faults %v: %v", test.name, r.Faults, r.Examples)
@@ -235,27 +237,27 @@ func TestWhatMayBe(t *testing.T) {
 
 func TestRunsThatCannotBeJudged(t *testing.T) {
 	t.Parallel()
-	empty := told()
+	empty := validRun()
 	empty.clients[0], empty.clients[1] = empty.clients[0][:1], empty.clients[1][:1]
 	if r := empty.judge(t, Options{}); r.OK() {
-		t.Error("a run in which nothing had to be shown passed")
+		t.Error("a run that requires no event passed")
 	}
 	for name, test := range map[string]struct {
-		spoil func(s *story)
+		spoil func(s *scenario)
 		o     Options
 		want  error
 	}{
-		"too large":                  {func(*story) {}, Options{MaxEvents: 4}, ErrTooMany},
-		"a topic that is not there":  {func(s *story) { s.events[0].Topic = 2 }, Options{}, record.ErrInvalid},
-		"an event twice":             {func(s *story) { s.events[0].Global = 2 }, Options{}, record.ErrInvalid},
-		"a client follows nothing":   {func(s *story) { s.clients[0] = s.clients[0][1:2] }, Options{}, record.ErrInvalid},
-		"a client is not in the run": {func(s *story) { s.run.Clients = 3 }, Options{}, os.ErrNotExist},
-		"a follower of what is not":  {func(s *story) { s.clients[0][0].Topics = []int{9} }, Options{}, record.ErrInvalid},
-		"something that cannot be":   {func(s *story) { s.clients[0][3].Kind = "other" }, Options{}, record.ErrInvalid},
-		"a callback that cannot be":  {func(s *story) { s.callbacks[0].Stream = "" }, Options{}, record.ErrInvalid},
-		"a publisher that cannot be": {func(s *story) { s.events[0].Number = 0 }, Options{}, record.ErrInvalid},
+		"too large":                  {func(*scenario) {}, Options{MaxEvents: 4}, ErrTooMany},
+		"a topic out of range":       {func(s *scenario) { s.events[0].Topic = 2 }, Options{}, record.ErrInvalid},
+		"an event twice":             {func(s *scenario) { s.events[0].Global = 2 }, Options{}, record.ErrInvalid},
+		"a client follows nothing":   {func(s *scenario) { s.clients[0] = s.clients[0][1:2] }, Options{}, record.ErrInvalid},
+		"a client is not in the run": {func(s *scenario) { s.run.Clients = 3 }, Options{}, os.ErrNotExist},
+		"a client of no topic":       {func(s *scenario) { s.clients[0][0].Topics = []int{9} }, Options{}, record.ErrInvalid},
+		"an invalid observation":     {func(s *scenario) { s.clients[0][3].Kind = "other" }, Options{}, record.ErrInvalid},
+		"an invalid callback":        {func(s *scenario) { s.callbacks[0].Stream = "" }, Options{}, record.ErrInvalid},
+		"an invalid event":           {func(s *scenario) { s.events[0].Number = 0 }, Options{}, record.ErrInvalid},
 	} {
-		s := told()
+		s := validRun()
 		test.spoil(&s)
 		if _, err := Judge(s.write(t), test.o); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)

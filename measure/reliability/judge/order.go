@@ -7,39 +7,39 @@ import (
 	"strings"
 )
 
-// order finds out whether there is one order of a topic's events that agrees
-// with everything that is known of it. What is known is a graph:
+// order checks whether one order of a topic's events agrees with all that the records
+// say about it. The records form a graph:
 //
-//   - each client's next event comes after the one before;
-//   - the moments of the run are a line: an event comes before the moment of
-//     its answer, and after the moment at which it was begun. So one that was
-//     answered before another was begun comes before that one.
+//   - each event that a client received comes after the one before it;
+//   - the logical times of the run form a chain. An event comes after the time at
+//     which it was begun and before the time of its answer. So an event that was
+//     answered before another one was begun comes before that one.
 //
-// Such an order exists if and only if the graph has no cycle. The graph has as
-// many edges as events were shown, so this is done in linear time.
-func (c *court) order(topic int) {
+// Such an order exists if and only if the graph has no cycle. The graph has about as
+// many edges as received events, so the check takes linear time.
+func (c *verification) order(topic int) {
 	g := newGraph(c, topic)
 	if cycle := g.cycle(); cycle != nil {
-		c.report.fault(Disordered, "topic %d: no order agrees with all that was shown and answered: %s", topic, c.describe(topic, cycle))
+		c.report.fault(Disordered, "topic %d: no order agrees with all answers and all clients: %s", topic, c.describe(topic, cycle))
 	}
-	c.orders[topic] = nil // it is not needed again
+	c.orders[topic] = nil // not needed again
 }
 
-// graph has nodes from 0: first the events, then the moments.
+// graph has nodes numbered from 0: first the events, then the times.
 type graph struct {
-	events []int32         // the event that a node stands for
-	node   map[int32]int32 // and back
+	events []int32         // the event of each node
+	node   map[int32]int32 // the inverse of events
 	next   [][]int32
 }
 
-func newGraph(c *court, topic int) *graph {
+func newGraph(c *verification, topic int) *graph {
 	g := &graph{node: map[int32]int32{}}
 	for _, i := range c.ofTopic[topic] {
 		g.add(i)
 	}
 	for _, s := range c.orders[topic] {
 		for _, i := range s.events {
-			g.add(i) // those that were not answered are in no other list
+			g.add(i) // events without an answer are only here
 		}
 	}
 	g.next = make([][]int32, len(g.events))
@@ -48,7 +48,7 @@ func newGraph(c *court, topic int) *graph {
 			g.edge(g.node[s.events[k-1]], g.node[s.events[k]])
 		}
 	}
-	g.moments(c)
+	g.times(c)
 	return g
 }
 
@@ -61,22 +61,22 @@ func (g *graph) add(event int32) {
 
 func (g *graph) edge(from, to int32) { g.next[from] = append(g.next[from], to) }
 
-// moments adds the line of moments and ties the events to it.
-func (g *graph) moments(c *court) {
+// times adds the chain of times and connects the events to it.
+func (g *graph) times(c *verification) {
 	type moment struct {
 		at    int64
 		event int32 // node
-		done  bool
+		done  bool  // the time of the answer, else that of the first attempt
 	}
-	var line []moment
+	var chain []moment
 	for node, i := range g.events {
-		line = append(line, moment{c.events[i].Begin, int32(node), false})
+		chain = append(chain, moment{c.events[i].Begin, int32(node), false})
 		if c.events[i].Done != 0 {
-			line = append(line, moment{c.events[i].Done, int32(node), true})
+			chain = append(chain, moment{c.events[i].Done, int32(node), true})
 		}
 	}
-	slices.SortFunc(line, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
-	for k, m := range line {
+	slices.SortFunc(chain, func(a, b moment) int { return cmp.Compare(a.at, b.at) })
+	for k, m := range chain {
 		node := int32(len(g.next))
 		g.next = append(g.next, nil)
 		if k > 0 {
@@ -90,8 +90,8 @@ func (g *graph) moments(c *court) {
 	}
 }
 
-// cycle gives the nodes of a cycle, or nil. It takes away nodes before which
-// there is nothing; on a way through what is left it must come to a node twice.
+// cycle returns the nodes of a cycle, or nil. It removes nodes without predecessors
+// as long as there are any. All that is left is on a cycle or behind one.
 func (g *graph) cycle() []int32 {
 	before := make([]int32, len(g.next))
 	for _, next := range g.next {
@@ -122,9 +122,8 @@ func (g *graph) cycle() []int32 {
 	return g.shortest(before)
 }
 
-// shortest gives a cycle through one of the nodes that are left, such that none
-// through that node is shorter. What is left may hang behind a cycle only, so
-// it goes backwards first: there it must end in one.
+// shortest returns a shortest cycle through one of the nodes that are left. It walks
+// backwards first, because a node that is left may be behind a cycle.
 func (g *graph) shortest(before []int32) []int32 {
 	previous := make([]int32, len(g.next))
 	var node int32
@@ -141,7 +140,7 @@ func (g *graph) shortest(before []int32) []int32 {
 	return g.path(node, before)
 }
 
-// path gives a shortest way from a node of a cycle back to it.
+// path returns a shortest path from a node of a cycle back to it.
 func (g *graph) path(start int32, before []int32) []int32 {
 	came := map[int32]int32{}
 	for queue := []int32{start}; len(queue) > 0; queue = queue[1:] {
@@ -161,11 +160,11 @@ func (g *graph) path(start int32, before []int32) []int32 {
 			queue = append(queue, to)
 		}
 	}
-	return nil // not reached: start is on a cycle
+	return nil // unreachable: start is on a cycle
 }
 
-// describe names the events of a cycle, and who saw the one before the next.
-func (c *court) describe(topic int, cycle []int32) string {
+// describe names the events of a cycle and a client that received two of them.
+func (c *verification) describe(topic int, cycle []int32) string {
 	g := newGraph(c, topic)
 	var events []int32
 	for _, node := range cycle {
@@ -179,20 +178,20 @@ func (c *court) describe(topic int, cycle []int32) string {
 			b.WriteString(" before ")
 		}
 		e := c.events[i]
-		fmt.Fprintf(&b, "%d (moments %d-%d)", e.Global, e.Begin, e.Done)
+		fmt.Fprintf(&b, "%d (times %d-%d)", e.Global, e.Begin, e.Done)
 	}
 	fmt.Fprintf(&b, " before %d again", c.events[events[0]].Global)
 	for k, i := range events {
 		if client, ok := c.witness(topic, i, events[(k+1)%len(events)]); ok {
-			fmt.Fprintf(&b, "; client %d was shown %d before %d", client, c.events[i].Global, c.events[events[(k+1)%len(events)]].Global)
+			fmt.Fprintf(&b, "; client %d received %d before %d", client, c.events[i].Global, c.events[events[(k+1)%len(events)]].Global)
 			break
 		}
 	}
 	return b.String()
 }
 
-// witness finds a client that was shown one event right before another.
-func (c *court) witness(topic int, first, second int32) (client int, ok bool) {
+// witness finds a client that received one event right before another.
+func (c *verification) witness(topic int, first, second int32) (client int, ok bool) {
 	for _, s := range c.orders[topic] {
 		for k := 1; k < len(s.events); k++ {
 			if s.events[k-1] == first && s.events[k] == second {

@@ -9,64 +9,64 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// Fault is a kind of thing that must not be.
+// Fault is a kind of broken promise.
 type Fault int
 
-// The kinds.
+// The kinds of faults.
 const (
 	Lost Fault = iota
 	Repeated
 	Disordered
-	OtherIDs
+	WrongIDs
 	SharedIDs
 	Foreign
 	ResetsSeen
-	NeverInPlace
-	Incomplete
+	WithoutPosition
+	WithoutEnd
 	EndMarkers
 	DisconnectsMissing
-	DisconnectsDoubled
+	DisconnectsDuplicated
 	DisconnectsEarly
 	kinds
 )
 
 var names = [kinds]string{
-	Lost:               "events lost",
-	Repeated:           "events repeated",
-	Disordered:         "topics disordered",
-	OtherIDs:           "ids that differ from the answer",
-	SharedIDs:          "ids answered for two events",
-	Foreign:            "events from elsewhere",
-	ResetsSeen:         "resets",
-	NeverInPlace:       "clients never in place",
-	Incomplete:         "clients not at the end",
-	EndMarkers:         "end markers not answered",
-	DisconnectsMissing: "disconnects missing",
-	DisconnectsDoubled: "disconnects doubled",
-	DisconnectsEarly:   "disconnects before their connect",
+	Lost:                  "events lost",
+	Repeated:              "events repeated",
+	Disordered:            "topics disordered",
+	WrongIDs:              "ids that differ from the answer",
+	SharedIDs:             "ids answered for two events",
+	Foreign:               "foreign events",
+	ResetsSeen:            "resets",
+	WithoutPosition:       "clients without a position",
+	WithoutEnd:            "clients without all end markers",
+	EndMarkers:            "end markers not answered",
+	DisconnectsMissing:    "disconnects missing",
+	DisconnectsDuplicated: "disconnects duplicated",
+	DisconnectsEarly:      "disconnects before their connect",
 }
 
 func (f Fault) String() string { return names[f] }
 
-// maxExamples bounds what is told of each kind of fault.
+// maxExamples bounds the examples of each kind of fault.
 const maxExamples = 5
 
-// Report is what came out.
+// Report is the result of judging a run.
 type Report struct {
 	Run record.Run
 
-	Answered        int // events
-	Unanswered      int
-	Shown           int // events, over all clients
-	ShownUnanswered int // of these, ones whose publisher was never answered
-	Required        int // of all that had to be shown
-	Opened          int // streams
-	Resets          int
-	Accepted        int // connect callbacks
-	Disconnected    int // streams that a disconnect was told of
-	Redelivered     int // disconnects that repeat one and say so
-	Retold          int // disconnects that a gateway told again, while the network was being cut
-	NeverAccepted   int // streams with a disconnect whose connect was not accepted, which may be
+	Answered           int // events
+	Unanswered         int
+	Received           int // events, over all clients
+	ReceivedUnanswered int // of these, events without an answer
+	Required           int // events that clients had to receive, over all clients
+	Opened             int // streams
+	Resets             int
+	Accepted           int // connect callbacks
+	Disconnected       int // streams with a disconnect
+	Redelivered        int // repeated disconnects that are marked as redelivered
+	Repeats            int // disconnects that a gateway repeated while the network was being cut
+	NeverAccepted      int // streams with a disconnect but no accepted connect, which is allowed
 
 	Faults   [kinds]int
 	Examples [kinds][]string
@@ -79,40 +79,40 @@ func (r *Report) fault(f Fault, format string, args ...any) {
 	}
 }
 
-// closeCounts turns counts into faults once everything is read.
+// closeCounts turns counts into faults once all records are read.
 func (r *Report) closeCounts(allowResets bool) {
 	if r.Resets > 0 && !allowResets {
-		r.fault(ResetsSeen, "clients were told %d times that history was lost", r.Resets)
+		r.fault(ResetsSeen, "clients received %d resets", r.Resets)
 		r.Faults[ResetsSeen] = r.Resets
 	}
 	if r.Required == 0 {
-		r.fault(Incomplete, "no client had to be shown anything: the run proves nothing")
+		r.fault(WithoutEnd, "no client had to receive anything: the run proves nothing")
 	}
 }
 
-// OK reports whether everything held.
+// OK reports whether the run has no faults.
 func (r *Report) OK() bool { return r.Faults == [kinds]int{} }
 
-// Print writes the report as a table, and examples of what does not hold.
+// Print writes the report as a table, with examples of each kind of fault.
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\t\n", name, value) }
 	row("events answered", r.Answered)
-	row("requests for that", r.Run.Attempts)
-	row("events never answered", fmt.Sprintf("%d (%d shown)", r.Unanswered, r.ShownUnanswered))
+	row("requests", r.Run.Attempts)
+	row("events never answered", fmt.Sprintf("%d (%d received)", r.Unanswered, r.ReceivedUnanswered))
 	row("longest pause between answers", r.Run.LongestPause.Round(time.Millisecond))
 	row("pauses of a second or more", fmt.Sprintf("%d (median %v)", r.Run.LongPauses, r.Run.MedianPause.Round(time.Millisecond)))
 	row("published for", r.Run.Took.Round(time.Millisecond))
 	row("clients", r.Run.Clients)
 	row("streams opened", r.Opened)
-	row("events shown", r.Shown)
-	row("events that had to be", r.Required)
+	row("events received", r.Received)
+	row("events required", r.Required)
 	row("resets", r.Resets)
 	if r.Run.Callbacks {
 		row("connects accepted", r.Accepted)
-		row("disconnects told", fmt.Sprintf("%d (%d of connects not accepted)", r.Disconnected, r.NeverAccepted))
+		row("disconnects delivered", fmt.Sprintf("%d (%d without an accepted connect)", r.Disconnected, r.NeverAccepted))
 		row("disconnects redelivered", r.Redelivered)
-		row("disconnects told again after cuts", r.Retold)
+		row("disconnects repeated after cuts", r.Repeats)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (r *Report) Print(w io.Writer) error {
 			fmt.Fprintf(w, "FAULT %s: %s\n", f, example)
 		}
 	}
-	verdict := "PASS: everything held"
+	verdict := "PASS: all promises held"
 	if !r.OK() {
 		verdict = "FAIL"
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/workload"
 )
 
@@ -36,8 +36,8 @@ Usage: kill [FLAG…]`
 
 func main() {
 	o := options{
-		bed:  bed.Defaults(),
-		plan: bed.Plan{Rounds: 200, Mean: 1500 * time.Millisecond, Down: 5 * time.Second},
+		deployment: harness.Defaults(),
+		plan:       harness.Plan{Rounds: 200, Mean: 1500 * time.Millisecond, Down: 5 * time.Second},
 		load: workload.Options{
 			Publishers: 50, Topics: 1000, Clients: 500, Rate: 1000, Size: 128, Drop: 10 * time.Second,
 			Retry: 250 * time.Millisecond, Idle: 5 * time.Second, Timeout: 5 * time.Second, Settle: 2 * time.Minute,
@@ -46,18 +46,18 @@ func main() {
 	command.Main(command.Program{
 		Name: "kill", Summary: summary,
 		Flags: func(fs *pflag.FlagSet) {
-			bed.BindFlags(fs, &o.bed)
+			harness.BindFlags(fs, &o.deployment)
 			o.plan.BindFlags(fs)
 			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is no fault")
 			workload.BindFlags(fs, &o.load)
 		},
 		Check: func(args []string) error {
 			o.plan.Seed = o.load.Seed
-			return errors.Join(command.NoArgs(args), o.bed.Validate(), o.plan.Validate())
+			return errors.Join(command.NoArgs(args), o.deployment.Validate(), o.plan.Validate())
 		},
 		Run: func(ctx context.Context, stdout, _ io.Writer) error {
-			return bed.WorkDir(o.bed.Dir, "kill", stdout, func(dir string) error {
-				o.bed.Dir, o.load.Dir = dir, filepath.Join(dir, "records")
+			return harness.WorkDir(o.deployment.Dir, "kill", stdout, func(dir string) error {
+				o.deployment.Dir, o.load.Dir = dir, filepath.Join(dir, "records")
 				return run(ctx, o, stdout)
 			})
 		},

@@ -6,34 +6,34 @@ import (
 	"fmt"
 	"io"
 
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/judge"
 	"tidegate/measure/reliability/workload"
 )
 
 // options are what the command line says.
 type options struct {
-	bed    bed.Options
-	plan   bed.Plan
-	load   workload.Options
-	resets bool
+	deployment harness.Options
+	plan       harness.Plan
+	load       workload.Options
+	resets     bool
 }
 
 // run does everything.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	var listenErr error
-	var ports bed.Ports
+	var ports harness.Ports
 	defer ports.Release()
-	if o.bed.Command != bed.Serve {
-		o.bed.CallbackURL = func(address string) string {
+	if o.deployment.Command != harness.Serve {
+		o.deployment.CallbackURL = func(address string) string {
 			if o.load.CallbackListen == "" {
 				o.load.CallbackListen, listenErr = ports.Free(address)
 			}
 			return "http://" + o.load.CallbackListen + "/callback"
 		}
 	}
-	b, err := bed.New(ctx, o.bed)
+	b, err := harness.New(ctx, o.deployment)
 	if err != nil {
 		return err
 	}

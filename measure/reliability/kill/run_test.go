@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"tidegate/internal/leftover"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/judge"
 	"tidegate/measure/reliability/record"
 	"tidegate/measure/reliability/testbinary"
@@ -37,13 +37,13 @@ func short(t *testing.T, mode string, rounds int) options {
 	t.Helper()
 	dir := t.TempDir()
 	o := options{
-		bed: bed.Defaults(), plan: bed.Plan{Rounds: rounds, Mean: time.Second, Down: time.Second},
+		deployment: harness.Defaults(), plan: harness.Plan{Rounds: rounds, Mean: time.Second, Down: time.Second},
 		load: workload.Options{
 			Dir: filepath.Join(dir, "records"), Publishers: 10, Topics: 20, Clients: 30, Rate: 500, Drop: 300 * time.Millisecond,
 			Retry: 20 * time.Millisecond, Idle: 20 * time.Second, Settle: 20 * time.Second,
 		},
 	}
-	o.bed.Dir, o.bed.Tidegate, o.bed.Command, o.bed.Memory = dir, binary, mode, rounds == 0
+	o.deployment.Dir, o.deployment.Tidegate, o.deployment.Command, o.deployment.Memory = dir, binary, mode, rounds == 0
 	return o
 }
 
@@ -53,9 +53,9 @@ func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
 		mode   string
 		rounds int
 	}{
-		"serve":             {bed.Serve, *kills},
-		"gateway":           {bed.Gateway, *kills},
-		"gateway in memory": {bed.Gateway, 0},
+		"serve":             {harness.Serve, *kills},
+		"gateway":           {harness.Gateway, *kills},
+		"gateway in memory": {harness.Gateway, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +65,7 @@ func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out.String())
 			}
 			t.Log(out.String())
-			plantAll(t, o.load.Dir, mode == bed.Gateway)
+			plantAll(t, o.load.Dir, mode == harness.Gateway)
 		})
 	}
 }
@@ -74,8 +74,8 @@ func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
 // that passes says something.
 func TestAKillIsNoticedWithoutStorage(t *testing.T) {
 	t.Parallel()
-	o := short(t, bed.Gateway, 1)
-	o.bed.Memory, o.load.Settle = true, 2*time.Second
+	o := short(t, harness.Gateway, 1)
+	o.deployment.Memory, o.load.Settle = true, 2*time.Second
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); !errors.Is(err, command.ErrFault) {
 		t.Fatalf("%v\n%s", err, out.String())
@@ -97,7 +97,7 @@ func plantAll(t *testing.T, dir string, callbacks bool) {
 	}
 	if callbacks {
 		plants[judge.DisconnectsMissing] = func(t *testing.T, dir string) { plantDisconnect(t, dir, 0) }
-		plants[judge.DisconnectsDoubled] = func(t *testing.T, dir string) { plantDisconnect(t, dir, 2) }
+		plants[judge.DisconnectsDuplicated] = func(t *testing.T, dir string) { plantDisconnect(t, dir, 2) }
 	}
 	for fault, plant := range plants {
 		spoilt := filepath.Join(t.TempDir(), "records")
@@ -189,11 +189,11 @@ func lastShown(lines []string) int {
 func plantSwap(t *testing.T, dir string) {
 	events := published(t, dir)
 	path := record.ClientFile(dir, 0)
-	seen := lines(t, path, record.ParseSeen)
+	seen := lines(t, path, record.ParseObservation)
 	for i := range seen {
-		for j := i + 1; j < len(seen) && seen[i].Kind == record.Shown; j++ {
+		for j := i + 1; j < len(seen) && seen[i].Kind == record.Received; j++ {
 			a, b := events[seen[i].Global], events[seen[j].Global]
-			if seen[j].Kind == record.Shown && a.Topic == b.Topic && a.Done != 0 && a.Done < b.Begin {
+			if seen[j].Kind == record.Received && a.Topic == b.Topic && a.Done != 0 && a.Done < b.Begin {
 				rewrite(t, path, func(lines []string) []string {
 					lines[i], lines[j] = lines[j], lines[i]
 					return lines

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/eventsource"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/record"
 )
 
@@ -31,7 +31,7 @@ const (
 func topicName(n int) string { return fmt.Sprintf("task:power-%d", n) }
 
 func (r *rig) target(topic int) string {
-	if r.opts.mode == bed.Serve {
+	if r.opts.mode == harness.Serve {
 		return fmt.Sprintf("/api/sse/stream?task_id=power-%d", topic)
 	}
 	return "/power?topic=" + topicName(topic)

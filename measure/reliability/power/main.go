@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 )
 
 const summary = `power starts a server whose data is on a disk of its own, publishes without a pause, and takes the power away:
@@ -56,7 +56,7 @@ func main() {
 		Name: "power", Summary: summary, Flags: o.bindFlags,
 		Check: func(args []string) error { return errors.Join(command.NoArgs(args), o.validate()) },
 		Run: func(ctx context.Context, stdout, _ io.Writer) error {
-			return bed.WorkDir(o.dir, "power", stdout, func(dir string) error {
+			return harness.WorkDir(o.dir, "power", stdout, func(dir string) error {
 				o.dir = dir
 				return run(ctx, *o, stdout)
 			})
@@ -66,7 +66,7 @@ func main() {
 
 func defaults() *options {
 	return &options{
-		tidegate: "tidegate", mode: bed.Gateway, durability: process, size: 1024, rounds: 10,
+		tidegate: "tidegate", mode: harness.Gateway, durability: process, size: 1024, rounds: 10,
 		pause: 4 * time.Second, bound: 2 * time.Second, publishers: 16, topics: 40, rate: 1000,
 	}
 }
@@ -88,8 +88,8 @@ func (o *options) bindFlags(fs *pflag.FlagSet) {
 
 func (o *options) validate() error {
 	var errs []error
-	if o.mode != bed.Serve && o.mode != bed.Gateway {
-		errs = append(errs, fmt.Errorf("--mode %q: must be %s or %s", o.mode, bed.Serve, bed.Gateway))
+	if o.mode != harness.Serve && o.mode != harness.Gateway {
+		errs = append(errs, fmt.Errorf("--mode %q: must be %s or %s", o.mode, harness.Serve, harness.Gateway))
 	}
 	if o.durability != power && o.durability != process {
 		errs = append(errs, fmt.Errorf("--durability %q: must be %s or %s", o.durability, process, power))

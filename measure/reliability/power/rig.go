@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/callback"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/record"
 )
 
@@ -22,10 +22,10 @@ import (
 type rig struct {
 	opts             options
 	disk             disk
-	server           *bed.Process
+	server           *harness.Process
 	hooks            *callback.Backend // nil with serve, which has its own
 	api              *api.Client
-	ports            bed.Ports
+	ports            harness.Ports
 	public, internal string
 	book             *book
 }
@@ -52,14 +52,14 @@ func newRig(ctx context.Context, o options) (*rig, error) {
 		"--listen", public, "--internal-listen", internal,
 		"--namespace", "task=events:1000000,bytes:128MiB,age:24h,replay:all",
 	}
-	if o.mode == bed.Gateway {
+	if o.mode == harness.Gateway {
 		var err error
 		if r.hooks, err = callback.Listen(loopback+":0", r.api, func(record.Callback) {}); err != nil {
 			return r, err
 		}
 		argv = append(argv, "--callback-url", r.hooks.URL())
 	}
-	r.server = bed.NewProcess(bed.Spec{
+	r.server = harness.NewProcess(harness.Spec{
 		Name: o.mode, Dir: o.dir, Argv: argv, Ready: r.public + "/readyz",
 		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.dir},
 	})

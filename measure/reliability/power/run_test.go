@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"tidegate/internal/leftover"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/testbinary"
 )
 
@@ -99,9 +99,9 @@ func TestWhatWasAnsweredSurvivesALossOfPower(t *testing.T) {
 		mode, durability string
 		copy             bool
 	}{
-		{bed.Gateway, power, false},
-		{bed.Serve, process, false},
-		{bed.Gateway, process, true},
+		{harness.Gateway, power, false},
+		{harness.Serve, process, false},
+		{harness.Gateway, process, true},
 	} {
 		t.Run(test.mode+" "+test.durability, func(t *testing.T) {
 			t.Parallel()
@@ -122,7 +122,7 @@ func TestWhatWasAnsweredSurvivesALossOfPower(t *testing.T) {
 // it had promised to lose nothing.
 func TestALossIsSeen(t *testing.T) {
 	t.Parallel()
-	o := short(t, bed.Gateway, process)
+	o := short(t, harness.Gateway, process)
 	o.copy, o.rounds, o.bound = true, 0, 0
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); !errors.Is(err, command.ErrFault) || !strings.Contains(out.String(), "and is gone") {

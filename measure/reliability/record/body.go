@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Body is what an event of a run carries: enough to find it in the records.
+// Body is the content of a run's event. It identifies the event in the records.
 type Body struct {
 	Global    uint64
 	Publisher int
@@ -14,18 +14,18 @@ type Body struct {
 	Number    int
 }
 
-// Text is the data of an event, filled up with dots to size bytes.
+// Text returns the data of an event, padded with dots to size bytes.
 func (b Body) Text(size int) string {
 	text := fmt.Sprintf("%d %d %d %d ", b.Global, b.Publisher, b.Topic, b.Number)
 	return text + strings.Repeat(".", max(0, size-len(text)))
 }
 
-// ParseBody reads the data of an event. Anything that Text would not have
-// written is an error that wraps [ErrInvalid].
+// ParseBody parses the data of an event. It returns an error that wraps
+// [ErrInvalid] for everything that Text does not produce.
 func ParseBody(data string) (Body, error) {
 	fields := strings.Split(data, " ")
 	if len(fields) != 5 || strings.Trim(fields[4], ".") != "" {
-		return Body{}, fmt.Errorf("%w: %.80q is no event of a run", ErrInvalid, data)
+		return Body{}, fmt.Errorf("%w: %.80q is not an event of a run", ErrInvalid, data)
 	}
 	global, err := strconv.ParseUint(fields[0], 10, 64)
 	b := Body{Global: global}
@@ -35,7 +35,7 @@ func ParseBody(data string) (Body, error) {
 		}
 	}
 	if err != nil || b.Text(len(data)) != data {
-		return Body{}, fmt.Errorf("%w: %.80q is no event of a run", ErrInvalid, data)
+		return Body{}, fmt.Errorf("%w: %.80q is not an event of a run", ErrInvalid, data)
 	}
 	return b, nil
 }

@@ -16,39 +16,39 @@ const (
 	runFile       = "run.json"
 	callbacksFile = "callbacks.ndjson"
 
-	// maxLine bounds a line; the longest has the topics of one client.
+	// maxLine bounds a line. The longest one lists the topics of a client.
 	maxLine = 1 << 20
 )
 
-// PublisherFile, ClientFile and CallbacksFile name the files of a run.
+// PublisherFile returns the path of a publisher's record.
 func PublisherFile(dir string, publisher int) string {
 	return filepath.Join(dir, fmt.Sprintf("publisher-%04d.ndjson", publisher))
 }
 
-// ClientFile: see [PublisherFile].
+// ClientFile returns the path of a client's record.
 func ClientFile(dir string, client int) string {
 	return filepath.Join(dir, fmt.Sprintf("client-%04d.ndjson", client))
 }
 
-// CallbacksFile: see [PublisherFile].
+// CallbacksFile returns the path of the record of callbacks.
 func CallbacksFile(dir string) string { return filepath.Join(dir, callbacksFile) }
 
-// Writer appends lines to a file. It may be used concurrently. What goes wrong
-// is kept and returned by Close.
+// Writer appends lines to a file. It is safe for concurrent use. Close returns the
+// first error.
 type Writer struct {
 	mu   sync.Mutex
-	file *os.File // guarded by mu, like all below
+	file *os.File // guarded by mu, like the fields below
 	out  *bufio.Writer
 	enc  *json.Encoder
 	err  error
 }
 
-// Create makes a new file. One that exists is an error: records of two runs
-// must not be mixed.
+// Create creates a file. An existing file is an error, so that the records of two
+// runs never mix.
 func Create(path string) (*Writer, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w; give an empty directory to each run", err)
+		return nil, fmt.Errorf("%w; use an empty directory for each run", err)
 	}
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (w *Writer) Write(v any) {
 	}
 }
 
-// Close writes out what is left and returns the first error that there was.
+// Close flushes the file, closes it and returns the first error since Create.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,7 +77,7 @@ func (w *Writer) Close() error {
 	return errors.Join(err, w.file.Close())
 }
 
-// Finish writes run.json: all other files of the run are complete.
+// Finish writes run.json. All other files of the run must be complete.
 func Finish(dir string, r Run) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -90,7 +90,7 @@ func Finish(dir string, r Run) error {
 func ReadRun(dir string) (Run, error) {
 	text, err := os.ReadFile(filepath.Join(dir, runFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Run{}, fmt.Errorf("%w: this is not the directory of a run, or the run was broken off; run load again to its end", err)
+		return Run{}, fmt.Errorf("%w: this is not the directory of a run, or the run was aborted; run load again to its end", err)
 	}
 	if err != nil {
 		return Run{}, err
@@ -100,13 +100,13 @@ func ReadRun(dir string) (Run, error) {
 		return Run{}, fmt.Errorf("%s: %w", runFile, err)
 	}
 	if r.Publishers < 0 || r.Topics < 1 || r.Clients < 0 {
-		return Run{}, fmt.Errorf("%s: %w: %+v cannot be", runFile, ErrInvalid, r)
+		return Run{}, fmt.Errorf("%s: %w: impossible values %+v", runFile, ErrInvalid, r)
 	}
 	return r, nil
 }
 
-// Read gives each line of a file to parse and what it returns to each. The
-// first error ends it, with the place in the file.
+// Read parses each line of a file and passes the result to each. It stops at the
+// first error and adds the file name and line number to it.
 func Read[T any](path string, parse func([]byte) (T, error), each func(T) error) error {
 	file, err := os.Open(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-func TestWhatIsWrittenIsRead(t *testing.T) {
+func TestWrittenLinesAreReadBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "publisher-0000.ndjson")
 	w, err := Create(path)
@@ -37,14 +37,14 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		t.Errorf("read %+v, %v, want %+v", got, err, want)
 	}
 	if _, err := Create(path); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "empty directory") {
-		t.Errorf("a file that is there already: %v", err)
+		t.Errorf("an existing file: %v", err)
 	}
 }
 
-func TestARunThatWasBrokenOffIsNotARun(t *testing.T) {
+func TestAnAbortedRunIsNotARun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "broken off") {
+	if _, err := ReadRun(dir); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "aborted") {
 		t.Errorf("without run.json: %v", err)
 	}
 	want := Run{Publishers: 1, Topics: 2, Clients: 3, Callbacks: true, Took: 5}
@@ -58,11 +58,11 @@ func TestARunThatWasBrokenOffIsNotARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := ReadRun(dir); !errors.Is(err, ErrInvalid) {
-		t.Errorf("a run that cannot be: %v", err)
+		t.Errorf("an invalid run: %v", err)
 	}
 }
 
-func TestLinesThatCannotBe(t *testing.T) {
+func TestInvalidLines(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
 		``, `[]`, `{"g":1,"n":1,"b":1}{}`, `{"g":1,"n":1,"b":1,"x":1}`, `{"g":0,"n":1,"b":1}`, `{"g":1,"n":0,"b":1}`,
@@ -73,8 +73,8 @@ func TestLinesThatCannotBe(t *testing.T) {
 		}
 	}
 	for _, line := range []string{`{"k":"other"}`, `{"k":"event","n":1}`, `{"k":"position"}`, `{"k":"reset"}`} {
-		if _, err := ParseSeen([]byte(line)); !errors.Is(err, ErrInvalid) {
-			t.Errorf("seen %s: %v", line, err)
+		if _, err := ParseObservation([]byte(line)); !errors.Is(err, ErrInvalid) {
+			t.Errorf("observation %s: %v", line, err)
 		}
 	}
 	for _, line := range []string{`{"action":"other","stream":"x"}`, `{"action":"connect"}`} {
@@ -89,8 +89,8 @@ func TestLinesThatCannotBe(t *testing.T) {
 	}
 }
 
-// again fails unless v survives being written and read.
-func again[T any](t *testing.T, v T, parse func([]byte) (T, error)) {
+// roundTrip fails unless v is the same after being written and read.
+func roundTrip[T any](t *testing.T, v T, parse func([]byte) (T, error)) {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -113,13 +113,13 @@ func FuzzParsers(f *testing.F) {
 	f.Add([]byte(`{"action":"disconnect","stream":"ab","status":200,"sent":true,"redelivered":true,"reason":"error"}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if e, err := ParseEvent(line); err == nil {
-			again(t, e, ParseEvent)
+			roundTrip(t, e, ParseEvent)
 		}
-		if s, err := ParseSeen(line); err == nil {
-			again(t, s, ParseSeen)
+		if s, err := ParseObservation(line); err == nil {
+			roundTrip(t, s, ParseObservation)
 		}
 		if c, err := ParseCallback(line); err == nil {
-			again(t, c, ParseCallback)
+			roundTrip(t, c, ParseCallback)
 		}
 	})
 }
@@ -135,7 +135,7 @@ func FuzzBody(f *testing.F) {
 	})
 }
 
-func TestBodyIsFilledUp(t *testing.T) {
+func TestBodyIsPadded(t *testing.T) {
 	t.Parallel()
 	want := Body{Global: 1 << 40, Publisher: 3, Topic: 999, Number: 12}
 	text := want.Text(100)
@@ -144,10 +144,10 @@ func TestBodyIsFilledUp(t *testing.T) {
 	}
 }
 
-func TestClockGoesOneWay(t *testing.T) {
+func TestClockIncreases(t *testing.T) {
 	t.Parallel()
 	var c Clock
 	if a, b := c.Now(), c.Now(); a != 1 || b != 2 {
-		t.Errorf("moments %d, %d", a, b)
+		t.Errorf("times %d, %d", a, b)
 	}
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 )
 
 const summary = `storm starts a server or a cluster, publishes events to some topics, and then lets thousands of clients
@@ -27,28 +27,28 @@ Usage: storm [FLAG…]`
 
 // options are what the command line says.
 type options struct {
-	bed       bed.Options
-	clients   int
-	behind    int
-	topics    int
-	size      int
-	listeners int
-	rate      float64
-	calm      time.Duration
-	limit     time.Duration
-	callbacks string
+	deployment harness.Options
+	clients    int
+	behind     int
+	topics     int
+	size       int
+	listeners  int
+	rate       float64
+	calm       time.Duration
+	limit      time.Duration
+	callbacks  string
 }
 
 func main() {
 	o := options{
-		bed: bed.Defaults(), clients: 5000, behind: 1000, topics: 50, size: 128,
+		deployment: harness.Defaults(), clients: 5000, behind: 1000, topics: 50, size: 128,
 		listeners: 100, rate: 100, calm: 5 * time.Second, limit: 5 * time.Minute,
 	}
-	o.bed.Command = bed.Gateway
+	o.deployment.Command = harness.Gateway
 	command.Main(command.Program{
 		Name: "storm", Summary: summary,
 		Flags: func(fs *pflag.FlagSet) {
-			bed.BindFlags(fs, &o.bed)
+			harness.BindFlags(fs, &o.deployment)
 			fs.IntVar(&o.clients, "clients", o.clients, "`number` of clients that resume at once")
 			fs.IntVar(&o.behind, "behind", o.behind, "`events` that each of them is behind")
 			fs.IntVar(&o.topics, "topics", o.topics, "`number` of topics that they are spread over")
@@ -59,11 +59,11 @@ func main() {
 			fs.DurationVar(&o.limit, "limit", o.limit, "how long the storm may take")
 		},
 		Check: func(args []string) error {
-			return errors.Join(command.NoArgs(args), o.bed.Validate(), o.validate())
+			return errors.Join(command.NoArgs(args), o.deployment.Validate(), o.validate())
 		},
 		Run: func(ctx context.Context, stdout, _ io.Writer) error {
-			return bed.WorkDir(o.bed.Dir, "storm", stdout, func(dir string) error {
-				o.bed.Dir = dir
+			return harness.WorkDir(o.deployment.Dir, "storm", stdout, func(dir string) error {
+				o.deployment.Dir = dir
 				return run(ctx, o, stdout)
 			})
 		},
@@ -79,7 +79,7 @@ func (o options) validate() error {
 		command.InRange("limit", int64(o.limit), int64(time.Second), int64(time.Hour)),
 		enoughFiles(o.clients + o.listeners),
 	}
-	if o.bed.Command == bed.Serve {
+	if o.deployment.Command == harness.Serve {
 		errs = append(errs, errors.New("--mode serve lets nobody in but watchers of tasks; take gateway or cluster"))
 	}
 	if o.rate <= 0 || o.rate > 10_000 {
@@ -90,7 +90,7 @@ func (o options) validate() error {
 
 // callbackURL has callbacks taken on a free port of the address at which nodes
 // reach this process.
-func (o *options) callbackURL(ports *bed.Ports, failed *error) func(address string) string {
+func (o *options) callbackURL(ports *harness.Ports, failed *error) func(address string) string {
 	return func(address string) string {
 		if o.callbacks == "" {
 			o.callbacks, *failed = ports.Free(address)

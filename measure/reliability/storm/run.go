@@ -13,19 +13,19 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tidegate/measure/reliability/api"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/callback"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/record"
 )
 
 // run does everything.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	var portErr error
-	var ports bed.Ports
+	var ports harness.Ports
 	defer ports.Release()
-	o.bed.CallbackURL = o.callbackURL(&ports, &portErr)
-	b, err := bed.New(ctx, o.bed)
+	o.deployment.CallbackURL = o.callbackURL(&ports, &portErr)
+	b, err := harness.New(ctx, o.deployment)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"tidegate/internal/leftover"
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/eventsource"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/record"
 	"tidegate/measure/reliability/testbinary"
 )
@@ -25,10 +25,10 @@ func TestMain(m *testing.M) {
 func TestASmallStormHolds(t *testing.T) {
 	t.Parallel()
 	o := options{
-		bed: bed.Defaults(), clients: 60, behind: 250, topics: 7, listeners: 5, rate: 50,
+		deployment: harness.Defaults(), clients: 60, behind: 250, topics: 7, listeners: 5, rate: 50,
 		calm: 300 * time.Millisecond, limit: time.Minute,
 	}
-	o.bed.Command, o.bed.Dir, o.bed.Tidegate, o.bed.Memory = bed.Gateway, t.TempDir(), binary, !*storage
+	o.deployment.Command, o.deployment.Dir, o.deployment.Tidegate, o.deployment.Memory = harness.Gateway, t.TempDir(), binary, !*storage
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tidegate/measure/reliability/bed"
 	"tidegate/measure/reliability/command"
+	"tidegate/measure/reliability/harness"
 )
 
 const summary = `tasks starts a server or a cluster and tasks of the kinds demo_task and failing_task, breaks it at random
@@ -29,25 +29,25 @@ Usage: tasks [FLAG…]`
 
 // options are what the command line says.
 type options struct {
-	bed     bed.Options
-	plan    bed.Plan
-	tasks   int
-	watch   int
-	workers int
-	delay   time.Duration
-	settle  time.Duration
-	resets  bool
+	deployment harness.Options
+	plan       harness.Plan
+	tasks      int
+	watch      int
+	workers    int
+	delay      time.Duration
+	settle     time.Duration
+	resets     bool
 }
 
 func main() {
 	o := options{
-		bed: bed.Defaults(), plan: bed.Plan{Rounds: 30, Mean: 1500 * time.Millisecond, Down: 5 * time.Second},
+		deployment: harness.Defaults(), plan: harness.Plan{Rounds: 30, Mean: 1500 * time.Millisecond, Down: 5 * time.Second},
 		tasks: 1000, watch: 200, workers: 16, delay: 100 * time.Millisecond, settle: 3 * time.Minute,
 	}
 	command.Main(command.Program{
 		Name: "tasks", Summary: summary,
 		Flags: func(fs *pflag.FlagSet) {
-			bed.BindFlags(fs, &o.bed)
+			harness.BindFlags(fs, &o.deployment)
 			o.plan.BindFlags(fs)
 			fs.IntVar(&o.tasks, "tasks", o.tasks, "`number` of tasks; they are started all along while the bed is broken")
 			fs.IntVar(&o.watch, "watch", o.watch, "how many of them are watched from their start, across all faults")
@@ -58,11 +58,11 @@ func main() {
 			fs.Uint64Var(&o.plan.Seed, "seed", 0, "`number` from which all choices are drawn")
 		},
 		Check: func(args []string) error {
-			return errors.Join(command.NoArgs(args), o.bed.Validate(), o.plan.Validate(), o.validate())
+			return errors.Join(command.NoArgs(args), o.deployment.Validate(), o.plan.Validate(), o.validate())
 		},
 		Run: func(ctx context.Context, stdout, _ io.Writer) error {
-			return bed.WorkDir(o.bed.Dir, "tasks", stdout, func(dir string) error {
-				o.bed.Dir = dir
+			return harness.WorkDir(o.deployment.Dir, "tasks", stdout, func(dir string) error {
+				o.deployment.Dir = dir
 				return run(ctx, o, stdout)
 			})
 		},
@@ -71,7 +71,7 @@ func main() {
 
 func (o options) validate() error {
 	var errs []error
-	if o.bed.Command == bed.Gateway {
+	if o.deployment.Command == harness.Gateway {
 		errs = append(errs, errors.New("--mode gateway has no tasks; take serve or cluster"))
 	}
 	if o.watch < 0 || o.watch > o.tasks {
@@ -86,12 +86,12 @@ func (o options) validate() error {
 // run does everything.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	workers := fmt.Sprintf("--task-workers=%d", o.workers)
-	o.bed.GatewayFlags = append([]string{}, o.bed.GatewayFlags...)
-	if o.bed.Command == bed.Serve {
-		o.bed.GatewayFlags = append(o.bed.GatewayFlags, workers)
+	o.deployment.GatewayFlags = append([]string{}, o.deployment.GatewayFlags...)
+	if o.deployment.Command == harness.Serve {
+		o.deployment.GatewayFlags = append(o.deployment.GatewayFlags, workers)
 	}
-	o.bed.BackendFlags = append([]string{workers}, o.bed.BackendFlags...)
-	b, err := bed.New(ctx, o.bed)
+	o.deployment.BackendFlags = append([]string{workers}, o.deployment.BackendFlags...)
+	b, err := harness.New(ctx, o.deployment)
 	if err != nil {
 		return err
 	}

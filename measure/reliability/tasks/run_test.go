@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tidegate/internal/leftover"
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 	"tidegate/measure/reliability/testbinary"
 )
 
@@ -27,10 +27,10 @@ func TestMain(m *testing.M) {
 func TestAShortRunHolds(t *testing.T) {
 	t.Parallel()
 	o := options{
-		bed: bed.Defaults(), plan: bed.Plan{Rounds: *kills, Mean: time.Second, Down: time.Second},
+		deployment: harness.Defaults(), plan: harness.Plan{Rounds: *kills, Mean: time.Second, Down: time.Second},
 		tasks: 60, watch: 30, workers: 8, delay: 20 * time.Millisecond, settle: 30 * time.Second,
 	}
-	o.bed.Dir, o.bed.Tidegate = t.TempDir(), binary
+	o.deployment.Dir, o.deployment.Tidegate = t.TempDir(), binary
 	var out strings.Builder
 	if err := run(t.Context(), o, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"tidegate/measure/reliability/bed"
+	"tidegate/measure/reliability/harness"
 )
 
 // With builds tidegate into a temporary directory, sets path to it, and returns
@@ -22,7 +22,7 @@ func With(path *string, tests func() int) int {
 	}
 	defer os.RemoveAll(dir)
 	*path = filepath.Join(dir, "tidegate")
-	if err := bed.BuildProgram(context.Background(), *path); err != nil {
+	if err := harness.BuildProgram(context.Background(), *path); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

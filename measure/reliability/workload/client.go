@@ -41,7 +41,7 @@ func newClient(number int, l *Load, out *record.Writer) *client {
 			c.topics = append(c.topics, t)
 		}
 	}
-	out.Write(record.Seen{Kind: record.Topics, Topics: c.topics})
+	out.Write(record.Observation{Kind: record.Topics, Topics: c.topics})
 	return c
 }
 
@@ -49,7 +49,7 @@ func newClient(number int, l *Load, out *record.Writer) *client {
 func (c *client) run(ctx context.Context) {
 	for attempt := c.number; !c.final; attempt++ {
 		err := c.stream(ctx, c.load.opts.Public[attempt%len(c.load.opts.Public)])
-		c.out.Write(record.Seen{Kind: record.Gone, ID: c.lastID, Why: why(ctx, err)})
+		c.out.Write(record.Observation{Kind: record.Ended, ID: c.lastID, Why: why(ctx, err)})
 		pause := c.load.opts.Retry
 		if !api.Sleep(ctx, pause+time.Duration(c.random.Int64N(int64(pause)/2+1))) {
 			return
@@ -71,7 +71,7 @@ func (c *client) stream(ctx context.Context, base string) error {
 		return err
 	}
 	defer s.Close()
-	c.out.Write(record.Seen{Kind: record.Open, ID: c.lastID})
+	c.out.Write(record.Observation{Kind: record.Open, ID: c.lastID})
 	var until time.Time
 	if c.load.opts.Drop > 0 {
 		until = time.Now().Add(time.Duration(c.random.ExpFloat64() * float64(c.load.opts.Drop)))
@@ -111,7 +111,7 @@ func (c *client) block(b eventsource.Block) {
 	switch {
 	case !b.HasData:
 	case b.Name == "reset":
-		c.out.Write(record.Seen{Kind: record.Reset, At: c.load.clock.Now(), ID: c.lastID})
+		c.out.Write(record.Observation{Kind: record.Reset, At: c.load.clock.Now(), ID: c.lastID})
 		c.inPlace, c.complete = false, false
 		clear(c.ended)
 	default:
@@ -119,13 +119,13 @@ func (c *client) block(b eventsource.Block) {
 	}
 	if c.lastID != "" && !c.inPlace {
 		// The moment comes after the id: from here on nothing may be missed.
-		c.out.Write(record.Seen{Kind: record.Position, At: c.load.clock.Now(), ID: c.lastID})
+		c.out.Write(record.Observation{Kind: record.Position, At: c.load.clock.Now(), ID: c.lastID})
 		c.inPlace = true
 		c.once(&c.placed)
 	}
 	if len(c.ended) == len(c.topics) && !c.complete {
 		c.complete = true
-		c.out.Write(record.Seen{Kind: record.Complete})
+		c.out.Write(record.Observation{Kind: record.Complete})
 		c.once(&c.all)
 	}
 }
@@ -134,11 +134,11 @@ func (c *client) block(b eventsource.Block) {
 func (c *client) event(b eventsource.Block) {
 	body, err := record.ParseBody(b.Data)
 	if err != nil || b.Name != eventName && b.Name != endName {
-		c.out.Write(record.Seen{Kind: record.Foreign, ID: b.ID, Why: b.Name})
+		c.out.Write(record.Observation{Kind: record.Foreign, ID: b.ID, Why: b.Name})
 		return
 	}
-	c.out.Write(record.Seen{
-		Kind: record.Shown, ID: b.ID, Global: body.Global, Publisher: body.Publisher, Topic: body.Topic, Number: body.Number,
+	c.out.Write(record.Observation{
+		Kind: record.Received, ID: b.ID, Global: body.Global, Publisher: body.Publisher, Topic: body.Topic, Number: body.Number,
 	})
 	if b.Name == endName {
 		c.ended[body.Topic] = true

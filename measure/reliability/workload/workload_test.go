@@ -114,7 +114,7 @@ func TestWhatAClientWritesDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kinds []string
-	err = record.Read(path, record.ParseSeen, func(s record.Seen) error {
+	err = record.Read(path, record.ParseObservation, func(s record.Observation) error {
 		kinds = append(kinds, s.Kind)
 		return nil
 	})

@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"context"
@@ -20,10 +20,11 @@ import (
 	"tidegate/internal/leftover"
 )
 
-// TestMain is also the server that is killed: this program, told to be one.
+// TestMain also runs the server that the tests kill: this program, if the
+// environment says so.
 func TestMain(m *testing.M) {
-	if address := os.Getenv("BED_TEST_LISTEN"); address != "" {
-		os.Exit(server(address, os.Getenv("BED_TEST_FAIL") != ""))
+	if address := os.Getenv("HARNESS_TEST_LISTEN"); address != "" {
+		os.Exit(server(address, os.Getenv("HARNESS_TEST_FAIL") != ""))
 	}
 	os.Exit(leftover.RunWithDescriptors(m))
 }
@@ -38,7 +39,7 @@ func server(address string, fail bool) int {
 	return 1
 }
 
-// process is such a server.
+// process returns such a server, not started yet.
 func process(t *testing.T, env ...string) *Process {
 	t.Helper()
 	var ports Ports
@@ -48,13 +49,13 @@ func process(t *testing.T, env ...string) *Process {
 		t.Fatal(err)
 	}
 	p := NewProcess(Spec{
-		Name: "server", Dir: t.TempDir(), Argv: []string{os.Args[0]}, Env: append(env, "BED_TEST_LISTEN="+address), Ready: "http://" + address + "/",
+		Name: "server", Dir: t.TempDir(), Argv: []string{os.Args[0]}, Env: append(env, "HARNESS_TEST_LISTEN="+address), Ready: "http://" + address + "/",
 	})
 	t.Cleanup(func() { _ = p.Kill() })
 	return p
 }
 
-func TestAProcessComesBackAsItWas(t *testing.T) {
+func TestAProcessRestartsWithTheSameSpec(t *testing.T) {
 	t.Parallel()
 	p := process(t)
 	before := 0
@@ -70,7 +71,7 @@ func TestAProcessComesBackAsItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		if answers(t.Context(), p.spec.Ready) || p.PID() != 0 {
-			t.Error("it answers after its end")
+			t.Error("it still answers after it was killed")
 		}
 	}
 }
@@ -86,7 +87,7 @@ func TestAProcessThatIsSuspendedAnswersLater(t *testing.T) {
 		defer cancel()
 		return answers(ctx, p.spec.Ready)
 	}
-	for deadline := time.Now().Add(time.Minute); answered(); { // a signal takes its time
+	for deadline := time.Now().Add(time.Minute); answered(); { // the signal arrives later
 		if time.Now().After(deadline) {
 			t.Fatal("it answers while it is suspended")
 		}
@@ -98,7 +99,7 @@ func TestAProcessThatIsSuspendedAnswersLater(t *testing.T) {
 
 func TestAProcessThatEndsByItselfIsNoticed(t *testing.T) {
 	t.Parallel()
-	p := process(t, "BED_TEST_FAIL=1")
+	p := process(t, "HARNESS_TEST_FAIL=1")
 	if err := p.Start(t.Context()); !errors.Is(err, ErrEnded) || !strings.Contains(err.Error(), "cannot start") {
 		t.Errorf("one that does not start: %v", err)
 	}
@@ -116,7 +117,7 @@ func TestAProcessThatEndsByItselfIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := p.Stop(t.Context()); err == nil || !strings.Contains(err.Error(), "exit code") {
-		t.Errorf("one that does not end in order: %v", err)
+		t.Errorf("one that exits with an error: %v", err)
 	}
 }
 
@@ -137,8 +138,8 @@ func TestTheLeaderIsFound(t *testing.T) {
 	}
 }
 
-// TestAClusterIsPreparedWhole: every node has its own address, and all know each other.
-func TestAClusterIsPreparedWhole(t *testing.T) {
+// TestAClusterIsPrepared: every node has its own address, and its flags name the others.
+func TestAClusterIsPrepared(t *testing.T) {
 	t.Parallel()
 	o := Defaults()
 	o.Command, o.Dir, o.Tidegate, o.NATS = Cluster, t.TempDir(), os.Args[0], os.Args[0]
@@ -173,14 +174,14 @@ func TestAClusterIsPreparedWhole(t *testing.T) {
 		t.Errorf("faults without namespaces: %v", faults)
 	}
 	if b.Cuts(Plan{Rounds: 1, Faults: []string{"kill-leader"}}) || !b.Cuts(Plan{Rounds: 1}) {
-		t.Error("the bed does not know which plans cut nodes off")
+		t.Error("the deployment does not know which plans cut nodes off")
 	}
 	if _, err := b.Inject(t.Context(), "other", rand.New(rand.NewPCG(1, 1)), 0); err == nil {
 		t.Error("an unknown fault was done")
 	}
 }
 
-func TestOptionsAndPlansThatCannotBe(t *testing.T) {
+func TestInvalidOptionsAndPlans(t *testing.T) {
 	t.Parallel()
 	bad := Options{Command: "other", Servers: 2, Gateways: 0, Backends: 21}
 	err := bad.Validate()
@@ -193,18 +194,18 @@ func TestOptionsAndPlansThatCannotBe(t *testing.T) {
 		t.Error(err)
 	}
 	if err := (Plan{Rounds: -1, Down: time.Hour}).Validate(); err == nil || strings.Count(err.Error(), "--") != 3 {
-		t.Errorf("a plan that cannot be: %v", err)
+		t.Errorf("an invalid plan: %v", err)
 	}
-	b := &Bed{opts: Options{Command: Serve}, net: &network{}}
+	b := &Deployment{opts: Options{Command: Serve}, net: &network{}}
 	if _, err := b.Chosen(Plan{Faults: []string{"cut-nats"}}); err == nil || !strings.Contains(err.Error(), "kill-gateway") {
-		t.Errorf("a fault that one process cannot have: %v", err)
+		t.Errorf("a fault that one process does not allow: %v", err)
 	}
 	if _, err := New(t.Context(), Options{Dir: t.TempDir(), Command: Serve, Tidegate: "no-such-program"}); err == nil || !strings.Contains(err.Error(), "build it") {
 		t.Errorf("a program that is not there: %v", err)
 	}
 }
 
-func TestATemporaryDirectoryIsKeptWhenSomethingDidNotHold(t *testing.T) {
+func TestATemporaryDirectoryIsKeptAfterAFailure(t *testing.T) {
 	t.Parallel()
 	for _, result := range []error{nil, errors.New("fault")} {
 		var dir string

@@ -1,12 +1,12 @@
-package bed
+package harness
 
 import "tidegate/internal/port"
 
-// Ports are ports that nobody else gets, whether somebody listens on them now or
-// not, until Release. The zero value has none.
+// Ports holds ports that the system gives to nobody else until Release, whether or
+// not a server listens on them. The zero value holds none.
 type Ports struct{ release []func() }
 
-// Free gives an address of host with a port that is free, and keeps it.
+// Free returns an address of host with a free port, and reserves it.
 func (p *Ports) Free(host string) (address string, err error) {
 	address, release, err := port.Reserve(host)
 	if err == nil {
@@ -15,7 +15,7 @@ func (p *Ports) Free(host string) (address string, err error) {
 	return address, err
 }
 
-// Release gives them all back.
+// Release gives all ports back.
 func (p *Ports) Release() {
 	for _, release := range p.release {
 		release()

@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// WorkDir calls do with dir, or with a temporary one if it is "", which is
-// removed afterwards unless do returns an error.
+// WorkDir calls do with dir. If dir is "", it creates a temporary directory, and
+// deletes it afterwards unless do returns an error.
 func WorkDir(dir, name string, out io.Writer, do func(dir string) error) error {
 	if dir != "" {
 		return do(dir)

@@ -1,6 +1,6 @@
-// Package bed starts servers as an operator does, as processes on this machine,
-// and breaks them: kills them, stops them for a while, cuts them off.
-package bed
+// Package harness starts servers as processes on this machine, as an operator does,
+// and injects faults: it kills, suspends, restarts and cuts off processes.
+package harness
 
 import (
 	"bytes"
@@ -16,23 +16,23 @@ import (
 	"time"
 )
 
-// ErrEnded is wrapped when a process has ended that nobody has killed.
+// ErrEnded is wrapped by errors about a process that ended without being killed.
 var ErrEnded = errors.New("the process ended by itself")
 
-// startTime bounds how long a process may take until it is ready.
+// startTime bounds how long a process may take to become ready.
 const startTime = 60 * time.Second
 
-// Spec says how a process is started, again and again in the same way.
+// Spec says how to start a process. Every start uses the same values.
 type Spec struct {
 	Name  string
-	Dir   string   // where its log is, as NAME.log, and its working directory
+	Dir   string   // working directory; the log is NAME.log in it
 	Argv  []string // the program first
-	Env   []string // all of its environment
-	Ready string   // URL that answers 200 when it is ready
+	Env   []string // the whole environment
+	Ready string   // URL that answers 200 once the process is ready
 }
 
-// Process is a process that can be killed and started again. Its methods belong
-// to one goroutine.
+// Process is a process that can be killed and started again. Only one goroutine
+// may use it.
 type Process struct {
 	spec Spec
 	cmd  *exec.Cmd     // nil before the first start and after a kill
@@ -40,13 +40,13 @@ type Process struct {
 	wait sync.WaitGroup
 }
 
-// NewProcess returns a process that is not started.
+// NewProcess returns a process that is not running yet.
 func NewProcess(s Spec) *Process { return &Process{spec: s} }
 
-// Name is that of the spec.
+// Name returns the name from the spec.
 func (p *Process) Name() string { return p.spec.Name }
 
-// PID is the process's id, 0 if it does not run.
+// PID returns the process id, or 0 if the process does not run.
 func (p *Process) PID() int {
 	if p.cmd == nil {
 		return 0
@@ -62,16 +62,16 @@ func (p *Process) Start(ctx context.Context) error {
 	return p.Wait(ctx)
 }
 
-// Launch starts the process and does not wait until it is ready.
+// Launch starts the process without waiting until it is ready.
 func (p *Process) Launch() error {
 	log, err := os.OpenFile(p.logPath(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
-	defer log.Close() // the process has its own
+	defer log.Close() // the process has its own descriptor
 	cmd := exec.Command(p.spec.Argv[0], p.spec.Argv[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.spec.Dir, p.spec.Env, log, log
-	// A Ctrl-C at the terminal is for us: we stop the processes in order.
+	// Ctrl-C at the terminal must reach only this program, which stops the others.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", p.spec.Name, err)
@@ -79,7 +79,7 @@ func (p *Process) Launch() error {
 	p.cmd, p.gone = cmd, make(chan struct{})
 	gone := p.gone
 	p.wait.Go(func() {
-		_ = cmd.Wait() // how it ended is in its state
+		_ = cmd.Wait() // cmd.ProcessState says how it ended
 		close(gone)
 	})
 	return nil
@@ -103,8 +103,8 @@ func (p *Process) Wait(ctx context.Context) error {
 	return nil
 }
 
-// probe asks whether something is ready. Connections are not kept: they would
-// be of a process that is killed.
+// probe asks whether a process is ready. It keeps no connections: they would belong
+// to a process that is killed next.
 var probe = &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func answers(ctx context.Context, url string) bool {
@@ -120,13 +120,14 @@ func answers(ctx context.Context, url string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// Kill ends the process at once, as a crash does. It is an error if it has ended
-// before.
+// Kill ends the process at once, as a crash does. It returns an error if the
+// process had already ended.
 func (p *Process) Kill() error {
 	return p.end(syscall.SIGKILL, nil)
 }
 
-// Stop ends the process in order, and kills it once ctx ends. A bad exit code is an error.
+// Stop sends SIGTERM, and SIGKILL if ctx ends first. An exit code other than 0 is an
+// error.
 func (p *Process) Stop(ctx context.Context) error {
 	return p.end(syscall.SIGTERM, ctx.Done())
 }
@@ -141,14 +142,14 @@ func (p *Process) end(signal syscall.Signal, late <-chan struct{}) error {
 	default:
 	}
 	cmd := p.cmd
-	_ = cmd.Process.Signal(signal) // it may end at this moment
+	_ = cmd.Process.Signal(signal) // it may have just ended
 	select {
 	case <-p.gone:
 	case <-late:
 		_ = cmd.Process.Kill()
 		<-p.gone
 		p.cmd = nil
-		return fmt.Errorf("%s did not end in order and was killed; its log ends: %s", p.spec.Name, p.logTail())
+		return fmt.Errorf("%s did not end after SIGTERM and was killed; its log ends: %s", p.spec.Name, p.logTail())
 	}
 	p.cmd = nil
 	if code := cmd.ProcessState.ExitCode(); signal == syscall.SIGTERM && code != 0 {
@@ -157,10 +158,10 @@ func (p *Process) end(signal syscall.Signal, late <-chan struct{}) error {
 	return nil
 }
 
-// Suspend stops the process as it is, until Resume: others meet its silence.
+// Suspend freezes the process until Resume. Others see it fall silent.
 func (p *Process) Suspend() error { return p.signal(syscall.SIGSTOP) }
 
-// Resume lets it go on.
+// Resume continues a suspended process.
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
 
 func (p *Process) signal(s syscall.Signal) error {
@@ -181,9 +182,9 @@ func (p *Process) ended() error {
 
 func (p *Process) logPath() string { return filepath.Join(p.spec.Dir, p.spec.Name+".log") }
 
-// logTail is the end of what the process said.
+// logTail returns the end of the process's log.
 func (p *Process) logTail() string {
-	text, _ := os.ReadFile(p.logPath()) // it may not be there
+	text, _ := os.ReadFile(p.logPath()) // it may not exist
 	text = text[max(0, len(text)-2000):]
 	return string(bytes.TrimSpace(text))
 }

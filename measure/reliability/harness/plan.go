@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"context"
@@ -12,24 +12,24 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Plan says how a bed is broken.
+// Plan says which faults to inject into a [Deployment], and when.
 type Plan struct {
-	Rounds int
-	Mean   time.Duration // from when all is ready to the next fault
-	Down   time.Duration // mean of how long a node is cut off, at most a minute
-	Faults []string      // kinds to draw from; none for all that the bed has
+	Rounds int           // one fault each
+	Mean   time.Duration // mean time from all nodes being ready to the next fault
+	Down   time.Duration // mean time for which a node is cut off; a draw is a minute at most
+	Faults []string      // kinds to draw from; empty for all that the deployment allows
 	Seed   uint64
 }
 
-// BindFlags binds the plan, whose defaults are the values in it.
+// BindFlags adds the flags of the plan to fs. The values in p are the defaults.
 func (p *Plan) BindFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&p.Rounds, "rounds", p.Rounds, "`number` of faults")
-	fs.DurationVar(&p.Mean, "mean", p.Mean, "mean time from when all is ready to the next fault, drawn from an exponential distribution")
-	fs.DurationVar(&p.Down, "down", p.Down, "mean time for which a node is cut off, drawn likewise, at most a minute")
-	fs.StringSliceVar(&p.Faults, "fault", p.Faults, "`kinds` of faults, by default all that the mode has; a kind that stands twice is drawn twice as often")
+	fs.DurationVar(&p.Mean, "mean", p.Mean, "mean time from all nodes being ready to the next fault; drawn from an exponential distribution")
+	fs.DurationVar(&p.Down, "down", p.Down, "mean time for which a node is cut off; drawn from an exponential distribution, at most 1m")
+	fs.StringSliceVar(&p.Faults, "fault", p.Faults, "`kinds` of faults to draw from, by default all of the mode; a kind given twice is drawn twice as often")
 }
 
-// Validate tells what is wrong with the plan.
+// Validate returns all values that are out of range.
 func (p Plan) Validate() error {
 	var errs []error
 	if p.Rounds < 0 || p.Rounds > 1_000_000 {
@@ -44,8 +44,9 @@ func (p Plan) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Chosen are the faults of a plan. An error names one that the bed cannot do.
-func (b *Bed) Chosen(p Plan) ([]Fault, error) {
+// Chosen returns the faults of a plan. The error names one that this deployment
+// does not allow.
+func (b *Deployment) Chosen(p Plan) ([]Fault, error) {
 	possible := b.Faults()
 	if len(p.Faults) == 0 {
 		return possible, nil
@@ -53,24 +54,24 @@ func (b *Bed) Chosen(p Plan) ([]Fault, error) {
 	var faults []Fault
 	for _, name := range p.Faults {
 		if !slices.Contains(possible, Fault(name)) {
-			return nil, fmt.Errorf("--fault %s: not possible here; there are %v", name, possible)
+			return nil, fmt.Errorf("--fault %s: not possible here; choose from %v", name, possible)
 		}
 		faults = append(faults, Fault(name))
 	}
 	return faults, nil
 }
 
-// Cuts reports whether the plan cuts nodes off.
-func (b *Bed) Cuts(p Plan) bool {
+// Cuts reports whether the plan cuts nodes off from the network.
+func (b *Deployment) Cuts(p Plan) bool {
 	faults, err := b.Chosen(p)
 	return err == nil && p.Rounds > 0 && slices.ContainsFunc(faults, func(f Fault) bool {
 		return f == CutGateway || f == CutEngine || f == CutNATS
 	})
 }
 
-// Break does all rounds of a plan and prints what came of each. An error means
-// that a node did not come back, or ended by itself.
-func (b *Bed) Break(ctx context.Context, p Plan, out io.Writer) error {
+// Break runs all rounds of a plan and prints each fault. The error says that a
+// node did not become ready again, or ended by itself.
+func (b *Deployment) Break(ctx context.Context, p Plan, out io.Writer) error {
 	faults, err := b.Chosen(p)
 	if err != nil {
 		return err
@@ -101,13 +102,14 @@ func (b *Bed) Break(ctx context.Context, p Plan, out io.Writer) error {
 	return nil
 }
 
-// Under runs work while the bed is broken. stop is closed when all rounds are
-// done; from then on the bed is work's. What ends either of them ends both.
-func (b *Bed) Under(ctx context.Context, p Plan, out io.Writer, work func(ctx context.Context, stop <-chan struct{}) error) error {
+// Under runs work while Break injects the faults of p. It closes stop after the
+// last round; from then on only work uses the deployment. If one of the two fails,
+// the other's context ends.
+func (b *Deployment) Under(ctx context.Context, p Plan, out io.Writer, work func(ctx context.Context, stop <-chan struct{}) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop, broken := make(chan struct{}), make(chan error, 1)
-	go func() { // it ends with the rounds or with ctx, and is waited for below
+	go func() { // ends after the rounds or with ctx; joined below
 		defer close(stop)
 		err := b.Break(ctx, p, out)
 		if err != nil {
@@ -123,13 +125,13 @@ func (b *Bed) Under(ctx context.Context, p Plan, out io.Writer, work func(ctx co
 	return err
 }
 
-// draw gives a time from an exponential distribution: the next fault knows
-// nothing of the last.
+// draw returns a time from an exponential distribution, so that faults are
+// independent of each other.
 func draw(random *rand.Rand, mean time.Duration) time.Duration {
 	return time.Duration(random.ExpFloat64() * float64(mean))
 }
 
-// sleep waits and reports whether ctx let it.
+// sleep waits for d and reports whether ctx lasted that long.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"context"
@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// network gives each node an address of its own, so that all can use the ports
-// that they like, and no outgoing connection of another program takes them while a
-// node is down. Either it is 127.A.B.n, or each node is in a network namespace of
-// its own on a bridge with 10.A.B.1, where it can be cut off. A and B are random:
-// several beds can be on one machine.
+// network gives each node its own address. So all nodes can use the same ports, and
+// no outgoing connection of another program takes a port while a node is down. The
+// addresses are 127.A.B.n. With namespaces, each node has a network namespace on a
+// bridge with 10.A.B.1 and can be cut off. A and B are random, so that several
+// deployments can share one machine.
 type network struct {
 	a, b   byte
 	bridge string   // "" on loopback
 	nodes  []string // namespaces that exist
 }
 
-// ErrNoNamespaces is why nodes cannot be cut off.
+// ErrNoNamespaces is returned when --namespaces is set and the system lacks them.
 var ErrNoNamespaces = errors.New("network namespaces need Linux, root, and the program ip of iproute2")
 
-// newNetwork makes a network. With namespaces, close must be called.
+// newNetwork creates a network. With namespaces, the caller must call close.
 func newNetwork(ctx context.Context, namespaces bool) (*network, error) {
 	var random [2]byte
-	_, _ = rand.Read(random[:]) // it never fails
+	_, _ = rand.Read(random[:]) // never fails
 	n := &network{a: 1 + random[0]%254, b: random[1]}
 	if !namespaces {
 		return n, nil
@@ -47,7 +47,7 @@ func newNetwork(ctx context.Context, namespaces bool) (*network, error) {
 	return n, nil
 }
 
-// address of node i, from 2. 1 is this process.
+// address returns the address of node i, from 2. Number 1 is this process.
 func (n *network) address(i int) string {
 	first := "127"
 	if n.bridge != "" {
@@ -56,7 +56,7 @@ func (n *network) address(i int) string {
 	return fmt.Sprintf("%s.%d.%d.%d", first, n.a, n.b, i)
 }
 
-// here is the address at which this process can listen for nodes.
+// here returns the address at which this process listens for nodes.
 func (n *network) here() string {
 	if n.bridge == "" {
 		return "127.0.0.1"
@@ -67,7 +67,7 @@ func (n *network) here() string {
 func (n *network) space(i int) string { return fmt.Sprintf("%s-%d", n.bridge, i) }
 func (n *network) link(i int) string  { return fmt.Sprintf("%s.%d", n.bridge, i) }
 
-// enter makes the place of node i and returns what its command begins with.
+// enter creates the place of node i and returns the words that its command starts with.
 func (n *network) enter(ctx context.Context, i int) ([]string, error) {
 	if n.bridge == "" {
 		return nil, nil
@@ -93,7 +93,7 @@ func (n *network) cut(ctx context.Context, i int, off bool) error {
 	return n.ip(ctx, []string{"link set " + n.link(i) + map[bool]string{true: " down", false: " up"}[off]})
 }
 
-// part takes node i away from some others only, or puts it back.
+// part separates node i from some others only, or connects it again.
 func (n *network) part(ctx context.Context, i int, others []int, off bool) error {
 	var commands []string
 	for _, other := range others {
@@ -103,7 +103,7 @@ func (n *network) part(ctx context.Context, i int, others []int, off bool) error
 	return n.ip(ctx, commands)
 }
 
-// close takes the network down. Nodes must have ended before.
+// close removes the network. All nodes must have ended.
 func (n *network) close(ctx context.Context) error {
 	if n.bridge == "" {
 		return nil

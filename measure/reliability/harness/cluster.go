@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"cmp"
@@ -18,8 +18,8 @@ const (
 	monitorPort = "8222"
 )
 
-// prepareCluster gives everybody an address first, since each must know others.
-func (b *Bed) prepareCluster(ctx context.Context) error {
+// prepareCluster assigns all addresses first: each node's flags name other nodes.
+func (b *Deployment) prepareCluster(ctx context.Context) error {
 	o := &b.opts
 	o.Servers, o.Gateways, o.Backends = cmp.Or(o.Servers, 3), cmp.Or(o.Gateways, 3), cmp.Or(o.Backends, 2)
 	var natsPlaces, backendPlaces []int
@@ -59,7 +59,7 @@ func (b *Bed) prepareCluster(ctx context.Context) error {
 	return nil
 }
 
-func (b *Bed) addNATS(ctx context.Context, i, place int, routes []string) error {
+func (b *Deployment) addNATS(ctx context.Context, i, place int, routes []string) error {
 	name, addr := fmt.Sprint("nats-", i+1), b.net.address(place)
 	config := fmt.Sprintf(`server_name: %s
 listen: %s:%s
@@ -82,7 +82,7 @@ jetstream { store_dir: %q }
 	return nil
 }
 
-func (b *Bed) addGateway(ctx context.Context, i int, engine []string, callback string) error {
+func (b *Deployment) addGateway(ctx context.Context, i int, engine []string, callback string) error {
 	place := b.place()
 	addr := b.net.address(place)
 	args := slices.Concat(b.tidegateArgs(Gateway, addr), engine, []string{"--callback-url", callback}, b.opts.GatewayFlags)
@@ -94,7 +94,7 @@ func (b *Bed) addGateway(ctx context.Context, i int, engine []string, callback s
 	return nil
 }
 
-func (b *Bed) addBackend(ctx context.Context, i, place int, engine []string) error {
+func (b *Deployment) addBackend(ctx context.Context, i, place int, engine []string) error {
 	addr := b.net.address(place)
 	args := slices.Concat([]string{
 		b.opts.Tidegate, "backend", "--listen", addr + ":" + backendPort, "--gateway-url", b.Internal()[i%len(b.gateways)],
@@ -108,10 +108,10 @@ func (b *Bed) addBackend(ctx context.Context, i, place int, engine []string) err
 	return nil
 }
 
-// leader finds the NATS server that leads the stream of events. nil if none says so.
-func (b *Bed) leader(ctx context.Context) *node {
-	for _, asked := range b.nats {
-		name := leaderOf(ctx, "http://"+asked.addr+":"+monitorPort)
+// leader returns the NATS server that leads the event stream, or nil if none is known.
+func (b *Deployment) leader(ctx context.Context) *node {
+	for _, server := range b.nats {
+		name := leaderOf(ctx, "http://"+server.addr+":"+monitorPort)
 		for _, n := range b.nats {
 			if n.Name() == name {
 				return n
@@ -121,7 +121,7 @@ func (b *Bed) leader(ctx context.Context) *node {
 	return nil
 }
 
-// leaderOf asks one server who leads the stream whose name ends with _EV.
+// leaderOf asks one server for the leader of the stream whose name ends with _EV.
 func leaderOf(ctx context.Context, monitor string) string {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, monitor+"/jsz?accounts=true&streams=true", nil)
 	if err != nil {

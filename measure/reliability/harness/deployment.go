@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"context"
@@ -13,29 +13,29 @@ import (
 	"time"
 )
 
-// Options say what is started.
+// Options say what to start.
 type Options struct {
-	Dir      string // an empty or new directory: data, configurations, logs
+	Dir      string // an empty or new directory for data, configurations and logs
 	Tidegate string // the program
 
-	// Command is serve or gateway: one process, with storage of its own below
-	// Dir unless Memory is set. "cluster" is NATS servers, gateways and backends.
+	// Command is serve or gateway for one process, which stores its data below Dir
+	// unless Memory is set. It is "cluster" for NATS servers, gateways and backends.
 	Command string
 	Memory  bool
 
-	NATS       string // the program nats-server; cluster only, as all below
-	Servers    int    // of NATS. Default 3
+	NATS       string // the program nats-server; for a cluster only, like the next four
+	Servers    int    // NATS servers; default 3
 	Gateways   int    // default 3
 	Backends   int    // default 2
-	Namespaces bool   // a network namespace for each node, so that it can be cut off
+	Namespaces bool   // give each node a network namespace, so that it can be cut off
 
-	// CallbackURL makes the URL of the gateways' callbacks, from the address at which
-	// this process can be reached by them. nil leaves that to the backends of a
-	// cluster, and serve has its own.
+	// CallbackURL returns the URL for the gateways' callbacks. It receives the address
+	// at which the gateways reach this process. If it is nil, a cluster's backends take
+	// the callbacks. serve takes its own.
 	CallbackURL func(address string) string
 
-	GatewayFlags []string // further flags for serve or gateway
-	BackendFlags []string
+	GatewayFlags []string // more flags for serve or gateway
+	BackendFlags []string // more flags for the backends of a cluster
 }
 
 // Commands of [Options].
@@ -48,23 +48,23 @@ const (
 // node is a process with its place in the network.
 type node struct {
 	*Process
-	place int // in the network
+	place int // number in the network
 	addr  string
 }
 
-// Bed is what was started. Its methods belong to one goroutine.
-type Bed struct {
+// Deployment is one running server or cluster. Only one goroutine may use it.
+type Deployment struct {
 	opts     Options
 	net      *network
 	secret   string
 	nats     []*node
-	gateways []*node // or the one process
+	gateways []*node // outside a cluster, the one process
 	backends []*node
 	places   int
 }
 
-// New prepares everything and starts nothing. Close must be called.
-func New(ctx context.Context, o Options) (*Bed, error) {
+// New prepares a deployment and starts nothing. The caller must call Close.
+func New(ctx context.Context, o Options) (*Deployment, error) {
 	if !slices.Contains([]string{Serve, Gateway, Cluster}, o.Command) {
 		return nil, fmt.Errorf("unknown mode %q; there are %s, %s and %s", o.Command, Serve, Gateway, Cluster)
 	}
@@ -92,7 +92,7 @@ func New(ctx context.Context, o Options) (*Bed, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bed{opts: o, net: network, secret: rand.Text(), places: 1}
+	b := &Deployment{opts: o, net: network, secret: rand.Text(), places: 1}
 	if o.Command == Cluster {
 		err = b.prepareCluster(ctx)
 	} else {
@@ -104,14 +104,14 @@ func New(ctx context.Context, o Options) (*Bed, error) {
 	return b, nil
 }
 
-// place gives the next node its address.
-func (b *Bed) place() int {
+// place returns the number of the next node.
+func (b *Deployment) place() int {
 	b.places++
 	return b.places
 }
 
-// add makes a node; argv may use its address.
-func (b *Bed) add(ctx context.Context, name string, place int, ready string, argv []string) (*node, error) {
+// add creates a node. argv may contain its address.
+func (b *Deployment) add(ctx context.Context, name string, place int, ready string, argv []string) (*node, error) {
 	prefix, err := b.net.enter(ctx, place)
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (b *Bed) add(ctx context.Context, name string, place int, ready string, arg
 			Env: []string{
 				"PATH=" + os.Getenv("PATH"), "HOME=" + b.opts.Dir,
 				"TIDEGATE_INTERNAL_SECRET=" + b.secret, "TIDEGATE_CALLBACK_SECRET=" + b.secret,
-				"TIDEGATE_DATA=", // in memory, unless a flag says otherwise
+				"TIDEGATE_DATA=", // in memory, unless a flag sets a folder
 			},
 		}),
 		place: place, addr: b.net.address(place),
@@ -133,11 +133,11 @@ const (
 	publicPort   = "8080"
 	internalPort = "8081"
 	backendPort  = "8082"
-	scrapePort   = "8083" // of a backend's metrics
+	scrapePort   = "8083" // a backend's metrics
 )
 
-// tidegateArgs are the flags of every process of Tidegate that has a gateway.
-func (b *Bed) tidegateArgs(command, addr string) []string {
+// tidegateArgs returns the command line of a process that contains a gateway.
+func (b *Deployment) tidegateArgs(command, addr string) []string {
 	args := []string{
 		b.opts.Tidegate, command, "--listen", addr + ":" + publicPort, "--internal-listen", addr + ":" + internalPort, "--internal-open",
 		"--heartbeat", "1s", "--drain-time", "0s",
@@ -149,7 +149,7 @@ func (b *Bed) tidegateArgs(command, addr string) []string {
 	return args
 }
 
-func (b *Bed) prepareSingle(ctx context.Context) error {
+func (b *Deployment) prepareSingle(ctx context.Context) error {
 	place := b.place()
 	addr := b.net.address(place)
 	args := b.tidegateArgs(b.opts.Command, addr)
@@ -167,24 +167,26 @@ func (b *Bed) prepareSingle(ctx context.Context) error {
 	return nil
 }
 
-// Public and Internal are the base URLs of the gateways, Tasks of what takes
-// POST /api/tasks. They stay the same however often a node is started.
-func (b *Bed) Public() []string   { return urls(b.gateways, publicPort) }
-func (b *Bed) Internal() []string { return urls(b.gateways, internalPort) }
+// Public returns the base URLs of the gateways' public listeners. They stay the
+// same when a node restarts.
+func (b *Deployment) Public() []string { return urls(b.gateways, publicPort) }
 
-// Tasks: see Public.
-func (b *Bed) Tasks() []string {
+// Internal returns the base URLs of the gateways' internal listeners.
+func (b *Deployment) Internal() []string { return urls(b.gateways, internalPort) }
+
+// Tasks returns the base URLs of the processes that accept POST /api/tasks.
+func (b *Deployment) Tasks() []string {
 	if b.opts.Command == Cluster {
 		return urls(b.backends, backendPort)
 	}
 	return b.Public()
 }
 
-// Secret is that of the internal listeners.
-func (b *Bed) Secret() string { return b.secret }
+// Secret returns the bearer token of the internal listeners.
+func (b *Deployment) Secret() string { return b.secret }
 
-// Here is the address at which nodes reach this process.
-func (b *Bed) Here() string { return b.net.here() }
+// Here returns the address at which nodes reach this process.
+func (b *Deployment) Here() string { return b.net.here() }
 
 func urls(nodes []*node, port string) []string {
 	var list []string
@@ -194,11 +196,11 @@ func urls(nodes []*node, port string) []string {
 	return list
 }
 
-// all nodes, in the order in which they are started.
-func (b *Bed) all() []*node { return slices.Concat(b.nats, b.gateways, b.backends) }
+// all returns the nodes in the order in which Start starts them.
+func (b *Deployment) all() []*node { return slices.Concat(b.nats, b.gateways, b.backends) }
 
-// Start starts everything and returns when it is ready.
-func (b *Bed) Start(ctx context.Context) error {
+// Start starts all nodes and returns when they are ready.
+func (b *Deployment) Start(ctx context.Context) error {
 	for _, group := range [][]*node{b.nats, b.gateways, b.backends} {
 		for _, n := range group {
 			if err := n.Launch(); err != nil {
@@ -214,16 +216,16 @@ func (b *Bed) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends all processes of Tidegate in order, as an operator does, and then the rest.
-func (b *Bed) Stop(ctx context.Context) error {
+// Stop shuts all nodes down as an operator does: Tidegate first, then NATS.
+func (b *Deployment) Stop(ctx context.Context) error {
 	var errs []error
 	for _, group := range [][]*node{b.backends, b.gateways, b.nats} {
 		for _, n := range group {
-			one, cancel := context.WithTimeout(ctx, 60*time.Second)
-			err := n.Stop(one)
+			stopping, cancel := context.WithTimeout(ctx, 60*time.Second)
+			err := n.Stop(stopping)
 			cancel()
 			if len(b.nats) > 0 && slices.Contains(b.nats, n) {
-				err = nil // it says 1 after SIGTERM
+				err = nil // nats-server exits with 1 after SIGTERM
 			}
 			errs = append(errs, err)
 		}
@@ -231,21 +233,21 @@ func (b *Bed) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Close kills what still runs and takes the network down.
-func (b *Bed) Close(ctx context.Context) error {
+// Close kills the processes that still run and removes the network.
+func (b *Deployment) Close(ctx context.Context) error {
 	for _, n := range b.all() {
-		_ = n.Resume() // or it would never end
-		_ = n.Kill()   // whether it ended before is told elsewhere
+		_ = n.Resume() // a suspended process cannot end
+		_ = n.Kill()   // an earlier end was reported when it happened
 		n.wait.Wait()
 	}
-	// The context of a program that is being ended must not keep it from tidying up.
+	// Clean up even if ctx has already ended.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	return b.net.close(ctx)
 }
 
-// Describe says what was started, in one line.
-func (b *Bed) Describe() string {
+// Describe returns one line that names the nodes and where they run.
+func (b *Deployment) Describe() string {
 	var names []string
 	for _, n := range b.all() {
 		names = append(names, n.Name())

@@ -1,4 +1,4 @@
-package bed
+package harness
 
 import (
 	"bytes"
@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 )
 
-// BuildProgram builds tidegate from the checkout around the current directory and
-// writes it to path. It finds the checkout from this module and from the one above.
+// BuildProgram builds tidegate from the checkout that contains the current directory
+// and writes it to path. It works in this module and in the one above.
 func BuildProgram(ctx context.Context, path string) error {
 	module, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
