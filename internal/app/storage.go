@@ -142,7 +142,7 @@ func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) e
 	layers := [][]func(context.Context) error{{s.engine.Run}}
 	if g != nil {
 		layers = [][]func(context.Context) error{
-			{func(ctx context.Context) error { return s.ledger.Run(ctx, g.Inherit) }},
+			{func(ctx context.Context) error { return s.ledger.Run(ctx, g.TakeOver) }},
 			{func(ctx context.Context) error { return s.nodes.Run(ctx, g.AnswerPeer) }},
 			{s.engine.Run, func(ctx context.Context) error { return s.log.Run(ctx, hub) }},
 		}

@@ -20,7 +20,7 @@ import (
 )
 
 // heirFunc deals with the record of a dead node's stream.
-type heirFunc func(context.Context, wire.LedgerEntry) error
+type heirFunc func(context.Context, wire.SessionRecord) error
 
 // sweep looks for dead nodes when something has changed, and every so often,
 // until ctx ends.
@@ -254,7 +254,7 @@ func (s *estate) deal(ctx context.Context, p *estatePass, m *jetstream.RawStream
 	}
 }
 
-func (s *estate) parse(m *jetstream.RawStreamMsg) (key ledgerKey, entry wire.LedgerEntry, err error) {
+func (s *estate) parse(m *jetstream.RawStreamMsg) (key ledgerKey, entry wire.SessionRecord, err error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(m.Subject, s.l.records(s.node)))
 	if err != nil {
 		return key, entry, err

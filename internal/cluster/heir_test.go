@@ -78,7 +78,7 @@ func TestHeirIsCalledAgainUntilItSucceeds(t *testing.T) {
 	var calls atomic.Int64
 	var mu sync.Mutex
 	var freed bool
-	heir := func(_ context.Context, e wire.LedgerEntry) error {
+	heir := func(_ context.Context, e wire.SessionRecord) error {
 		mu.Lock()
 		defer mu.Unlock()
 		var i int
@@ -116,7 +116,7 @@ func TestAnotherHeirGoesOnWhenOneDies(t *testing.T) {
 	url := serveMembers(t)
 	told := newToldTally()
 	reached := make(chan struct{})
-	dies := func(ctx context.Context, e wire.LedgerEntry) error {
+	dies := func(ctx context.Context, e wire.SessionRecord) error {
 		if told.count() >= half {
 			select {
 			case reached <- struct{}{}:
@@ -182,7 +182,7 @@ func TestRecordOfAnOldNameIsFoundThoughNobodyRemembersIt(t *testing.T) {
 	zombie.ledger.mu.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	zombie.ledger.Enter(ctx, streamEntry(old, 7))
+	zombie.ledger.Put(ctx, streamEntry(old, 7))
 	awaitThat(t, "the fourth is dealt with", func() bool { return told.count() == 4 && zombie.records(t, old) == 0 })
 }
 

@@ -119,14 +119,14 @@ func NewLedger(e *Engine, st jetstream.Stream, nodes *Nodes, opts LedgerOptions)
 	}
 }
 
-// Steady is false while this node is out of touch with the others, which may soon
+// Ready is false while this node is out of touch with the others, which may soon
 // be telling of its streams' ends.
-func (l *Ledger) Steady() bool { return l.nodes.steady() }
+func (l *Ledger) Ready() bool { return l.nodes.steady() }
 
-// Enter records a stream. It returns when the record is durable, or when the
+// Put records a stream. It returns when the record is durable, or when the
 // engine refuses it, which it does for want of room; or when ctx ends: it is
 // written later then, unless there was no room for it to wait.
-func (l *Ledger) Enter(ctx context.Context, entry wire.LedgerEntry) {
+func (l *Ledger) Put(ctx context.Context, entry wire.SessionRecord) {
 	record, err := json.Marshal(entry)
 	if err != nil { // the request is not JSON
 		l.dropEnter("not JSON", err)
@@ -148,9 +148,9 @@ func (l *Ledger) Enter(ctx context.Context, entry wire.LedgerEntry) {
 	}
 }
 
-// Strike takes a record out in the background. It does not wait. A record that
+// Delete takes a record out in the background. It does not wait. A record that
 // has not been written yet will not be.
-func (l *Ledger) Strike(node, token string) {
+func (l *Ledger) Delete(node, token string) {
 	if l.queue.strike(ledgerKeyOf(node, token), l.opts.MaxStrikes) == nil {
 		l.dropStrike("too many wait", nil)
 	}
@@ -214,7 +214,7 @@ func (l *Ledger) Stats() LedgerStats {
 // Its context ends when this node has to stop because another one may begin; a
 // record can be given to heir twice if a node dies, or loses the engine, between
 // the call and the taking out.
-func (l *Ledger) Run(ctx context.Context, heir func(context.Context, wire.LedgerEntry) error) error {
+func (l *Ledger) Run(ctx context.Context, heir func(context.Context, wire.SessionRecord) error) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var writing sync.WaitGroup

@@ -46,7 +46,7 @@ func fullLedgerHoldsNobodyUp(t *testing.T, o Options) {
 
 	// Room is made, and used.
 	for i := range 100 {
-		m.ledger.Strike(node, largeEntry(node, i).Token)
+		m.ledger.Delete(node, largeEntry(node, i).Token)
 	}
 	awaitThat(t, "the records are out", func() bool { return m.ledger.Stats().Struck == 100 })
 	for i := range 50 {
@@ -67,13 +67,13 @@ func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
 		connects.Go(func() {
 			for i := 0; crowd.Err() == nil; i++ {
 				token := largeEntry(node, 1_000_000*(w+1)+i)
-				m.ledger.Enter(crowd, token)
-				m.ledger.Strike(node, token.Token) // its client has had enough
+				m.ledger.Put(crowd, token)
+				m.ledger.Delete(node, token.Token) // its client has had enough
 			}
 		})
 	}
 	for i := range written {
-		m.ledger.Strike(node, largeEntry(node, i).Token)
+		m.ledger.Delete(node, largeEntry(node, i).Token)
 	}
 	awaitThat(t, "all that was written before is out", func() bool {
 		for i := range written {
@@ -119,22 +119,22 @@ func (m *member) fill(t *testing.T) int {
 }
 
 // enterAtOnce enters a stream, which must not take as long as a connect waits.
-func (m *member) enterAtOnce(t *testing.T, entry wire.LedgerEntry) {
+func (m *member) enterAtOnce(t *testing.T, entry wire.SessionRecord) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	if m.ledger.Enter(ctx, entry); ctx.Err() != nil {
+	if m.ledger.Put(ctx, entry); ctx.Err() != nil {
 		t.Errorf("Enter waited as long as it may; stats = %+v", m.ledger.Stats())
 	}
 }
 
 // largeEntry is the record of a browser's stream.
-func largeEntry(node string, i int) wire.LedgerEntry {
+func largeEntry(node string, i int) wire.SessionRecord {
 	request, err := json.Marshal(strings.Repeat("x", 500))
 	if err != nil {
 		panic(err)
 	}
-	return wire.LedgerEntry{Node: node, Token: fmt.Sprint("token-", i), OpenedAt: 1, Request: request}
+	return wire.SessionRecord{Node: node, Token: fmt.Sprint("token-", i), OpenedAt: 1, Request: request}
 }
 
 // lockedBuffer is a log that several goroutines write to.

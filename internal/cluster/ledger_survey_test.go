@@ -193,7 +193,7 @@ func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
 		node := m.nodes.Node()
 		m.enterAll(t, node, 10)
 		for i := range 10 {
-			m.ledger.Strike(node, streamEntry(node, i).Token)
+			m.ledger.Delete(node, streamEntry(node, i).Token)
 		}
 		awaitThat(t, "its records are out", func() bool { return m.records(t, node) == 0 })
 		if s := m.nodes.Stats(); s.CutOffs != 0 {

@@ -22,7 +22,7 @@ func TestLedgerHoldsWhatIsEnteredUntilItIsStruck(t *testing.T) {
 		t.Fatalf("%d records after 3 were entered", n)
 	}
 	for i := range 3 {
-		m.ledger.Strike(node, streamEntry(node, i).Token)
+		m.ledger.Delete(node, streamEntry(node, i).Token)
 	}
 	awaitThat(t, "the records are out", func() bool { return m.records(t, node) == 0 })
 	awaitThat(t, "both are counted", func() bool {
@@ -46,9 +46,9 @@ func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
 			}
 			defer cancel()
 			close(begun)
-			m.ledger.Enter(ctx, streamEntry(node, i))
+			m.ledger.Put(ctx, streamEntry(node, i))
 			if i%2 == 0 {
-				m.ledger.Strike(node, streamEntry(node, i).Token)
+				m.ledger.Delete(node, streamEntry(node, i).Token)
 			}
 		})
 		strike.Go(func() {
@@ -59,13 +59,13 @@ func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
 					return c == nil || c.busy
 				})
 			}
-			m.ledger.Strike(node, streamEntry(node, i).Token)
+			m.ledger.Delete(node, streamEntry(node, i).Token)
 		})
 	}
 	enter.Wait()
 	strike.Wait()
 	for i := range streams { // those whose strike came before the enter
-		m.ledger.Strike(node, streamEntry(node, i).Token)
+		m.ledger.Delete(node, streamEntry(node, i).Token)
 	}
 	awaitThat(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
 	if n := m.records(t, node); n != 0 {
@@ -92,7 +92,7 @@ func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
 	ledger.Go(func() { _ = m.ledger.Run(ctx, nil) })
 	entered := make(chan struct{})
 	go func() { // entered waits for it
-		m.ledger.Enter(context.Background(), streamEntry(node, 0))
+		m.ledger.Put(context.Background(), streamEntry(node, 0))
 		close(entered)
 	}()
 	awaitThat(t, "writing was tried", func() bool {
@@ -126,11 +126,11 @@ func TestLedgerCatchesUpAfterAnOutage(t *testing.T) {
 	defer cancel()
 	var enter sync.WaitGroup
 	for i := range 10 {
-		enter.Go(func() { m.ledger.Enter(waited, streamEntry(node, 10+i)) })
+		enter.Go(func() { m.ledger.Put(waited, streamEntry(node, 10+i)) })
 	}
 	enter.Wait() // Enter ends with its context
 	for i := range 15 {
-		m.ledger.Strike(node, streamEntry(node, i).Token)
+		m.ledger.Delete(node, streamEntry(node, i).Token)
 	}
 	if s := m.ledger.Stats(); s.WaitingStrikes < 10 {
 		t.Errorf("stats = %+v, want strikes waiting", s)
@@ -149,10 +149,10 @@ func TestLedgerIsBoundedWhileTheEngineIsAway(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 5 { // nobody writes
-		m.ledger.Enter(gone, streamEntry(node, i))
+		m.ledger.Put(gone, streamEntry(node, i))
 	}
 	for i := range 7 {
-		m.ledger.Strike("somebody", streamEntry(node, i).Token)
+		m.ledger.Delete("somebody", streamEntry(node, i).Token)
 	}
 	s := m.ledger.Stats()
 	if s.WaitingEnters != 2 || s.DroppedEnters != 3 || s.WaitingStrikes != 3 || s.DroppedStrikes != 4 {
@@ -163,7 +163,7 @@ func TestLedgerIsBoundedWhileTheEngineIsAway(t *testing.T) {
 	go func() { // entered waits for it
 		ctx, cancel := context.WithTimeout(context.Background(), testPatience)
 		defer cancel()
-		m.ledger.Enter(ctx, streamEntry(node, 9))
+		m.ledger.Put(ctx, streamEntry(node, 9))
 		close(entered)
 	}()
 	awaitThat(t, "it waits for room", func() bool {
@@ -184,7 +184,7 @@ func TestLedgerGivesUpWhatTheEngineRefuses(t *testing.T) {
 	large.Token = string(make([]byte, 70_000))
 	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
 	defer cancel()
-	m.ledger.Enter(ctx, large)
+	m.ledger.Put(ctx, large)
 	if s := m.ledger.Stats(); ctx.Err() != nil || s.DroppedEnters != 1 || s.WaitingEnters != 0 {
 		t.Errorf("stats = %+v (%v), want 1 dropped at once", s, ctx.Err())
 	}
@@ -210,7 +210,7 @@ func TestLedgerStopsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
 	m := startMember(t, serveMembers(t), memberOptions{ledger: LedgerOptions{StopPatience: 50 * time.Millisecond}})
 	m.kill()
-	m.ledger.Strike(m.nodes.Node(), "a stream")
+	m.ledger.Delete(m.nodes.Node(), "a stream")
 	begun := time.Now()
 	m.end()
 	if took := time.Since(begun); took > testPatience {
@@ -240,7 +240,7 @@ func BenchmarkLedger(b *testing.B) {
 	for b.Loop() {
 		m.enterAll(b, node, streams)
 		for i := range streams {
-			m.ledger.Strike(node, streamEntry(node, i).Token)
+			m.ledger.Delete(node, streamEntry(node, i).Token)
 		}
 		awaitThat(b, "all is struck", func() bool { return m.ledger.Stats().WaitingStrikes == 0 })
 	}

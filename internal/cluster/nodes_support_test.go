@@ -17,8 +17,8 @@ import (
 
 // The gateway has the interfaces, and does not know of this package.
 var (
-	_ gateway.Peers  = (*Nodes)(nil)
-	_ gateway.Ledger = (*Ledger)(nil)
+	_ gateway.Peers        = (*Nodes)(nil)
+	_ gateway.SessionStore = (*Ledger)(nil)
 )
 
 // testPatience is how long a test waits for what should be there much earlier.
@@ -60,7 +60,7 @@ type memberOptions struct {
 	nodes   NodesOptions
 	ledger  LedgerOptions
 	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
-	heir    func(context.Context, wire.LedgerEntry) error
+	heir    func(context.Context, wire.SessionRecord) error
 }
 
 func memberEngine(t testing.TB, url string) *Engine {
@@ -98,7 +98,7 @@ func (m *member) run(t testing.TB, o memberOptions) {
 		o.handler = func(context.Context, wire.PeerRequest) wire.PeerAnswer { return wire.PeerAnswer{Status: 204} }
 	}
 	if o.heir == nil {
-		o.heir = func(context.Context, wire.LedgerEntry) error { return nil }
+		o.heir = func(context.Context, wire.SessionRecord) error { return nil }
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
@@ -159,8 +159,8 @@ func (m *member) records(t testing.TB, node string) int {
 	return len(info.State.Subjects)
 }
 
-func streamEntry(node string, i int) wire.LedgerEntry {
-	return wire.LedgerEntry{Node: node, Token: fmt.Sprintf("token-%d-%s", i, node), OpenedAt: 1, Request: []byte(`{"method":"GET"}`)}
+func streamEntry(node string, i int) wire.SessionRecord {
+	return wire.SessionRecord{Node: node, Token: fmt.Sprintf("token-%d-%s", i, node), OpenedAt: 1, Request: []byte(`{"method":"GET"}`)}
 }
 
 // enterAll records n streams of a node.
@@ -170,7 +170,7 @@ func (m *member) enterAll(t testing.TB, node string, n int) {
 	defer cancel()
 	var enter sync.WaitGroup
 	for i := range n {
-		enter.Go(func() { m.ledger.Enter(ctx, streamEntry(node, i)) })
+		enter.Go(func() { m.ledger.Put(ctx, streamEntry(node, i)) })
 	}
 	enter.Wait()
 	if ctx.Err() != nil {
@@ -188,7 +188,7 @@ type toldTally struct {
 
 func newToldTally() *toldTally { return &toldTally{told: map[string]int{}, by: map[string]int{}} }
 
-func (a *toldTally) add(by string, e wire.LedgerEntry) {
+func (a *toldTally) add(by string, e wire.SessionRecord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.told) == 0 {
@@ -198,8 +198,8 @@ func (a *toldTally) add(by string, e wire.LedgerEntry) {
 	a.by[by]++
 }
 
-func (a *toldTally) heir(by string) func(context.Context, wire.LedgerEntry) error {
-	return func(_ context.Context, e wire.LedgerEntry) error {
+func (a *toldTally) heir(by string) func(context.Context, wire.SessionRecord) error {
+	return func(_ context.Context, e wire.SessionRecord) error {
 		a.add(by, e)
 		return nil
 	}

@@ -183,8 +183,8 @@ func TestDisconnectsAreHeldBackWhileTheLedgerIsUnsteady(t *testing.T) {
 }
 
 // recordedStream is what was kept of a stream of another node.
-func recordedStream() wire.LedgerEntry {
-	return wire.LedgerEntry{
+func recordedStream() wire.SessionRecord {
+	return wire.SessionRecord{
 		Node: nodeB, Token: strings.Repeat("T", 22) + nodeB, OpenedAt: 1,
 		Request: json.RawMessage(`{"url":"/a?b=1&c=<>","headers":{"host":"h","x-a":"\"é\""},"method":"GET","remote_addr":"1.2.3.4:5"}`),
 	}
@@ -194,7 +194,7 @@ func TestAnHeirTellsWhatWasRecorded(t *testing.T) {
 	t.Parallel()
 	r := recorded(t, sockets, new(ledger), nil)
 	e := recordedStream()
-	if err := r.gateway.Inherit(t.Context(), e); err != nil {
+	if err := r.gateway.TakeOver(t.Context(), e); err != nil {
 		t.Errorf("Inherit: %v", err)
 	}
 	cb := r.backend.wantDisconnect(e.Token, wire.Failed, wire.DetailNodeLost)
@@ -210,19 +210,19 @@ func TestAnHeirFailsUntilTheBackendHears(t *testing.T) {
 		r := recorded(t, pipes, l, nil)
 		for status, done := range map[int]bool{200: true, 204: true, 400: true, 404: true, 410: true, 401: false, 403: false, 429: false, 500: false, 503: false, 302: false} {
 			r.backend.status(status)
-			if err := r.gateway.Inherit(t.Context(), recordedStream()); (err == nil) != done {
+			if err := r.gateway.TakeOver(t.Context(), recordedStream()); (err == nil) != done {
 				t.Errorf("after %d: %v, want done: %v", status, err, done)
 			}
 		}
 		r.backend.handle(func(http.ResponseWriter, callback) { panic(http.ErrAbortHandler) })
-		err := r.gateway.Inherit(t.Context(), recordedStream())
+		err := r.gateway.TakeOver(t.Context(), recordedStream())
 		if err == nil || strings.Contains(err.Error(), recordedStream().Token) {
 			t.Errorf("when the backend breaks off: %v, want an error without the token", err)
 		}
 		r.backend.status(http.StatusOK)
 		r.backend.hold()
 		begin := time.Now()
-		if err := r.gateway.Inherit(t.Context(), recordedStream()); err == nil || time.Since(begin) != 5*time.Second {
+		if err := r.gateway.TakeOver(t.Context(), recordedStream()); err == nil || time.Since(begin) != 5*time.Second {
 			t.Errorf("when it does not answer: %v after %s, want an error after 5s", err, time.Since(begin))
 		}
 		r.backend.letGo()

@@ -110,17 +110,17 @@ func (m *member) rename(name string) {
 	m.all.members[name] = m
 }
 
-// ledger is a [gateway.Ledger] that keeps what it is told.
+// ledger is a [gateway.SessionStore] that keeps what it is told.
 type ledger struct {
 	mu       sync.Mutex
-	entered  []wire.LedgerEntry // guarded by mu, like all below
-	struck   []string           // node and token
+	entered  []wire.SessionRecord // guarded by mu, like all below
+	struck   []string             // node and token
 	unsteady bool
 	gate     chan struct{} // Enter waits for it; nil: not
 }
 
-// Enter implements [gateway.Ledger].
-func (l *ledger) Enter(ctx context.Context, e wire.LedgerEntry) {
+// Put implements [gateway.SessionStore].
+func (l *ledger) Put(ctx context.Context, e wire.SessionRecord) {
 	l.mu.Lock()
 	e.Request = bytes.Clone(e.Request)
 	l.entered = append(l.entered, e)
@@ -134,15 +134,15 @@ func (l *ledger) Enter(ctx context.Context, e wire.LedgerEntry) {
 	}
 }
 
-// Strike implements [gateway.Ledger].
-func (l *ledger) Strike(node, token string) {
+// Delete implements [gateway.SessionStore].
+func (l *ledger) Delete(node, token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.struck = append(l.struck, node+" "+token)
 }
 
-// Steady implements [gateway.Ledger].
-func (l *ledger) Steady() bool {
+// Ready implements [gateway.SessionStore].
+func (l *ledger) Ready() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.unsteady
@@ -172,7 +172,7 @@ func (l *ledger) wantStruck(t testing.TB, when string, node string, tokens ...st
 func recorded(t testing.TB, on network, l *ledger, change func(*gateway.Options)) *rig {
 	t.Helper()
 	return cluster(t, on, func(o *gateway.Options) {
-		o.Ledger = l
+		o.Sessions = l
 		if change != nil {
 			change(o)
 		}

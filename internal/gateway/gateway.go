@@ -34,15 +34,15 @@ import (
 
 // Options configure a Gateway. The zero value of a field stands for its default.
 type Options struct {
-	Topics *topic.Hub                               // required
-	Limits *limit.Limits                            // counts streams by address; nil: they are not
-	From   *peer.Rules                              // says who sent a request; nil: who connected
-	Peers  Peers                                    // the other gateways; nil: there are none
-	Ledger Ledger                                   // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
-	Status func(context.Context) wire.ClusterStatus // of the storage; nil: there is none
-	Health func() []string                          // more reasons why new streams are not welcome; may be nil
-	Warn   func() []string                          // what is told beside them, and keeps nobody away; may be nil
-	Log    *slog.Logger                             // default: none
+	Topics   *topic.Hub                               // required
+	Limits   *limit.Limits                            // counts streams by address; nil: they are not
+	From     *peer.Rules                              // says who sent a request; nil: who connected
+	Peers    Peers                                    // the other gateways; nil: there are none
+	Sessions SessionStore                             // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
+	Status   func(context.Context) wire.ClusterStatus // of the storage; nil: there is none
+	Health   func() []string                          // more reasons why new streams are not welcome; may be nil
+	Warn     func() []string                          // what is told beside them, and keeps nobody away; may be nil
+	Log      *slog.Logger                             // default: none
 
 	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
 	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections
@@ -148,8 +148,8 @@ func (g *Gateway) queueOptions() callback.QueueOptions {
 		Finished: g.finished,
 		Disowned: func(m *callback.Message) { g.requests.Release(m.Request) },
 	}
-	if g.opts.Ledger != nil {
-		o.Ready = g.opts.Ledger.Steady
+	if g.opts.Sessions != nil {
+		o.Ready = g.opts.Sessions.Ready
 	}
 	return o
 }

@@ -42,12 +42,12 @@ const ledgerPatience = 10 * time.Second
 
 // record enters a stream in the ledger, before the backend hears of it.
 func (g *Gateway) record(ctx context.Context, c *conn) {
-	if g.opts.Ledger == nil {
+	if g.opts.Sessions == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
 	defer cancel()
-	g.opts.Ledger.Enter(ctx, wire.LedgerEntry{
+	g.opts.Sessions.Put(ctx, wire.SessionRecord{
 		Node: c.node.Name, Token: c.name(), OpenedAt: c.openedAt().UnixNano(), Request: g.recorded(c),
 	})
 }
@@ -61,8 +61,8 @@ func (g *Gateway) release(c *conn) {
 // up.
 func (g *Gateway) finished(m *callback.Message) {
 	g.requests.Release(m.Request)
-	if g.opts.Ledger != nil {
-		g.opts.Ledger.Strike(m.Node.Name, m.Name())
+	if g.opts.Sessions != nil {
+		g.opts.Sessions.Delete(m.Node.Name, m.Name())
 	}
 }
 
@@ -83,9 +83,9 @@ func (g *Gateway) CutOff(name string) {
 	b.Flush()
 }
 
-// Inherit tells the backend of the end of a stream whose node cannot do it any
+// TakeOver tells the backend of the end of a stream whose node cannot do it any
 // more. It returns nil when that is done, or when the backend refuses to hear it.
-func (g *Gateway) Inherit(ctx context.Context, e wire.LedgerEntry) error {
+func (g *Gateway) TakeOver(ctx context.Context, e wire.SessionRecord) error {
 	m := &callback.Message{
 		Action: wire.Disconnect, Why: wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost},
 		Orphan: &callback.Orphan{Token: e.Token, Request: e.Request},

@@ -28,19 +28,19 @@ type Peers interface {
 	Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.PeerAnswer, error)
 }
 
-// Ledger keeps a record of streams outside of the process, so that another one
-// can tell the backend of their ends if this one cannot. Its methods may be
-// called concurrently.
-type Ledger interface {
-	// Enter records a stream, before its connect callback goes out. It returns
-	// when the record is durable, or when ctx ends; it is written later then.
-	Enter(ctx context.Context, e wire.LedgerEntry)
-	// Strike takes a record away, because the stream's disconnect has been
-	// delivered, or because it was never accepted. It does not wait.
-	Strike(node, token string)
-	// Steady is false while the ledger cannot be reached. Disconnects are not
-	// told then: others may soon be telling them.
-	Steady() bool
+// SessionStore keeps records of open streams outside of the process: if this node
+// fails, another one takes its orphaned sessions over and sends their disconnects. Its
+// methods may be called concurrently.
+type SessionStore interface {
+	// Put records a stream before its connect callback is posted. It returns when the
+	// record is durable; or when ctx ends, and the record is written later.
+	Put(ctx context.Context, r wire.SessionRecord)
+	// Delete removes a record: the stream's disconnect was delivered, or the stream
+	// was never accepted. It does not wait.
+	Delete(node, token string)
+	// Ready is false while the store cannot be reached. No disconnects are delivered
+	// then: other nodes may soon deliver them. It must not block.
+	Ready() bool
 }
 
 // fromPeer marks the context of a request that another node has passed on: it is

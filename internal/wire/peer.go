@@ -24,9 +24,9 @@ type PeerAnswer struct {
 // returned for a node that is there and does not answer.
 var ErrNoNode = errors.New("no such node")
 
-// LedgerEntry is what is kept of a stream for the case that its node cannot tell
-// the backend of its end.
-type LedgerEntry struct {
+// SessionRecord is what is stored of an open stream, so that another node can send its
+// disconnect callback if its own node is gone.
+type SessionRecord struct {
 	Node     string          `json:"node"`
 	Token    string          `json:"token"`
 	OpenedAt int64           `json:"opened_at"` // unix nanoseconds
