@@ -14,6 +14,7 @@ import (
 	"os"
 	"time"
 
+	"tidegate/client"
 	"tidegate/task"
 	"tidegate/task/publish"
 )
@@ -28,11 +29,11 @@ func main() {
 }
 
 func run(server string) error {
-	logs, err := publish.New(publish.Options{URL: server, Secret: os.Getenv("TIDEGATE_INTERNAL_SECRET")})
+	tide, err := client.New(client.Options{URL: server, Secret: os.Getenv("TIDEGATE_INTERNAL_SECRET")})
 	if err != nil {
 		return err
 	}
-	service, err := task.New(task.Options{Publisher: logs})
+	service, err := task.New(task.Options{Publisher: publish.New(publish.Options{Client: tide})})
 	if err != nil {
 		return err
 	}

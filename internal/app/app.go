@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tidegate/client"
 	"tidegate/internal/access"
 	"tidegate/internal/backend"
 	"tidegate/internal/certs"
@@ -194,8 +195,8 @@ func (p *program) buildServe() error {
 	toBackend, toGateway := p.inProcess(), p.inProcess()
 	p.gateway = p.newGateway(toBackend, "http://backend.internal"+callbackPath, secret)
 	toGateway.Handler = p.gateway.InProcess()
-	p.backend, err = p.newBackend(backend.ClientOptions{
-		BaseURL: "http://gateway.internal", Transport: toGateway,
+	p.backend, err = p.newBackend(client.Options{
+		URL: "http://gateway.internal", Transport: toGateway,
 	}, secret, p.gateway.Registry())
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tidegate/client"
 	"tidegate/internal/access"
 	"tidegate/internal/backend"
 	"tidegate/internal/certs"
@@ -109,7 +110,7 @@ func (p *program) newTopics() *topic.Hub {
 const idleTopics = time.Minute
 
 // newBackend makes the backend.
-func (p *program) newBackend(client backend.ClientOptions, secrets *access.Secrets, registry *prometheus.Registry) (*backend.Backend, error) {
+func (p *program) newBackend(gateway client.Options, secrets *access.Secrets, registry *prometheus.Registry) (*backend.Backend, error) {
 	types, err := p.types()
 	if err != nil {
 		return nil, err
@@ -126,7 +127,7 @@ func (p *program) newBackend(client backend.ClientOptions, secrets *access.Secre
 		Mode:            backend.Mode(p.cfg.Mode),
 		CallbackSecrets: secrets,
 		Access:          rights,
-		Client:          client,
+		Client:          gateway,
 		Shared:          p.gateway != nil && p.storage != nil || len(p.cfg.NATSURLs) > 0,
 		Replace:         p.cfg.Replace,
 		Tasks: task.Options{
@@ -187,10 +188,10 @@ func (p *program) checksums() (task.Type, error) {
 }
 
 // remote is a gateway in another process.
-func (p *program) remote() backend.ClientOptions {
+func (p *program) remote() client.Options {
 	target, _ := socket.ParseTarget(p.cfg.GatewayURL) // config has looked at it
-	return backend.ClientOptions{
-		BaseURL: target.URL, Secret: p.doors.secrets.First,
+	return client.Options{
+		URL: target.URL, SecretFunc: p.doors.secrets.First,
 		Transport: outbound.New(outbound.Options{Most: p.files.Callbacks, Socket: target.Path, Proxy: proxyOf(target)}),
 	}
 }

@@ -21,7 +21,8 @@ var allowed = map[string][]string{
 	"sse":                        nil,
 	"task":                       nil,
 	"task/checksum":              {"task"},
-	"task/publish":               {"task"},
+	"client":                     nil,
+	"task/publish":               {"client", "task"},
 	"internal/wire":              nil,
 	"internal/selfsigned":        nil,
 	"internal/leftover":          nil,
@@ -54,8 +55,8 @@ var allowed = map[string][]string{
 	"internal/gateway/admission": {"internal/peer"},
 	"internal/gateway/callback":  {"internal/access", "internal/backoff", "internal/gateway/admission", "internal/gateway/token", "internal/outbound", "internal/packed", "internal/peer", "internal/version", "internal/wire"},
 	"internal/gateway/token":     nil,
-	"internal/backend":           {"internal/limit", "internal/peer", "internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
-	"internal/app":               {"internal/version", "internal/outbound", "internal/socket", "internal/grant", "internal/certs", "internal/access", "internal/former", "internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/storage/segments", "internal/transfer", "internal/topic", "internal/stream", "internal/config", "internal/logging", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum", "internal/cors", "internal/peer", "internal/limit"},
+	"internal/backend":           {"client", "internal/limit", "internal/peer", "internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
+	"internal/app":               {"client", "internal/version", "internal/outbound", "internal/socket", "internal/grant", "internal/certs", "internal/access", "internal/former", "internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/storage/segments", "internal/transfer", "internal/topic", "internal/stream", "internal/config", "internal/logging", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum", "internal/cors", "internal/peer", "internal/limit"},
 	"internal/peer":              nil,
 	"internal/limit":             {"internal/peer", "internal/wire"},
 	"internal/bench":             {"internal/selfsigned", "sse"},
@@ -92,7 +93,7 @@ var allowed = map[string][]string{
 
 // publicStdlibOnly lists the packages that import nothing but the standard
 // library and each other.
-var publicStdlibOnly = []string{"sse", "task", "task/checksum", "task/publish"}
+var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish"}
 
 // testSupport lists the packages that only tests may import.
 var testSupport = []string{"internal/leftover", "internal/storage/storetest", "measure/reliability/testbinary"}

@@ -11,10 +11,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tidegate/client"
 	"tidegate/internal/access"
 	"tidegate/internal/limit"
 	"tidegate/task"
 )
+
+// gatewayTimeout bounds one call to the gateway.
+const gatewayTimeout = 5 * time.Second
 
 // Mode says how careful the backend is with its callers.
 type Mode string
@@ -32,7 +36,7 @@ type Options struct {
 	Mode            Mode            // default Production
 	CallbackSecrets *access.Secrets // one of them callbacks carry as ?secret=, or are signed with
 
-	Client ClientOptions // where the gateway is
+	Client client.Options // where the gateway is
 
 	// Shared says that other backends use the same logs, which outlive the
 	// gateway: nothing is concluded from what this one has published.
@@ -67,7 +71,7 @@ type Options struct {
 type Backend struct {
 	// Set once.
 	opts     Options
-	client   *Client
+	gateway  *client.Client
 	service  *task.Service
 	logs     *taskLogs
 	versions *versions
@@ -91,16 +95,18 @@ func New(opts Options) (*Backend, error) {
 	opts.SweepInterval = cmp.Or(opts.SweepInterval, time.Minute)
 	b := &Backend{opts: opts, log: opts.Log.With("component", "backend")}
 	m := newMetrics()
-	client, clientErr := NewClient(opts.Client)
-	b.client = client
-	b.versions = newVersions(client, m, b.log)
+	opts.Client.Timeout = cmp.Or(opts.Client.Timeout, gatewayTimeout)
+	opts.Client.Retries = -1 // each caller here has its own way to try again
+	gateway, gatewayErr := client.New(opts.Client)
+	b.gateway = gateway
+	b.versions = newVersions(gateway, m, b.log)
 	b.versions.shared = opts.Shared
-	if err := errors.Join(opts.check(), clientErr, b.addTasks(m), b.addPoller(m)); err != nil {
+	if err := errors.Join(opts.check(), gatewayErr, b.addTasks(m), b.addPoller(m)); err != nil {
 		return nil, err
 	}
 	m.know(b.service.Types())
 	if opts.Registerer != nil {
-		if err := m.register(opts.Registerer, b.service, client); err != nil {
+		if err := m.register(opts.Registerer, b.service, gateway); err != nil {
 			return nil, fmt.Errorf("backend: register metrics: %w", err)
 		}
 	}
@@ -131,13 +137,9 @@ func (o Options) authenticates() bool { return o.Mode != Development && o.Mode !
 
 // addTasks makes the task service and what keeps its logs.
 func (b *Backend) addTasks(m *metrics) error {
-	b.logs = &taskLogs{client: b.client, lost: newRetrySet(), unused: newRetrySet(), metrics: m, log: b.log}
+	b.logs = &taskLogs{gateway: b.gateway, lost: newRetrySet(), unused: newRetrySet(), metrics: m, log: b.log}
 	opts := b.opts.Tasks
-	publisher, err := newPublisher(b.client, m)
-	if err != nil {
-		return err
-	}
-	opts.Publisher = publisher
+	opts.Publisher = newPublisher(b.gateway, m)
 	opts.Observer = observer{m}
 	opts.OnDelete = func(id string) { b.logs.unused.add(id) }
 	opts.Log = cmp.Or(opts.Log, b.opts.Log)
@@ -162,10 +164,10 @@ func (b *Backend) addPoller(m *metrics) (err error) {
 
 func (b *Backend) addHandlers(m *metrics) {
 	b.rights = &rights{AccessOptions: b.opts.Access, service: b.service}
-	b.expiries = newExpiries(b.client, m, b.log)
+	b.expiries = newExpiries(b.gateway, m, b.log)
 	b.callback = &callbackHandler{
 		manager: &manager{
-			client: b.client, tasks: b.logs, versions: b.versions, replace: b.opts.Replace,
+			gateway: b.gateway, tasks: b.logs, versions: b.versions, replace: b.opts.Replace,
 			ended: newRecentTokens(maxRecentTokens), rights: b.rights, expiries: b.expiries, metrics: m, log: b.log,
 		},
 		secrets: b.opts.CallbackSecrets, auth: b.opts.authenticates(), metrics: m, log: b.log,

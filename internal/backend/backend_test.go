@@ -13,13 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tidegate/client"
 	"tidegate/task"
 )
 
 func TestNewReportsAllThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, err := New(Options{
-		Client:              ClientOptions{BaseURL: "http://host/internal"},
+		Client:              client.Options{URL: "http://host/internal"},
 		VersionURL:          "version.json",
 		VersionPollInterval: -1,
 		Tasks:               task.Options{Workers: -1, OnDelete: func(string) {}},
@@ -27,7 +28,7 @@ func TestNewReportsAllThatIsWrong(t *testing.T) {
 	if err == nil {
 		t.Fatal("New = nil")
 	}
-	for _, want := range []string{"callback secret", "gateway URL", "version URL", "intervals", "Workers", "OnDelete"} {
+	for _, want := range []string{"callback secret", "client: URL", "version URL", "intervals", "Workers", "OnDelete"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not mention %s: %v", want, err)
 		}
@@ -36,7 +37,7 @@ func TestNewReportsAllThatIsWrong(t *testing.T) {
 
 func TestNewRefusesTwoKindsOfTaskWithOneName(t *testing.T) {
 	t.Parallel()
-	opts := Options{Mode: Testing, Client: ClientOptions{BaseURL: "http://gateway.test"}, Types: []task.Type{waiting(), waiting()}}
+	opts := Options{Mode: Testing, Client: client.Options{URL: "http://gateway.test"}, Types: []task.Type{waiting(), waiting()}}
 	if _, err := New(opts); err == nil || !strings.Contains(err.Error(), "waiting") {
 		t.Errorf("New = %v", err)
 	}
@@ -44,7 +45,7 @@ func TestNewRefusesTwoKindsOfTaskWithOneName(t *testing.T) {
 
 func TestNewRefusesARegistryThatHasItsMetricsAlready(t *testing.T) {
 	t.Parallel()
-	opts := Options{Mode: Testing, Client: ClientOptions{BaseURL: "http://gateway.test"}, Registerer: prometheus.NewRegistry()}
+	opts := Options{Mode: Testing, Client: client.Options{URL: "http://gateway.test"}, Registerer: prometheus.NewRegistry()}
 	if _, err := New(opts); err != nil {
 		t.Fatal(err)
 	}
@@ -56,13 +57,15 @@ func TestNewRefusesARegistryThatHasItsMetricsAlready(t *testing.T) {
 func TestReadinessFollowsLifeAndGateway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := setup(t, nil)
 		var away atomic.Bool
-		b.client.http.Transport = transportFunc(func(r *http.Request) (*http.Response, error) {
-			if away.Load() {
-				return nil, context.DeadlineExceeded
-			}
-			return b.gateway.RoundTrip(r)
+		b := setup(t, func(o *Options) {
+			gateway := o.Client.Transport
+			o.Client.Transport = transportFunc(func(r *http.Request) (*http.Response, error) {
+				if away.Load() {
+					return nil, context.DeadlineExceeded
+				}
+				return gateway.RoundTrip(r)
+			})
 		})
 		check := func(when string, want ...string) {
 			t.Helper()

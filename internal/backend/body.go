@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -14,11 +15,20 @@ import (
 // maxRequestBytes bounds the body of a REST request.
 const maxRequestBytes = 1 << 20
 
+// maxEchoBytes bounds what an error repeats of a request.
+const maxEchoBytes = 2048
+
 // What a body may do wrong before it is looked into.
 var (
 	errMediaType = &answerableError{status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json"}
 	errNotObject = badRequest("Body must be a JSON object")
 )
+
+// isJSON reports whether a Content-Type is JSON.
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
+}
 
 // strictness says what becomes of fields that nobody knows.
 type strictness int

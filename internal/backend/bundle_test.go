@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
+	"tidegate/client"
 	"tidegate/internal/access"
 	"tidegate/internal/wire"
 	"tidegate/task"
@@ -35,7 +36,7 @@ func setup(t *testing.T, change func(*Options)) *testBundle {
 	opts := Options{
 		Mode:            Testing,
 		CallbackSecrets: secretsOf(t, secret, nextSecret),
-		Client:          ClientOptions{BaseURL: "http://gateway.test", Transport: b.gateway},
+		Client:          client.Options{URL: "http://gateway.test", Transport: b.gateway},
 		Types:           []task.Type{waiting()},
 		Log:             slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer:      b.metrics,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/access"
 	"tidegate/internal/limit"
 	"tidegate/internal/peer"
@@ -66,31 +67,31 @@ func (h *callbackHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read authenticates the caller and parses the body. The secret comes first:
 // who does not know it learns nothing about the rest.
-func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (wire.Callback, error) {
+func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (client.Callback, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return wire.Callback{}, errMethod
+		return client.Callback{}, errMethod
 	}
 	known, err := h.knows(r)
 	if err != nil {
 		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", err)
-		return wire.Callback{}, errUnauthorized
+		return client.Callback{}, errUnauthorized
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallbackBytes))
 	if e := bounded(err); e != nil {
-		return wire.Callback{}, e
+		return client.Callback{}, e
 	}
 	if !known(body) {
-		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", wire.ErrSignatureWrong)
-		return wire.Callback{}, errUnauthorized
+		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", client.ErrSignatureWrong)
+		return client.Callback{}, errUnauthorized
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-		return wire.Callback{}, errBodyTooLarge
+		return client.Callback{}, errBodyTooLarge
 	}
 	if err != nil || !isJSON(r.Header.Get("Content-Type")) {
-		return wire.Callback{}, errNoBody
+		return client.Callback{}, errNoBody
 	}
-	return parseCallback(body)
+	return client.ParseCallback(body)
 }
 
 // knows says how a caller shows that it knows the secret. What can be refused
@@ -105,12 +106,12 @@ func (h *callbackHandler) knows(r *http.Request) (known func(body []byte) bool, 
 		}
 		return func([]byte) bool { return true }, nil
 	}
-	signature, err := wire.ParseSignature(r.Header.Get(wire.SignatureHeader), time.Now())
+	signature, err := client.ParseSignature(r.Header.Get(client.SignatureHeader), time.Now())
 	if err != nil {
 		return nil, err
 	}
 	return func(body []byte) bool {
-		signed, found := wire.Signed{Method: r.Method, Target: target(r), Body: body}, false
+		signed, found := client.Signed{Method: r.Method, Target: target(r), Body: body}, false
 		for _, secret := range h.secrets.All() {
 			found = signature.Matches([]byte(secret), signed) || found
 		}
@@ -129,8 +130,8 @@ func target(r *http.Request) string {
 	return r.URL.RequestURI()
 }
 
-func (h *callbackHandler) handle(r *http.Request, c wire.Callback) error {
-	if c.Action == wire.Disconnect {
+func (h *callbackHandler) handle(r *http.Request, c client.Callback) error {
+	if c.Action == client.Disconnect {
 		h.manager.disconnect(c)
 		return nil
 	}
@@ -141,6 +142,9 @@ func (h *callbackHandler) handle(r *http.Request, c wire.Callback) error {
 func (h *callbackHandler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if err == errUnauthorized {
 		access.LeaveBody(w, r)
+	}
+	if e, ok := errors.AsType[*client.CallbackError](err); ok {
+		err = &answerableError{status: e.Status, Message: e.Message, Details: e.Details}
 	}
 	if e, ok := errors.AsType[*answerableError](err); ok {
 		wire.WriteJSON(w, e.status, e)
@@ -157,15 +161,9 @@ func (h *callbackHandler) refuse(w http.ResponseWriter, r *http.Request, err err
 // answerableError is an error that the caller may see as it is.
 type answerableError struct {
 	status  int
-	Message string       `json:"error"`
-	Code    wire.Code    `json:"code,omitempty"`
-	Details []fieldError `json:"details,omitempty"`
-}
-
-// fieldError says what is wrong with one field, never what was in it.
-type fieldError struct {
-	Field   string `json:"field"`
-	Message string `json:"message"`
+	Message string              `json:"error"`
+	Code    wire.Code           `json:"code,omitempty"`
+	Details []client.FieldError `json:"details,omitempty"`
 }
 
 func (e *answerableError) Error() string { return e.Message }
@@ -183,13 +181,17 @@ var (
 	errInternal     = &answerableError{status: http.StatusInternalServerError, Message: "Internal server error"}
 )
 
+// errBusy is wrapped by errors that ask the client to try again later, because a
+// bound of this process is reached.
+var errBusy = errors.New("too much to do")
+
 // unavailable reports whether err will pass: the gateway is away, or refuses
 // for now.
 func unavailable(err error) bool {
-	if e, ok := errors.AsType[*wire.Error](err); ok {
-		return e.Status == http.StatusServiceUnavailable
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		return e.Status == http.StatusServiceUnavailable && e.Code != ""
 	}
-	return errors.Is(err, ErrUnreachable) || errors.Is(err, task.ErrUnavailable)
+	return errors.Is(err, client.ErrUnreachable) || errors.Is(err, task.ErrUnavailable) || errors.Is(err, errBusy)
 }
 
 func writeUnavailable(w http.ResponseWriter) {

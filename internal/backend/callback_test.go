@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/wire"
 )
 
@@ -33,8 +34,8 @@ func TestSignaturesAreAcceptedWhileFresh(t *testing.T) {
 			"fresh":         {signed(body, secret, time.Now()), 200},
 			"the next key":  {signed(body, nextSecret, time.Now()), 200},
 			"another key":   {signed(body, "other", time.Now()), 401},
-			"stale":         {signed(body, secret, time.Now().Add(-wire.SignatureTolerance-time.Second)), 401},
-			"of the future": {signed(body, secret, time.Now().Add(wire.SignatureTolerance+time.Second)), 401},
+			"stale":         {signed(body, secret, time.Now().Add(-client.SignatureTolerance-time.Second)), 401},
+			"of the future": {signed(body, secret, time.Now().Add(client.SignatureTolerance+time.Second)), 401},
 		}
 		other := signed(body, secret, time.Now())
 		other.Body = http.NoBody

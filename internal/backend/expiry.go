@@ -3,12 +3,12 @@ package backend
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 	"tidegate/task"
 )
 
@@ -26,12 +26,12 @@ const (
 )
 
 // errManyExpiring makes a client come again later.
-var errManyExpiring = wire.Errorf(http.StatusServiceUnavailable, wire.CodeBufferFull, "too many streams with an access token")
+var errManyExpiring = fmt.Errorf("%w: too many streams with an access token", errBusy)
 
 // expiries end streams whose access has ended: one heap and one goroutine for
 // all. They may be used concurrently.
 type expiries struct {
-	client  *Client
+	gateway *client.Client
 	most    int
 	metrics *metrics
 	log     *slog.Logger
@@ -49,8 +49,8 @@ type expiry struct {
 	index int // in the heap
 }
 
-func newExpiries(client *Client, m *metrics, log *slog.Logger) *expiries {
-	return &expiries{client: client, most: maxExpiring, metrics: m, log: log, wake: make(chan struct{}, 1), byToken: map[string]*expiry{}}
+func newExpiries(gateway *client.Client, m *metrics, log *slog.Logger) *expiries {
+	return &expiries{gateway: gateway, most: maxExpiring, metrics: m, log: log, wake: make(chan struct{}, 1), byToken: map[string]*expiry{}}
 }
 
 // add has the stream of token ended at a time. It reports false if there is no
@@ -142,11 +142,11 @@ func (e *expiries) run(ctx context.Context) {
 // end tells streams that their access has ended, and ends them. What fails is
 // tried again.
 func (e *expiries) end(ctx context.Context, tokens []string) {
-	batch := make([]Message, len(tokens))
+	batch := make([]client.Message, len(tokens))
 	for i, token := range tokens {
-		batch[i] = Message{Token: token, Close: true, Event: &Event{Name: task.EventClose, Data: `{"reason":"access_expired"}`}}
+		batch[i] = client.Message{Token: token, Close: true, Event: &client.Event{Name: task.EventClose, Data: `{"reason":"access_expired"}`}}
 	}
-	answers, err := e.client.SendBatch(ctx, batch)
+	answers, err := e.gateway.SendBatch(ctx, batch)
 	if err != nil && ctx.Err() == nil {
 		e.log.Warn("streams whose access has ended are not ended yet", "count", len(tokens)-len(answers), "cause", err)
 	}
@@ -155,9 +155,9 @@ func (e *expiries) end(ctx context.Context, tokens []string) {
 		switch {
 		case i >= len(answers):
 			e.add(token, again)
-		case answerError(answers[i]) == nil:
+		case answers[i].Err() == nil:
 			e.metrics.accessEnded.Inc()
-		case isCode(answerError(answers[i]), wire.CodeTokenNotFound): // it has left
+		case client.CodeOf(answers[i].Err()) == client.CodeTokenNotFound: // it has left
 		default: // such as a queue that is full
 			e.add(token, again)
 		}

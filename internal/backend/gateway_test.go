@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/wire"
 )
 
@@ -23,13 +25,13 @@ type fakeGateway struct {
 	mu      sync.Mutex
 	calls   []string // each request: method, target, body
 	topics  map[string]*wire.TopicInfo
-	log     map[string][]Message // what each topic or token was sent
+	log     map[string][]client.Message // what each topic or token was sent
 	keys    map[string]bool
 	streams []wire.StreamInfo
 }
 
 func newFakeGateway() *fakeGateway {
-	return &fakeGateway{topics: map[string]*wire.TopicInfo{}, log: map[string][]Message{}, keys: map[string]bool{}}
+	return &fakeGateway{topics: map[string]*wire.TopicInfo{}, log: map[string][]client.Message{}, keys: map[string]bool{}}
 }
 
 func (g *fakeGateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +52,7 @@ func (g *fakeGateway) answer(r *http.Request, body []byte) (out []byte) {
 	switch r.Method + " " + path {
 	case "POST send":
 		for line := range strings.Lines(string(body)) {
-			var m Message
+			var m client.Message
 			_ = json.Unmarshal([]byte(line), &m)
 			out = append(append(out, encode(g.send(m))...), '\n')
 		}
@@ -107,7 +109,7 @@ func (g *fakeGateway) topic(name string) *wire.TopicInfo {
 	return g.topics[name]
 }
 
-func (g *fakeGateway) send(m Message) wire.SendAnswer {
+func (g *fakeGateway) send(m client.Message) wire.SendAnswer {
 	answer := wire.SendAnswer{Status: "ok", Code: http.StatusOK}
 	if m.Topic == "" {
 		g.log[m.Token] = append(g.log[m.Token], m)
@@ -179,4 +181,22 @@ func (g *fakeGateway) sentToTokens() string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(g.calls), func(call string) bool {
 		return !strings.HasPrefix(call, "POST /internal/send") || !strings.Contains(call, `{"token":`)
 	}), "\n")
+}
+
+// transportFunc is a transport made of a function.
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// dial serves handler over a real socket and returns a client of it.
+func dial(t *testing.T, handler http.HandlerFunc) *client.Client {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	c, err := client.New(client.Options{URL: server.URL, Timeout: time.Minute, Retries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
 }

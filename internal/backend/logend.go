@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 	"tidegate/task"
 )
 
@@ -14,9 +14,9 @@ var _ task.EndReader = (*publisher)(nil)
 // Ended implements [task.LogReader]. It reads the log of the task, which happens
 // only when a process died between the end of a task and the end of its log.
 func (p *publisher) Ended(ctx context.Context, id string) (terminal, closed bool, err error) {
-	topic, err := p.client.Topic(ctx, taskTopic(id))
+	topic, err := p.gateway.Topic(ctx, taskTopic(id))
 	switch {
-	case isCode(err, wire.CodeTopicNotFound):
+	case client.CodeOf(err) == client.CodeTopicNotFound:
 		return false, false, nil
 	case err != nil:
 		return false, false, err
@@ -29,30 +29,25 @@ func (p *publisher) Ended(ctx context.Context, id string) (terminal, closed bool
 
 // End implements [task.EndReader].
 func (p *publisher) End(ctx context.Context, id string) (end task.LogEnd, ok bool, err error) {
-	for after := ""; ; {
-		page, err := p.client.Events(ctx, taskTopic(id), after)
+	for e, err := range p.gateway.Events(ctx, taskTopic(id), client.EventQuery{}) {
 		switch {
-		case isCode(err, wire.CodeTopicNotFound):
+		case client.CodeOf(err) == client.CodeTopicNotFound:
 			return end, false, nil
 		case err != nil:
 			return end, false, err
 		}
-		for _, e := range page.Events {
-			if this, is := terminal(e); is {
-				end, ok = this, true
-			}
-		}
-		if after = page.Next; after == "" {
-			return end, ok, nil
+		if this, is := terminal(e); is {
+			end, ok = this, true
 		}
 	}
+	return end, ok, nil
 }
 
 // ends are the states that terminal events tell of.
 var ends = map[string]task.State{"task_completed": task.Completed, "task_failed": task.Failed, "task_cancelled": task.Cancelled}
 
 // terminal reads an event that says how a task ended; ok is false for any other.
-func terminal(e wire.EventInfo) (end task.LogEnd, ok bool) {
+func terminal(e client.StoredEvent) (end task.LogEnd, ok bool) {
 	var data struct {
 		EventType string          `json:"event_type"`
 		Timestamp time.Time       `json:"timestamp"`

@@ -35,7 +35,7 @@ func TestX40TheEndOfALogIsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &publisher{client: dial(t, func(w http.ResponseWriter, r *http.Request) {
+			p := &publisher{gateway: dial(t, func(w http.ResponseWriter, r *http.Request) {
 				if len(tt.log) == 0 {
 					wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeTopicNotFound, "no"))
 					return

@@ -4,8 +4,9 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 )
 
 // Bounds of what a log record repeats of a client's request.
@@ -17,7 +18,7 @@ const (
 
 // streamAttrs describe a stream in the log. Neither the token nor any header is
 // among them.
-func streamAttrs(c wire.Callback, r route) []any {
+func streamAttrs(c client.Callback, r route) []any {
 	topics := r.topics()
 	attrs := []any{
 		slog.String("stream", fingerprint(c.Token)),
@@ -35,13 +36,13 @@ func streamAttrs(c wire.Callback, r route) []any {
 }
 
 // endAttrs say why and after how long a stream ended.
-func endAttrs(c wire.Callback) []any {
+func endAttrs(c client.Callback) []any {
 	attrs := []any{slog.String("reason", cut(string(c.Reason), maxLoggedText))}
 	if c.Detail != "" {
 		attrs = append(attrs, slog.String("detail", cut(string(c.Detail), maxLoggedText)))
 	}
-	if c.DurationMS != nil {
-		attrs = append(attrs, slog.Int64("duration_ms", *c.DurationMS))
+	if c.Duration > 0 {
+		attrs = append(attrs, slog.Int64("duration_ms", c.Duration.Milliseconds()))
 	}
 	if c.Undelivered > 0 {
 		attrs = append(attrs, slog.Int("undelivered", c.Undelivered))
@@ -73,6 +74,17 @@ func maskURL(target string) string {
 		b.WriteString("#***")
 	}
 	return cut(b.String(), maxLoggedURL)
+}
+
+// cut shortens s to at most limit bytes, at the border of a rune.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit] + "…"
 }
 
 func maskUser(path string) string {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/wire"
 )
 
@@ -21,7 +22,7 @@ const connectBudget = 4 * time.Second
 // lives. It may be used concurrently and holds no lock while it calls the
 // gateway.
 type manager struct {
-	client   *Client
+	gateway  *client.Client
 	tasks    *taskLogs
 	versions *versions
 	replace  bool // keep only the newest stream of an identifier
@@ -36,7 +37,7 @@ type manager struct {
 // before the callback is answered, so that the stream's history is in place
 // when its headers go out. A client that left meanwhile is no error: its
 // disconnect callback follows.
-func (m *manager) connect(ctx context.Context, c wire.Callback) error {
+func (m *manager) connect(ctx context.Context, c client.Callback) error {
 	ctx, cancel := context.WithTimeout(ctx, connectBudget)
 	defer cancel()
 	r, err := parseRoute(c.Request.URL)
@@ -49,7 +50,7 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 		m.metrics.connects.WithLabelValues("accepted").Inc()
 		m.log.Debug("stream connected", streamAttrs(c, r)...)
 		return nil
-	case isCode(err, wire.CodeTokenNotFound):
+	case client.CodeOf(err) == client.CodeTokenNotFound:
 		m.metrics.connects.WithLabelValues("left").Inc()
 		m.log.Debug("stream left while it connected", streamAttrs(c, r)...)
 		return nil
@@ -57,7 +58,7 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 		m.metrics.connects.WithLabelValues("not_allowed").Inc()
 		m.log.Debug("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
 		return refusal
-	case errors.Is(err, errNotRoutable) || isCode(err, wire.CodeTopic):
+	case errors.Is(err, errNotRoutable) || client.CodeOf(err) == client.CodeInvalidTopic:
 		m.metrics.connects.WithLabelValues("not_routable").Inc()
 		m.log.Debug("stream refused", "stream", fingerprint(c.Token), "url", maskURL(c.Request.URL), "cause", err)
 		return badRequest("Cannot route URL: %s", cut(wire.MaskAccess(c.Request.URL), maxEchoBytes))
@@ -68,7 +69,7 @@ func (m *manager) connect(ctx context.Context, c wire.Callback) error {
 }
 
 // admit attaches the stream if its client may read what it asks for.
-func (m *manager) admit(ctx context.Context, c wire.Callback, r route) error {
+func (m *manager) admit(ctx context.Context, c client.Callback, r route) error {
 	until, err := m.rights.connect(ctx, c, r)
 	if err != nil {
 		return err
@@ -83,16 +84,16 @@ func (m *manager) admit(ctx context.Context, c wire.Callback, r route) error {
 }
 
 // attach subscribes the stream and lets the services settle what its topics lack.
-func (m *manager) attach(ctx context.Context, c wire.Callback, r route) error {
+func (m *manager) attach(ctx context.Context, c client.Callback, r route) error {
 	resuming := c.Request.Headers["last-event-id"] != "" || r.lastEventID != ""
 	plan := m.versions.plan(r.requestID, resuming)
-	topics := make(map[string]wire.TopicInfo, len(r.tasks)+2)
+	topics := make(map[string]client.Topic, len(r.tasks)+2)
 	unknown, err := m.tasks.unknown(ctx, r.tasks)
 	if err != nil {
 		return err
 	}
 	for _, s := range subscriptions(c.Token, r, plan, unknown) {
-		answer, err := m.client.Subscribe(ctx, s)
+		answer, err := m.gateway.Subscribe(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -114,10 +115,10 @@ func (m *manager) attach(ctx context.Context, c wire.Callback, r route) error {
 // subscriptions are the calls that attach a stream: one for all topics whose
 // history it wants, and one for those of which only news count. A task that is not
 // known here may be another process's: then it has a topic.
-func subscriptions(token string, r route, plan versionPlan, unknown map[string]bool) []wire.SubscribeRequest {
-	var calls []wire.SubscribeRequest
+func subscriptions(token string, r route, plan versionPlan, unknown map[string]bool) []client.Subscription {
+	var calls []client.Subscription
 	replayed := plan.replay
-	var absent []wire.AbsentTopic
+	var absent []client.AbsentTopic
 	for _, id := range r.tasks {
 		if unknown[id] {
 			absent = append(absent, notFound(id))
@@ -126,17 +127,17 @@ func subscriptions(token string, r route, plan versionPlan, unknown map[string]b
 		replayed = append(replayed, taskTopic(id))
 	}
 	if len(replayed)+len(absent) > 0 {
-		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: replayed, Absent: absent})
+		calls = append(calls, client.Subscription{Token: token, Topics: replayed, Absent: absent})
 	}
 	if len(plan.latest) > 0 {
-		calls = append(calls, wire.SubscribeRequest{Token: token, Topics: plan.latest, From: "latest"})
+		calls = append(calls, client.Subscription{Token: token, Topics: plan.latest, From: "latest"})
 	}
 	return calls
 }
 
 // disconnect records the end of a stream. There is nothing to tidy up, so a
 // callback that is delivered twice can only be counted twice, and is not.
-func (m *manager) disconnect(c wire.Callback) {
+func (m *manager) disconnect(c client.Callback) {
 	m.expiries.remove(c.Token)
 	r, err := parseRoute(c.Request.URL)
 	if err != nil {
@@ -152,9 +153,9 @@ func (m *manager) disconnect(c wire.Callback) {
 }
 
 // reasonLabel keeps the metric's label to the closed list, whatever was sent.
-func reasonLabel(reason wire.Reason) string {
+func reasonLabel(reason client.Reason) string {
 	switch reason {
-	case wire.ClientClosed, wire.ServerClosed, wire.Failed:
+	case client.ClientClosed, client.ServerClosed, client.Failed:
 		return string(reason)
 	default:
 		return "other"

@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 	"tidegate/task"
 	"tidegate/task/publish"
 )
@@ -63,14 +63,14 @@ func (m *metrics) begin() {
 		}
 	}
 	each(m.connects, "accepted", "left", "not_routable", "failed")
-	each(m.disconnects, string(wire.ClientClosed), string(wire.ServerClosed), string(wire.Failed), "other")
+	each(m.disconnects, string(client.ClientClosed), string(client.ServerClosed), string(client.Failed), "other")
 	each(m.published, outcomeTaken, string(publish.There), string(publish.Rejected), outcomeFailed)
 	each(m.polls, "failed", "unchanged", "changed")
 	for _, scope := range []string{"all", "one"} {
 		m.versions.WithLabelValues(scope, outcomeTaken)
 		m.versions.WithLabelValues(scope, outcomeFailed)
 	}
-	for _, action := range []string{"none", string(wire.Connect), string(wire.Disconnect)} {
+	for _, action := range []string{"none", string(client.Connect), string(client.Disconnect)} {
 		m.callbackSeconds.WithLabelValues(action)
 	}
 }
@@ -88,7 +88,7 @@ func (m *metrics) know(types []string) {
 
 // register makes the metrics, and those that are read from the services when
 // they are asked for, known to r.
-func (m *metrics) register(r prometheus.Registerer, service *task.Service, client *Client) error {
+func (m *metrics) register(r prometheus.Registerer, service *task.Service, gateway *client.Client) error {
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.connects, m.disconnects, m.callbackSeconds, m.published, m.finished,
@@ -97,7 +97,7 @@ func (m *metrics) register(r prometheus.Registerer, service *task.Service, clien
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "tidegate_backend_gateway_reachable", Help: "1 if the latest call to the gateway got an answer.",
 		}, func() float64 {
-			if client.Reachable() {
+			if gateway.Reachable() {
 				return 1
 			}
 			return 0

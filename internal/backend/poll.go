@@ -176,3 +176,11 @@ func parseVersion(contentType string, body []byte) (Version, error) {
 	}
 	return v, nil
 }
+
+// withoutURL takes the URL off an error of net/http: it may hold a secret.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}

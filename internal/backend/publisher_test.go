@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tidegate/client"
 	"tidegate/task"
 	"tidegate/task/publish"
 )
@@ -29,19 +30,14 @@ func answering(lines ...string) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
-func (b *testBundle) publisher(t *testing.T) *publisher {
-	t.Helper()
-	p, err := newPublisher(b.client, b.logs.metrics)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+func (b *testBundle) publisher() *publisher {
+	return newPublisher(b.Backend.gateway, b.logs.metrics)
 }
 
 func TestTheEventThatClosesATopicGoesAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
-	p := b.publisher(t)
+	p := b.publisher()
 	if err := p.Publish(t.Context(), "a", events("a", "task_event", "task_event", "connection_close")); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +83,7 @@ func TestWhatPublishTellsTheTaskService(t *testing.T) {
 			t.Parallel()
 			b := setup(t, nil)
 			b.gateway.before = answering(tc.lines...)
-			p := b.publisher(t)
+			p := b.publisher()
 			err := p.Publish(t.Context(), "a", events("a", "task_event", "task_event", "task_event"))
 			index := -1
 			if e, ok := errors.AsType[*task.RejectedError](err); ok {
@@ -114,10 +110,10 @@ func TestBE18ACloseWhoseAnswerIsLostIsNoErrorTheSecondTime(t *testing.T) {
 		lost = true
 		b.gateway.mu.Lock()
 		defer b.gateway.mu.Unlock()
-		b.gateway.send(Message{Topic: "task:a", Event: &Event{}, Close: true}) // taken, its key forgotten since
-		return true                                                            // and not answered
+		b.gateway.send(client.Message{Topic: "task:a", Event: &client.Event{}, Close: true}) // taken, its key forgotten since
+		return true                                                                          // and not answered
 	}
-	p := b.publisher(t)
+	p := b.publisher()
 	closing := events("a", "connection_close")
 	if err := p.Publish(t.Context(), "a", closing); err == nil {
 		t.Error("the lost answer went unnoticed")

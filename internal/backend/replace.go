@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"tidegate/client"
 	"tidegate/internal/wire"
 )
 
@@ -43,8 +44,8 @@ func (m *manager) replaceAt(ctx context.Context, topic, token string, r route) e
 		return err
 	}
 	for _, old := range outdated(token, streams, r) {
-		err := m.client.CloseStream(ctx, old, wire.DetailReplaced)
-		if isCode(err, wire.CodeTokenNotFound) {
+		err := m.gateway.EndStream(ctx, old, string(wire.DetailReplaced))
+		if client.CodeOf(err) == client.CodeTokenNotFound {
 			continue // it ended by itself
 		}
 		if err != nil {
@@ -55,9 +56,9 @@ func (m *manager) replaceAt(ctx context.Context, topic, token string, r route) e
 	return nil
 }
 
-func (m *manager) streamsOf(ctx context.Context, topic string) ([]wire.StreamInfo, error) {
-	var streams []wire.StreamInfo
-	for s, err := range m.client.AllStreams(ctx, StreamQuery{Topic: topic}) {
+func (m *manager) streamsOf(ctx context.Context, topic string) ([]client.Stream, error) {
+	var streams []client.Stream
+	for s, err := range m.gateway.Streams(ctx, client.StreamQuery{Topic: topic}) {
 		if err != nil {
 			return nil, err
 		}
@@ -72,8 +73,8 @@ func (m *manager) streamsOf(ctx context.Context, topic string) ([]wire.StreamInf
 // outdated chooses the streams that have to go, by their tokens: those that the
 // one of token replaces, and itself if there is one that replaces it. There are
 // none if that stream is gone already.
-func outdated(token string, streams []wire.StreamInfo, r route) []string {
-	own := slices.IndexFunc(streams, func(s wire.StreamInfo) bool { return s.Token == token })
+func outdated(token string, streams []client.Stream, r route) []string {
+	own := slices.IndexFunc(streams, func(s client.Stream) bool { return s.Token == token })
 	if own < 0 {
 		return nil
 	}

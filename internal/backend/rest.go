@@ -93,10 +93,10 @@ func (h *restHandlers) mux() http.Handler {
 }
 
 var (
-	errNoRoute  = &answerableError{status: http.StatusNotFound, Message: "Not found"}
-	errStopping = &answerableError{status: http.StatusServiceUnavailable, Message: "Stopping: no new tasks are taken"}
-	errAway     = &answerableError{status: http.StatusServiceUnavailable, Message: "The store of tasks is not available: try again later"}
-	errBusy     = &answerableError{status: http.StatusServiceUnavailable, Message: "Too many tasks: try again later"}
+	errNoRoute      = &answerableError{status: http.StatusNotFound, Message: "Not found"}
+	errStopping     = &answerableError{status: http.StatusServiceUnavailable, Message: "Stopping: no new tasks are taken"}
+	errAway         = &answerableError{status: http.StatusServiceUnavailable, Message: "The store of tasks is not available: try again later"}
+	errTooManyTasks = &answerableError{status: http.StatusServiceUnavailable, Message: "Too many tasks: try again later"}
 )
 
 // refuse answers with what err stands for. It is the one place that turns errors
@@ -108,7 +108,7 @@ func (h *restHandlers) refuse(w http.ResponseWriter, err error) {
 	case errors.Is(err, task.ErrStopping):
 		answer = errStopping
 	case errors.Is(err, task.ErrBusy):
-		answer = errBusy
+		answer = errTooManyTasks
 	case errors.Is(err, task.ErrUnavailable):
 		h.log.Warn("request failed", "cause", err)
 		answer = errAway

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 )
 
 // restoreIfLost is called when a stream was attached as planned, with its topics
 // as it found them. A gateway that was started anew has none of the notices
 // that are known here; they are then published again, in the background.
-func (s *versions) restoreIfLost(p versionPlan, topics map[string]wire.TopicInfo) {
+func (s *versions) restoreIfLost(p versionPlan, topics map[string]client.Topic) {
 	if p.requestID == "" || s.shared {
 		return
 	}
@@ -45,7 +45,7 @@ func (s *versions) restore(ctx context.Context, requestID string) error {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return fmt.Errorf("%w: a version is being published", ErrUnreachable)
+		return fmt.Errorf("%w: a version is being published", client.ErrUnreachable)
 	}
 	all, own := s.valid(requestID)
 	if err := s.restoreOne(ctx, allVersions, all); err != nil {
@@ -58,14 +58,14 @@ func (s *versions) restoreOne(ctx context.Context, topic string, n *notice) erro
 	if n == nil {
 		return nil
 	}
-	info, err := s.client.Topic(ctx, topic)
-	if err != nil && !isCode(err, wire.CodeTopicNotFound) {
+	info, err := s.gateway.Topic(ctx, topic)
+	if err != nil && client.CodeOf(err) != client.CodeTopicNotFound {
 		return err
 	}
 	if info.Appended > 0 {
 		return nil
 	}
-	if _, err := s.client.Send(ctx, Message{Topic: topic, Event: versionEvent(n.version)}); err != nil {
+	if _, err := s.gateway.Send(ctx, client.Message{Topic: topic, Event: versionEvent(n.version)}); err != nil {
 		return err
 	}
 	s.log.Info("version published again to a gateway that did not have it", "topic", topic, "version", n.version.Version)

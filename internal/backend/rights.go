@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/grant"
 	"tidegate/internal/wire"
 	"tidegate/task"
@@ -78,7 +79,7 @@ func (a *rights) mayList(r *http.Request) error {
 
 // connect says why the client of a callback may not read the tasks of its route,
 // or until when it may; zero: without an end.
-func (a *rights) connect(ctx context.Context, c wire.Callback, r route) (until time.Time, err error) {
+func (a *rights) connect(ctx context.Context, c client.Callback, r route) (until time.Time, err error) {
 	if !a.Required || len(r.tasks) == 0 {
 		return time.Time{}, nil
 	}

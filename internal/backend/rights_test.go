@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/grant"
 	"tidegate/internal/wire"
 )
@@ -151,7 +152,7 @@ func TestTasksAreOpenUnlessAccessIsRequired(t *testing.T) {
 	if got := b.open("t", "/api/sse/tasks?task_id="+id+"&access=x", "Bearer a.b.c"); got != 200 {
 		t.Errorf("stream: %d, want 200", got)
 	}
-	if _, err := New(Options{Mode: Development, Access: AccessOptions{Required: true}, Client: ClientOptions{BaseURL: "http://g"}}); err == nil {
+	if _, err := New(Options{Mode: Development, Access: AccessOptions{Required: true}, Client: client.Options{URL: "http://g"}}); err == nil {
 		t.Error("access is required and there is no key: want an error")
 	}
 }

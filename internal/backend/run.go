@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"tidegate/client"
 )
 
 // phase is where a backend is in its life.
@@ -22,7 +23,7 @@ const (
 func (b *Backend) Run(ctx context.Context) error {
 	b.enter(running)
 	defer b.enter(stopping)
-	defer b.client.CloseIdleConnections()
+	defer b.gateway.CloseIdleConnections()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, loop := range b.loops() {
 		g.Go(func() error { loop(ctx); return nil })
@@ -77,9 +78,10 @@ func (b *Backend) probe(ctx context.Context) {
 	tick := time.NewTicker(probePause)
 	defer tick.Stop()
 	for {
-		if !b.client.Reachable() {
-			// Whatever the answer is, Reachable has noted that there was one.
-			_, _ = b.client.Topics(ctx, TopicQuery{Limit: 1, Prefix: taskTopic("")})
+		if !b.gateway.Reachable() {
+			for range b.gateway.Topics(ctx, client.TopicQuery{Limit: 1, Prefix: taskTopic("")}) {
+				break // whatever the answer is, Reachable has noted that there was one
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -119,7 +121,7 @@ func (b *Backend) Ready() (ok bool, reasons []string) {
 	case stopping:
 		reasons = append(reasons, "backend is stopping")
 	}
-	if !b.client.Reachable() {
+	if !b.gateway.Reachable() {
 		reasons = append(reasons, "gateway is not reachable")
 	}
 	return len(reasons) == 0, reasons

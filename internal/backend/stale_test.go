@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 )
 
 // What may be done twice is repeated when the gateway, or a proxy in front of it,
@@ -15,17 +15,17 @@ import (
 func TestX24CallsOnAConnectionThatTheGatewayCloses(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		call  func(*Client) error
+		call  func(*client.Client) error
 		again bool
 	}{
-		"subscribe": {func(c *Client) error {
-			_, err := c.Subscribe(t.Context(), wire.SubscribeRequest{Token: "t", Topics: []string{"a"}})
+		"subscribe": {func(c *client.Client) error {
+			_, err := c.Subscribe(t.Context(), client.Subscription{Token: "t", Topics: []string{"a"}})
 			return err
 		}, true},
-		"unsubscribe": {func(c *Client) error { return c.Unsubscribe(t.Context(), "t", []string{"a"}) }, true},
-		"topic":       {func(c *Client) error { _, err := c.Topic(t.Context(), "a"); return err }, true},
-		"send": {func(c *Client) error {
-			_, err := c.Send(t.Context(), Message{Token: "t", Event: &Event{Data: "x"}})
+		"unsubscribe": {func(c *client.Client) error { return c.Unsubscribe(t.Context(), "t", []string{"a"}) }, true},
+		"topic":       {func(c *client.Client) error { _, err := c.Topic(t.Context(), "a"); return err }, true},
+		"send": {func(c *client.Client) error {
+			_, err := c.Send(t.Context(), client.Message{Token: "t", Event: &client.Event{Data: "x"}})
 			return err
 		}, false},
 	} {
@@ -48,7 +48,7 @@ func TestX24CallsOnAConnectionThatTheGatewayCloses(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := tt.call(c)
-			if tt.again && err != nil || !tt.again && !errors.Is(err, ErrUnreachable) {
+			if tt.again && err != nil || !tt.again && !errors.Is(err, client.ErrUnreachable) {
 				t.Errorf("error %v, repeated: want %v", err, tt.again)
 			}
 		})

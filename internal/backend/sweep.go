@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/client"
 	"tidegate/task"
 )
 
@@ -39,7 +40,7 @@ func (t *taskLogs) sweep(ctx context.Context, interval, longest time.Duration) {
 // writes nothing for longer than it may run is not.
 func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 	now := time.Now()
-	for topic, err := range t.client.AllTopics(ctx, TopicQuery{Prefix: taskTopic(""), Open: true}) {
+	for topic, err := range t.gateway.Topics(ctx, client.TopicQuery{Prefix: taskTopic(""), Open: true}) {
 		if err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 		if _, err := t.service.Summary(ctx, id); !errors.Is(err, task.ErrNotFound) {
 			continue // known, or the store is away: then the next turn will tell
 		}
-		if err := t.sendAll(ctx, []Message{lostTask(id, now), closing(id, "task_failed", id+":lost:close")}); err != nil {
+		if err := t.sendAll(ctx, []client.Message{lostTask(id, now), closing(id, "task_failed", id+":lost:close")}); err != nil {
 			return err
 		}
 		t.metrics.swept.Inc()

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tidegate/client"
 	"tidegate/internal/wire"
 )
 
@@ -21,11 +22,11 @@ func TestTheSweepClosesLogsThatNobodyWrites(t *testing.T) {
 		send := func(id string, close bool) {
 			b.gateway.mu.Lock()
 			defer b.gateway.mu.Unlock()
-			b.gateway.send(Message{Topic: "task:" + id, Event: &Event{Name: "task_event"}, Close: close})
+			b.gateway.send(client.Message{Topic: "task:" + id, Event: &client.Event{Name: "task_event"}, Close: close})
 		}
 		send("gone", false)
 		send("closed", true)
-		b.gateway.send(Message{Topic: "version:x", Event: &Event{Name: "version"}})
+		b.gateway.send(client.Message{Topic: "version:x", Event: &client.Event{Name: "version"}})
 		b.gateway.topic("task:empty")
 		b.run(t)
 		mine := b.start(t, "waiting")
@@ -67,7 +68,7 @@ func TestTheSweepSurvivesAGatewayThatIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, nil)
 		b.gateway.mu.Lock()
-		b.gateway.send(Message{Topic: "task:gone", Event: &Event{Name: "task_event"}})
+		b.gateway.send(client.Message{Topic: "task:gone", Event: &client.Event{Name: "task_event"}})
 		b.gateway.mu.Unlock()
 		var away atomic.Bool
 		away.Store(true)

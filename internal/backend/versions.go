@@ -9,7 +9,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"tidegate/internal/wire"
+	"tidegate/client"
 )
 
 // Bounds of a version notice.
@@ -50,7 +50,7 @@ func (v Version) check() error {
 //
 // It may be used concurrently.
 type versions struct {
-	client  *Client
+	gateway *client.Client
 	metrics *metrics
 	log     *slog.Logger
 	shared  bool // others publish too: only the logs know
@@ -74,9 +74,9 @@ type notice struct {
 	version Version
 }
 
-func newVersions(client *Client, m *metrics, log *slog.Logger) *versions {
+func newVersions(gateway *client.Client, m *metrics, log *slog.Logger) *versions {
 	return &versions{
-		client: client, metrics: m, log: log,
+		gateway: gateway, metrics: m, log: log,
 		turn: make(chan struct{}, 1), lost: newRetrySet(), byID: newNotices(maxNotices, maxNoticeBytes),
 	}
 }
@@ -92,21 +92,16 @@ func (s *versions) newest(ctx context.Context) (Version, bool, error) {
 
 // logged reads the newest notice in the log.
 func (s *versions) logged(ctx context.Context) (v Version, found bool, err error) {
-	for after := ""; ; {
-		page, err := s.client.Events(ctx, allVersions, after)
-		if isCode(err, wire.CodeTopicNotFound) {
+	for e, err := range s.gateway.Events(ctx, allVersions, client.EventQuery{}) {
+		if client.CodeOf(err) == client.CodeTopicNotFound {
 			return v, false, nil
 		}
 		if err != nil {
 			return v, false, err
 		}
-		for _, e := range page.Events {
-			found = json.Unmarshal([]byte(e.Data), &v) == nil
-		}
-		if after = page.Next; after == "" {
-			return v, found, nil
-		}
+		found = json.Unmarshal([]byte(e.Data), &v) == nil
 	}
+	return v, found, nil
 }
 
 // latest is the current version for everybody, as far as this process has
@@ -127,7 +122,7 @@ func (s *versions) publish(ctx context.Context, requestID string, v Version) (re
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
 	case <-ctx.Done():
-		return 0, fmt.Errorf("%w: another version is being published", ErrUnreachable)
+		return 0, fmt.Errorf("%w: another version is being published", client.ErrUnreachable)
 	}
 	topic, scope := allVersions, "all"
 	if requestID != "" {
@@ -136,7 +131,7 @@ func (s *versions) publish(ctx context.Context, requestID string, v Version) (re
 	// What is about to be published is on record before the gateway has it:
 	// a connect that comes in between then looks for it.
 	n, before := s.record(requestID, v)
-	answer, err := s.client.Send(ctx, Message{Topic: topic, Event: versionEvent(v)})
+	answer, err := s.gateway.Send(ctx, client.Message{Topic: topic, Event: versionEvent(v)})
 	if err != nil {
 		s.undo(requestID, n, before)
 		s.metrics.versions.WithLabelValues(scope, outcomeFailed).Inc()
@@ -150,7 +145,9 @@ func (s *versions) publish(ctx context.Context, requestID string, v Version) (re
 	return receivers, nil
 }
 
-func versionEvent(v Version) *Event { return &Event{Name: "version", Data: string(encode(v))} }
+func versionEvent(v Version) *client.Event {
+	return &client.Event{Name: "version", Data: string(encode(v))}
+}
 
 func (s *versions) record(requestID string, v Version) (n, before *notice) {
 	s.mu.Lock()
@@ -237,7 +234,7 @@ func (s *versions) settle(ctx context.Context, token string, p versionPlan) erro
 	if missed == nil {
 		return nil
 	}
-	_, err := s.client.Send(ctx, Message{Token: token, Event: versionEvent(missed.version)})
+	_, err := s.gateway.Send(ctx, client.Message{Token: token, Event: versionEvent(missed.version)})
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tidegate/client"
 	"tidegate/internal/wire"
 )
 
@@ -34,7 +35,7 @@ func TestAConnectNeverWaitsForAVersionThatIsBeingPublished(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if _, err := b.versions.publish(t.Context(), "", Version{Version: "1"}); !errors.Is(err, ErrUnreachable) {
+			if _, err := b.versions.publish(t.Context(), "", Version{Version: "1"}); !errors.Is(err, client.ErrUnreachable) {
 				t.Errorf("publish = %v", err)
 			}
 		})
@@ -191,7 +192,7 @@ func TestTheCurrentVersionIsKnownToABackendThatDidNotPublishIt(t *testing.T) {
 	t.Parallel()
 	for _, shared := range []bool{false, true} {
 		b := setup(t, func(o *Options) { o.Shared = shared })
-		b.gateway.send(Message{Topic: "version", Event: &Event{Name: "version", Data: `{"version":"7"}`}})
+		b.gateway.send(client.Message{Topic: "version", Event: &client.Event{Name: "version", Data: `{"version":"7"}`}})
 		v, ok, err := b.versions.newest(t.Context())
 		if v.Version != "7" || !ok || err != nil {
 			t.Errorf("shared %v: newest = %v, %v, %v; want 7", shared, v, ok, err)
@@ -206,7 +207,7 @@ func TestASharedBackendLetsTheGatewaySayWhichNoticeIsTheNewest(t *testing.T) {
 	if plan := b.versions.plan("tab1", false); len(plan.replay) != 2 || len(plan.latest) != 0 {
 		t.Errorf("plan = %+v, want both replayed: another backend may have published", plan)
 	}
-	b.gateway.send(Message{Topic: "version", Event: &Event{Name: "version", Data: `{"version":"2"}`}})
+	b.gateway.send(client.Message{Topic: "version", Event: &client.Event{Name: "version", Data: `{"version":"2"}`}})
 	if v, _, _ := b.versions.newest(t.Context()); v.Version != "2" {
 		t.Errorf("newest = %v, want what another backend has published", v)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	receiver "tidegate/client"
 	"tidegate/internal/gateway"
 	"tidegate/internal/wire"
 )
@@ -149,13 +150,13 @@ func TestCallbacksAreSigned(t *testing.T) {
 	c.leave()
 	cb := r.backend.next(wire.Disconnect)
 	signature := cb.Header.Get(wire.SignatureHeader)
-	if err := wire.Verify([]byte(callbackKey), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err != nil {
+	if err := receiver.Verify(callbackKey, receiver.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err != nil {
 		t.Errorf("signature %q: %v", signature, err)
 	}
-	if err := wire.Verify([]byte("other"), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err == nil {
+	if err := receiver.Verify("other", receiver.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}, signature, time.Now()); err == nil {
 		t.Error("the signature fits another key too")
 	}
-	if err := wire.Verify([]byte(callbackKey), wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw + " ")}, signature, time.Now()); err == nil {
+	if err := receiver.Verify(callbackKey, receiver.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw + " ")}, signature, time.Now()); err == nil {
 		t.Error("the signature fits another body too")
 	}
 }

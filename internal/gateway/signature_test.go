@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	receiver "tidegate/client"
 	"tidegate/internal/gateway"
 	"tidegate/internal/wire"
 )
@@ -17,13 +18,13 @@ func TestX10SignaturesCoverTheTargetAsItIsSent(t *testing.T) {
 		})
 		r.open("/x")
 		cb := r.backend.next(wire.Connect)
-		signed := wire.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}
-		signature := cb.Header.Get(wire.SignatureHeader)
-		if err := wire.Verify([]byte(callbackKey), signed, signature, time.Now()); err != nil {
+		signed := receiver.Signed{Method: cb.Method, Target: cb.Target, Body: []byte(cb.Raw)}
+		signature := cb.Header.Get(receiver.SignatureHeader)
+		if err := receiver.Verify(callbackKey, signed, signature, time.Now()); err != nil {
 			t.Errorf("callback URL with %q, sent as %q: %v", target, cb.Target, err)
 		}
 		signed.Target += "x"
-		if wire.Verify([]byte(callbackKey), signed, signature, time.Now()) == nil {
+		if receiver.Verify(callbackKey, signed, signature, time.Now()) == nil {
 			t.Errorf("%q: the signature is good at another target", target)
 		}
 	}

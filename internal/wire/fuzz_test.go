@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"tidegate/internal/wire"
@@ -97,25 +96,6 @@ func FuzzParseSubscribe(f *testing.F) {
 		}
 		if again, err = wire.ParseSubscribe(written); err != nil || !reflect.DeepEqual(again, r) {
 			t.Errorf("%+v is read back as %+v, %v", r, again, err)
-		}
-	})
-}
-
-// FuzzVerify holds that no header makes it panic, and none but the true one
-// passes.
-func FuzzVerify(f *testing.F) {
-	now := time.Unix(1767322445, 0)
-	key, signed := []byte("key"), wire.Signed{Method: "POST", Target: "/cb", Body: []byte("body")}
-	good := wire.Sign(key, signed, now)
-	for _, header := range []string{good, "", "t=,v1=", "t=1,v1=00", "v1=" + strings.Repeat("0", 64) + ",t=1767322445", good + ",v2=x", "t=99999999999999999999,v1=00"} {
-		f.Add(header)
-	}
-	_, sums, _ := strings.Cut(good, "v1=")
-	v1, v2, _ := strings.Cut(sums, ",v2=")
-	f.Fuzz(func(t *testing.T, header string) {
-		lower := strings.ToLower(header)
-		if wire.Verify(key, signed, header, now) == nil && !strings.Contains(lower, v2) && (strings.Contains(lower, "v2=") || !strings.Contains(lower, v1)) {
-			t.Errorf("Verify takes %q", header)
 		}
 	})
 }

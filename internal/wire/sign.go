@@ -4,9 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -20,18 +18,6 @@ import (
 // receivers that do not know v2 and goes with the next version.
 const SignatureHeader = "X-Tidegate-Signature"
 
-// SignatureTolerance is how far the time of a signature may be from now, either
-// way, before it is stale.
-const SignatureTolerance = 5 * time.Minute
-
-// What is wrong with a signature. They are for the log: a caller is told no more
-// than 401.
-var (
-	ErrSignatureForm  = errors.New("wire: signature is not t=…,v1=…,v2=…")
-	ErrSignatureStale = errors.New("wire: signature is too old or from the future")
-	ErrSignatureWrong = errors.New("wire: signature does not match")
-)
-
 // Signed is what a signature is made over.
 type Signed struct {
 	Method string
@@ -43,83 +29,6 @@ type Signed struct {
 func Sign(key []byte, s Signed, now time.Time) string {
 	t := strconv.FormatInt(now.Unix(), 10)
 	return "t=" + t + ",v1=" + hex.EncodeToString(macV1(key, t, s.Body)) + ",v2=" + hex.EncodeToString(macV2(key, t, s))
-}
-
-// Signature is a value of SignatureHeader whose time is right. Whether it matches
-// is still open.
-type Signature struct {
-	stamp  string
-	v1, v2 [][]byte
-}
-
-// maxSums bounds how many sums of a kind are looked at. A sender that exchanges
-// its key may send two.
-const maxSums = 4
-
-// ParseSignature reads a value of SignatureHeader, and tells what is refused
-// whatever was signed. Unknown fields are ignored, so that another scheme can be
-// added.
-func ParseSignature(header string, now time.Time) (Signature, error) {
-	var s Signature
-	for field := range strings.SplitSeq(header, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		var err error
-		switch name {
-		case "t":
-			if s.stamp != "" && s.stamp != value {
-				return Signature{}, ErrSignatureForm
-			}
-			s.stamp = value
-		case "v1":
-			s.v1, err = appendSum(s.v1, value)
-		case "v2":
-			s.v2, err = appendSum(s.v2, value)
-		}
-		if err != nil {
-			return Signature{}, err
-		}
-	}
-	secs, err := strconv.ParseInt(s.stamp, 10, 64)
-	if err != nil || len(s.v1)+len(s.v2) == 0 {
-		return Signature{}, ErrSignatureForm
-	}
-	if d := now.Sub(time.Unix(secs, 0)); d > SignatureTolerance || d < -SignatureTolerance {
-		return Signature{}, ErrSignatureStale
-	}
-	return s, nil
-}
-
-func appendSum(sums [][]byte, text string) ([][]byte, error) {
-	sum, err := hex.DecodeString(text)
-	if err != nil || len(sum) != sha256.Size || len(sums) == maxSums {
-		return nil, ErrSignatureForm
-	}
-	return append(sums, sum), nil
-}
-
-// Matches reports whether the signature was made with key. Where there is a v2,
-// it alone counts: a v1 says nothing of where the request was meant to go.
-func (s Signature) Matches(key []byte, signed Signed) bool {
-	sums, want := s.v2, []byte(nil)
-	if len(s.v2) > 0 {
-		want = macV2(key, s.stamp, signed)
-	} else {
-		sums, want = s.v1, macV1(key, s.stamp, signed.Body)
-	}
-	found := false
-	for _, sum := range sums {
-		found = hmac.Equal(sum, want) || found
-	}
-	return found
-}
-
-// Verify checks a value of SignatureHeader.
-func Verify(key []byte, signed Signed, header string, now time.Time) error {
-	s, err := ParseSignature(header, now)
-	if err == nil && !s.Matches(key, signed) {
-		err = ErrSignatureWrong
-	}
-	return err
 }
 
 func macV1(key []byte, stamp string, body []byte) []byte {

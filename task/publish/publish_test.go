@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/client"
 	"tidegate/task"
 	"tidegate/task/publish"
 )
@@ -25,7 +26,7 @@ type gateway struct {
 
 	mu       sync.Mutex
 	requests int
-	log      []publish.Message
+	log      []client.Message
 	closed   bool
 }
 
@@ -50,14 +51,14 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *gateway) take(line string) (int, string) {
-	var m publish.Message
+	var m client.Message
 	if err := json.Unmarshal([]byte(line), &m); err != nil {
 		return http.StatusBadRequest, "INVALID_JSON"
 	}
 	switch {
 	case len(line) > g.maxLine:
 		return http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE"
-	case slices.ContainsFunc(g.log, func(o publish.Message) bool { return o.IdempotencyKey == m.IdempotencyKey }):
+	case slices.ContainsFunc(g.log, func(o client.Message) bool { return o.IdempotencyKey == m.IdempotencyKey }):
 	case g.closed:
 		return http.StatusConflict, "TOPIC_CLOSED"
 	default:
@@ -84,11 +85,12 @@ func dial(t *testing.T, h http.Handler) *publish.Publisher {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	p, err := publish.New(publish.Options{URL: server.URL + "/", Secret: "s", HTTPClient: server.Client(), Timeout: time.Minute})
+	tide, err := client.New(client.Options{URL: server.URL + "/", Secret: "s", Timeout: time.Minute, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	t.Cleanup(tide.CloseIdleConnections)
+	return publish.New(publish.Options{Client: tide})
 }
 
 // TestX34ATaskWhoseResultIsTooLargeEndsAllTheSame: its log gets a small terminal
@@ -136,17 +138,12 @@ func TestX34ATaskWhoseResultIsTooLargeEndsAllTheSame(t *testing.T) {
 func TestX34TheCloseIsNotSentBesideWhatMayBeRefused(t *testing.T) {
 	t.Parallel()
 	var batches []int
-	p, err := publish.New(publish.Options{Send: func(_ context.Context, batch []publish.Message) ([]publish.Answer, error) {
-		batches = append(batches, len(batch))
-		answers := make([]publish.Answer, len(batch))
-		for i := range answers {
-			answers[i].Status = 200
-		}
-		return answers, nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		n := strings.Count(string(body), "\n")
+		batches = append(batches, n)
+		_, _ = io.WriteString(w, strings.Repeat("{\"code\":200}\n", n))
+	}))
 	events := make([]task.Event, 2501)
 	events[2500].Close = true
 	if err := p.Publish(t.Context(), "a", events); err != nil || fmt.Sprint(batches) != "[1000 1000 500 1]" {
@@ -184,15 +181,6 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		_, rejected := errors.AsType[*task.RejectedError](err)
 		if (err != nil) != tt.fails || rejected != tt.rejected {
 			t.Errorf("%s: %v, rejected %v", name, err, rejected)
-		}
-	}
-}
-
-func TestNewRefuses(t *testing.T) {
-	t.Parallel()
-	for _, url := range []string{"", "localhost:8081", "ftp://h", "http://h/internal/send", "http://u:p@h", "http://h?x"} {
-		if _, err := publish.New(publish.Options{URL: url}); err == nil {
-			t.Errorf("New(%q) is no error", url)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package backend
+package client
 
 import (
 	"bytes"
@@ -28,23 +28,52 @@ func TestBatchesStayWithinTheGatewaysBounds(t *testing.T) {
 			_, _ = io.WriteString(w, "{\"status\":\"ok\",\"code\":200}\n")
 		}
 	})
-	big := strings.Repeat("x", 6<<20)
+	big := strings.Repeat("x", 3<<20)
 	messages := []Message{{Topic: "a", Event: &Event{Data: big}}, {Topic: "a", Event: &Event{Data: big}},
-		{Topic: "a", Event: &Event{Data: big}}, {Topic: "a", Event: &Event{Data: strings.Repeat("x", maxBatchBytes)}}}
+		{Topic: "a", Event: &Event{Data: big}}}
 	for range maxBatchLines + 5 {
-		messages = append(messages, Message{Topic: "a"})
+		messages = append(messages, Message{Topic: "a", Close: true})
 	}
-	answers, err := c.SendBatch(t.Context(), messages)
-	if err != nil || len(answers) != len(messages) {
-		t.Fatalf("SendBatch = %d answers, %v", len(answers), err)
+	results, err := c.SendBatch(t.Context(), messages)
+	if err != nil || len(results) != len(messages) {
+		t.Fatalf("SendBatch = %d results, %v", len(results), err)
 	}
-	if diff := cmp.Diff([]int{2, 1, maxBatchLines, 5}, lines); diff != "" {
-		t.Errorf("lines of each batch: %s", diff)
+	if diff := cmp.Diff([]int{2, maxBatchLines, 6}, lines); diff != "" {
+		t.Errorf("lines of each request: %s", diff)
 	}
-	for i, a := range answers {
-		if tooLarge := isCode(answerError(a), wire.CodeBodyTooLarge); tooLarge != (i == 3) {
-			t.Errorf("answer %d: %+v", i, a)
+}
+
+// TestARequestThatIsTooLargeIsSentInSmallerOnes, down to one message, whose result the
+// refusal then is.
+func TestARequestThatIsTooLargeIsSentInSmallerOnes(t *testing.T) {
+	t.Parallel()
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if len(body) > 1000 {
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			_, _ = io.WriteString(w, "a proxy says so")
+			return
 		}
+		for range bytes.Count(body, []byte("\n")) {
+			_, _ = io.WriteString(w, "{\"status\":\"ok\",\"code\":200}\n")
+		}
+	})
+	messages := make([]Message, 100)
+	for i := range messages {
+		messages[i] = Message{Topic: "a", Event: &Event{Data: "x"}}
+	}
+	messages[70].Event = &Event{Data: strings.Repeat("x", 2000)}
+	results, err := c.SendBatch(t.Context(), messages)
+	if err != nil || len(results) != len(messages) {
+		t.Fatalf("SendBatch = %d results, %v", len(results), err)
+	}
+	for i, r := range results {
+		if refused := r.Err() != nil; refused != (i == 70) {
+			t.Errorf("result %d: %+v", i, r)
+		}
+	}
+	if e, ok := errors.AsType[*Error](results[70].Err()); !ok || e.Status != 413 || results[70].Code != 413 {
+		t.Errorf("the large one: %+v", results[70])
 	}
 }
 
@@ -58,13 +87,13 @@ func TestBatchAnswersKeepOrderAndErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answerError(answers[0]) != nil || *answers[0].Receivers != 2 {
+	if answers[0].Err() != nil || *answers[0].Receivers != 2 {
 		t.Errorf("first = %+v", answers[0])
 	}
-	if e, ok := errors.AsType[*wire.Error](answerError(answers[1])); !ok || e.Status != http.StatusRequestEntityTooLarge {
-		t.Errorf("second = %v", answerError(answers[1]))
+	if e, ok := errors.AsType[*Error](answers[1].Err()); !ok || e.Status != http.StatusRequestEntityTooLarge {
+		t.Errorf("second = %v", answers[1].Err())
 	}
-	if answerError(answers[2]) == nil {
+	if answers[2].Err() == nil {
 		t.Error("third has no error")
 	}
 }
@@ -91,7 +120,7 @@ func TestBatchErrorLeavesTheAnswersBeforeIt(t *testing.T) {
 		_, _ = fmt.Fprint(w, strings.Repeat("{\"code\":200}\n", maxBatchLines))
 	})
 	answers, err := c.SendBatch(t.Context(), make([]Message, maxBatchLines+1))
-	if len(answers) != maxBatchLines || !isCode(err, wire.CodeDraining) {
+	if len(answers) != maxBatchLines || CodeOf(err) != CodeDraining {
 		t.Errorf("SendBatch = %d answers, %v", len(answers), err)
 	}
 }

@@ -1,4 +1,4 @@
-package backend
+package client
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ func dial(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	c, err := NewClient(ClientOptions{BaseURL: server.URL + "/", Secret: func() string { return "inner" }, Timeout: time.Minute})
+	c, err := New(Options{URL: server.URL + "/", Secret: "inner", Timeout: time.Minute, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,21 +50,32 @@ func TestClientRequestsAreWhatTheInternalAPIAsksFor(t *testing.T) {
 			return err
 		},
 		func() error {
-			_, err := c.Subscribe(ctx, wire.SubscribeRequest{Token: "t", Topics: []string{"a:1"}, From: "latest"})
+			_, err := c.Subscribe(ctx, Subscription{Token: "t", Topics: []string{"a:1"}, From: "latest"})
 			return err
 		},
 		func() error { return c.Unsubscribe(ctx, "t", []string{"a:1"}) },
 		func() error {
-			_, err := c.Streams(ctx, StreamQuery{Topic: "a:1", After: "x", Limit: 5})
-			return err
+			for _, err := range c.Streams(ctx, StreamQuery{Topic: "a:1", Limit: 5}) {
+				return err
+			}
+			return nil
 		},
 		func() error {
-			_, err := c.Topics(ctx, TopicQuery{Prefix: "task:", Open: true, After: "task:b", Limit: 7})
-			return err
+			for _, err := range c.Topics(ctx, TopicQuery{Prefix: "task:", Open: true, Limit: 7}) {
+				return err
+			}
+			return nil
 		},
+		func() error {
+			for _, err := range c.Events(ctx, "task:a", EventQuery{After: "x", Limit: 7}) {
+				return err
+			}
+			return nil
+		},
+		func() error { _, err := c.Stream(ctx, "t/2"); return err },
 		func() error { _, err := c.Topic(ctx, "task:a/b c"); return err },
 		func() error { return c.DeleteTopic(ctx, "task:ü") },
-		func() error { return c.CloseStream(ctx, "t/1", wire.DetailReplaced) },
+		func() error { return c.EndStream(ctx, "t/1", "replaced") },
 	}
 	for i, call := range calls {
 		if err := call(); err != nil {
@@ -76,8 +87,10 @@ func TestClientRequestsAreWhatTheInternalAPIAsksFor(t *testing.T) {
 		`POST /internal/send application/x-ndjson {"topic":"a:1","event":{"data":"x\ny"},"close":true,"idempotency_key":"k"}`,
 		`POST /internal/subscribe application/json {"token":"t","topics":["a:1"],"from":"latest"}`,
 		`POST /internal/unsubscribe application/json {"token":"t","topics":["a:1"]}`,
-		`GET /internal/streams?after=x&limit=5&topic=a%3A1`,
-		`GET /internal/topics?after=task%3Ab&limit=7&open=true&prefix=task%3A`,
+		`GET /internal/streams?limit=5&topic=a%3A1`,
+		`GET /internal/topics?limit=7&open=true&prefix=task%3A`,
+		`GET /internal/topics/task:a/events?after=x&limit=7`,
+		`GET /internal/streams/t%2F2`,
 		`GET /internal/topics/task:a%2Fb%20c`,
 		`DELETE /internal/topics/task:%C3%BC`,
 		`DELETE /internal/streams/t%2F1?detail=replaced`,
@@ -93,8 +106,8 @@ func TestRefusalsOfTheGatewayKeepTheirCode(t *testing.T) {
 		wire.WriteError(w, &wire.Error{Status: 503, Code: wire.CodeBufferFull, Message: "Buffer full", RetryAfter: 3 * time.Second})
 	})
 	_, err := c.Send(t.Context(), Message{Token: "t"})
-	e, ok := errors.AsType[*wire.Error](err)
-	want := &wire.Error{Status: 503, Code: wire.CodeBufferFull, Message: "Buffer full", RetryAfter: 3 * time.Second}
+	e, ok := errors.AsType[*Error](err)
+	want := &Error{Status: 503, Code: CodeBufferFull, Message: "Buffer full", RetryAfter: 3 * time.Second}
 	if !ok || !cmp.Equal(e, want) {
 		t.Errorf("error = %#v, want %#v", err, want)
 	}
@@ -137,11 +150,11 @@ func TestErrorsDoNotContainTheToken(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close() // nobody listens there any more
-	c, err := NewClient(ClientOptions{BaseURL: server.URL})
+	c, err := New(Options{URL: server.URL, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.CloseStream(t.Context(), "tok3n", "")
+	err = c.EndStream(t.Context(), "tok3n", "")
 	if !errors.Is(err, ErrUnreachable) || strings.Contains(err.Error(), "tok3n") {
 		t.Errorf("error = %v, want ErrUnreachable without the token", err)
 	}
@@ -171,7 +184,7 @@ func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { retu
 func TestAnswersAreReadUpToABound(t *testing.T) {
 	t.Parallel()
 	body := &endless{}
-	c, err := NewClient(ClientOptions{BaseURL: "http://gateway.test", Transport: transportFunc(func(*http.Request) (*http.Response, error) {
+	c, err := New(Options{URL: "http://gateway.test", Retries: -1, Transport: transportFunc(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: body}, nil
 	})})
 	if err != nil {
@@ -185,11 +198,11 @@ func TestAnswersAreReadUpToABound(t *testing.T) {
 func TestURLsThatCannotBeTheGatewayAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
-		"", "127.0.0.1:8081", "ftp://host", "http://", "http://host/internal", "http://host:1/?x=1",
-		"http://user:pw@host", "http://host/#f", "http://[::1",
+		"", "127.0.0.1:8081", "ftp://host", "http://", "http://host/internal", "http://host/a/internal/send", "http://host:1/?x=1",
+		"http://user:pw@host", "http://host/#f", "http://[::1", "unix:", "unix:/a:/b", "unix:/a?b",
 	} {
-		if _, err := NewClient(ClientOptions{BaseURL: url}); err == nil || strings.Contains(err.Error(), "pw") {
-			t.Errorf("NewClient(%q) = %v", url, err)
+		if _, err := New(Options{URL: url}); err == nil || strings.Contains(err.Error(), "pw") {
+			t.Errorf("New(%q) = %v", url, err)
 		}
 	}
 }
@@ -207,7 +220,7 @@ func TestListingsArePagedThrough(t *testing.T) {
 		}
 	})
 	var got []string
-	for topic, err := range c.AllTopics(t.Context(), TopicQuery{}) {
+	for topic, err := range c.Topics(t.Context(), TopicQuery{}) {
 		if err != nil {
 			got = append(got, "error")
 			continue

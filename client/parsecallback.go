@@ -1,80 +1,88 @@
-package backend
+package client
 
 import (
 	"bytes"
 	"encoding/json"
-	"mime"
+	"fmt"
+	"net/http"
 	"strings"
+	"time"
 	"unicode/utf8"
-
-	"tidegate/internal/wire"
 )
 
-// maxEchoBytes bounds what an error repeats of an action or a URL.
+// maxEchoBytes bounds what an error repeats of an action.
 const maxEchoBytes = 2048
 
-// isJSON reports whether a Content-Type is JSON.
-func isJSON(contentType string) bool {
-	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == mediaJSON || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
-}
+// What a callback may be refused for as a whole. See [ParseCallback].
+var (
+	errNoBody      = &CallbackError{Status: http.StatusBadRequest, Message: "Missing JSON body"}
+	errInvalidJSON = &CallbackError{Status: http.StatusBadRequest, Message: "Invalid JSON"}
+)
 
-// parseCallback reads the body of a callback. Its errors are answerable. Fields
-// that the original contract does not have are read as far as they make sense
-// and never make a callback invalid.
-func parseCallback(body []byte) (wire.Callback, error) {
+// ParseCallback reads the body of a callback, for programs that have read and checked
+// it by themselves: see [Verify]. Others use [ReadCallback]. The error is a
+// [*CallbackError] with status 400. Fields that a gateway need not send never make a
+// callback invalid.
+func ParseCallback(body []byte) (Callback, error) {
 	if trimmed := bytes.TrimSpace(body); len(trimmed) == 0 || string(trimmed) == "null" {
-		return wire.Callback{}, errNoBody
+		return Callback{}, errNoBody
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil {
-		return wire.Callback{}, errInvalidJSON
+		return Callback{}, errInvalidJSON
 	}
-	var c wire.Callback
+	var c Callback
 	var v validator
 	if err := v.action(fields["action"], &c.Action); err != nil {
-		return wire.Callback{}, err
+		return Callback{}, err
 	}
 	c.Token = v.text("token", fields["token"])
 	v.request(fields["request"], &c.Request)
-	if c.Action == wire.Disconnect {
-		c.Reason = wire.Reason(v.text("reason", fields["reason"]))
-		_ = json.Unmarshal(fields["detail"], &c.Detail)
-		_ = json.Unmarshal(fields["undelivered"], &c.Undelivered)
-		var ms int64
-		if json.Unmarshal(fields["duration_ms"], &ms) == nil {
-			c.DurationMS = &ms
-		}
+	if c.Action == Disconnect {
+		c.Reason = Reason(v.text("reason", fields["reason"]))
+		c.addOptional(fields)
 	}
 	if len(v.details) > 0 {
-		e := badRequest("Invalid payload")
-		e.Details = v.details
-		return wire.Callback{}, e
+		return Callback{}, v.invalid()
 	}
 	return c, nil
 }
 
-// validator collects everything that is wrong with a payload.
-type validator struct{ details []fieldError }
+// addOptional reads the fields of a disconnect that need not be there, as far as they
+// make sense.
+func (c *Callback) addOptional(fields map[string]json.RawMessage) {
+	_ = json.Unmarshal(fields["detail"], &c.Detail)
+	_ = json.Unmarshal(fields["undelivered"], &c.Undelivered)
+	_ = json.Unmarshal(fields["redelivered"], &c.Redelivered)
+	var ms int64
+	if json.Unmarshal(fields["duration_ms"], &ms) == nil {
+		c.Duration = time.Duration(ms) * time.Millisecond
+	}
+}
+
+// validator collects everything that is wrong with a callback.
+type validator struct{ details []FieldError }
 
 func (v *validator) fail(field, message string) {
-	v.details = append(v.details, fieldError{field, message})
+	v.details = append(v.details, FieldError{field, message})
+}
+
+func (v *validator) invalid() *CallbackError {
+	return &CallbackError{Status: http.StatusBadRequest, Message: "Invalid payload", Details: v.details}
 }
 
 // action is checked before all else: what the other fields must be depends on it.
-func (v *validator) action(raw json.RawMessage, action *wire.Action) error {
-	name := "None" // what the original service says when there is no action
+func (v *validator) action(raw json.RawMessage, action *Action) error {
+	name := "None" // what receivers of the first gateway say when there is no action
 	if isPresent(raw) {
 		if json.Unmarshal(raw, &name) != nil {
 			v.fail("action", "must be a string")
-			e := badRequest("Invalid payload")
-			e.Details = v.details
-			return e
+			return v.invalid()
 		}
-		*action = wire.Action(name)
+		*action = Action(name)
 	}
-	if *action != wire.Connect && *action != wire.Disconnect {
-		return badRequest("Unknown action: %s", cut(name, maxEchoBytes))
+	if *action != Connect && *action != Disconnect {
+		return &CallbackError{Status: http.StatusBadRequest, Message: fmt.Sprintf("Unknown action: %s", cut(name, maxEchoBytes))}
 	}
 	return nil
 }
@@ -93,7 +101,7 @@ func (v *validator) text(field string, raw json.RawMessage) string {
 	return s
 }
 
-func (v *validator) request(raw json.RawMessage, request *wire.Request) {
+func (v *validator) request(raw json.RawMessage, request *Request) {
 	var fields map[string]json.RawMessage
 	switch {
 	case !isPresent(raw):
@@ -105,11 +113,13 @@ func (v *validator) request(raw json.RawMessage, request *wire.Request) {
 	}
 	request.URL = v.text("request.url", fields["url"])
 	request.Headers = v.headers(fields["headers"])
+	_ = json.Unmarshal(fields["method"], &request.Method)
+	_ = json.Unmarshal(fields["remote_addr"], &request.RemoteAddr)
 }
 
-// headers are optional. A list of strings is as good as one string: some
-// gateways send set-cookie so, and a client must not be able to spoil its own
-// connect by a header. Errors do not name the header.
+// headers are optional. A list of strings is as good as one string: some gateways send
+// set-cookie so, and a client must not be able to spoil its own connect by a header.
+// Errors do not name the header.
 func (v *validator) headers(raw json.RawMessage) map[string]string {
 	headers := map[string]string{}
 	if !isPresent(raw) {
