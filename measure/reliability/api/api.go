@@ -1,5 +1,5 @@
-// Package api is a client of the internal API that outlives the servers it
-// talks to: it goes on to the next one, and tries again.
+// Package api is a client of the internal API of servers that may be down. It fails
+// over to the next server and retries.
 package api
 
 import (
@@ -15,74 +15,74 @@ import (
 	"time"
 )
 
-// Client posts to the internal API of any of several servers. It may be used
-// concurrently.
+// Client posts to the internal API of one of several servers. It is safe for
+// concurrent use.
 type Client struct {
 	http   *http.Client
 	bases  []string
 	secret string
-	turn   atomic.Uint64 // the base that is asked first
+	next   atomic.Uint64 // index in bases, modulo its length, of the server to use
 }
 
-// New returns a client. bases are URLs such as http://127.0.0.1:8081; secret is
-// the bearer token, "" for none. timeout is for one request, concurrency how many
-// connections are kept. Close must be called.
+// New returns a client. bases are URLs such as http://127.0.0.1:8081. secret is the
+// bearer token, "" for none. timeout bounds one request, and concurrency bounds the
+// idle connections to a server. The caller must call Close.
 func New(bases []string, secret string, timeout time.Duration, concurrency int) *Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: concurrency, DisableCompression: true}
 	return &Client{http: &http.Client{Transport: transport, Timeout: timeout}, bases: bases, secret: secret}
 }
 
-// From returns a client that shares the connections of c and begins with another
-// server, so that many of them are spread over all.
-func (c *Client) From(n int) *Client {
+// StartingAt returns a client that shares the connections of c and starts with server
+// n, so that many clients spread over all servers.
+func (c *Client) StartingAt(n int) *Client {
 	other := &Client{http: c.http, bases: c.bases, secret: c.secret}
-	other.turn.Store(uint64(n))
+	other.next.Store(uint64(n))
 	return other
 }
 
-// Close closes connections that are kept.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// ErrRefused is wrapped by errors of answers that will not be other ones next
-// time.
-var ErrRefused = errors.New("the server refuses")
+// ErrPermanent is wrapped by errors that a retry does not change.
+var ErrPermanent = errors.New("the server rejected the request")
 
 const maxAnswer = 16 << 20
 
-// Post does one request with a JSON body and fills in answer from a 200. An error
-// that wraps [ErrRefused] is final; after any other it is unknown what the server did.
+// Post sends one request with a JSON body and decodes an answer of 200 into answer.
+// An error that wraps [ErrPermanent] is final. After any other error, the server may or
+// may not have processed the request.
 func (c *Client) Post(ctx context.Context, path string, body []byte, answer any) error {
 	text, err := c.post(ctx, path, "application/json", body)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("%w: an answer of 200 that is not JSON: %w: %.200s", ErrRefused, err, text)
+		return fmt.Errorf("%w: the answer is 200 but not JSON: %w: %.200s", ErrPermanent, err, text)
 	}
 	return nil
 }
 
-// PostBatch posts NDJSON and gives the answer, which has a line for each.
+// PostBatch posts NDJSON and returns the answer, which has one line for each line.
 func (c *Client) PostBatch(ctx context.Context, path string, body []byte) ([]byte, error) {
 	return c.post(ctx, path, "application/x-ndjson", body)
 }
 
-// post goes on to the next server when one fails.
-func (c *Client) post(ctx context.Context, path, kind string, body []byte) ([]byte, error) {
-	turn := c.turn.Load()
-	text, err := c.postTo(ctx, c.bases[turn%uint64(len(c.bases))]+path, kind, body)
-	if err != nil && !errors.Is(err, ErrRefused) {
-		c.turn.CompareAndSwap(turn, turn+1) // somebody else may have gone on already
+// post fails over to the next server after an error.
+func (c *Client) post(ctx context.Context, path, contentType string, body []byte) ([]byte, error) {
+	current := c.next.Load()
+	text, err := c.postTo(ctx, c.bases[current%uint64(len(c.bases))]+path, contentType, body)
+	if err != nil && !errors.Is(err, ErrPermanent) {
+		c.next.CompareAndSwap(current, current+1) // another request may have failed over already
 	}
 	return text, err
 }
 
-func (c *Client) postTo(ctx context.Context, url, kind string, body []byte) ([]byte, error) {
+func (c *Client) postTo(ctx context.Context, url, contentType string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		return nil, fmt.Errorf("%w: %w", ErrPermanent, err)
 	}
-	request.Header.Set("Content-Type", kind)
+	request.Header.Set("Content-Type", contentType)
 	if c.secret != "" {
 		request.Header.Set("Authorization", "Bearer "+c.secret)
 	}
@@ -100,17 +100,18 @@ func (c *Client) postTo(ctx context.Context, url, kind string, body []byte) ([]b
 	case status >= 500, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
 		return nil, fmt.Errorf("%d: %.200s", status, text)
 	default:
-		return nil, fmt.Errorf("%w a request: %d %.200s", ErrRefused, status, text)
+		return nil, fmt.Errorf("%w: %d %.200s", ErrPermanent, status, text)
 	}
 }
 
-// Again does something until it works, is refused for good, or ctx ends, with
-// growing pauses. It returns how many attempts it took.
-func Again(ctx context.Context, do func() error) (attempts int, err error) {
+// Retry calls do until it succeeds, returns [ErrPermanent], or ctx ends. It pauses 10
+// to 20 ms after the first attempt, and doubles the pause up to 0.5 to 1 s. It returns
+// the number of attempts.
+func Retry(ctx context.Context, do func() error) (attempts int, err error) {
 	const shortest, longest = 10 * time.Millisecond, 500 * time.Millisecond
 	for pause := shortest; ; pause = min(2*pause, longest) {
 		attempts++
-		if err = do(); err == nil || errors.Is(err, ErrRefused) {
+		if err = do(); err == nil || errors.Is(err, ErrPermanent) {
 			return attempts, err
 		}
 		if !Sleep(ctx, pause+rand.N(pause)) {
@@ -119,7 +120,7 @@ func Again(ctx context.Context, do func() error) (attempts int, err error) {
 	}
 }
 
-// Sleep waits and reports whether ctx let it.
+// Sleep waits for d and reports whether ctx lasted that long.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }
 
-// server answers with the status that stands in the path and keeps what it got.
+// server answers with the status that the path stands for and records the requests.
 type server struct {
 	*httptest.Server
 	mu   sync.Mutex
@@ -43,7 +43,7 @@ func newServer(t *testing.T, name string) *server {
 	return s
 }
 
-func TestRequestsGoToTheNextServerWhenOneFails(t *testing.T) {
+func TestFailoverToTheNextServer(t *testing.T) {
 	t.Parallel()
 	a, b := newServer(t, "a"), newServer(t, "b")
 	c := New([]string{a.URL, b.URL}, "secret", time.Minute, 4)
@@ -54,27 +54,27 @@ func TestRequestsGoToTheNextServerWhenOneFails(t *testing.T) {
 		return answer.Name, err
 	}
 	if name, err := post(c, "/ok"); name != "a" || err != nil {
-		t.Errorf("first answer of %q, %v", name, err)
+		t.Errorf("%q answers first, %v", name, err)
 	}
 	for _, path := range []string{"/away", "/later"} {
-		if _, err := post(c.From(0), path); err == nil || errors.Is(err, ErrRefused) {
-			t.Errorf("%s: %v, want an error that passes", path, err)
+		if _, err := post(c.StartingAt(0), path); err == nil || errors.Is(err, ErrPermanent) {
+			t.Errorf("%s: %v, want a temporary error", path, err)
 		}
 	}
 	for _, path := range []string{"/no", "/odd"} {
-		if _, err := post(c, path); !errors.Is(err, ErrRefused) {
-			t.Errorf("%s: %v, want a refusal", path, err)
+		if _, err := post(c, path); !errors.Is(err, ErrPermanent) {
+			t.Errorf("%s: %v, want a permanent error", path, err)
 		}
 	}
 	if name, _ := post(c, "/ok"); name != "a" {
-		t.Errorf("after refusals the answer is of %q", name)
+		t.Errorf("after permanent errors %q answers", name)
 	}
 	a.Close()
 	_, err := post(c, "/ok")
 	if name, _ := post(c, "/ok"); name != "b" || err == nil {
-		t.Errorf("after the end of the first server: %v, then an answer of %q", err, name)
+		t.Errorf("after the end of the first server: %v, then %q answers", err, name)
 	}
-	if text, err := c.From(1).PostBatch(t.Context(), "/ok", []byte("x")); err != nil || string(text) != `{"name":"b"}` {
+	if text, err := c.StartingAt(1).PostBatch(t.Context(), "/ok", []byte("x")); err != nil || string(text) != `{"name":"b"}` {
 		t.Errorf("a batch was answered %q, %v", text, err)
 	}
 	if want := "application/x-ndjson Bearer secret x"; !slices.Contains(b.kept, want) {
@@ -82,14 +82,14 @@ func TestRequestsGoToTheNextServerWhenOneFails(t *testing.T) {
 	}
 }
 
-// TestAgain: an attempt is repeated with growing pauses until it works, is
-// refused, or there is no time left.
-func TestAgain(t *testing.T) {
+// TestRetry: Retry repeats with growing pauses until an attempt succeeds, fails
+// permanently, or the time is over.
+func TestRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		left := 10
 		began := time.Now()
-		attempts, err := Again(t.Context(), func() error {
+		attempts, err := Retry(t.Context(), func() error {
 			if left--; left > 0 {
 				return errors.New("away")
 			}
@@ -98,13 +98,13 @@ func TestAgain(t *testing.T) {
 		if took := time.Since(began); attempts != 10 || err != nil || took < time.Second || took > 5*time.Second {
 			t.Errorf("%d attempts in %s, %v", attempts, took, err)
 		}
-		if attempts, err := Again(t.Context(), func() error { return ErrRefused }); attempts != 1 || !errors.Is(err, ErrRefused) {
-			t.Errorf("a refusal: %d attempts, %v", attempts, err)
+		if attempts, err := Retry(t.Context(), func() error { return ErrPermanent }); attempts != 1 || !errors.Is(err, ErrPermanent) {
+			t.Errorf("a permanent error: %d attempts, %v", attempts, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := Again(ctx, func() error { return errors.New("away") }); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "away") {
-			t.Errorf("no time left: %v", err)
+		if _, err := Retry(ctx, func() error { return errors.New("away") }); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "away") {
+			t.Errorf("the time is over: %v", err)
 		}
 	})
 }

@@ -1,5 +1,5 @@
-// Package callback is a backend: it lets every client in and subscribes it to
-// the topics that its URL asks for, as in /any/path?topic=load:1&topic=load:2.
+// Package callback is a backend that accepts every client and subscribes it to the
+// topics in its URL, as in /any/path?topic=load:1&topic=load:2.
 package callback
 
 import (
@@ -20,46 +20,45 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// Backend takes callbacks. Its methods may be called concurrently.
+// Backend answers callbacks. Its methods are safe for concurrent use.
 type Backend struct {
 	api    *api.Client
-	told   func(record.Callback)
+	report func(record.Callback)
 	listen net.Listener
 	server *http.Server
 	serve  sync.WaitGroup
 
 	mu        sync.Mutex
-	answering map[string]chan struct{} // connects whose answer goes out, closed once it is booked; guarded by mu, like all below
-
-	open    map[string]bool // accepted and without a disconnect
-	changed chan struct{}   // closed and replaced when there is less of either
+	answering map[string]chan struct{} // connects being answered; closed once reported; guarded by mu, like the fields below
+	open      map[string]bool          // accepted streams without a disconnect
+	changed   chan struct{}            // closed and replaced when answering or open shrinks
 }
 
 const (
-	// subscribeTime bounds how long a connect callback tries to subscribe. The
-	// gateway waits 5 s for its status.
+	// subscribeTime bounds how long a connect callback tries to subscribe. The gateway
+	// waits 5 s for the answer.
 	subscribeTime = 4 * time.Second
 
 	maxBody = 1 << 20
 )
 
-// Listen begins to take callbacks at address. told is called with each one that
-// was answered, concurrently. Close must be called.
-func Listen(address string, c *api.Client, told func(record.Callback)) (*Backend, error) {
+// Listen answers callbacks at address. It calls report, concurrently, with each
+// callback that it has answered. The caller must call Close.
+func Listen(address string, c *api.Client, report func(record.Callback)) (*Backend, error) {
 	listen, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listen for callbacks: %w; choose another --callback-listen", err)
+		return nil, fmt.Errorf("listen for callbacks: %w; use another --callback-listen", err)
 	}
-	b := &Backend{api: c, told: told, listen: listen, answering: map[string]chan struct{}{}, open: map[string]bool{}, changed: make(chan struct{})}
+	b := &Backend{api: c, report: report, listen: listen, answering: map[string]chan struct{}{}, open: map[string]bool{}, changed: make(chan struct{})}
 	b.server = &http.Server{Handler: b, ReadHeaderTimeout: 10 * time.Second}
-	b.serve.Go(func() { _ = b.server.Serve(listen) }) // it ends when it is closed
+	b.serve.Go(func() { _ = b.server.Serve(listen) }) // ends with Close
 	return b, nil
 }
 
-// URL is where callbacks are taken.
+// URL returns the URL for callbacks.
 func (b *Backend) URL() string { return "http://" + b.listen.Addr().String() + "/callback" }
 
-// Close ends all callbacks that are under way.
+// Close aborts the callbacks in progress.
 func (b *Backend) Close() error {
 	err := b.server.Close()
 	b.serve.Wait()
@@ -84,28 +83,28 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	stream, status := streamName(cb.Token), http.StatusOK
 	if cb.Action == record.Connect {
 		status = b.connect(r.Context(), cb.Token, cb.Request.URL)
-		defer b.answered(stream, b.answer(stream))
-	} else if wait := b.answerOf(stream); wait != nil {
-		<-wait // the gateway had it before us: it must not look as if this one had come first
+		defer b.endAnswer(stream, b.beginAnswer(stream))
+	} else if wait := b.currentAnswer(stream); wait != nil {
+		<-wait // the gateway has that answer already, so it is reported before this disconnect
 	}
-	there := r.Context().Err() == nil // who asked has not gone meanwhile
+	connected := r.Context().Err() == nil // the gateway still waits for the answer
 	w.Header().Set("Content-Length", "2")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, "{}") // an error comes again at the flush
-	sent := http.NewResponseController(w).Flush() == nil && there
-	b.book(record.Callback{
+	_, _ = io.WriteString(w, "{}") // Flush reports the error
+	sent := http.NewResponseController(w).Flush() == nil && connected
+	b.add(record.Callback{
 		Action: cb.Action, Stream: stream, Status: status, Sent: sent,
 		Redelivered: cb.Redelivered, Reason: cb.Reason, Detail: cb.Detail, Gateway: cb.Gateway,
 	})
 }
 
-// streamName stands for a token where the token itself must not be.
+// streamName returns a name for a token, which is a secret and must not be recorded.
 func streamName(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:8])
 }
 
-// connect subscribes and gives the status to answer.
+// connect subscribes a stream and returns the status of the answer.
 func (b *Backend) connect(ctx context.Context, token, target string) int {
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -113,7 +112,7 @@ func (b *Backend) connect(ctx context.Context, token, target string) int {
 	}
 	topics := u.Query()["topic"]
 	if len(topics) == 0 {
-		return http.StatusNotFound // not one of ours: somebody looks whether the gateway works
+		return http.StatusNotFound // not a client of the run, but a check of the gateway
 	}
 	body, err := json.Marshal(map[string]any{"token": token, "topics": topics})
 	if err != nil {
@@ -121,52 +120,54 @@ func (b *Backend) connect(ctx context.Context, token, target string) int {
 	}
 	ctx, cancel := context.WithTimeout(ctx, subscribeTime)
 	defer cancel()
-	server := b.api.From(rand.Int()) // any node must be able to subscribe a stream of another
-	_, err = api.Again(ctx, func() error {
+	server := b.api.StartingAt(rand.Int()) // every node must be able to subscribe another node's stream
+	_, err = api.Retry(ctx, func() error {
 		var answer struct{ Status string }
 		return server.Post(ctx, "/internal/subscribe", body, &answer)
 	})
 	if err != nil {
-		return http.StatusServiceUnavailable // the client comes again
+		return http.StatusServiceUnavailable // the client retries
 	}
 	return http.StatusOK
 }
 
-// answer says that the answer to a connect goes out now.
-func (b *Backend) answer(stream string) (booked chan struct{}) {
-	booked = make(chan struct{})
+// beginAnswer marks that the answer to a connect is being sent.
+func (b *Backend) beginAnswer(stream string) (reported chan struct{}) {
+	reported = make(chan struct{})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.answering[stream] = booked
-	return booked
+	b.answering[stream] = reported
+	return reported
 }
 
-// answered says that it has gone out and is booked.
-func (b *Backend) answered(stream string, booked chan struct{}) {
-	close(booked)
+// endAnswer marks that the answer has been sent and reported.
+func (b *Backend) endAnswer(stream string, reported chan struct{}) {
+	close(reported)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.answering[stream] == booked {
+	if b.answering[stream] == reported {
 		delete(b.answering, stream)
 	}
 	b.notify()
 }
 
-// notify wakes Quiet. b.mu is held.
+// notify wakes WaitClosed. The caller holds b.mu.
 func (b *Backend) notify() {
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
 
-// answerOf is closed when the answer of a connect is booked; nil if none is under way.
-func (b *Backend) answerOf(stream string) <-chan struct{} {
+// currentAnswer returns a channel that is closed when the answer to the stream's
+// connect has been reported, or nil if none is being sent.
+func (b *Backend) currentAnswer(stream string) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.answering[stream]
 }
 
-func (b *Backend) book(cb record.Callback) {
-	b.told(cb)
+// add reports a callback and updates the open streams.
+func (b *Backend) add(cb record.Callback) {
+	b.report(cb)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
@@ -178,8 +179,8 @@ func (b *Backend) book(cb record.Callback) {
 	}
 }
 
-// Quiet waits until each accepted connect has its disconnect, or ctx ends.
-func (b *Backend) Quiet(ctx context.Context) {
+// WaitClosed waits until each accepted connect has its disconnect, or ctx ends.
+func (b *Backend) WaitClosed(ctx context.Context) {
 	for {
 		b.mu.Lock()
 		left, changed := len(b.open)+len(b.answering), b.changed

@@ -20,17 +20,17 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }
 
-// rig is a backend with a gateway that takes subscriptions.
-type rig struct {
+// fixture is a backend with a gateway that accepts subscriptions.
+type fixture struct {
 	*Backend
 	mu         sync.Mutex
-	told       []record.Callback // guarded by mu
-	subscribed []string          // bodies; guarded by mu
-	status     int               // of answers to them; guarded by mu
+	reported   []record.Callback // guarded by mu
+	subscribed []string          // request bodies; guarded by mu
+	status     int               // of the gateway's answers; guarded by mu
 }
 
-func newRig(t *testing.T) *rig {
-	r := &rig{status: http.StatusOK}
+func newFixture(t *testing.T) *fixture {
+	r := &fixture{status: http.StatusOK}
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		body, _ := io.ReadAll(request.Body)
 		r.mu.Lock()
@@ -44,7 +44,7 @@ func newRig(t *testing.T) *rig {
 	r.Backend, err = Listen("127.0.0.1:0", client, func(cb record.Callback) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.told = append(r.told, cb)
+		r.reported = append(r.reported, cb)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,8 +59,8 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// call posts a callback and gives the status of the answer.
-func (r *rig) call(t *testing.T, action, token, url string) int {
+// call posts a callback and returns the status of the answer.
+func (r *fixture) call(t *testing.T, action, token, url string) int {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"action": action, "token": token, "request": map[string]string{"url": url}, "redelivered": action == record.Disconnect})
 	if err != nil {
@@ -77,9 +77,9 @@ func (r *rig) call(t *testing.T, action, token, url string) int {
 	return response.StatusCode
 }
 
-func TestClientsAreSubscribedAndWhatWasToldIsKept(t *testing.T) {
+func TestCallbacksSubscribeClientsAndAreReported(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	for _, test := range []struct {
 		action, token, url string
 		gateway, want      int
@@ -98,8 +98,8 @@ func TestClientsAreSubscribedAndWhatWasToldIsKept(t *testing.T) {
 			t.Errorf("%s of %q at %s was answered %d, want %d", test.action, test.token, test.url, status, test.want)
 		}
 	}
-	r.Quiet(t.Context())                                   // all that were accepted have left
-	if err := r.server.Shutdown(t.Context()); err != nil { // and all is booked
+	r.WaitClosed(t.Context())                              // all accepted streams have ended
+	if err := r.server.Shutdown(t.Context()); err != nil { // and all callbacks are reported
 		t.Error(err)
 	}
 	r.mu.Lock()
@@ -107,38 +107,38 @@ func TestClientsAreSubscribedAndWhatWasToldIsKept(t *testing.T) {
 	if want := `{"token":"t1","topics":["load:1","load:2"]}`; len(r.subscribed) != 2 || r.subscribed[0] != want {
 		t.Errorf("subscribed %q", r.subscribed)
 	}
-	if len(r.told) != 4 {
-		t.Fatalf("told %+v", r.told)
+	if len(r.reported) != 4 {
+		t.Fatalf("reported %+v", r.reported)
 	}
-	at := slices.IndexFunc(r.told, func(cb record.Callback) bool { return cb.Action == record.Disconnect })
-	first, last := r.told[0], r.told[max(at, 0)]
+	at := slices.IndexFunc(r.reported, func(cb record.Callback) bool { return cb.Action == record.Disconnect })
+	first, last := r.reported[0], r.reported[max(at, 0)]
 	if first.Status != 200 || !first.Sent || first.Stream == "t1" || last.Action != record.Disconnect || last.Stream != first.Stream || !last.Redelivered {
-		t.Errorf("told %+v", r.told)
+		t.Errorf("reported %+v", r.reported)
 	}
 }
 
-func TestItIsNotQuietWhileAStreamIsOpen(t *testing.T) {
+func TestWaitClosedWaitsForOpenStreams(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.call(t, record.Connect, "t1", "/x?topic=load:1")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	r.Quiet(ctx)
+	r.WaitClosed(ctx)
 	if ctx.Err() == nil {
-		t.Error("it was quiet before the disconnect")
+		t.Error("WaitClosed returned before the disconnect")
 	}
-	quiet := make(chan struct{})
-	go func() { // waited for below
-		defer close(quiet)
-		r.Quiet(t.Context())
+	closed := make(chan struct{})
+	go func() { // joined below
+		defer close(closed)
+		r.WaitClosed(t.Context())
 	}()
 	r.call(t, record.Disconnect, "t1", "/x?topic=load:1")
-	<-quiet
+	<-closed
 }
 
-// TestADisconnectIsBookedAfterItsConnect, also when it comes before the answer
-// to the connect has been booked.
-func TestADisconnectIsBookedAfterItsConnect(t *testing.T) {
+// TestADisconnectIsReportedAfterItsConnect: also if it arrives before the answer to
+// the connect has been reported.
+func TestADisconnectIsReportedAfterItsConnect(t *testing.T) {
 	t.Parallel()
 	var order []string
 	first := make(chan struct{})
@@ -148,7 +148,7 @@ func TestADisconnectIsBookedAfterItsConnect(t *testing.T) {
 	b, err := Listen("127.0.0.1:0", client, func(cb record.Callback) {
 		if cb.Action == record.Connect {
 			select {
-			case <-first: // the disconnect was booked first
+			case <-first: // the disconnect was reported first
 			case <-time.After(100 * time.Millisecond):
 			}
 		}
@@ -160,13 +160,13 @@ func TestADisconnectIsBookedAfterItsConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{Backend: b}
-	r.call(t, record.Connect, "t1", "/x") // refused, which makes no difference here
+	r := &fixture{Backend: b}
+	r.call(t, record.Connect, "t1", "/x") // rejected, which makes no difference here
 	r.call(t, record.Disconnect, "t1", "/x")
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if len(order) != 1 || order[0] != record.Connect {
-		t.Errorf("booked first: %v", order)
+		t.Errorf("reported first: %v", order)
 	}
 }

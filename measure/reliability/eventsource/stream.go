@@ -1,7 +1,6 @@
-// Package eventsource opens one stream and takes it apart, and does nothing by
-// itself: no reconnection, no defaults. A judge of a server must not share its
-// code, so this is written apart from the project's own client; tests hold the
-// two against each other.
+// Package eventsource opens one stream and parses it. It has no defaults and does not
+// reconnect. A judge of a server must not share code with it, so this package does not
+// use the project's own client. A fuzz test compares the two.
 package eventsource
 
 import (
@@ -19,56 +18,55 @@ import (
 	"time"
 )
 
-// MaxBlock bounds a line, and the data of one block.
+// MaxBlock bounds a line and the data of one block, in bytes.
 const MaxBlock = 2 << 20
 
 // Errors of [Stream.Next].
 var (
-	ErrIdle    = errors.New("no byte came for the idle timeout")
-	ErrUntil   = errors.New("the time to stop has come")
+	ErrIdle    = errors.New("nothing arrived for the idle timeout")
+	ErrUntil   = errors.New("the given time has passed")
 	ErrTooLong = fmt.Errorf("a block is longer than %d bytes", MaxBlock)
 )
 
-// StatusError is an answer that is not a stream.
+// StatusError is returned for an answer that is not a stream.
 type StatusError struct {
 	Status int
-	Body   string // how it begins
+	Body   string // its first 1024 bytes
 }
 
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("the server answered %d: %.200s", e.Status, e.Body)
 }
 
-// Request is what is asked for.
+// Request says which stream to open.
 type Request struct {
-	Base        string        // http://host:port; there is no TLS here
+	Base        string        // http://host:port, without TLS
 	Target      string        // path and query
 	LastEventID string        // "" for none
-	Wait        time.Duration // for the connection and the answer's head
-	Idle        time.Duration // longest silence, comments count as sound; 0 for any
+	Wait        time.Duration // timeout for the connection, and again for the answer's head
+	Idle        time.Duration // longest time without a byte, comments included; 0 for no limit
 }
 
-// Block is what stands between two blank lines, if it has an id or data.
+// Block is the content between two blank lines, if it has an id or data.
 type Block struct {
 	ID      string
 	HasID   bool
 	Name    string
 	Data    string
-	HasData bool // without it the block is not an event
+	HasData bool // false if the block is not an event
 }
 
-// Stream is an open stream. It belongs to one goroutine; Close may be called
-// from any.
+// Stream is an open stream. Only one goroutine may use it, except for Close.
 type Stream struct {
 	conn  net.Conn
 	body  *bufio.Reader
 	idle  time.Duration
-	until time.Time // of the Next that is under way
+	until time.Time // argument of the current Next
 	stop  func() bool
 }
 
-// Open connects. The end of ctx closes the stream. The answer must be 200 and
-// text/event-stream, or else it is a [*StatusError].
+// Open opens a stream. The end of ctx closes it. An answer other than 200 with
+// text/event-stream is a [*StatusError].
 func Open(ctx context.Context, r Request) (*Stream, error) {
 	u, err := url.Parse(r.Base)
 	if err != nil {
@@ -80,22 +78,22 @@ func Open(ctx context.Context, r Request) (*Stream, error) {
 		return nil, err
 	}
 	s := &Stream{conn: conn, idle: r.Idle, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
-	if err := s.ask(u.Host, r); err != nil {
+	if err := s.handshake(u.Host, r); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// ask sends the request and reads the head of the answer.
-func (s *Stream) ask(host string, r Request) error {
+// handshake sends the request and reads the head of the answer.
+func (s *Stream) handshake(host string, r Request) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n", r.Target, host)
 	if r.LastEventID != "" {
 		fmt.Fprintf(&b, "Last-Event-ID: %s\r\n", r.LastEventID)
 	}
 	b.WriteString("\r\n")
-	_ = s.conn.SetDeadline(time.Now().Add(r.Wait)) // an error comes again at once
+	_ = s.conn.SetDeadline(time.Now().Add(r.Wait)) // a write reports the same error
 	if _, err := io.WriteString(s.conn, b.String()); err != nil {
 		return fmt.Errorf("write request: %w", err)
 	}
@@ -103,9 +101,9 @@ func (s *Stream) ask(host string, r Request) error {
 	if err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
-	kind, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
-	if response.StatusCode != http.StatusOK || kind != "text/event-stream" {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1024)) // what there is, is shown
+	contentType, _, _ := strings.Cut(response.Header.Get("Content-Type"), ";")
+	if response.StatusCode != http.StatusOK || contentType != "text/event-stream" {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1024)) // the error shows what was read
 		return &StatusError{response.StatusCode, string(text)}
 	}
 	_ = s.conn.SetDeadline(time.Time{})
@@ -113,15 +111,15 @@ func (s *Stream) ask(host string, r Request) error {
 	return nil
 }
 
-// Close closes the connection, in order: the server sees the client leave.
+// Close closes the connection, so that the server sees the client leave.
 func (s *Stream) Close() {
 	s.stop()
 	_ = s.conn.Close()
 }
 
-// Next waits for the next block. It returns io.EOF if the server ended the
-// stream in order, [ErrIdle], [ErrUntil] once until has passed (zero for never), or
-// what went wrong. After an error the stream is of no use but to be closed.
+// Next waits for the next block. It returns io.EOF if the server ended the stream
+// properly, [ErrIdle] after a silence, [ErrUntil] once until has passed (zero for
+// never), or another error. After an error, the stream can only be closed.
 func (s *Stream) Next(until time.Time) (Block, error) {
 	s.until = until
 	return readBlock(s.body)
@@ -150,7 +148,7 @@ func (r *timedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBlock reads lines up to the blank one after something of worth.
+// readBlock reads lines up to the blank line after an id or data.
 func readBlock(r *bufio.Reader) (Block, error) {
 	var b Block
 	var data []byte
@@ -183,8 +181,7 @@ func readBlock(r *bufio.Reader) (Block, error) {
 	}
 }
 
-// readLine reads a line and takes its LF or CRLF off. A line that is not ended
-// is not there.
+// readLine reads a line without its LF or CRLF. It drops a last line without an end.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	var long []byte
 	for {

@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }
 
-// blocks reads a text to its end.
+// blocks parses a text up to its end.
 func blocks(text string) (found []Block, err error) {
 	r := bufio.NewReaderSize(strings.NewReader(text), 64)
 	for {
@@ -49,14 +49,14 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// FuzzAgainstTheClientOfTheProject: two readers of the format that were written
-// apart must agree on what well-formed text says.
+// FuzzAgainstTheClientOfTheProject: two independent parsers must agree on well-formed
+// text.
 func FuzzAgainstTheClientOfTheProject(f *testing.F) {
 	f.Add([]byte("id: 1\nevent: a\ndata: x\n\n: c\n\nid:2\n\ndata\n\n"))
 	f.Add([]byte("data:  two\ndata: lines\nretry: 10\n\nevent:\ndata: z\n\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if bytes.ContainsAny(text, "\r\x00") || !utf8.Valid(text) || bytes.HasPrefix(text, []byte("\uFEFF")) {
-			return // what no server of ours sends is left to the other one
+			return // no server of the project sends this
 		}
 		found, err := blocks(string(text))
 		if err != io.EOF {
@@ -94,7 +94,7 @@ func FuzzAgainstTheClientOfTheProject(f *testing.F) {
 	})
 }
 
-// serve answers every request with handle.
+// serve returns the URL of a server that answers every request with handle.
 func serve(t *testing.T, handle http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(handle)
@@ -102,7 +102,7 @@ func serve(t *testing.T, handle http.HandlerFunc) string {
 	return s.URL
 }
 
-func TestAnswersThatAreNoStream(t *testing.T) {
+func TestAnswersOtherThanStreams(t *testing.T) {
 	t.Parallel()
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not now: "+r.Header.Get("Last-Event-ID"), http.StatusServiceUnavailable)
@@ -110,13 +110,12 @@ func TestAnswersThatAreNoStream(t *testing.T) {
 	_, err := Open(t.Context(), Request{Base: base, Target: "/x", LastEventID: "17", Wait: time.Minute})
 	status, ok := errors.AsType[*StatusError](err)
 	if !ok || status.Status != 503 || !strings.Contains(status.Body, "not now: 17") {
-		t.Errorf("got %v, want the refusal", err)
+		t.Errorf("got %v, want the status", err)
 	}
 }
 
-// TestWaitsThatEnd: silence ends a read, and so do a moment that was set and the
-// end of the context.
-func TestWaitsThatEnd(t *testing.T) {
+// TestNextTimesOut: silence, the given time and the end of the context end Next.
+func TestNextTimesOut(t *testing.T) {
 	t.Parallel()
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")

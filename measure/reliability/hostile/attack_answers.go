@@ -48,7 +48,7 @@ var unreadAnswers = attack{
 func (s *server) largeEnough(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	_, err := api.Again(ctx, func() error {
+	_, err := api.Retry(ctx, func() error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url("/api/tasks/"+s.realTask), nil)
 		if err != nil {
 			return err

@@ -53,9 +53,9 @@ func (r *rig) publish(ctx context.Context, topic int, end bool) (*event, error) 
 		return nil, err
 	}
 	var answer struct{ ID string }
-	_, err = api.Again(ctx, func() error { return r.api.Post(ctx, "/internal/send", body, &answer) })
+	_, err = api.Retry(ctx, func() error { return r.api.Post(ctx, "/internal/send", body, &answer) })
 	if err == nil && answer.ID == "" {
-		err = fmt.Errorf("%w: an answer of 200 to a topic has no id", api.ErrRefused)
+		err = fmt.Errorf("%w: an answer of 200 to a topic has no id", api.ErrPermanent)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)

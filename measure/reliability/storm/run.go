@@ -120,7 +120,7 @@ func (s *storm) fill(ctx context.Context) error {
 				for ; number <= s.opts.behind && number-from < batchLines; number++ {
 					batch = append(batch, s.message(topic, number)...)
 				}
-				_, err := api.Again(ctx, func() error { return s.publish(ctx, topic, from, batch) })
+				_, err := api.Retry(ctx, func() error { return s.publish(ctx, topic, from, batch) })
 				if err != nil {
 					return err
 				}
@@ -163,7 +163,7 @@ func (s *storm) publish(ctx context.Context, topic, from int, batch []byte) erro
 		if err := d.Decode(&line); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("%w: answer to a batch: %w", api.ErrRefused, err)
+			return fmt.Errorf("%w: answer to a batch: %w", api.ErrPermanent, err)
 		}
 		if line.Code != 200 {
 			return fmt.Errorf("event %d of topic %d was answered %d", n, topic, line.Code)

@@ -83,7 +83,7 @@ func (l *Load) people() error {
 			return err
 		}
 		l.publishers = append(l.publishers, &publisher{
-			number: n, load: l, api: l.api.From(n), out: out, byTop: map[int]int{}, random: mathrand.New(mathrand.NewPCG(l.opts.Seed, uint64(n))),
+			number: n, load: l, api: l.api.StartingAt(n), out: out, byTop: map[int]int{}, random: mathrand.New(mathrand.NewPCG(l.opts.Seed, uint64(n))),
 		})
 	}
 	for n := range l.opts.Clients {
@@ -164,7 +164,7 @@ func (l *Load) run(ctx context.Context, stop <-chan struct{}, result *record.Run
 	clients.Wait()
 	if err == nil && l.hooks != nil {
 		settle, cancel := context.WithTimeout(ctx, l.opts.Settle)
-		l.hooks.Quiet(settle) // if it is not, the judge will say so
+		l.hooks.WaitClosed(settle) // if it is not, the judge will say so
 		cancel()
 	}
 	return errors.Join(err, context.Cause(ctx))

@@ -96,10 +96,10 @@ func (p *publisher) publish(ctx context.Context, topic int, end bool) error {
 	trying, cancel := context.WithTimeoutCause(ctx, keyLife, errKeyLife)
 	defer cancel()
 	e.Begin = p.load.clock.Now()
-	e.Attempts, err = api.Again(trying, func() error {
+	e.Attempts, err = api.Retry(trying, func() error {
 		err := p.api.Post(trying, "/internal/send", body, &answer)
 		if err == nil && answer.ID == "" {
-			return fmt.Errorf("%w: an answer of 200 to a topic has no id", api.ErrRefused)
+			return fmt.Errorf("%w: an answer of 200 to a topic has no id", api.ErrPermanent)
 		}
 		return err
 	})
@@ -110,7 +110,7 @@ func (p *publisher) publish(ctx context.Context, topic int, end bool) error {
 		p.load.pauses.answered()
 	}
 	p.out.Write(e)
-	if errors.Is(err, api.ErrRefused) {
+	if errors.Is(err, api.ErrPermanent) {
 		return fmt.Errorf("publish: %w", err)
 	}
 	if err != nil {

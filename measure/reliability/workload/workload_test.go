@@ -144,7 +144,7 @@ func TestARefusalEndsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = l.Run(t.Context(), nil, func(context.Context) error { return errors.New("called") })
-	if !errors.Is(err, api.ErrRefused) || strings.Contains(err.Error(), "called") {
+	if !errors.Is(err, api.ErrPermanent) || strings.Contains(err.Error(), "called") {
 		t.Errorf("the run ended with %v", err)
 	}
 	if _, err := record.ReadRun(o.Dir); err == nil {
