@@ -1,5 +1,5 @@
-// Command kill starts a server or a cluster, puts it under load, breaks it at
-// random moments, and has the records judged.
+// Command kill starts a server or a cluster, puts it under load, injects faults at
+// random times, and judges the records.
 package main
 
 import (
@@ -16,18 +16,18 @@ import (
 	"tidegate/measure/reliability/workload"
 )
 
-const summary = `kill starts a server or a cluster, puts it under the load of "load", breaks it at random moments, waits
-each time until it is ready again, and at the end has the records judged as "check" does.
+const summary = `kill starts a server or a cluster, puts it under the load of "load", injects faults at random times,
+waits each time until it is ready again, and at the end judges the records as "check" does.
 
   --mode serve    tidegate serve with its data in a directory; clients follow task streams
-  --mode gateway  tidegate gateway with its data in a directory; callbacks are counted too
-  --mode cluster  NATS servers, gateways and backends; callbacks are counted too
+  --mode gateway  tidegate gateway with its data in a directory; callbacks are judged too
+  --mode cluster  NATS servers, gateways and backends; callbacks are judged too
 
-Faults, of which one is drawn each round:
-  kill-gateway  kill -9 of a gateway, or of the one process
+Each round draws one of these faults:
+  kill-gateway  kill -9 of a gateway or of the one process
   kill-backend  kill -9 of a backend
-  kill-leader   kill -9 of the NATS server that leads the stream of events
-  restart-all   every node in turn, in order, as at an upgrade
+  kill-leader   kill -9 of the NATS server that leads the event stream
+  restart-all   an orderly restart of each node in turn, as in an upgrade
   cut-gateway   a gateway loses the network for a while
   cut-nats      a NATS server loses the network for a while
   cut-engine    a gateway loses NATS for a while, but not its clients (with --namespaces only)
@@ -48,7 +48,7 @@ func main() {
 		Flags: func(fs *pflag.FlagSet) {
 			harness.BindFlags(fs, &o.deployment)
 			o.plan.BindFlags(fs)
-			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is no fault")
+			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is not a fault")
 			workload.BindFlags(fs, &o.load)
 		},
 		Check: func(args []string) error {

@@ -12,7 +12,7 @@ import (
 	"tidegate/measure/reliability/workload"
 )
 
-// options are what the command line says.
+// options are the settings of a run.
 type options struct {
 	deployment harness.Options
 	plan       harness.Plan
@@ -20,7 +20,7 @@ type options struct {
 	resets     bool
 }
 
-// run does everything.
+// run starts the deployment, runs load and faults, and judges the records.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	var listenErr error
 	var ports harness.Ports
@@ -61,7 +61,7 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	return verdict(o, stdout)
 }
 
-// verdict has the records judged.
+// verdict judges the records.
 func verdict(o options, stdout io.Writer) error {
 	report, err := judge.Judge(o.load.Dir, judge.Options{AllowResets: o.resets})
 	if err != nil {

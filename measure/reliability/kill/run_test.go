@@ -21,7 +21,7 @@ import (
 	"tidegate/measure/reliability/workload"
 )
 
-// Short runs with a few kills are part of the tests; more are to be had:
+// The tests are short runs with a few kills. For more:
 //
 //	go test -C measure ./reliability/kill -kills 50
 var kills = flag.Int("kills", 3, "how often the server is killed in each run")
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testbinary.With(&binary, func() int { return leftover.RunWithDescriptors(m) }))
 }
 
-// short is a run that takes a few seconds.
+// short returns the options of a run that takes a few seconds.
 func short(t *testing.T, mode string, rounds int) options {
 	t.Helper()
 	dir := t.TempDir()
@@ -47,7 +47,7 @@ func short(t *testing.T, mode string, rounds int) options {
 	return o
 }
 
-func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
+func TestAShortRunHasNoFaultsAndPlantedOnesAreFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		mode   string
@@ -70,9 +70,9 @@ func TestAShortRunHoldsAndWhatIsPlantedIsSeen(t *testing.T) {
 	}
 }
 
-// TestAKillIsNoticedWithoutStorage: a server that keeps nothing fails, so a run
-// that passes says something.
-func TestAKillIsNoticedWithoutStorage(t *testing.T) {
+// TestAKillWithoutStorageIsAFault: a server that stores nothing fails the run, so a
+// passing run means something.
+func TestAKillWithoutStorageIsAFault(t *testing.T) {
 	t.Parallel()
 	o := short(t, harness.Gateway, 1)
 	o.deployment.Memory, o.load.Settle = true, 2*time.Second
@@ -82,12 +82,12 @@ func TestAKillIsNoticedWithoutStorage(t *testing.T) {
 	}
 	for _, fault := range []judge.Fault{judge.ResetsSeen, judge.DisconnectsMissing} {
 		if !strings.Contains(out.String(), "FAULT "+fault.String()) {
-			t.Errorf("no %s among what was found:\n%s", fault, out.String())
+			t.Errorf("no fault %q in the output:\n%s", fault, out.String())
 		}
 	}
 }
 
-// plantAll plants one fault after another into copies of a run in which everything held.
+// plantAll plants one fault after another into copies of a run without faults.
 func plantAll(t *testing.T, dir string, callbacks bool) {
 	t.Helper()
 	plants := map[judge.Fault]func(t *testing.T, dir string){
@@ -110,12 +110,12 @@ func plantAll(t *testing.T, dir string, callbacks bool) {
 			t.Fatal(err)
 		}
 		if report.Faults[fault] != 1 {
-			t.Errorf("%s were planted, found %v: %v", fault, report.Faults, report.Examples)
+			t.Errorf("planted %s, found %v: %v", fault, report.Faults, report.Examples)
 		}
 	}
 }
 
-// lines reads the lines of a record.
+// lines reads all lines of a record.
 func lines[T any](t *testing.T, path string, parse func([]byte) (T, error)) (all []T) {
 	t.Helper()
 	err := record.Read(path, parse, func(v T) error {
@@ -144,7 +144,7 @@ func rewrite(t *testing.T, path string, change func(lines []string) []string) {
 	}
 }
 
-// published gives all events by their global id.
+// published returns all events by their global number.
 func published(t *testing.T, dir string) map[uint64]record.Event {
 	t.Helper()
 	all := map[uint64]record.Event{}
@@ -160,7 +160,7 @@ func published(t *testing.T, dir string) map[uint64]record.Event {
 	return all
 }
 
-// plantLoss takes the last event from client 0.
+// plantLoss deletes the last event of client 0.
 func plantLoss(t *testing.T, dir string) {
 	rewrite(t, record.ClientFile(dir, 0), func(lines []string) []string {
 		i := lastShown(lines)
@@ -168,7 +168,7 @@ func plantLoss(t *testing.T, dir string) {
 	})
 }
 
-// plantRepeat shows it twice.
+// plantRepeat repeats the last event of client 0.
 func plantRepeat(t *testing.T, dir string) {
 	rewrite(t, record.ClientFile(dir, 0), func(lines []string) []string {
 		i := lastShown(lines)
@@ -184,8 +184,8 @@ func lastShown(lines []string) int {
 	return i
 }
 
-// plantSwap shows a client two events of a topic the wrong way round, of which
-// one was answered before the other was begun.
+// plantSwap swaps two events of a topic at a client, of which one was answered before
+// the other was begun.
 func plantSwap(t *testing.T, dir string) {
 	events := published(t, dir)
 	path := record.ClientFile(dir, 0)
@@ -202,10 +202,11 @@ func plantSwap(t *testing.T, dir string) {
 			}
 		}
 	}
-	t.Fatal("there is nothing to swap")
+	t.Fatal("no two events can be swapped")
 }
 
-// plantDisconnect makes the last disconnect of an accepted connect be there so many times.
+// plantDisconnect repeats or deletes the last disconnect of an accepted connect, so that
+// the record has it times times.
 func plantDisconnect(t *testing.T, dir string, times int) {
 	path := record.CallbacksFile(dir)
 	callbacks := lines(t, path, record.ParseCallback)

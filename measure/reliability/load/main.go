@@ -1,5 +1,5 @@
-// Command load publishes to a running Tidegate and follows it, and writes down
-// what each side was told, for check.
+// Command load publishes to a running Tidegate, follows its streams, and records all
+// answers and events for check.
 package main
 
 import (
@@ -15,19 +15,19 @@ import (
 	"tidegate/measure/reliability/workload"
 )
 
-const summary = `load publishes to a running Tidegate and follows it, and writes down what each side was told, for check.
+const summary = `load publishes to a running Tidegate, follows its streams, and records all answers and events for check.
 
-Publishers repeat an event, with the same idempotency key, until it is answered, also while the server
-is away. Clients follow one to three topics each, leave at random, and come back after the last id that
-they have. At the end each topic gets an end marker, and each client stays until it has those of its topics.
+Publishers repeat each event, with the same idempotency key, until it is answered, also while the server
+is down. Clients follow one to three topics each, leave at random times, and resume after their last id.
+At the end load publishes an end marker to each topic, and each client stays until it has its markers.
 
-By default clients are let in by a callback endpoint of load's own. Start the server with its URL:
+By default, load's own callback endpoint accepts the clients. Start the server with its URL:
 
   tidegate gateway --callback-url http://127.0.0.1:9199/callback --heartbeat 5s \
     --namespace load=events:10000,bytes:64MiB,age:1h,replay:none
   go run -C measure ./reliability/load --out run1 && go run -C measure ./reliability/check run1
 
-With --serve they follow task streams of "tidegate serve", whose own backend lets them in.
+With --serve, clients follow task streams of "tidegate serve", whose own backend accepts them.
 
 Usage: load --out DIR [FLAG…]`
 
@@ -44,13 +44,13 @@ func main() {
 		Name: "load", Summary: summary,
 		Flags: func(fs *pflag.FlagSet) {
 			workload.BindFlags(fs, &o)
-			fs.DurationVar(&o.Duration, "duration", o.Duration, "how long is published")
+			fs.DurationVar(&o.Duration, "duration", o.Duration, "how long to publish")
 			fs.StringVar(&o.Dir, "out", "", "new or empty `directory` for the records")
-			fs.StringSliceVar(&o.Public, "public", o.Public, "base `URL`s of the public listeners; clients take turns with them")
-			fs.StringSliceVar(&o.Internal, "internal", o.Internal, "base `URL`s of the internal listeners; publishers go on to the next when one fails")
-			fs.StringVar(&o.CallbackListen, "callback-listen", o.CallbackListen, "`address` where callbacks are taken, at /callback")
+			fs.StringSliceVar(&o.Public, "public", o.Public, "base `URL`s of the public listeners; clients use them in turn")
+			fs.StringSliceVar(&o.Internal, "internal", o.Internal, "base `URL`s of the internal listeners; publishers fail over to the next")
+			fs.StringVar(&o.CallbackListen, "callback-listen", o.CallbackListen, "`address` of the callback endpoint, whose path is /callback")
 			fs.StringVar(&secretEnv, "internal-secret-env", "TIDEGATE_INTERNAL_SECRET", "environment `variable` with the secret of the internal listeners")
-			fs.BoolVar(&serve, "serve", false, "follow task streams of tidegate serve; no callbacks are taken")
+			fs.BoolVar(&serve, "serve", false, "follow task streams of tidegate serve, without a callback endpoint")
 		},
 		Check: func(args []string) error {
 			o.Secret = os.Getenv(secretEnv)
@@ -68,13 +68,13 @@ func main() {
 				return err
 			}
 			if url := l.CallbackURL(); url != "" {
-				fmt.Fprintf(stdout, "callbacks are taken at %s\n", url)
+				fmt.Fprintf(stdout, "callback URL: %s\n", url)
 			}
 			run, err := l.Run(ctx, nil, nil)
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(stdout, "%d events answered in %s, longest pause %s; now: check %s\n",
+			_, err = fmt.Fprintf(stdout, "%d events answered in %s, longest pause %s; next: check %s\n",
 				run.Answered, run.Took.Round(time.Millisecond), run.LongestPause.Round(time.Millisecond), o.Dir)
 			return err
 		},

@@ -14,7 +14,7 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// client follows its topics until it is told to leave.
+// client follows its topics until the context of run ends.
 type client struct {
 	number int
 	load   *Load
@@ -22,13 +22,13 @@ type client struct {
 	out    *record.Writer
 	topics []int
 
-	lastID   string
-	inPlace  bool         // it has a position, since the start or the last reset
-	ended    map[int]bool // topics of which the end marker was shown
-	complete bool
-	final    bool   // EventSource would not come back
-	placed   func() // called once, when there is a position for the first time
-	all      func() // called once, when it is complete for the first time
+	lastID     string
+	positioned bool         // it has an id, since the start or the last reset
+	ended      map[int]bool // topics whose end marker has arrived
+	complete   bool
+	final      bool   // EventSource would not reconnect
+	onPosition func() // called once, at the first id
+	onComplete func() // called once, when complete first becomes true
 }
 
 func newClient(number int, l *Load, out *record.Writer) *client {
@@ -57,11 +57,11 @@ func (c *client) run(ctx context.Context) {
 	}
 }
 
-// stream opens one stream and reads it to its end, or to a moment drawn at
-// random, at which the client leaves.
+// stream opens one stream and reads it to its end, or up to a random time at which the
+// client leaves.
 func (c *client) stream(ctx context.Context, base string) error {
 	s, err := eventsource.Open(ctx, eventsource.Request{
-		Base: base, Target: c.load.door.target(c.number, c.topics), LastEventID: c.lastID,
+		Base: base, Target: c.load.naming.target(c.number, c.topics), LastEventID: c.lastID,
 		Wait: c.load.opts.Timeout, Idle: c.load.opts.Idle,
 	})
 	if status, ok := errors.AsType[*eventsource.StatusError](err); ok && status.Status == http.StatusNoContent {
@@ -85,11 +85,11 @@ func (c *client) stream(ctx context.Context, base string) error {
 	}
 }
 
-// why names the end of a stream for the record.
+// why describes the end of a stream for the record.
 func why(ctx context.Context, err error) string {
 	switch status, refused := errors.AsType[*eventsource.StatusError](err); {
 	case ctx.Err() != nil:
-		return "told to leave"
+		return "end of the run"
 	case errors.Is(err, eventsource.ErrUntil):
 		return "left"
 	case errors.Is(err, eventsource.ErrIdle):
@@ -103,7 +103,7 @@ func why(ctx context.Context, err error) string {
 	}
 }
 
-// block takes up what came.
+// block processes a block of the stream.
 func (c *client) block(b eventsource.Block) {
 	if b.HasID {
 		c.lastID = b.ID
@@ -112,25 +112,25 @@ func (c *client) block(b eventsource.Block) {
 	case !b.HasData:
 	case b.Name == "reset":
 		c.out.Write(record.Observation{Kind: record.Reset, At: c.load.clock.Now(), ID: c.lastID})
-		c.inPlace, c.complete = false, false
+		c.positioned, c.complete = false, false
 		clear(c.ended)
 	default:
 		c.event(b)
 	}
-	if c.lastID != "" && !c.inPlace {
-		// The moment comes after the id: from here on nothing may be missed.
+	if c.lastID != "" && !c.positioned {
+		// This time is after the id, so the client must miss nothing from here on.
 		c.out.Write(record.Observation{Kind: record.Position, At: c.load.clock.Now(), ID: c.lastID})
-		c.inPlace = true
-		c.once(&c.placed)
+		c.positioned = true
+		c.once(&c.onPosition)
 	}
 	if len(c.ended) == len(c.topics) && !c.complete {
 		c.complete = true
 		c.out.Write(record.Observation{Kind: record.Complete})
-		c.once(&c.all)
+		c.once(&c.onComplete)
 	}
 }
 
-// event writes an event down.
+// event records an event.
 func (c *client) event(b eventsource.Block) {
 	body, err := record.ParseBody(b.Data)
 	if err != nil || b.Name != eventName && b.Name != endName {
@@ -145,6 +145,7 @@ func (c *client) event(b eventsource.Block) {
 	}
 }
 
+// once calls the function if it is not nil, and then sets it to nil.
 func (c *client) once(do *func()) {
 	if *do != nil {
 		(*do)()

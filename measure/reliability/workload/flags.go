@@ -2,18 +2,18 @@ package workload
 
 import "github.com/spf13/pflag"
 
-// BindFlags binds the settings of the load itself, whose defaults are the
-// values in o. What says where the server is has flags elsewhere.
+// BindFlags adds the flags of the load itself to fs. The values in o are the defaults.
+// Each program adds its own flags for the addresses of the servers.
 func BindFlags(fs *pflag.FlagSet, o *Options) {
-	fs.IntVar(&o.Publishers, "publishers", o.Publishers, "`number` of publishers, each with one event under way")
+	fs.IntVar(&o.Publishers, "publishers", o.Publishers, "`number` of publishers; each sends one event at a time")
 	fs.IntVar(&o.Topics, "topics", o.Topics, "`number` of topics")
-	fs.IntVar(&o.Clients, "clients", o.Clients, "`number` of clients, each with one to three topics")
+	fs.IntVar(&o.Clients, "clients", o.Clients, "`number` of clients; each follows one to three topics")
 	fs.Float64Var(&o.Rate, "rate", o.Rate, "`events` a second, over all publishers")
-	fs.IntVar(&o.Size, "size", o.Size, "`bytes` of an event's data, at least")
-	fs.Uint64Var(&o.Seed, "seed", o.Seed, "`number` from which all choices are drawn")
-	fs.DurationVar(&o.Drop, "drop", o.Drop, "mean life of a stream before its client leaves by itself; less than 0 is never")
-	fs.DurationVar(&o.Retry, "retry", o.Retry, "pause before a client comes back, up to half as long again")
-	fs.DurationVar(&o.Idle, "idle", o.Idle, "silence after which a client gives its stream up; more than two heartbeats")
-	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "time for one request")
-	fs.DurationVar(&o.Settle, "settle", o.Settle, "how long the end may take: last answers, events and disconnects")
+	fs.IntVar(&o.Size, "size", o.Size, "least `bytes` of an event's data")
+	fs.Uint64Var(&o.Seed, "seed", o.Seed, "`seed` of all random choices")
+	fs.DurationVar(&o.Drop, "drop", o.Drop, "mean time after which a client leaves its stream; less than 0 for never")
+	fs.DurationVar(&o.Retry, "retry", o.Retry, "least pause before a client reconnects; the most is half as long again")
+	fs.DurationVar(&o.Idle, "idle", o.Idle, "silence after which a client drops its stream; more than two heartbeats")
+	fs.DurationVar(&o.Timeout, "timeout", o.Timeout, "timeout of one request")
+	fs.DurationVar(&o.Settle, "settle", o.Settle, "how long the end of the run may take: last answers, events and disconnects")
 }

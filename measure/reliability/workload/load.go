@@ -17,26 +17,26 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// Load is one run. Make it with [New]; it can be run once.
+// Load is one run. [New] creates it; Run may be called once.
 type Load struct {
-	opts   Options
-	door   door
-	name   string // of the run, in idempotency keys and topics
-	clock  record.Clock
-	api    *api.Client
-	hooks  *callback.Backend // nil if callbacks are not ours
-	told   *record.Writer    // callbacks; nil likewise
-	pauses pauses
+	opts      Options
+	naming    naming
+	name      string // of the run; part of idempotency keys and topics
+	clock     record.Clock
+	api       *api.Client
+	hooks     *callback.Backend // nil if the server's own backend takes callbacks
+	callbacks *record.Writer    // nil if hooks is
+	pauses    pauses
 
 	publishers []*publisher
 	clients    []*client
-	placed     *countdown // of clients that have no position yet
-	all        *countdown // of clients that have not got all end markers
+	positioned *countdown // clients without a position yet
+	complete   *countdown // clients without all end markers yet
 	clientOuts []*record.Writer
 }
 
-// New checks the options, makes the files, and listens for callbacks, so that
-// the URL can be given to the server. Run or Close must be called.
+// New checks the options, creates the files and listens for callbacks, so that the
+// server can be given the URL. The caller must call Run or Close.
 func New(o Options) (*Load, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -47,27 +47,27 @@ func New(o Options) (*Load, error) {
 	}
 	name := rand.Text()[:8]
 	l := &Load{
-		opts: o, name: name, door: door{tasks: o.CallbackListen == "", run: name},
-		placed: newCountdown(o.Clients), all: newCountdown(o.Clients),
+		opts: o, name: name, naming: naming{tasks: o.CallbackListen == "", run: name},
+		positioned: newCountdown(o.Clients), complete: newCountdown(o.Clients),
 	}
 	l.api = api.New(o.Internal, o.Secret, o.Timeout, o.Publishers+o.Clients)
 	if o.CallbackListen != "" {
 		var err error
-		if l.told, err = record.Create(record.CallbacksFile(o.Dir)); err != nil {
+		if l.callbacks, err = record.Create(record.CallbacksFile(o.Dir)); err != nil {
 			return nil, err
 		}
-		if l.hooks, err = callback.Listen(o.CallbackListen, l.api, func(cb record.Callback) { l.told.Write(cb) }); err != nil {
-			return nil, errors.Join(err, l.told.Close())
+		if l.hooks, err = callback.Listen(o.CallbackListen, l.api, func(cb record.Callback) { l.callbacks.Write(cb) }); err != nil {
+			return nil, errors.Join(err, l.callbacks.Close())
 		}
 	}
-	if err := l.people(); err != nil {
+	if err := l.createMembers(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-// CallbackURL is where the gateway has to announce streams; "" if the run goes
-// through the task streams of the server.
+// CallbackURL returns the URL for the gateway's callbacks, or "" if the run uses the
+// task streams of serve.
 func (l *Load) CallbackURL() string {
 	if l.hooks == nil {
 		return ""
@@ -75,8 +75,8 @@ func (l *Load) CallbackURL() string {
 	return l.hooks.URL()
 }
 
-// people makes publishers and clients, with a file each.
-func (l *Load) people() error {
+// createMembers creates publishers and clients, with one file each.
+func (l *Load) createMembers() error {
 	for n := range l.opts.Publishers {
 		out, err := record.Create(record.PublisherFile(l.opts.Dir, n))
 		if err != nil {
@@ -93,13 +93,13 @@ func (l *Load) people() error {
 		}
 		l.clientOuts = append(l.clientOuts, out)
 		c := newClient(n, l, out)
-		c.placed, c.all = l.placed.done, l.all.done
+		c.onPosition, c.onComplete = l.positioned.done, l.complete.done
 		l.clients = append(l.clients, c)
 	}
 	return nil
 }
 
-// Close closes what [New] has opened. Run does it itself.
+// Close closes what [New] opened. Run calls it.
 func (l *Load) Close() error {
 	var errs []error
 	for _, p := range l.publishers {
@@ -110,21 +110,21 @@ func (l *Load) Close() error {
 	}
 	l.publishers, l.clientOuts = nil, nil
 	if l.hooks != nil {
-		errs = append(errs, l.hooks.Close(), l.told.Close())
+		errs = append(errs, l.hooks.Close(), l.callbacks.Close())
 	}
 	l.hooks = nil
 	l.api.Close()
 	return errors.Join(errs...)
 }
 
-// Run publishes until stop is closed (nil: for Duration), brings the run to its
-// end, and closes everything. last, if not nil, is called when all clients have
-// left and no disconnect is awaited any more; a server that it stops can tell
-// nothing later, so that nothing is told unseen. An error means that there is no run
-// to judge; what the server did wrong is found by the judge alone.
+// Run publishes until stop is closed (if nil, for Duration), ends the run and closes
+// everything. It calls last, if that is not nil, when all clients have left and no
+// disconnect is due any more: a server that last stops can send no callback that the
+// records miss. An error means that there is no run to judge. Faults of the server are
+// not errors; the judge finds them.
 func (l *Load) Run(ctx context.Context, stop <-chan struct{}, last func(context.Context) error) (record.Run, error) {
 	result := record.Run{
-		Publishers: l.opts.Publishers, Topics: l.opts.Topics, Clients: l.opts.Clients, ReplayAll: l.door.tasks, Callbacks: l.hooks != nil, Cuts: l.opts.Cuts,
+		Publishers: l.opts.Publishers, Topics: l.opts.Topics, Clients: l.opts.Clients, ReplayAll: l.naming.tasks, Callbacks: l.hooks != nil, Cuts: l.opts.Cuts,
 	}
 	err := l.run(ctx, stop, &result)
 	if err == nil && last != nil {
@@ -145,7 +145,7 @@ func (l *Load) Run(ctx context.Context, stop <-chan struct{}, last func(context.
 func (l *Load) run(ctx context.Context, stop <-chan struct{}, result *record.Run) error {
 	began := time.Now()
 	l.pauses.start()
-	if l.door.tasks { // a task that nobody has heard of yet would be told not to be there
+	if l.naming.tasks { // serve answers 404 for a task without any event
 		if err := l.everyTopic(ctx, false); err != nil {
 			return err
 		}
@@ -164,13 +164,13 @@ func (l *Load) run(ctx context.Context, stop <-chan struct{}, result *record.Run
 	clients.Wait()
 	if err == nil && l.hooks != nil {
 		settle, cancel := context.WithTimeout(ctx, l.opts.Settle)
-		l.hooks.WaitClosed(settle) // if it is not, the judge will say so
+		l.hooks.WaitClosed(settle) // if disconnects are missing, the judge reports them
 		cancel()
 	}
 	return errors.Join(err, context.Cause(ctx))
 }
 
-// publish lets the publishers work until stop, and finish what they are at.
+// publish runs the publishers until stop, and waits for their last answers.
 func (l *Load) publish(ctx context.Context, stop <-chan struct{}) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -189,29 +189,29 @@ func (l *Load) publish(ctx context.Context, stop <-chan struct{}) error {
 	select {
 	case <-over:
 	case <-stop:
-	case <-ctx.Done(): // from outside, or because a publisher was refused
+	case <-ctx.Done(): // from the caller, or because a publisher failed
 	}
 	close(enough)
-	late := time.AfterFunc(l.opts.Settle, func() { cancel(l.notSettled("publishers are still without an answer")) })
+	late := time.AfterFunc(l.opts.Settle, func() { cancel(l.notSettled("publishers still wait for answers")) })
 	defer late.Stop()
 	return group.Wait()
 }
 
-// end brings every topic to its end marker, and every client to those.
+// end publishes the end marker of each topic and waits until all clients have theirs.
 func (l *Load) end(ctx context.Context) error {
-	settle, cancel := context.WithTimeoutCause(ctx, l.opts.Settle, l.notSettled("the end markers of all topics are not answered"))
+	settle, cancel := context.WithTimeoutCause(ctx, l.opts.Settle, l.notSettled("not all end markers are answered"))
 	defer cancel()
-	l.placed.wait(settle) // if one is not, the judge will say so
+	l.positioned.wait(settle) // if one is missing, the judge reports it
 	l.pauses.restart()
 	if err := l.everyTopic(settle, true); err != nil {
 		return err
 	}
-	l.all.wait(settle)
+	l.complete.wait(settle)
 	return nil
 }
 
 func (l *Load) notSettled(what string) error {
-	return fmt.Errorf("%s %s after the load was over; if the server needs longer, raise --settle", what, l.opts.Settle)
+	return fmt.Errorf("%s %s after the end of the load; if the server needs longer, raise --settle", what, l.opts.Settle)
 }
 
 // everyTopic publishes one event to each topic.
@@ -230,7 +230,7 @@ func (l *Load) everyTopic(ctx context.Context, end bool) error {
 	return group.Wait()
 }
 
-// countdown is waited for until it is at 0.
+// countdown counts down to 0 and lets others wait for that.
 type countdown struct {
 	mu   sync.Mutex
 	left int // guarded by mu
@@ -249,7 +249,7 @@ func (c *countdown) done() {
 	}
 }
 
-// wait returns when it is at 0 or ctx ends.
+// wait returns when the count is 0 or ctx ends.
 func (c *countdown) wait(ctx context.Context) {
 	select {
 	case <-c.zero:

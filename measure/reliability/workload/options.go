@@ -1,11 +1,10 @@
-// Package workload publishes to a running Tidegate and follows it, and writes down
-// what each side was told, for package judge.
+// Package workload publishes to a running Tidegate, follows its streams, and records
+// all answers and events for package judge.
 //
-// Publishers repeat an event, with the same idempotency key, until it is
-// answered. Clients follow a few topics each, leave at random, lose their
-// streams, and come back after the last id that they have, as EventSource does.
-// Their connects are accepted by a callback endpoint of the workload's own, or
-// by the backend of `tidegate serve`.
+// A publisher repeats each event, with the same idempotency key, until it is answered.
+// A client follows a few topics, leaves at random times, loses streams, and resumes
+// after its last id, as EventSource does. The workload's own callback endpoint accepts
+// the clients, or the backend of `tidegate serve` does.
 package workload
 
 import (
@@ -16,39 +15,38 @@ import (
 	"time"
 )
 
-// Options are the settings of a run. Defaults are filled in by [New].
+// Options are the settings of a run. [New] replaces zero values by the defaults.
 type Options struct {
 	Dir      string   // an empty or new directory for the records
-	Public   []string // base URLs of the public listeners; clients take turns with them
-	Internal []string // base URLs of the internal ones; publishers take turns when one fails
+	Public   []string // base URLs of the public listeners; clients use them in turn
+	Internal []string // base URLs of the internal listeners; publishers fail over between them
 	Secret   string   // bearer token of the internal listeners, "" for none
 
-	// CallbackListen is where callbacks are taken; clients then follow topics
-	// load:N by way of /internal/subscribe. "" goes through the task streams of
-	// `tidegate serve` instead: topics are task:load-N, and each is replayed from
-	// its beginning.
+	// CallbackListen is the address of the callback endpoint, which subscribes
+	// clients to topics load:N. If it is "", clients follow the task streams of
+	// `tidegate serve`: topics are task:load-N, and each is replayed from its start.
 	CallbackListen string
 
-	// Cuts says that the network will be cut: a gateway may tell a disconnect
-	// twice then, because the answer to the first was lost.
+	// Cuts says that the run cuts the network. A gateway may then deliver a
+	// disconnect twice, because the answer to the first one was lost.
 	Cuts bool
 
 	Publishers int     // default 50
 	Topics     int     // default 1,000
 	Clients    int     // default 500
-	Rate       float64 // events a second, over all publishers. Default 2,000
-	Size       int     // bytes of an event's data, at least. Default 128
-	Seed       uint64  // of all that is random, apart from time
+	Rate       float64 // events a second, over all publishers; default 2,000
+	Size       int     // least bytes of an event's data; default 128
+	Seed       uint64  // of all random choices, except timing
 
-	Duration time.Duration // how long is published. Default 30 s
-	Drop     time.Duration // mean life of a stream before its client leaves by itself. Default 10 s, less than 0 never
-	Retry    time.Duration // pause before a client comes back, up to half as long again. Default 250 ms
-	Idle     time.Duration // silence after which a client gives a stream up; more than two heartbeats. Default 40 s
-	Timeout  time.Duration // of one request. Default 10 s
-	Settle   time.Duration // how long the end may take: last answers, last events, last disconnects. Default 2 min
+	Duration time.Duration // how long Run publishes without stop; default 30 s
+	Drop     time.Duration // mean time after which a client leaves its stream; default 10 s, less than 0 for never
+	Retry    time.Duration // least pause before a client reconnects, the most is 1.5 times that; default 250 ms
+	Idle     time.Duration // silence after which a client drops its stream; more than two heartbeats; default 40 s
+	Timeout  time.Duration // of one request; default 10 s
+	Settle   time.Duration // bounds each wait at the end: for answers, events and disconnects; default 2 min
 }
 
-// Bounds of what one process can do.
+// Bounds of what one process can simulate.
 const (
 	MaxPublishers = 1_000
 	MaxTopics     = 100_000
@@ -71,7 +69,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Validate tells everything that is wrong. Values that are zero have a default.
+// Validate returns all values that are wrong. Zero values stand for the defaults.
 func (o Options) Validate() error {
 	var errs []error
 	if o.Dir == "" {

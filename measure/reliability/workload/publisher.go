@@ -37,7 +37,7 @@ type message struct {
 	Key string `json:"idempotency_key"`
 }
 
-// Names of events: all of a run, and the last one of each topic.
+// Names of events: the last one of each topic, and all others.
 const (
 	eventName = "load"
 	endName   = "load-end"
@@ -60,7 +60,7 @@ func (p *publisher) run(ctx context.Context, stop <-chan struct{}) error {
 		if err := p.publish(ctx, draw(p.random, p.load.opts.Topics), false); err != nil {
 			return err
 		}
-		// What was not published while the server was away is not made up for.
+		// Do not catch up on events that were due while the server was down.
 		if next = next.Add(pause); time.Until(next) < -time.Second {
 			next = time.Now()
 		}
@@ -68,14 +68,13 @@ func (p *publisher) run(ctx context.Context, stop <-chan struct{}) error {
 	}
 }
 
-// keyLife is less than the 2 minutes for which the server knows an idempotency
-// key: a repeat after that would be another event.
+// keyLife is less than the 2 minutes for which the server keeps an idempotency key. A
+// later repeat would be a new event.
 const keyLife = 110 * time.Second
 
-var errKeyLife = fmt.Errorf("the server was away for %s, and an event cannot be repeated for longer than its idempotency key lives", keyLife)
+var errKeyLife = fmt.Errorf("the server was down for %s, and an event must not be repeated after its idempotency key expires", keyLife)
 
-// publish publishes one event and writes down what came of it. An error is one
-// that ends the run.
+// publish publishes one event and records the answer. An error ends the run.
 func (p *publisher) publish(ctx context.Context, topic int, end bool) error {
 	p.count++
 	p.byTop[topic]++
@@ -83,7 +82,7 @@ func (p *publisher) publish(ctx context.Context, topic int, end bool) error {
 		Global: uint64(p.number)<<32 | p.count, Publisher: p.number, Topic: topic, Number: p.byTop[topic], End: end,
 	}
 	text := record.Body{Global: e.Global, Publisher: e.Publisher, Topic: topic, Number: e.Number}.Text(p.load.opts.Size)
-	m := message{Topic: p.load.door.topic(topic), Key: fmt.Sprintf("%s-%d", p.load.name, e.Global)}
+	m := message{Topic: p.load.naming.topic(topic), Key: fmt.Sprintf("%s-%d", p.load.name, e.Global)}
 	m.Event.Name, m.Event.Data = eventName, text
 	if end {
 		m.Event.Name = endName
@@ -99,7 +98,7 @@ func (p *publisher) publish(ctx context.Context, topic int, end bool) error {
 	e.Attempts, err = api.Retry(trying, func() error {
 		err := p.api.Post(trying, "/internal/send", body, &answer)
 		if err == nil && answer.ID == "" {
-			return fmt.Errorf("%w: an answer of 200 to a topic has no id", api.ErrPermanent)
+			return fmt.Errorf("%w: the answer is 200 but has no id", api.ErrPermanent)
 		}
 		return err
 	})
@@ -114,29 +113,29 @@ func (p *publisher) publish(ctx context.Context, topic int, end bool) error {
 		return fmt.Errorf("publish: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("publish: no answer to an event (the run has to end): %w", err)
+		return fmt.Errorf("publish: no answer to an event, so the run cannot go on: %w", err)
 	}
 	return nil
 }
 
-// draw gives a topic. Some are drawn far more often than others: they have many
-// publishers and clients at once, and the rest is seldom written to.
+// draw returns a topic. Topics with low numbers are far more likely, so that a few have
+// many publishers and clients while the rest are quiet.
 func draw(random *rand.Rand, topics int) int {
 	u := random.Float64()
 	return int(u * u * float64(topics))
 }
 
-// pauses finds the longest time between two answers to any publishers.
+// pauses measures the times between two answers to any publishers.
 type pauses struct {
 	began   time.Time
 	last    atomic.Int64 // since began
 	longest atomic.Int64
 
 	mu   sync.Mutex
-	long []time.Duration // guarded by mu: those of longPause or more
+	long []time.Duration // those of longPause or more; guarded by mu
 }
 
-// longPause is one that a client of the API notices; mostPauses bounds what is kept.
+// longPause is a pause that users of the API notice. mostPauses bounds the memory.
 const (
 	longPause  = time.Second
 	mostPauses = 100_000
@@ -144,7 +143,7 @@ const (
 
 func (p *pauses) start() { p.began = time.Now() }
 
-// restart forgets the time since the last answer: nobody published.
+// restart drops the time since the last answer, in which nobody published.
 func (p *pauses) restart() { p.last.Store(int64(time.Since(p.began))) }
 
 func (p *pauses) answered() {
@@ -165,7 +164,7 @@ func (p *pauses) answered() {
 	}
 }
 
-// median gives how many pauses were long, and the one in their middle.
+// median returns the number and the median of the long pauses.
 func (p *pauses) median() (n int, middle time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

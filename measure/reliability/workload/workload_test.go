@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(leftover.RunWithDescriptors(m)) }
 
-func TestOptionsThatCannotBe(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	err := Options{
 		Public: []string{"http://127.0.0.1:1/x", "https://127.0.0.1:1"}, Publishers: -1, Topics: MaxTopics + 1, Clients: MaxClients + 1,
@@ -41,8 +41,8 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestAnEventIsRepeatedWithItsKey: the second attempt says the same as the
-// first, and only the answer counts.
+// TestAnEventIsRepeatedWithItsKey: the second attempt equals the first, and only the
+// answer counts.
 func TestAnEventIsRepeatedWithItsKey(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -66,7 +66,7 @@ func TestAnEventIsRepeatedWithItsKey(t *testing.T) {
 	}
 	client := api.New([]string{server.URL}, "", time.Minute, 1)
 	defer client.Close()
-	l := &Load{opts: Options{Topics: 1, Size: 60}, name: "run", door: door{run: "run"}}
+	l := &Load{opts: Options{Topics: 1, Size: 60}, name: "run", naming: naming{run: "run"}}
 	p := &publisher{number: 2, load: l, api: client, out: out, byTop: map[int]int{}, random: rand.New(rand.NewPCG(1, 1))}
 	if err := errors.Join(p.publish(t.Context(), 0, true), out.Close()); err != nil {
 		t.Fatal(err)
@@ -86,18 +86,18 @@ func TestAnEventIsRepeatedWithItsKey(t *testing.T) {
 	}
 }
 
-// TestWhatAClientWritesDown: a position as soon as there is an id, another one
-// after a reset, and when it has all end markers.
-func TestWhatAClientWritesDown(t *testing.T) {
+// TestClientRecord: a client records a position with its first id, another one after a
+// reset, and the end markers of all its topics.
+func TestClientRecord(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "c")
 	out, err := record.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &Load{opts: Options{Topics: 1}, placed: newCountdown(1), all: newCountdown(1)}
+	l := &Load{opts: Options{Topics: 1}, positioned: newCountdown(1), complete: newCountdown(1)}
 	c := newClient(0, l, out)
-	c.placed, c.all = l.placed.done, l.all.done
+	c.onPosition, c.onComplete = l.positioned.done, l.complete.done
 	text := func(n int) string { return record.Body{Global: uint64(n), Number: n}.Text(0) }
 	for _, b := range []eventsource.Block{
 		{ID: "1", HasID: true},
@@ -108,8 +108,8 @@ func TestWhatAClientWritesDown(t *testing.T) {
 	} {
 		c.block(b)
 	}
-	l.placed.wait(t.Context())
-	l.all.wait(t.Context())
+	l.positioned.wait(t.Context())
+	l.complete.wait(t.Context())
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -127,9 +127,9 @@ func TestWhatAClientWritesDown(t *testing.T) {
 	}
 }
 
-// TestARefusalEndsTheRun: a server that will never take the events is not
-// asked for ever, and nothing is left open.
-func TestARefusalEndsTheRun(t *testing.T) {
+// TestAPermanentErrorEndsTheRun: publishers do not retry for ever against a server that
+// never accepts the events, and nothing stays open.
+func TestAPermanentErrorEndsTheRun(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "closed", http.StatusConflict)
@@ -148,7 +148,7 @@ func TestARefusalEndsTheRun(t *testing.T) {
 		t.Errorf("the run ended with %v", err)
 	}
 	if _, err := record.ReadRun(o.Dir); err == nil {
-		t.Error("a run that was broken off looks whole")
+		t.Error("an aborted run looks complete")
 	}
 	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "empty directory") {
 		t.Errorf("a second run in the same directory: %v", err)
