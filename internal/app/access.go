@@ -9,6 +9,7 @@ import (
 
 	"tidegate/internal/access"
 	"tidegate/internal/config"
+	"tidegate/internal/metric"
 	"tidegate/internal/page"
 	"tidegate/internal/wire"
 )
@@ -35,9 +36,7 @@ func (p *program) openDoors() error {
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	d.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tidegate_access_refused_total", Help: "Requests that were refused for who sent them, by listener and code.",
-	}, []string{"listener", "code"})
+	d.refused = metric.AccessRefused.NewCounterVec()
 	d.public = p.newGuard("public", !config.IsLocal(c.Listen))
 	d.public.CrossSite = p.cors.LogOrigin
 	d.public.Sites.Origins = slices.DeleteFunc(slices.Clone(c.CORSOrigins), func(o string) bool { return o == "*" })
@@ -58,9 +57,6 @@ func (p *program) openDoors() error {
 }
 
 func (p *program) newGuard(listener string, offLoopback bool) *access.Guard {
-	for _, code := range []wire.Code{wire.CodeUnauthorized, wire.CodeUnknownHost, wire.CodeCrossSite} {
-		p.doors.refused.WithLabelValues(listener, string(code))
-	}
 	return &access.Guard{
 		Names: access.Names{Allowed: p.cfg.AllowedHosts, OffLoopback: offLoopback},
 		Sites: access.Sites{Trusted: p.peers.Trusted},

@@ -143,6 +143,7 @@ func (p *program) build(command string) error {
 	if err != nil {
 		return err
 	}
+	p.register()
 	p.public.http.Handler = harden(public, p.cfg.HSTS)
 	if p.internal != nil {
 		p.internal.http.Handler = harden(internal, 0)
@@ -168,7 +169,6 @@ func (p *program) handlers(command string) (public, internal http.Handler, err e
 		public, internal = p.gateway.Public(), p.gateway.Internal()
 	case "backend":
 		p.metrics = newRegistry()
-		p.metrics.MustRegister(corsMetric(p.cors), p.limits)
 		if p.backend, err = p.newBackend(p.remote(), p.doors.callbacks, p.metrics); err != nil {
 			return nil, nil, err
 		}

@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"tidegate/internal/config"
 	"tidegate/internal/cors"
 )
@@ -13,13 +11,6 @@ import (
 // newCORS makes the policy that all routes share.
 func newCORS(c *config.Config, log *slog.Logger) *cors.Policy {
 	return cors.New(cors.Options{Origins: c.CORSOrigins, Headers: c.CORSHeaders, Log: log.With("component", "cors")})
-}
-
-// corsMetric counts what pages were refused.
-func corsMetric(p *cors.Policy) prometheus.Collector {
-	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tidegate_cors_refused_total",
-		Help: "Answers that a page of another origin was not allowed to read, and headers that it was not allowed to send."},
-		func() float64 { return float64(p.Refused()) })
 }
 
 // apiMethods lists the methods of what pages of another origin may use: "" for

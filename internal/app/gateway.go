@@ -70,10 +70,8 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		opts.CORS = p.cors
 	}
 	g := gateway.New(opts)
-	g.Registry().MustRegister(corsMetric(p.cors), p.limits, p.doors.refused)
 	if p.storage != nil {
 		p.storage.cutOff = g.CutOff
-		g.Registry().MustRegister(newStorageMetrics(p.storage))
 	}
 	return g
 }

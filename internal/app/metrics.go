@@ -4,133 +4,144 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tidegate/internal/cluster"
+	"tidegate/internal/metric"
 	"tidegate/internal/storage/segments"
+	"tidegate/internal/version"
 )
 
-// storageMetrics shows what storage has done, as it counts it itself.
+// registry is where the metrics of this process are.
+func (p *program) registry() *prometheus.Registry {
+	if p.gateway != nil {
+		return p.gateway.Registry()
+	}
+	return p.metrics
+}
+
+// register adds the metrics of the parts that every command has.
+func (p *program) register() {
+	r, build := p.registry(), version.Get()
+	r.MustRegister(
+		p.limits,
+		p.doors.refused,
+		metric.CORSRefused.NewCounterFunc(p.cors.Refused),
+		metric.BuildInfo.NewGaugeFunc(prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
+			func() float64 { return 1 }),
+	)
+	if p.storage != nil {
+		r.MustRegister(newStorageMetrics(p.storage))
+	}
+}
+
+// storageMetrics reads the counts of storage at each scrape.
 type storageMetrics struct{ figures []figure }
 
-// figure is one series and where it is read.
+// figure is one series and the function that reads it.
 type figure struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
+	def  *metric.Def
 	read func() float64
 }
 
 func newStorageMetrics(s *storage) *storageMetrics {
 	m := &storageMetrics{}
-	m.gauge("tidegate_storage_ready", "1 if storage can be relied on, else 0.", func() float64 { return boolValue(len(s.health()) == 0) })
-	switch {
-	case s.log == nil:
+	m.gauge(metric.StorageReady, func() float64 { return metric.Bool(len(s.health()) == 0) })
+	if s.log == nil { // a backend keeps tasks only
 		return m
-	case s.own != nil:
+	}
+	if s.own != nil {
 		m.ownLog(s.own)
-	default:
+	} else {
 		m.sharedLog(s.shared)
 	}
-	nodes, ledger := s.nodes.Stats, s.ledger.Stats
-	m.gauge("tidegate_nodes", "Nodes that are alive, this one included.", func() float64 { return float64(nodes().Others + 1) })
-	m.counter("tidegate_node_asked_total", "Requests to other nodes.", func() uint64 { return nodes().Asked })
-	m.counter("tidegate_node_answered_total", "Requests of other nodes.", func() uint64 { return nodes().Answered })
-	m.counter("tidegate_node_refused_total", "Requests of other nodes that were too many at once.", func() uint64 { return nodes().Refused })
-	m.counter("tidegate_node_cut_offs_total", "Times that this node was cut off from the others.", func() uint64 { return nodes().CutOffs })
-	m.counter("tidegate_ledger_entered_total", "Streams recorded.", func() uint64 { return ledger().Entered })
-	m.counter("tidegate_ledger_struck_total", "Records of streams taken out.", func() uint64 { return ledger().Struck })
-	m.counter("tidegate_ledger_inherited_total", "Ends of streams told for nodes that were gone.", func() uint64 { return ledger().Inherited })
-	m.counter("tidegate_ledger_failures_total", "Tries of that which failed, and are made again.", func() uint64 { return ledger().HeirFailures })
-	m.counter("tidegate_ledger_dropped_total", "Records not written or not taken out, for want of room or because storage refused.",
-		func() uint64 { s := ledger(); return s.DroppedEnters + s.DroppedStrikes })
-	m.gauge("tidegate_ledger_waiting", "Records waiting to be written or taken out.",
-		func() float64 { s := ledger(); return float64(s.WaitingEnters + s.WaitingStrikes) })
+	m.nodes(s)
 	return m
 }
 
-func (m *storageMetrics) counter(name, help string, read func() uint64) {
-	m.figures = append(m.figures, figure{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue,
-		func() float64 { return float64(read()) }})
+func (m *storageMetrics) counter(def *metric.Def, read func() uint64) {
+	m.figures = append(m.figures, figure{def, func() float64 { return float64(read()) }})
 }
 
-func (m *storageMetrics) gauge(name, help string, read func() float64) {
-	m.figures = append(m.figures, figure{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read})
+func (m *storageMetrics) gauge(def *metric.Def, read func() float64) {
+	m.figures = append(m.figures, figure{def, read})
 }
 
-// sharedLog has the figures of a log on NATS.
+// nodes adds the counts of membership and failover.
+func (m *storageMetrics) nodes(s *storage) {
+	nodes, ledger := s.nodes.Stats, s.ledger.Stats
+	m.gauge(metric.Nodes, func() float64 { return float64(nodes().Others + 1) })
+	m.counter(metric.NodeRequestsSent, func() uint64 { return nodes().Asked })
+	m.counter(metric.NodeRequestsReceived, func() uint64 { return nodes().Answered })
+	m.counter(metric.NodeRequestsRefused, func() uint64 { return nodes().Refused })
+	m.counter(metric.NodePartitions, func() uint64 { return nodes().CutOffs })
+	m.counter(metric.SessionRecordsWritten, func() uint64 { return ledger().Entered })
+	m.counter(metric.SessionRecordsDeleted, func() uint64 { return ledger().Struck })
+	m.counter(metric.SessionRecordsDropped, func() uint64 { s := ledger(); return s.DroppedEnters + s.DroppedStrikes })
+	m.gauge(metric.SessionRecordsWaiting, func() float64 { s := ledger(); return float64(s.WaitingEnters + s.WaitingStrikes) })
+	m.counter(metric.FailoverSessions, func() uint64 { return ledger().Inherited })
+	m.counter(metric.FailoverFailures, func() uint64 { return ledger().HeirFailures })
+}
+
+// sharedLog adds the counts of an event log on NATS.
 func (m *storageMetrics) sharedLog(l *cluster.Log) {
 	log := l.Stats
-	m.counter("tidegate_log_appends_total", appendsHelp, func() uint64 { return log().Appends })
-	m.counter("tidegate_log_repeats_total", repeatsHelp, func() uint64 { return log().Repeats })
-	m.counter("tidegate_log_conflicts_total", "Tries to store an event that another one came before.", func() uint64 { return log().Conflicts })
-	m.counter("tidegate_log_retries_total", "Tries to store an event again after no answer.", func() uint64 { return log().Retries })
-	m.counter("tidegate_log_applied_total", appliedHelp, func() uint64 { return log().Applied })
-	m.counter("tidegate_log_unreadable_total", "Messages of the log that are no events.", func() uint64 { return log().Unreadable })
-	m.gauge("tidegate_log_holes", holesHelp, func() float64 { return float64(log().Holes) })
-	m.counter("tidegate_log_rewinds_total", "Times that the log had gone backwards.", func() uint64 { return log().Rewinds })
-	m.counter("tidegate_log_connects_total", "Times that this node began to follow the log.", func() uint64 { return log().TailStarts })
-	m.counter("tidegate_log_reads_total", readsHelp, func() uint64 { return log().Reads })
-	m.counter("tidegate_log_count_timeouts_total", "Events whose receivers on other nodes were not told in time.", func() uint64 { return log().CountTimeouts })
-	m.counter("tidegate_log_trims_refused_total", "Topics not trimmed for now, because too many were waiting.", func() uint64 { return log().TrimsRefused })
-	m.counter("tidegate_log_no_room_total", "Events refused because too many were on their way into storage for too long.", func() uint64 { return log().NoRoom })
-	m.gauge("tidegate_log_inflight_events", "Events on their way into storage.", func() float64 { return float64(log().Inflight) })
-	m.gauge("tidegate_log_inflight_bytes", "Bytes of the events on their way into storage.", func() float64 { return float64(log().InflightBytes) })
-	m.gauge("tidegate_log_lag_events", "Events of the log that this node has not been given.", func() float64 { return float64(log().Lag.Behind) })
-	m.gauge("tidegate_log_connected", "1 while this node follows the log, else 0.", func() float64 { return boolValue(log().Lag.Connected) })
+	m.counter(metric.LogAppends, func() uint64 { return log().Appends })
+	m.counter(metric.LogDeduplicated, func() uint64 { return log().Repeats })
+	m.counter(metric.LogApplied, func() uint64 { return log().Applied })
+	m.counter(metric.LogReads, func() uint64 { return log().Reads })
+	m.counter(metric.LogRefused, func() uint64 { return log().NoRoom })
+	m.gauge(metric.LogHoles, func() float64 { return float64(log().Holes) })
+	m.gauge(metric.LogLag, func() float64 { return float64(log().Lag.Behind) })
+	m.gauge(metric.LogConnected, func() float64 { return metric.Bool(log().Lag.Connected) })
+	m.counter(metric.LogConflicts, func() uint64 { return log().Conflicts })
+	m.counter(metric.LogRetries, func() uint64 { return log().Retries })
+	m.counter(metric.LogUnreadable, func() uint64 { return log().Unreadable })
+	m.counter(metric.LogRewinds, func() uint64 { return log().Rewinds })
+	m.counter(metric.LogConnects, func() uint64 { return log().TailStarts })
+	m.counter(metric.LogReceiverCountTimeouts, func() uint64 { return log().CountTimeouts })
+	m.counter(metric.LogTrimsRefused, func() uint64 { return log().TrimsRefused })
+	m.gauge(metric.LogInflightEvents, func() float64 { return float64(log().Inflight) })
+	m.gauge(metric.LogInflightBytes, func() float64 { return float64(log().InflightBytes) })
 }
 
-// What figures of both logs say.
-const (
-	appendsHelp = "Events stored."
-	repeatsHelp = "Events that had been stored under the same idempotency key."
-	appliedHelp = "Events given to the topics of this node."
-	readsHelp   = "Topics read back from storage."
-	holesHelp   = "Ranges of events that are missing because files are damaged."
-)
-
-// ownLog has the figures of a log of this process.
+// ownLog adds the counts of the event log of one process. Its topics receive an event when it is
+// stored, so none is behind.
 func (m *storageMetrics) ownLog(l *segments.Log) {
 	log := l.Stats
-	m.counter("tidegate_log_appends_total", appendsHelp, func() uint64 { return log().Appends })
-	m.counter("tidegate_log_repeats_total", repeatsHelp, func() uint64 { return log().Repeats })
-	m.counter("tidegate_log_applied_total", appliedHelp, func() uint64 { return log().Appends })
-	m.counter("tidegate_log_reads_total", readsHelp, func() uint64 { return log().Reads })
-	m.counter("tidegate_log_read_errors_total", "Reads of log files that failed.", func() uint64 { return log().ReadErrors })
-	m.counter("tidegate_log_groups_total", "Writes of events that waited together.", func() uint64 { return log().Groups })
-	m.counter("tidegate_log_groups_failed_total", "Such writes that failed; their events were refused.", func() uint64 { return log().Failed })
-	m.counter("tidegate_log_syncs_total", "Such writes that were synced before they were answered.", func() uint64 { return log().Syncs })
-	m.counter("tidegate_log_refused_total", "Sends refused for want of room, on the disk or in the queue.", func() uint64 { return log().Refused })
-	m.counter("tidegate_log_discarded_total", "Events dropped before their time because the log was full.", func() uint64 { return log().Discarded })
-	m.counter("tidegate_log_rewrites_total", "Segments rewritten without what was dropped.", func() uint64 { return log().Rewritten })
-	m.counter("tidegate_log_reclaimed_bytes_total", "Bytes of disk that rewriting gave back.", func() uint64 { return uint64(log().Reclaimed) })
-	m.counter("tidegate_log_scrubbed_bytes_total", "Bytes of files compared with their checksums in the background.", func() uint64 { return uint64(log().Scrubbed) })
-	m.counter("tidegate_log_damaged_total", "Damaged places found in log files.", func() uint64 { return log().Damaged })
-	m.counter("tidegate_log_keys_dropped_total", "Idempotency keys dropped before their time, for want of room.", func() uint64 { return log().KeysEarly })
-	m.gauge("tidegate_log_holes", holesHelp, func() float64 { return float64(log().Holes) })
-	m.gauge("tidegate_log_segments", "Files of the log.", func() float64 { return float64(log().Segments) })
-	m.gauge("tidegate_log_bytes", "Bytes of these files.", func() float64 { return float64(log().Bytes) })
-	m.gauge("tidegate_log_max_bytes", "Bytes that they may have; see --store-size.", func() float64 { return float64(log().MaxBytes) })
-	m.gauge("tidegate_log_events", "Events in the log.", func() float64 { return float64(log().Events) })
-	m.gauge("tidegate_log_topics", "Topics in the log.", func() float64 { return float64(log().Topics) })
-	m.gauge("tidegate_log_waiting", "Calls that wait to be written.", func() float64 { return float64(log().Waiting) })
-	m.gauge("tidegate_log_lag_events", "Events of the log that this node has not been given: none.", func() float64 { return 0 })
-	m.gauge("tidegate_log_connected", "1 while the log can be written and read, else 0.", func() float64 { return boolValue(len(l.Health()) == 0) })
-}
-
-func boolValue(b bool) float64 {
-	if b {
-		return 1
-	}
-	return 0
+	m.counter(metric.LogAppends, func() uint64 { return log().Appends })
+	m.counter(metric.LogDeduplicated, func() uint64 { return log().Repeats })
+	m.counter(metric.LogApplied, func() uint64 { return log().Appends })
+	m.counter(metric.LogReads, func() uint64 { return log().Reads })
+	m.counter(metric.LogRefused, func() uint64 { return log().Refused })
+	m.gauge(metric.LogHoles, func() float64 { return float64(log().Holes) })
+	m.gauge(metric.LogLag, func() float64 { return 0 })
+	m.gauge(metric.LogConnected, func() float64 { return metric.Bool(len(l.Health()) == 0) })
+	m.counter(metric.LogReadErrors, func() uint64 { return log().ReadErrors })
+	m.counter(metric.LogWrites, func() uint64 { return log().Groups })
+	m.counter(metric.LogWriteFailures, func() uint64 { return log().Failed })
+	m.counter(metric.LogSyncs, func() uint64 { return log().Syncs })
+	m.counter(metric.LogDiscarded, func() uint64 { return log().Discarded })
+	m.counter(metric.LogRewrites, func() uint64 { return log().Rewritten })
+	m.counter(metric.LogReclaimedBytes, func() uint64 { return uint64(log().Reclaimed) })
+	m.counter(metric.LogScrubbedBytes, func() uint64 { return uint64(log().Scrubbed) })
+	m.counter(metric.LogDamaged, func() uint64 { return log().Damaged })
+	m.counter(metric.LogKeysEvicted, func() uint64 { return log().KeysEarly })
+	m.gauge(metric.LogSegments, func() float64 { return float64(log().Segments) })
+	m.gauge(metric.LogBytes, func() float64 { return float64(log().Bytes) })
+	m.gauge(metric.LogLimit, func() float64 { return float64(log().MaxBytes) })
+	m.gauge(metric.LogEvents, func() float64 { return float64(log().Events) })
+	m.gauge(metric.LogTopics, func() float64 { return float64(log().Topics) })
+	m.gauge(metric.LogWaiting, func() float64 { return float64(log().Waiting) })
 }
 
 // Describe implements [prometheus.Collector].
 func (m *storageMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, f := range m.figures {
-		ch <- f.desc
+		ch <- f.def.Desc()
 	}
 }
 
 // Collect implements [prometheus.Collector].
 func (m *storageMetrics) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range m.figures {
-		ch <- prometheus.MustNewConstMetric(f.desc, f.kind, f.read())
+		ch <- f.def.Value(f.read())
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tidegate/internal/logging"
-	"tidegate/internal/version"
+	"tidegate/internal/metric"
 )
 
 // reloadable is a part that reads something from outside which may change while
@@ -65,39 +65,14 @@ func (p *program) watch(output *logging.Output) {
 	if p.storage != nil {
 		p.certificates = append(p.certificates, p.storage.engine.Certificates()...)
 	}
-	registry := p.metrics
-	if p.gateway != nil {
-		registry = p.gateway.Registry()
-	}
-	counter := func(name, help string, read func() uint64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
-			func() float64 { return float64(read()) })
-	}
-	registry.MustRegister(
-		buildInfo(),
-		counter("tidegate_reloads_total", "Parts that were read anew at a SIGHUP.", p.reloads.done.Load),
-		counter("tidegate_reload_failures_total", "Parts that could not be, and stayed as they were.", p.reloads.failed.Load),
-	)
+	registry := p.registry()
+	registry.MustRegister(metric.Reloads.NewCounterFunc(p.reloads.done.Load), metric.ReloadFailures.NewCounterFunc(p.reloads.failed.Load))
 	for _, source := range p.certificates {
 		p.reloads.add("certificate of "+source.Name(), source)
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tidegate_certificate_not_after_seconds", Help: "When a certificate in use ends, as Unix time.",
-			ConstLabels: prometheus.Labels{"setting": source.Name()},
-		}, func() float64 { return float64(source.NotAfter().Unix()) }))
+		registry.MustRegister(metric.CertificateExpiry.NewGaugeFunc(prometheus.Labels{"setting": source.Name()},
+			func() float64 { return float64(source.NotAfter().Unix()) }))
 	}
 	if output != nil {
-		registry.MustRegister(counter("tidegate_logging_lines_dropped_total",
-			"Log lines that were dropped, because nobody took them.", output.Dropped))
+		registry.MustRegister(metric.LogLinesDropped.NewCounterFunc(output.Dropped))
 	}
-}
-
-// buildInfo is always 1: its labels say which build this process runs.
-func buildInfo() prometheus.Collector {
-	build := version.Get()
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "tidegate_build_info", Help: "The build of this process, in labels. The value is always 1.",
-		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
-	})
-	info.Set(1)
-	return info
 }

@@ -86,10 +86,6 @@ func (p *program) health() (reasons []string) {
 
 // backendInternal is the internal listener of a backend that is alone.
 func (p *program) backendInternal() http.Handler {
-	if p.storage != nil {
-		p.metrics.MustRegister(newStorageMetrics(p.storage))
-	}
-	p.metrics.MustRegister(p.doors.refused)
 	scrapers := &access.Callers{
 		Secrets: []*access.Secrets{p.doors.secrets, p.doors.metrics},
 		Message: "Unauthorized: give the internal secret or the metrics token as Authorization: Bearer …",

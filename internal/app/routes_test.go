@@ -202,7 +202,7 @@ func TestMetricsTellOfStorage(t *testing.T) {
 	text := do(t, "GET", p.Internal+"/metrics", "").body
 	for _, want := range []string{
 		"tidegate_storage_ready 1", "tidegate_log_appends_total 1", "tidegate_log_applied_total 1", "tidegate_log_connected 1",
-		"tidegate_nodes 1", "tidegate_ledger_entered_total 0",
+		"tidegate_nodes 1", "tidegate_session_records_written_total 0",
 	} {
 		if !strings.Contains(text, want+"\n") {
 			t.Errorf("metrics lack %q", want)

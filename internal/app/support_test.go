@@ -18,6 +18,7 @@ import (
 
 	"tidegate/internal/app"
 	"tidegate/internal/config"
+	"tidegate/internal/logging"
 )
 
 // patience is how long anything in these tests may take before it counts as
@@ -67,8 +68,19 @@ func run(t *testing.T, command string, args ...string) (*program, error) {
 	return runReloading(t, nil, command, args...)
 }
 
-// runReloading starts a program and waits until it is ready or has failed.
 func runReloading(t *testing.T, hangUp <-chan os.Signal, command string, args ...string) (*program, error) {
+	t.Helper()
+	return runWith(t, runOptions{hangUp: hangUp}, command, args...)
+}
+
+// runOptions are what a program has beside its arguments.
+type runOptions struct {
+	hangUp <-chan os.Signal
+	output *logging.Output
+}
+
+// runWith starts a program and waits until it is ready or has failed.
+func runWith(t *testing.T, opts runOptions, command string, args ...string) (*program, error) {
 	t.Helper()
 	if command != "gateway" {
 		args = append([]string{"--data", t.TempDir()}, args...)
@@ -88,7 +100,7 @@ func runReloading(t *testing.T, hangUp <-chan os.Signal, command string, args ..
 	go func() { // ends with Run, which every caller waits for
 		ended <- app.Run(ctx, app.Options{
 			Command: command, Config: cfg, Log: slog.New(slog.NewTextHandler(p.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-			Ready: func(a app.Addresses) { ready <- a }, Reload: hangUp,
+			Ready: func(a app.Addresses) { ready <- a }, Reload: opts.hangUp, Output: opts.output,
 		})
 	}()
 	select {

@@ -95,7 +95,7 @@ func TestX50CountersExistFromTheStart(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		`tidegate_callbacks_total{action="connect",status="none"}`, `tidegate_disconnects_dropped_total{why="too_old"}`,
+		`tidegate_callbacks_total{action="connect",status="none"}`, `tidegate_disconnects_dropped_total{reason="too_old"}`,
 		`tidegate_streams_refused_total{code="BACKEND_UNAVAILABLE"}`, `tidegate_backend_publish_total{outcome="failed"}`,
 		`tidegate_tasks_finished_total{state="failed",type="demo_task"}`, `tidegate_sends_total{code="BUFFER_FULL",target="token"}`,
 	} {

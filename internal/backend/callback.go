@@ -51,7 +51,7 @@ type callbackHandler struct {
 func (h *callbackHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	action := "none"
-	defer func() { h.metrics.callbackSeconds.WithLabelValues(action).Observe(time.Since(began).Seconds()) }()
+	defer func() { h.metrics.callbackDuration.WithLabelValues(action).Observe(time.Since(began).Seconds()) }()
 	defer recoverPanic(w, h.log)
 	c, err := h.read(w, r)
 	if err == nil {

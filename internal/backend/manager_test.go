@@ -54,7 +54,7 @@ func TestBE1ACloseThatWaitsForItsCallbackDoesNotLock(t *testing.T) {
 		return false
 	}
 	wantOK(t, b.connect("new", versionURL))
-	if got := b.metric(t, "tidegate_backend_replaced_streams_total"); got != 1 {
+	if got := b.metric(t, "tidegate_backend_streams_replaced_total"); got != 1 {
 		t.Errorf("replaced = %v, want 1", got)
 	}
 }
@@ -72,7 +72,7 @@ func TestBE18ACloseThatTakesSecondsIsASuccess(t *testing.T) {
 			return false
 		}
 		wantOK(t, b.connect("new", versionURL))
-		if got := b.metric(t, "tidegate_backend_replaced_streams_total"); got != 1 {
+		if got := b.metric(t, "tidegate_backend_streams_replaced_total"); got != 1 {
 			t.Errorf("replaced = %v, want 1", got)
 		}
 	})

@@ -223,7 +223,7 @@ func TestAStreamThatCannotBeEndedIsTriedAgain(t *testing.T) {
 		b.run(t)
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		if got := b.metric(t, "tidegate_backend_access_ended_total"); got != 1 || b.expiries.count() != 0 || b.metric(t, "tidegate_backend_access_streams") != 0 {
+		if got := b.metric(t, "tidegate_backend_access_expired_total"); got != 1 || b.expiries.count() != 0 || b.metric(t, "tidegate_backend_access_streams") != 0 {
 			t.Errorf("%v streams were ended and %d are left, want 1 and none", got, b.expiries.count())
 		}
 	})

@@ -57,7 +57,7 @@ func TestTheSweepClosesLogsThatNobodyWrites(t *testing.T) {
 			event.Data.Error != "Task lost: the process that ran it is gone" || event.Timestamp.IsZero() {
 			t.Errorf("event = %s, %v", data, err)
 		}
-		if n := b.metric(t, "tidegate_backend_swept_tasks_total"); n != 1 {
+		if n := b.metric(t, "tidegate_backend_tasks_swept_total"); n != 1 {
 			t.Errorf("swept = %v, want 1", n)
 		}
 	})

@@ -21,7 +21,7 @@ func TestBE1ReplacementWaitsForNobody(t *testing.T) {
 		newer := s.open(t, versionStream("tab"), "")
 		unrelated := s.open(t, versionStream("other"), "")
 		// Had the close waited for its callback, it would have been given up.
-		if n := s.metric(t, "tidegate_backend_replaced_streams_total"); n != 1 {
+		if n := s.metric(t, "tidegate_backend_streams_replaced_total"); n != 1 {
 			t.Errorf("%s: %v streams were replaced, want 1", name, n)
 		}
 		if len(s.backend.logged("older streams not replaced")) > 0 {

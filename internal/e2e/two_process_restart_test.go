@@ -83,7 +83,7 @@ func TestRestartedBackendFindsItsStreams(t *testing.T) {
 	if n := len(slices.Compact(slices.Clone(told))); n != len(told) || len(disconnected(s.backend)) != 5+2+1 {
 		t.Errorf("the backends were told of %d ends of %d streams, the second one of %d, want 8", len(told), n, len(disconnected(s.backend)))
 	}
-	if n := s.metric(t, "tidegate_disconnects_dropped_total", `why=`); n != 0 {
+	if n := s.metric(t, "tidegate_disconnects_dropped_total", `reason=`); n != 0 {
 		t.Errorf("%v disconnects were dropped", n)
 	}
 }

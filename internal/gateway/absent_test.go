@@ -49,7 +49,7 @@ func TestX11AClientThatAsksForNothingThatExists(t *testing.T) {
 	if got := r.get("/internal/topics"); got.Body != `{"topics":[]}` {
 		t.Errorf("topics: %s", got.Body)
 	}
-	if n := r.count("tidegate_published_total"); n != "0" {
+	if n := r.count("tidegate_events_published_total"); n != "0" {
 		t.Errorf("%s events were published", n)
 	}
 	r.publish("task:nobody", "hello")

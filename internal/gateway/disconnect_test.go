@@ -53,7 +53,7 @@ func TestRefusedDisconnectIsGivenUp(t *testing.T) {
 			r.backend.wantDisconnect(token, wire.ClientClosed, "")
 			time.Sleep(time.Hour)
 			r.backend.silent(fmt.Sprint("after ", status))
-			if n := r.count(`tidegate_disconnects_dropped_total{why="refused"}`); n != "1" {
+			if n := r.count(`tidegate_disconnects_dropped_total{reason="refused"}`); n != "1" {
 				t.Errorf("%d: dropped %s, want 1", status, n)
 			}
 		})
@@ -76,7 +76,7 @@ func TestOldDisconnectIsGivenUp(t *testing.T) {
 		if age := last.Sub(begin); age < time.Minute || age > 71*time.Second {
 			t.Errorf("given up at %s, want soon after a minute", age)
 		}
-		if n := r.count(`tidegate_disconnects_dropped_total{why="too_old"}`); n != "1" {
+		if n := r.count(`tidegate_disconnects_dropped_total{reason="too_old"}`); n != "1" {
 			t.Errorf("dropped %s, want 1", n)
 		}
 		if n := r.count("tidegate_disconnects_queued"); n != "0" {
@@ -103,7 +103,7 @@ func TestFullQueueGivesUpTheOldest(t *testing.T) {
 		}
 		// What is being delivered is not in the queue any more, nor is the next.
 		out := len(r.backend.calls) + 1
-		if n, want := r.count(`tidegate_disconnects_dropped_total{why="queue_full"}`), fmt.Sprint(streams-queue-out); n != want || out == 1 {
+		if n, want := r.count(`tidegate_disconnects_dropped_total{reason="queue_full"}`), fmt.Sprint(streams-queue-out); n != want || out == 1 {
 			t.Errorf("dropped %s with %d being delivered, want %s", n, out, want)
 		}
 		if n := r.count("tidegate_disconnects_queued"); n != fmt.Sprint(queue+out) {

@@ -65,10 +65,10 @@ func TestX16OneAddressPushesOutNobodysDisconnects(t *testing.T) {
 		if len(want) > 0 {
 			t.Errorf("%d disconnects are lost that had room", len(want))
 		}
-		if n := r.count(`tidegate_disconnects_dropped_total{why="address_full"}`); n != strconv.Itoa(mine-queue/4) {
+		if n := r.count(`tidegate_disconnects_dropped_total{reason="address_full"}`); n != strconv.Itoa(mine-queue/4) {
 			t.Errorf("%s disconnects of the address are given up, want %d", n, mine-queue/4)
 		}
-		if n := r.count(`tidegate_disconnects_dropped_total{why="queue_full"}`); n != "0" {
+		if n := r.count(`tidegate_disconnects_dropped_total{reason="queue_full"}`); n != "0" {
 			t.Errorf("%s disconnects of others are given up", n)
 		}
 	})

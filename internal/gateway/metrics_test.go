@@ -3,11 +3,14 @@ package gateway_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"tidegate/internal/gateway"
+	callbacks "tidegate/internal/gateway/callback"
+	"tidegate/internal/metric"
 	"tidegate/internal/wire"
 )
 
@@ -61,7 +64,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 		clients = append(clients, c)
 	}
 	want("tidegate_streams", "3")
-	want("tidegate_streams_max", "7")
+	want("tidegate_streams_limit", "7")
 	r.publish("task:1", "x")
 	for _, c := range clients {
 		c.until("data: x\n\n")
@@ -79,14 +82,14 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	want(`tidegate_streams_ended_total{detail="drain",reason="server_closed"}`, "0") // every series is there from the start
 	want(`tidegate_callbacks_total{action="connect",status="200"}`, "3")
 	want(`tidegate_callbacks_total{action="disconnect",status="200"}`, "3")
-	want("tidegate_callback_seconds_count{action=\"connect\"}", "3")
+	want("tidegate_callback_duration_seconds_count{action=\"connect\"}", "3")
 	want(`tidegate_sends_total{code="200",target="topic"}`, "2")
 	want(`tidegate_sends_total{code="TOKEN_NOT_FOUND",target="token"}`, "1")
-	want("tidegate_deliveries_total", "3")
-	want("tidegate_published_total", "2")
+	want("tidegate_events_delivered_total", "3")
+	want("tidegate_events_published_total", "2")
 	want("tidegate_topics", "1")
 	want("tidegate_history_events", "2")
-	want(`tidegate_history_dropped_total{why="events"}`, "0")
+	want(`tidegate_history_dropped_total{reason="events"}`, "0")
 }
 
 func TestEveryEndingHasASeries(t *testing.T) {
@@ -97,5 +100,17 @@ func TestEveryEndingHasASeries(t *testing.T) {
 		if series := fmt.Sprintf("tidegate_streams_ended_total{detail=%q,reason=%q} 0", e.Detail, e.Reason); !strings.Contains(body, series) {
 			t.Errorf("no series %s", series)
 		}
+	}
+}
+
+// TestDropReasonsAreInTheReference, each with a series from the start.
+func TestDropReasonsAreInTheReference(t *testing.T) {
+	t.Parallel()
+	var listed []string
+	for _, series := range metric.DisconnectsDropped.Series() {
+		listed = append(listed, series[0])
+	}
+	if want := callbacks.DropReasons(); !slices.Equal(listed, want) {
+		t.Errorf("the list of metrics has the reasons %q, callback has %q", listed, want)
 	}
 }

@@ -46,7 +46,7 @@ func New(opts Options) *Limits {
 	l.rates.perSecond = opts.ConnectRate
 	l.bytes.most = opts.Inflight
 	l.refusals = NewTally(opts.Log, "requests refused")
-	l.metrics = newMetrics(l)
+	l.metrics = newMetrics()
 	return l
 }
 

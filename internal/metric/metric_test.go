@@ -1,0 +1,103 @@
+package metric_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"tidegate/internal/metric"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/reference/metrics.md")
+
+func TestReferencePageIsUpToDate(t *testing.T) {
+	t.Parallel()
+	page := filepath.Join("..", "..", "docs", "reference", "metrics.md")
+	want := metric.Reference()
+	if *update {
+		if err := os.WriteFile(page, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("docs/reference/metrics.md is out of date; run: go test ./internal/metric -run TestReference -update\n%s", diff)
+	}
+}
+
+// TestEachMetricStandsAlone: a name and a help text that nobody else has, and a sentence.
+func TestEachMetricStandsAlone(t *testing.T) {
+	t.Parallel()
+	sentence := regexp.MustCompile(`^[A-Z0-9].*\.$`)
+	words := regexp.MustCompile(`\b(these|such|told|tells|ledger|that of|who|whom)\b`)
+	names, helps := map[string]bool{}, map[string]bool{}
+	for _, s := range metric.Sections() {
+		for _, d := range s.Metrics {
+			if names[d.Name] || helps[d.Help] {
+				t.Errorf("%s: its name or help text is there twice", d.Name)
+			}
+			names[d.Name], helps[d.Help] = true, true
+			if !sentence.MatchString(d.Help) {
+				t.Errorf("%s: %q is no sentence", d.Name, d.Help)
+			}
+			if n := len(strings.Fields(d.Help)); n > 25 {
+				t.Errorf("%s: its help text has %d words", d.Name, n)
+			}
+			if word := words.FindString(strings.Replace(d.Help, "because of who sent them", "", 1)); word != "" {
+				t.Errorf("%s: %q is not a word for a text that stands alone", d.Name, word)
+			}
+			if counts := d.Kind == metric.Counter; counts != strings.HasSuffix(d.Name, "_total") {
+				t.Errorf("%s is a %s", d.Name, d.Kind)
+			}
+			for _, series := range d.Series() {
+				if len(series) != len(d.Labels) {
+					t.Errorf("%s: %q for %d labels", d.Name, series, len(d.Labels))
+				}
+			}
+		}
+	}
+}
+
+// TestCountersExistFromTheStart for all label values that are known.
+func TestCountersExistFromTheStart(t *testing.T) {
+	t.Parallel()
+	r := prometheus.NewRegistry()
+	r.MustRegister(metric.DisconnectsDropped.NewCounterVec(), metric.CallbackDuration.NewHistogramVec(), metric.TasksFinished.NewCounterVec())
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, f := range families {
+		got[f.GetName()] = len(f.GetMetric())
+	}
+	want := map[string]int{metric.DisconnectsDropped.Name: 5, metric.CallbackDuration.Name: 2}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series at the start (-want +got):\n%s", diff)
+	}
+}
+
+func TestPageHasEveryMetric(t *testing.T) {
+	t.Parallel()
+	page := string(metric.Reference())
+	headings := regexp.MustCompile("(?m)^### `(\\w+)`$").FindAllStringSubmatch(page, -1)
+	if len(headings) < 80 {
+		t.Errorf("the page has %d metrics", len(headings))
+	}
+	for _, s := range metric.Sections() {
+		for _, d := range s.Metrics {
+			if !slices.ContainsFunc(headings, func(h []string) bool { return h[1] == d.Name }) {
+				t.Errorf("the page lacks %s", d.Name)
+			}
+		}
+	}
+}
