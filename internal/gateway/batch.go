@@ -19,14 +19,14 @@ const maxBatchLines = 10_000
 var errManyLines = wire.Errorf(http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge,
 	"Too many lines: 10000 messages are the most for one request")
 
-// sendBatch takes one message a line and answers one line for each, in order. A
-// bad line spoils only itself. What ends the batch early — too many bytes or
-// lines, a broken connection — has the last answer line to itself; the messages
-// before it have been taken.
+// sendBatch takes one message a line, and answers with one line for each, in order. A
+// bad line does not affect the others. If something ends the batch early (too many
+// bytes or lines, a broken connection), the last line of the answer says so; the
+// messages before it have been delivered.
 func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
-	held := holding{most: min(maxHeld, g.opts.MaxPending/2), topics: g.opts.Topics}
+	held := heldBatch{most: min(maxHeld, g.opts.MaxPending/2), topics: g.opts.Topics}
 	defer held.flush()
-	r.Body = &flushing{r.Body, &held}
+	r.Body = &flushingBody{r.Body, &held}
 	body, err := openBody(w, r, g.opts.MaxBatch)
 	if err != nil {
 		g.metrics.sent("", err)
@@ -39,7 +39,7 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 		wire.WriteError(w, err)
 		return
 	}
-	in := inboxes.Get().(*inbox)
+	in := requestBuffers.Get().(*requestBuffer)
 	defer in.putBack()
 	lines := lineReader{in: bufio.NewReaderSize(body, 64<<10), most: int(g.opts.MaxBody), key: key}
 	answers := g.takeLines(r.Context(), in, &lines, &held)
@@ -48,8 +48,8 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answers)
 }
 
-// takeLines takes all messages of a batch and gives their answers.
-func (g *Gateway) takeLines(ctx context.Context, in *inbox, lines *lineReader, held *holding) []byte {
+// takeLines delivers all messages of a batch and returns their answers.
+func (g *Gateway) takeLines(ctx context.Context, in *requestBuffer, lines *lineReader, held *heldBatch) []byte {
 	answers := in.body.AvailableBuffer()
 	take := func(line []byte) {
 		m, err := lines.parse(&in.parser, line)
@@ -93,22 +93,22 @@ func (g *Gateway) takeLines(ctx context.Context, in *inbox, lines *lineReader, h
 	return answers
 }
 
-// holding keeps back what the messages of one request have for their streams, up
-// to a bound, so that it leaves in few writes. A stream that something is held
-// for gets nothing from anybody else meanwhile.
-type holding struct {
+// heldBatch holds back what the messages of one request write to streams, up to a
+// bound, so that it leaves in few writes. A stream that something is held for receives
+// nothing from other requests meanwhile.
+type heldBatch struct {
 	topics *topic.Hub
 	most   int64
 	b      *stream.Batch
 	bytes  int64
-	lull   func() (over func()) // nil, or what is called while more of the body is waited for
+	idle   func() (over func()) // called before the body is read further, and over after it; nil: nothing is
 }
 
-// maxHeld is how many bytes of messages are kept back.
+// maxHeld bounds the bytes of messages that are held back.
 const maxHeld = 256 << 10
 
-// batch is where the next message goes, which has n bytes.
-func (h *holding) batch(n int) *stream.Batch {
+// batch returns the batch for the next message, which has n bytes.
+func (h *heldBatch) batch(n int) *stream.Batch {
 	if h.bytes += int64(n); h.bytes > h.most {
 		h.flush()
 		h.bytes = int64(n)
@@ -119,7 +119,7 @@ func (h *holding) batch(n int) *stream.Batch {
 	return h.b
 }
 
-func (h *holding) flush() {
+func (h *heldBatch) flush() {
 	if h.b != nil {
 		h.b.Flush()
 		h.topics.Spread()
@@ -127,17 +127,17 @@ func (h *holding) flush() {
 	h.b = nil
 }
 
-// flushing is the body of a request as it comes from the network. Whoever sends
-// it may pause: while it is waited for, nothing is held.
-type flushing struct {
+// flushingBody is the body of a batch. Its sender may pause: before each read from the
+// network, what is held is written.
+type flushingBody struct {
 	io.ReadCloser
-	held *holding
+	held *heldBatch
 }
 
-func (f *flushing) Read(p []byte) (int, error) {
+func (f *flushingBody) Read(p []byte) (int, error) {
 	f.held.flush()
-	if f.held.lull != nil {
-		defer f.held.lull()()
+	if f.held.idle != nil {
+		defer f.held.idle()()
 	}
 	return f.ReadCloser.Read(p)
 }
@@ -151,17 +151,17 @@ func batchAnswer(answer wire.SendAnswer, err error) wire.SendAnswer {
 	return answer
 }
 
-// lineReader reads lines of at most most bytes; blank ones are passed over.
+// lineReader reads lines of at most most bytes, and skips blank ones.
 type lineReader struct {
 	in   *bufio.Reader
 	most int
-	key  string // the request's, of which each line has its own
+	key  string // of the request; each line's key is derived from it
 	line []byte
 	over bool // nothing more can be read
 	n    int  // of the line, from 1 on; blank ones do not count
 }
 
-// parse reads the message in the line that next has given.
+// parse reads the message of a line that next has returned.
 func (l *lineReader) parse(parser *wire.Parser, line []byte) (wire.Message, error) {
 	m, err := parser.Parse(line)
 	if err == nil {
@@ -170,8 +170,8 @@ func (l *lineReader) parse(parser *wire.Parser, line []byte) (wire.Message, erro
 	return m, err
 }
 
-// next gives the next line, valid until the call after. A line that is too long
-// is skipped and gives errTooLarge; the end of the body gives io.EOF.
+// next returns the next line, valid until the following call. For a line that is too
+// long it returns errTooLarge, and at the end of the body io.EOF.
 func (l *lineReader) next() ([]byte, error) {
 	for {
 		l.line = l.line[:0]

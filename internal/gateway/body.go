@@ -18,8 +18,8 @@ const (
 	typeJSON   = "application/json"
 	typeNDJSON = "application/x-ndjson"
 
-	// bodyPatience is how long a caller may take to send a body.
-	bodyPatience = 30 * time.Second
+	// maxBodyTime is how long a caller may take to send a body.
+	maxBodyTime = 30 * time.Second
 )
 
 var (
@@ -30,10 +30,10 @@ var (
 	errRead = wire.Errorf(http.StatusBadRequest, wire.CodeJSON, "Invalid request: the body could not be read")
 )
 
-// mediaType gives the type of a request's body, or errMediaType.
+// mediaType returns the type of a request's body, or errMediaType.
 func mediaType(r *http.Request) (string, error) {
 	if kind := r.Header.Get("Content-Type"); kind == typeJSON || kind == typeNDJSON {
-		return kind, nil // nearly all
+		return kind, nil // the usual case
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != typeJSON && kind != typeNDJSON {
@@ -45,19 +45,19 @@ func mediaType(r *http.Request) (string, error) {
 	return kind, nil
 }
 
-// open gives a request's body, unpacked, of which at most limit bytes can be
-// read; both what comes in and what it unpacks to are bounded.
+// openBody returns a request's body, decompressed. At most limit bytes can be read: of
+// what comes in, and of what it decompresses to.
 func openBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadCloser, error) {
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	if _, bounded := r.Body.(interface{ Count(n int64) error }); !bounded { // by the listener
-		// Not every connection has deadlines: a caller in this process has none.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyPatience))
+	if _, bounded := r.Body.(interface{ Count(n int64) error }); !bounded { // by the listener already
+		// A caller in this process has no connection, and so no deadline.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxBodyTime))
 	}
 	coding := r.Header.Get("Content-Encoding")
 	if plain := coding == "" || coding == "identity"; plain && r.ContentLength >= 0 {
-		return r.Body, nil // net/http sees to it that there is no more than announced
+		return r.Body, nil // net/http reads no more than the Content-Length
 	}
 	body := http.MaxBytesReader(w, r.Body, limit)
 	switch coding {
@@ -73,8 +73,8 @@ func openBody(w http.ResponseWriter, r *http.Request, limit int64) (io.ReadClose
 	return nil, errMediaType
 }
 
-// counted is a reader of what a body unpacks to. The bytes count as the body's own
-// do, where the listener bounds how many are under way.
+// counted counts the bytes that a body decompresses to like the body's own, if the
+// listener bounds how many are in memory.
 func counted(body io.Reader, unpacked io.ReadCloser) io.ReadCloser {
 	if c, ok := body.(interface{ Count(n int64) error }); ok {
 		return countingReader{unpacked, c.Count}
@@ -95,28 +95,28 @@ func (r countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// inbox is what one request is read into, and taken apart with. What was parsed
-// of it is gone when it is put back.
-type inbox struct {
+// requestBuffer is what one request is read into and parsed with. Parsed messages
+// point into it: they are invalid once it is put back.
+type requestBuffer struct {
 	body   bytes.Buffer
 	parser wire.Parser
 }
 
-var inboxes = sync.Pool{New: func() any { return new(inbox) }}
+var requestBuffers = sync.Pool{New: func() any { return new(requestBuffer) }}
 
-// keptBody is how large a buffer may be to be kept for the next request.
+// keptBody is the largest buffer that is reused.
 const keptBody = 64 << 10
 
-func (in *inbox) putBack() {
+func (in *requestBuffer) putBack() {
 	if in.body.Cap() <= keptBody {
 		in.body.Reset()
-		inboxes.Put(in)
+		requestBuffers.Put(in)
 	}
 }
 
-// readBody reads the JSON body of a request. What it gives is valid until the
-// inbox is put back.
-func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, in *inbox) ([]byte, error) {
+// readBody reads the JSON body of a request. The result is valid until the
+// buffer is put back.
+func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, in *requestBuffer) ([]byte, error) {
 	if kind, err := mediaType(r); err != nil || kind != typeJSON {
 		return nil, errMediaType
 	}
@@ -124,7 +124,7 @@ func (g *Gateway) readBody(w http.ResponseWriter, r *http.Request, in *inbox) ([
 	if err != nil {
 		return nil, err
 	}
-	if n := r.ContentLength; n > 0 { // what is announced may never come
+	if n := r.ContentLength; n > 0 { // the announced bytes may never come
 		in.body.Grow(int(min(n, keptBody)) + bytes.MinRead)
 	}
 	_, err = in.body.ReadFrom(body)
@@ -139,7 +139,7 @@ func bodyError(err error) error {
 		return errTooLarge
 	}
 	if e, ok := errors.AsType[*wire.Error](err); ok {
-		return e // a limit of the listener
+		return e // one of the listener's limits
 	}
 	return errRead
 }

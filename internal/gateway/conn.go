@@ -12,32 +12,32 @@ import (
 	"tidegate/internal/wire"
 )
 
-// conn is one stream as the gateway knows it: from before its connect callback
-// until its end.
+// conn is one stream, from before its connect callback until its end. Its size counts
+// for each idle stream, see TestX16AStreamFitsItsSizeClass.
 type conn struct {
 	stream   stream.Stream
 	member   topic.Member
 	token    token.Token
-	node     *identity // of this node when the client came, and so its gateway
+	node     *identity // of this process when the client connected; leads to the gateway
 	sequence uint64
-	openedIn time.Duration // since the process began: no change of the clock counts
+	openedIn time.Duration // uptime when the client connected: independent of clock changes
 	request  packed.Request
-	open     atomic.Bool // the callback has been accepted
-	hold     limit.Hold  // what it counts for
+	open     atomic.Bool // the callback was accepted
+	hold     limit.Hold  // what it counts for in the limits
 }
 
-// age is how long ago the client came.
+// age is how long ago the client connected.
 func (c *conn) age() time.Duration { return uptime() - c.openedIn }
 
-// openedAt is when the client came, by the clock as it was when the process began.
+// openedAt is when the client connected, by the clock as it was at the process start.
 func (c *conn) openedAt() time.Time { return processBegan.Add(c.openedIn) }
 
 var processBegan = time.Now()
 
-// uptime is how long the process has been running, by a clock that nobody sets.
+// uptime is how long the process has been running, by the monotonic clock.
 func uptime() time.Duration { return time.Since(processBegan) }
 
-// name is the token as it is told.
+// name is the token's text, as the backend and clients know it.
 func (c *conn) name() string { return c.token.String() + c.node.Name }
 
 func (c *conn) info(h *topic.Hub) wire.StreamInfo {

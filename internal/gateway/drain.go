@@ -9,23 +9,23 @@ import (
 	"tidegate/internal/wire"
 )
 
-// waves is how many groups streams are ended in, over the time of a drain.
+// waves is how many groups of streams a drain ends, one after another.
 const waves = 10
 
-// StopReady makes readiness fail, so that balancers look elsewhere; streams go
-// on being opened and served.
+// StopReady makes /readyz fail, so that load balancers choose other nodes. Streams are
+// still opened and served.
 func (g *Gateway) StopReady() { g.notReady.Store(true) }
 
-// Streaming is how many streams are open or wait for their callback.
+// Streaming is how many streams are open, or wait for their callback.
 func (g *Gateway) Streaming() int { return int(g.table.count.Load()) }
 
 // Undelivered is how many disconnect callbacks have not been delivered yet.
 func (g *Gateway) Undelivered() int { return g.disconnects.Depth() }
 
-// Drain ends all streams, in waves spread over d, each with a retry field of
-// its own so that the clients do not come back together. From its begin on, a
-// client that opens a stream is asked to come again. It returns when all
-// streams have had their end, or with ctx, and then cuts those that are left.
+// Drain ends all streams, in waves spread over d. Each stream gets a retry field with
+// jitter, so that the clients do not reconnect together. From the start of the drain,
+// clients that connect are asked to try again later. Drain returns when all streams
+// have ended. If ctx ends before, it cuts those that are left.
 func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 	g.StopReady()
 	g.gate.Close()
@@ -46,7 +46,7 @@ func (g *Gateway) Drain(ctx context.Context, d time.Duration) {
 		if len(left) == 0 {
 			return
 		}
-		endForDrain(left) // some may have come in while the gate was closing
+		endForDrain(left) // some may have entered while the gate was closing
 		if backoff.Wait(ctx, 20*time.Millisecond) != nil {
 			b := stream.NewBatch()
 			for _, c := range left {
@@ -64,7 +64,7 @@ var drained = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain}
 func endForDrain(conns []*conn) {
 	b := stream.NewBatch()
 	for _, c := range conns {
-		c.stream.End(b, drained, retryFrame(comeBack))
+		c.stream.End(b, drained, retryFrame(retryDelay))
 	}
 	b.Flush()
 }

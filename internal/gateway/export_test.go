@@ -17,7 +17,7 @@ var (
 const (
 	MaxBatchLines = maxBatchLines
 	MaxStreamBody = maxStreamBody
-	ComeBack      = comeBack
+	RetryDelay    = retryDelay
 )
 
 // Simulate has the gateway write to sockets in memory. It is called before Run.

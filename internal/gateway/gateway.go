@@ -1,10 +1,14 @@
 // Package gateway holds SSE streams for a backend.
 //
-// A client opens a stream; the gateway gives it a token, asks the backend with
-// a callback whether it may stay, and from then on writes to it what is sent to
-// its token or to the topics it is subscribed to. When the stream ends, the
-// backend is told once. The gateway never interprets what a callback answers
-// beyond its status: data goes one way only.
+// A client opens a stream. The gateway gives it a token, and asks the backend with a
+// callback whether the client may stay. From then on it writes to the stream what is
+// sent to its token or to the topics it is subscribed to. When the stream ends, the
+// backend receives one disconnect callback. Of a callback's answer the gateway reads
+// the status only: data goes one way.
+//
+// The package keeps streams, sends and the drain. When a connect may start is decided
+// in gateway/admission, callbacks are in gateway/callback, and the bytes of streams are
+// written by internal/stream.
 package gateway
 
 import (
@@ -35,43 +39,43 @@ import (
 // Options configure a Gateway. The zero value of a field stands for its default.
 type Options struct {
 	Topics   *topic.Hub                               // required
-	Limits   *limit.Limits                            // counts streams by address; nil: they are not
-	From     *peer.Rules                              // says who sent a request; nil: who connected
+	Limits   *limit.Limits                            // counts streams by address; nil: not counted
+	From     *peer.Rules                              // finds the client behind proxies; nil: who connected
 	Peers    Peers                                    // the other gateways; nil: there are none
-	Sessions SessionStore                             // keeps record of streams; nil: nobody tells of the ends of a gateway's streams that dies
+	Sessions SessionStore                             // records of open streams; nil: if the process dies, nobody sends their disconnects
 	Status   func(context.Context) wire.ClusterStatus // of the storage; nil: there is none
-	Health   func() []string                          // more reasons why new streams are not welcome; may be nil
-	Warn     func() []string                          // what is told beside them, and keeps nobody away; may be nil
+	Health   func() []string                          // more reasons why the gateway is not ready; may be nil
+	Warn     func() []string                          // reported beside them; the gateway stays ready; may be nil
 	Log      *slog.Logger                             // default: none
 
-	CallbackURL         string            // where connects and disconnects are told; "" refuses streams with 503
+	CallbackURL         string            // receives connects and disconnects; "": streams are refused with 503
 	Transport           http.RoundTripper // for callbacks; default: pooled HTTP connections
 	CallbackSecrets     *access.Secrets   // the first signs callbacks; nil: none does
-	CallbackHeaders     []string          // names of the clients' headers that are told and kept; nil: all
-	ConnectHeaders      []string          // told in connect callbacks besides, and kept nowhere
+	CallbackHeaders     []string          // names of the clients' headers that are reported and kept; nil: all
+	ConnectHeaders      []string          // reported in connect callbacks as well, and not kept
 	CallbackTimeout     time.Duration     // default 5s: until the status of a connect callback
-	CallbackConcurrency int               // default 64 connect callbacks at once
+	CallbackConcurrency int               // default 64 callbacks of each kind at once
 	CallbackQueue       int               // default 65536 disconnects waiting for the backend
 	CallbackRetention   time.Duration     // default 1h: how long a disconnect is retried
 
 	Heartbeat     time.Duration // default 15s
-	BareBeats     bool          // heartbeats have no blank line behind
+	BareBeats     bool          // heartbeats end without a blank line
 	Retry         time.Duration // of the retry field at open; 0 sends none
-	RetryableFail bool          // 5xx and 429 of the backend become an empty stream with a retry field
+	RetryableFail bool          // 5xx and 429 of the backend are answered with an empty stream and a retry field
 	MaxPending    int64         // default 1 MiB of frames waiting for one stream
 	WriteTimeout  time.Duration // default 30s
 	NoParking     bool          // every stream keeps the goroutine of its request
 	MaxConns      int           // default 15000 streams
 	MaxAge        time.Duration // of a stream; 0: no bound
 	MaxHeaders    int64         // default 128 MiB: of requests beyond 2 KiB of each, which are kept
-	CORS          *cors.Policy  // which pages of other origins may read streams; nil: none
+	CORS          *cors.Policy  // pages of other origins that may read streams; nil: none
 
 	MaxBody  int64 // default 1 MiB: one message
 	MaxBatch int64 // default 16 MiB: all messages of one request
 
 	Secrets        *access.Secrets // bearer tokens of the internal routes; nil leaves them open
-	MetricsSecrets *access.Secrets // bearer tokens of /metrics besides
-	Guard          *access.Guard   // of the internal listener; default: one that knows no further names
+	MetricsSecrets *access.Secrets // more bearer tokens, for /metrics alone
+	Guard          *access.Guard   // of the internal listener; default: one with no further host names
 }
 
 func (o Options) withDefaults() Options {
@@ -100,11 +104,11 @@ func (o Options) withDefaults() Options {
 // Internal, and call Run; all methods may be called concurrently.
 type Gateway struct {
 	opts        Options         // set once
-	id          string          // set once: of this process, in callbacks
+	id          string          // set once: identifies this process in callbacks
 	callers     *access.Callers // set once: of the internal routes
 	scrapers    *access.Callers // set once: of /metrics
 	engine      *stream.Engine
-	requests    *requests // of streams, each until its disconnect has been told
+	requests    *requests // of streams, each until its disconnect was delivered
 	limiter     *admission.Limiter
 	callbacks   *callback.Caller
 	disconnects *callback.Queue
@@ -171,13 +175,13 @@ func (g *Gateway) engineOptions() stream.Options {
 }
 
 // Run writes streams, delivers disconnect callbacks and expires topics until ctx
-// ends; then it cuts streams that are left, waits for connect callbacks, and
-// delivers what disconnects they bring, for a few seconds at most. Drain before
-// ends streams.
+// ends. Then it cuts the streams that are left, waits for connect callbacks, and
+// delivers the disconnects that follow, for 10 s at most. To end streams in order,
+// call Drain before.
 func (g *Gateway) Run(ctx context.Context) error {
 	engineLife, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopEngine()
-	run, ctx := errgroup.WithContext(ctx) // one that fails ends the others
+	run, ctx := errgroup.WithContext(ctx) // the first failure ends the others
 	run.Go(func() error { return g.engine.Run(engineLife) })
 	run.Go(func() error { return g.opts.Topics.Run(ctx) })
 	run.Go(func() error {

@@ -9,9 +9,8 @@ import (
 	"tidegate/internal/wire"
 )
 
-// toldOnce gives the headers of r that its connect callback tells and nothing
-// keeps.
-func (g *Gateway) toldOnce(r *http.Request) (more []packed.Header) {
+// connectHeaders returns the headers of r that only its connect callback reports.
+func (g *Gateway) connectHeaders(r *http.Request) (more []packed.Header) {
 	for _, name := range g.opts.ConnectHeaders {
 		kept := slices.ContainsFunc(g.opts.CallbackHeaders, func(k string) bool { return strings.EqualFold(k, name) })
 		values := r.Header.Values(name)
@@ -27,9 +26,9 @@ func (g *Gateway) toldOnce(r *http.Request) (more []packed.Header) {
 	return more
 }
 
-// recorded is what is kept of a stream's request outside of the process. Where
-// not all headers may be kept, neither may an access token in the query.
-func (g *Gateway) recorded(c *conn) []byte {
+// recordedRequest is what storage keeps of a stream's request. If not all headers may
+// be kept, an access token in the query is masked too.
+func (g *Gateway) recordedRequest(c *conn) []byte {
 	url := c.request.URL()
 	if g.opts.CallbackHeaders != nil {
 		url = wire.MaskAccess(url)

@@ -11,9 +11,9 @@ import (
 	"tidegate/internal/wire"
 )
 
-// identity is this node's name among its peers, for a time. A gateway that was
-// cut off from them goes on under another one: what was promised for its streams
-// under the old name, others keep.
+// identity is this node's name among its peers. A gateway that was cut off from them
+// goes on under another name: other nodes send the disconnects of the streams that it
+// had opened under the old one.
 type identity struct {
 	callback.Node
 	gateway *Gateway
@@ -33,22 +33,22 @@ func (g *Gateway) identity() *identity {
 	return now
 }
 
-// ledgerPatience bounds how long a connect waits for its record: as long as it
-// takes until another server leads, so that a gateway which is killed right after
-// that leaves no stream untold. When storage is away for longer, streams are opened
-// without, for their clients are better served by what the gateway holds in
-// memory than by nothing; their records are written later.
-const ledgerPatience = 10 * time.Second
+// maxRecordTime bounds how long a connect waits for its record. It is as long as
+// storage takes to elect another leader, so that no stream of a gateway that is killed
+// then is left without a disconnect. When storage is away for longer, streams are
+// opened without a record, and their records are written later: what the gateway holds
+// in memory serves a client better than an error.
+const maxRecordTime = 10 * time.Second
 
-// record enters a stream in the ledger, before the backend hears of it.
+// record stores a stream's record before the backend receives its connect.
 func (g *Gateway) record(ctx context.Context, c *conn) {
 	if g.opts.Sessions == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxRecordTime)
 	defer cancel()
 	g.opts.Sessions.Put(ctx, wire.SessionRecord{
-		Node: c.node.Name, Token: c.name(), OpenedAt: c.openedAt().UnixNano(), Request: g.recorded(c),
+		Node: c.node.Name, Token: c.name(), OpenedAt: c.openedAt().UnixNano(), Request: g.recordedRequest(c),
 	})
 }
 
@@ -66,16 +66,16 @@ func (g *Gateway) finished(m *callback.Message) {
 	}
 }
 
-// CutOff ends all streams that were opened under a name that this node no longer
-// has, because its peers could not hear of it: they will tell the backend. When it
-// returns none of these streams is written to any more, and nothing more is told
-// of them from here, apart from callbacks that are out at this moment.
+// CutOff ends all streams that were opened under a name that this node has lost,
+// because its peers could not reach it: they send the disconnects. When it returns,
+// none of these streams is written to any more, and this node posts no more callbacks
+// about them. Callbacks in progress are not cancelled.
 func (g *Gateway) CutOff(name string) {
 	if node := g.identity(); node.Name == name {
-		g.disconnects.Disown(&node.Node) // first, so that a stream that is not found below is not let in, see welcome
+		g.disconnects.Disown(&node.Node) // first, so that accept rejects a stream that is not found below
 	}
 	conns := g.table.all(func(c *conn) bool { return c.node.Name == name })
-	g.opts.Log.Error("cut off from the other nodes: ending streams, of which they tell", "node", name, "count", len(conns))
+	g.opts.Log.Error("cut off from the other nodes: ending streams, the others send their disconnects", "node", name, "count", len(conns))
 	b := stream.NewBatch()
 	for _, c := range conns {
 		c.stream.Abort(b, wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost})
@@ -83,8 +83,8 @@ func (g *Gateway) CutOff(name string) {
 	b.Flush()
 }
 
-// TakeOver tells the backend of the end of a stream whose node cannot do it any
-// more. It returns nil when that is done, or when the backend refuses to hear it.
+// TakeOver sends the disconnect of a stream whose node is gone. It returns nil when
+// the backend has accepted it, or has refused it for good.
 func (g *Gateway) TakeOver(ctx context.Context, e wire.SessionRecord) error {
 	m := &callback.Message{
 		Action: wire.Disconnect, Why: wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost},

@@ -11,13 +11,13 @@ import (
 	"tidegate/internal/wire"
 )
 
-// openapi describes the routes below; a test compares the two.
+// openapi describes the routes below; a test compares them.
 //
 //go:embed openapi.json
 var openapi []byte
 
-// Internal is the listener for the backend and for operators. It must not be
-// reachable for browsers, and never says that another origin may read it.
+// Internal is the listener for the backend and for operators. Browsers must not reach
+// it, and it never allows another origin to read its answers.
 func (g *Gateway) Internal() http.Handler {
 	routes := g.InProcess()
 	guarded := g.opts.Guard.Protect(access.Route{Callers: g.callers}, routes)
@@ -35,8 +35,7 @@ func (g *Gateway) Internal() http.Handler {
 	})
 }
 
-// InProcess is [Gateway.Internal] for the backend in the same process, which
-// needs no secret.
+// InProcess is [Gateway.Internal] without secrets, for a backend in the same process.
 func (g *Gateway) InProcess() http.Handler {
 	mux := g.internalMux()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +115,7 @@ func showOpenAPI(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(openapi)
 }
 
-// newCallers makes what the internal routes ask for, and what /metrics does.
+// newCallers returns who may call the internal routes, and who may read /metrics.
 func newCallers(opts Options) (callers, scrapers *access.Callers) {
 	callers = &access.Callers{
 		Secrets: []*access.Secrets{opts.Secrets},
@@ -129,8 +128,8 @@ func newCallers(opts Options) (callers, scrapers *access.Callers) {
 	return callers, scrapers
 }
 
-// IsInternal reports whether a path of a listener that serves both kinds of
-// routes is one of the internal ones, in whatever case.
+// IsInternal reports whether a path is one of the internal routes, in any case. It is
+// for listeners that serve both kinds.
 func IsInternal(path string) bool {
 	path = fixedPath(path)
 	return path == "/internal" || strings.HasPrefix(path, "/internal/") || path == "/metrics"

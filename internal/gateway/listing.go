@@ -12,7 +12,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Pages of listings.
+// How many items a page of a listing has.
 const (
 	defaultPage = 100
 	maxPage     = 1000
@@ -31,7 +31,7 @@ func page(r *http.Request) (int, error) {
 	return n, nil
 }
 
-// answerOr writes what a listing found, or the error.
+// answerOr answers with what was found, or with the error.
 func answerOr(w http.ResponseWriter, err error, found any) {
 	if err != nil {
 		wire.WriteError(w, err)
@@ -40,11 +40,11 @@ func answerOr(w http.ResponseWriter, err error, found any) {
 	wire.WriteJSON(w, http.StatusOK, found)
 }
 
-// listStreams is GET /internal/streams?topic=&limit=&after=, oldest first.
+// listStreams answers GET /internal/streams?topic=&limit=&after=, oldest first.
 func (g *Gateway) listStreams(w http.ResponseWriter, r *http.Request) {
 	found, limit, err := g.pageOfStreams(r)
 	if err == nil {
-		others, missing := everywhere[wire.StreamPage](g, r)
+		others, missing := askOthers[wire.StreamPage](g, r)
 		found = joinStreams(found, others, limit)
 		found.Missing = missing
 	}
@@ -78,14 +78,14 @@ func (g *Gateway) pageOfStreams(r *http.Request) (found wire.StreamPage, limit i
 	return found, limit, nil
 }
 
-// streamsOf gives the streams of a topic, or all, whose sequence is above after.
+// streamsOf returns the streams whose sequence is above after: of a topic, or all.
 func (g *Gateway) streamsOf(name string, after uint64) ([]*conn, error) {
 	if name == "" {
 		return g.table.all(func(c *conn) bool { return c.sequence > after }), nil
 	}
 	members, err := g.opts.Topics.Members(name)
 	if err != nil {
-		return nil, nil // nobody is at a topic that does not exist
+		return nil, nil // a topic that does not exist has no streams
 	}
 	at := make(map[*topic.Member]bool, len(members))
 	for _, m := range members {
@@ -94,7 +94,7 @@ func (g *Gateway) streamsOf(name string, after uint64) ([]*conn, error) {
 	return g.table.all(func(c *conn) bool { return c.sequence > after && at[&c.member] }), nil
 }
 
-// showStream is GET /internal/streams/{token}.
+// showStream answers GET /internal/streams/{token}.
 func (g *Gateway) showStream(w http.ResponseWriter, r *http.Request) {
 	if node := g.holder(r.Context(), r.PathValue("token")); node != "" {
 		g.relay(w, r, node, nil)
@@ -111,8 +111,8 @@ func (g *Gateway) showStream(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, c.info(g.opts.Topics))
 }
 
-// closeStream is DELETE /internal/streams/{token}?detail=: it ends a stream
-// after what is queued for it.
+// closeStream answers DELETE /internal/streams/{token}?detail=: it ends a stream after
+// what is queued for it.
 func (g *Gateway) closeStream(w http.ResponseWriter, r *http.Request) {
 	detail := wire.Detail(cmp.Or(r.URL.Query().Get("detail"), string(wire.DetailClosed)))
 	if !slices.Contains([]wire.Detail{wire.DetailClosed, wire.DetailReplaced}, detail) {
@@ -136,7 +136,7 @@ func (g *Gateway) closeStream(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, wire.SendAnswer{Status: wire.StatusOK})
 }
 
-// listTopics is GET /internal/topics?prefix=&open=&limit=&after=, by name.
+// listTopics answers GET /internal/topics?prefix=&open=&limit=&after=, by name.
 func (g *Gateway) listTopics(w http.ResponseWriter, r *http.Request) {
 	limit, err := page(r)
 	if err != nil {
@@ -151,18 +151,18 @@ func (g *Gateway) listTopics(w http.ResponseWriter, r *http.Request) {
 	if more {
 		found.Next = infos[len(infos)-1].Topic
 	}
-	others, missing := everywhere[wire.TopicPage](g, r)
+	others, missing := askOthers[wire.TopicPage](g, r)
 	found = joinTopics(found, others, limit)
 	found.Missing = missing
 	wire.WriteJSON(w, http.StatusOK, found)
 }
 
-// showTopic is GET /internal/topics/{topic}.
+// showTopic answers GET /internal/topics/{topic}.
 func (g *Gateway) showTopic(w http.ResponseWriter, r *http.Request) {
 	info, err := g.opts.Topics.Info(r.Context(), r.PathValue("topic"))
-	others, _ := everywhere[wire.TopicInfo](g, r)
+	others, _ := askOthers[wire.TopicInfo](g, r)
 	for _, o := range others {
-		if err == topic.ErrNotFound { // streams may be at it there
+		if err == topic.ErrNotFound { // another node may have streams at it
 			info, err = o, nil
 			continue
 		}
@@ -171,14 +171,14 @@ func (g *Gateway) showTopic(w http.ResponseWriter, r *http.Request) {
 	answerOr(w, err, info)
 }
 
-// deleteTopic is DELETE /internal/topics/{topic}: it forgets a topic's events
-// and its end, so that the name can be used again.
+// deleteTopic answers DELETE /internal/topics/{topic}: it deletes a topic's events and
+// its end, so that the name can be used again.
 func (g *Gateway) deleteTopic(w http.ResponseWriter, r *http.Request) {
 	err := g.opts.Topics.Delete(r.Context(), r.PathValue("topic"))
 	answerOr(w, err, wire.SendAnswer{Status: wire.StatusOK})
 }
 
-// listEvents is GET /internal/topics/{topic}/events?limit=&after=, oldest first.
+// listEvents answers GET /internal/topics/{topic}/events?limit=&after=, oldest first.
 func (g *Gateway) listEvents(w http.ResponseWriter, r *http.Request) {
 	limit, err := page(r)
 	if err != nil {

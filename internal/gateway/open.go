@@ -16,7 +16,7 @@ import (
 	"tidegate/sse"
 )
 
-// Streams handles requests that open a stream. One that can be parked outlives
+// Streams answers requests that open a stream. A stream that can be parked outlives
 // its request.
 func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 	g.opts.CORS.Allow(w, r, streamMethods)
@@ -33,27 +33,27 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !g.gate.Enter() {
-		g.turnAway(w, errDraining)
+		g.reject(w, errDraining)
 		return
 	}
 	served := false
 	defer func() {
-		if !served { // else it leaves with its end, see [conn.Ended]
+		if !served { // a served stream leaves when it ends, see [conn.Ended]
 			g.gate.Leave()
 		}
 	}()
 	if err := g.admit(w, r); err != nil {
-		g.turnAway(w, wire.ErrorOf(err))
+		g.reject(w, wire.ErrorOf(err))
 		return
 	}
 	c, err := g.count(w, r)
 	if err != nil {
 		g.table.unreserve()
-		g.turnAway(w, err)
+		g.reject(w, err)
 		return
 	}
 	g.register(c)
-	if !g.welcome(w, r, c) {
+	if !g.accept(w, r, c) {
 		return
 	}
 	streamHeaders(w)
@@ -65,11 +65,11 @@ func (g *Gateway) Streams(w http.ResponseWriter, r *http.Request) {
 
 const streamMethods = "GET, POST, OPTIONS"
 
-// maxStreamBody bounds the body of a POST that opens a stream. It is read, so
-// that the end of the connection can be seen behind it, and dropped.
+// maxStreamBody bounds the body of a POST that opens a stream. The body is read, so
+// that the end of the connection can be seen after it, and dropped.
 const maxStreamBody = 64 << 10
 
-// admit makes the checks that need no backend, and reserves a place.
+// admit makes the checks that need no backend, and reserves a place in the table.
 func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	if g.opts.CallbackURL == "" {
 		return wire.Errorf(http.StatusServiceUnavailable, wire.CodeNotConfigured, "Service not configured")
@@ -92,37 +92,38 @@ func (g *Gateway) admit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// welcome asks the backend, and answers a client that gets no stream.
-func (g *Gateway) welcome(w http.ResponseWriter, r *http.Request, c *conn) bool {
-	g.opts.Topics.CatchUp(r.Context(), &c.member) // first: nobody else waits for it then
+// accept asks the backend, and answers the client if it gets no stream. It reports
+// whether the stream is open.
+func (g *Gateway) accept(w http.ResponseWriter, r *http.Request, c *conn) bool {
+	g.opts.Topics.CatchUp(r.Context(), &c.member) // first, while it holds no slot that others wait for
 	if err := g.limiter.Acquire(r.Context(), &c.request); err != nil {
-		g.leaveUnrecorded(w, r, c, errCrowded)
+		g.rejectUnreported(w, r, c, errOverloaded)
 		return false
 	}
 	defer g.limiter.Release()
-	if g.gate.Closed() { // a drain that began meanwhile may not have seen it
-		g.leaveUnrecorded(w, r, c, errDraining)
+	if g.gate.Closed() { // a drain that started meanwhile may not have seen it
+		g.rejectUnreported(w, r, c, errDraining)
 		return false
 	}
 	if g.record(r.Context(), c); r.Context().Err() != nil {
-		g.unregister(c) // the client has left, and the backend has not heard of it
+		g.unregister(c) // the client has left, and the backend does not know of it
 		g.release(c)
 		g.metrics.ended(callback.DuringCallback)
 		return false
 	}
-	answer, waited := g.connect(r.Context(), c, g.toldOnce(r))
+	answer, waited := g.connect(r.Context(), c, g.connectHeaders(r))
 	if !waited {
 		g.unregister(c)
 		g.metrics.ended(callback.DuringCallback)
 		return false
 	}
 	if !answer.Accepted() {
-		g.refuse(w, c, answer)
+		g.rejectAnswer(w, c, answer)
 		return false
 	}
 	if c.open.Store(true); c.node != g.identity() || c.node.Disowned() {
 		g.ended(c, wire.Ending{Reason: wire.Failed, Detail: wire.DetailNodeLost}) // cut off meanwhile
-		g.turnAway(w, errCutOff)
+		g.reject(w, errCutOff)
 		return false
 	}
 	if g.opts.Topics.Open(&c.member) {
@@ -139,26 +140,26 @@ func (g *Gateway) connect(ctx context.Context, c *conn, extra []packed.Header) (
 	m := &callback.Message{Action: wire.Connect, Token: c.token, Node: &c.node.Node, Request: c.request, Extra: extra}
 	return g.callbacks.Connect(ctx, m, func(a callback.Answer, why wire.Ending) {
 		if a.Accepted() || a.Uncertain() {
-			g.tellDisconnect(c, why)
+			g.reportDisconnect(c, why)
 		} else {
 			g.release(c)
 		}
 	})
 }
 
-// leaveUnrecorded is the end of a client that nobody else has heard of: it has
-// left, or e is why it gets no stream.
-func (g *Gateway) leaveUnrecorded(w http.ResponseWriter, r *http.Request, c *conn, e *wire.Error) {
+// rejectUnreported answers a client that the backend does not know of: e is why it gets
+// no stream, unless it has left.
+func (g *Gateway) rejectUnreported(w http.ResponseWriter, r *http.Request, c *conn, e *wire.Error) {
 	g.unregister(c)
 	g.requests.Release(c.request)
 	if r.Context().Err() != nil {
 		g.metrics.ended(callback.DuringCallback)
 		return
 	}
-	g.turnAway(w, e)
+	g.reject(w, e)
 }
 
-// count counts a stream for its client, and keeps its request.
+// count counts a stream for its client in the limits, and keeps its request.
 func (g *Gateway) count(w http.ResponseWriter, r *http.Request) (*conn, *wire.Error) {
 	c := new(conn)
 	err := g.opts.Limits.OpenStream(r, &c.hold)
@@ -168,12 +169,13 @@ func (g *Gateway) count(w http.ResponseWriter, r *http.Request) (*conn, *wire.Er
 		}
 	}
 	if err != nil && r.ProtoMajor == 1 {
-		w.Header().Set("Connection", "close") // it may be one too many itself
+		w.Header().Set("Connection", "close") // the connection may be one too many itself
 	}
 	return c, err
 }
 
-// register fills in c, which has its request, and makes it known.
+// register fills in c, which has its request, and makes it known: from now on it
+// receives sends.
 func (g *Gateway) register(c *conn) {
 	c.token = token.New()
 	c.node = g.identity()
@@ -184,7 +186,7 @@ func (g *Gateway) register(c *conn) {
 	g.table.add(c)
 }
 
-// asSent is a request with the address of its client, where a proxy tells it.
+// asSent is a request with the address of its client, if a trusted proxy reports it.
 func (g *Gateway) asSent(r *http.Request) *http.Request {
 	client := g.opts.From.Client(r)
 	if !client.Forwarded || !client.Addr.IsValid() {
@@ -201,18 +203,18 @@ func (c *conn) Ended(why wire.Ending) {
 	c.node.gateway.gate.Leave()
 }
 
-// ended takes a stream that was accepted out of everything and tells the
-// backend. It is called once for each.
+// ended removes a stream that was accepted, and reports its disconnect. It is called
+// once for each.
 func (g *Gateway) ended(c *conn, why wire.Ending) {
 	g.unregister(c)
 	g.metrics.ended(why)
 	g.opts.Log.Debug("stream ended", "token", token.Fingerprint(c.name()), "reason", why.Reason, "detail", why.Detail,
 		"duration", c.age())
-	g.tellDisconnect(c, why)
+	g.reportDisconnect(c, why)
 }
 
-// unregister makes the token unknown. What was queued for it stays uncounted
-// until the disconnect is told.
+// unregister makes the token unknown and drops what is queued for it. It may be called
+// more than once.
 func (g *Gateway) unregister(c *conn) {
 	if g.table.remove(c) {
 		g.opts.Limits.Release(&c.hold)
@@ -221,8 +223,9 @@ func (g *Gateway) unregister(c *conn) {
 	}
 }
 
-// tellDisconnect queues the disconnect, with which the stream's request ends too.
-func (g *Gateway) tellDisconnect(c *conn, why wire.Ending) {
+// reportDisconnect queues a stream's disconnect callback, which keeps its request until
+// it is delivered.
+func (g *Gateway) reportDisconnect(c *conn, why wire.Ending) {
 	g.disconnects.Add(callback.Message{
 		Action:      wire.Disconnect,
 		Why:         why,
@@ -234,7 +237,8 @@ func (g *Gateway) tellDisconnect(c *conn, why wire.Ending) {
 	})
 }
 
-// age is how old a stream may get: --max-age, spread over a tenth of it.
+// age is how old a stream may get: --max-age, less up to a tenth, so that streams that
+// were opened together do not end together.
 func (g *Gateway) age() time.Duration {
 	if g.opts.MaxAge <= 0 {
 		return 0
@@ -242,7 +246,7 @@ func (g *Gateway) age() time.Duration {
 	return g.opts.MaxAge - rand.N(g.opts.MaxAge/10+1)
 }
 
-// firstFrame is what goes out behind the headers.
+// firstFrame is what follows the headers; nil for nothing.
 func (g *Gateway) firstFrame() *stream.Frame {
 	if g.opts.Retry <= 0 {
 		return nil
@@ -250,13 +254,13 @@ func (g *Gateway) firstFrame() *stream.Frame {
 	return retryFrame(g.opts.Retry)
 }
 
-// retryFrame tells the client when to come back.
+// retryFrame is a retry field: after about d the client reconnects.
 func retryFrame(d time.Duration) *stream.Frame {
 	return stream.FrameOf(sse.AppendRetry(nil, jitter(d)), 0)
 }
 
-// streamHeaders are the headers of every stream. No proxy may hold it back,
-// pack it, or keep it.
+// streamHeaders sets the headers of every stream. No proxy may buffer, compress or
+// cache it.
 func streamHeaders(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -265,6 +269,6 @@ func streamHeaders(w http.ResponseWriter) {
 	wire.NoSniff(h)
 }
 
-// jitter spreads d by half of it either way, so that clients who were told
-// together do not come back together.
+// jitter spreads d by half of it either way, so that clients that were asked together
+// do not come back together.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d+1) }

@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// The gateway that this one replaces took its routes in any case and with a slash
-// at the end. Clients rely on it, and what guards a route must see through it.
-
-// fixedPath gives the path of a route in the form in which it is known. Names in
-// it, such as a topic's, stay as they are, and so do paths that are no route.
+// fixedPath returns the path of a route in lower case and without a slash at the end.
+// The gateway that this one replaces accepted any case and a slash, and clients rely
+// on it; what guards a route must not be fooled by it. Names in a path, such as a
+// topic's, stay as they are, and so do paths that are no route.
 func fixedPath(path string) string {
 	if path == "/internal/send" {
-		return path // nearly all
+		return path // the usual case
 	}
 	trimmed := strings.TrimSuffix(path, "/")
 	switch lower := strings.ToLower(trimmed); lower {
@@ -33,10 +32,10 @@ func fixedPath(path string) string {
 	return "/internal/" + strings.Join(parts, "/")
 }
 
-// withFixedPath gives the request with the path of its route.
+// withFixedPath returns the request with the path that fixedPath returns.
 func withFixedPath(r *http.Request) *http.Request {
 	if r.URL.Path == "/internal/send" {
-		return r // nearly all
+		return r // the usual case
 	}
 	escaped := r.URL.EscapedPath()
 	fixed := fixedPath(escaped)

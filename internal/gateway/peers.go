@@ -17,13 +17,13 @@ import (
 // Peers are the other gateways of a cluster. Its methods may be called
 // concurrently.
 type Peers interface {
-	// Node names this node: 8 letters and digits, drawn anew at each start, and
-	// when it was cut off. It is part of every token, so that whoever is given a
-	// token knows where its stream is.
+	// Node is the name of this node: 8 letters and digits, drawn at each start, and
+	// after it was cut off. It is part of every token, so that every node knows where
+	// a token's stream is.
 	Node() string
 	// Others lists the other nodes that are alive, sorted.
 	Others() []string
-	// Ask has another node answer a request of the internal API. It returns
+	// Ask sends a request of the internal API to another node. It returns
 	// wire.ErrNoNode if there is no such node.
 	Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.PeerAnswer, error)
 }
@@ -43,13 +43,13 @@ type SessionStore interface {
 	Ready() bool
 }
 
-// fromPeer marks the context of a request that another node has passed on: it is
-// answered here or not at all.
+// fromPeer marks the context of a request that another node has relayed. It is answered
+// here, and never relayed again.
 type fromPeer struct{}
 
 func isFromPeer(ctx context.Context) bool { return ctx.Value(fromPeer{}) != nil }
 
-// AnswerPeer answers a request that another node asks.
+// AnswerPeer answers a request of another node. It may be called concurrently.
 func (g *Gateway) AnswerPeer(ctx context.Context, r wire.PeerRequest) wire.PeerAnswer {
 	request, err := http.NewRequestWithContext(context.WithValue(ctx, fromPeer{}, true), r.Method, r.Target, strings.NewReader(string(r.Body)))
 	if err != nil {
@@ -69,7 +69,7 @@ func peerError(err error) wire.PeerAnswer {
 	return wire.PeerAnswer{Status: w.status, Body: w.body}
 }
 
-// peerWriter is where an answer for another node is written to.
+// peerWriter collects an answer for another node.
 type peerWriter struct {
 	header http.Header
 	status int
@@ -90,7 +90,7 @@ func (w *peerWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// holder names the node that holds the stream of a token, if it is not this one.
+// holder returns the node that holds the stream of a token; "" if it is this one.
 func (g *Gateway) holder(ctx context.Context, text string) string {
 	if g.opts.Peers == nil || isFromPeer(ctx) {
 		return ""
@@ -102,12 +102,12 @@ func (g *Gateway) holder(ctx context.Context, text string) string {
 	return node
 }
 
-// askPatience bounds how long another node is waited for.
-const askPatience = 5 * time.Second
+// maxAskTime bounds how long another node is waited for.
+const maxAskTime = 5 * time.Second
 
-// ask has another node answer, and gives an answer other than 2xx as an error.
+// ask asks another node. It returns the body of a 2xx, and any other answer as an error.
 func (g *Gateway) ask(ctx context.Context, node string, r wire.PeerRequest) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxAskTime)
 	defer cancel()
 	a, err := g.opts.Peers.Ask(ctx, node, r)
 	switch {
@@ -132,7 +132,7 @@ func (g *Gateway) ask(ctx context.Context, node string, r wire.PeerRequest) ([]b
 	return nil, answer.Error
 }
 
-// relay has another node answer a request, and answers the same.
+// relay answers a request with the answer of another node.
 func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, node string, body []byte) {
 	answer, err := g.ask(r.Context(), node, wire.PeerRequest{
 		Method: r.Method, Target: r.URL.RequestURI(), ContentType: r.Header.Get("Content-Type"), Body: body,
@@ -147,7 +147,7 @@ func (g *Gateway) relay(w http.ResponseWriter, r *http.Request, node string, bod
 	_, _ = w.Write(answer)
 }
 
-// sendElsewhere passes a message for a token on to the node that holds it.
+// sendElsewhere relays a message for a token to the node that holds its stream.
 func (g *Gateway) sendElsewhere(ctx context.Context, node string, body []byte) (wire.SendAnswer, error) {
 	var answer wire.SendAnswer
 	got, err := g.ask(ctx, node, wire.PeerRequest{

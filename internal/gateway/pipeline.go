@@ -10,34 +10,33 @@ import (
 	"tidegate/internal/wire"
 )
 
-// maxAppends is how many messages or gatherings of one request are waited for at the
-// same time.
+// maxAppends bounds the messages and line groups of one request that are waited for at
+// the same time.
 const maxAppends = 64
 
-// pipeline takes the messages of one request where logs are kept in a store, and
-// other nodes may hold streams. Messages that have to be waited for do not wait
-// for each other if they are for different topics, or streams; those for one are
-// taken one after the other, and not behind one that may be sent again: they would
-// change places. Lines for topics that come one after the other are gathered, see
-// there.
+// pipeline delivers the messages of one request where events are stored, and other
+// nodes may hold streams. Messages for different topics or streams do not wait for each
+// other. Those for the same one are delivered one after another, and not after one that
+// the caller may retry: they would change places. Consecutive lines for topics form a
+// [lineGroup].
 type pipeline struct {
 	gateway *Gateway
 	ctx     context.Context
-	held    *holding
+	held    *heldBatch
 	places  chan struct{} // size maxAppends
 	waiting sync.WaitGroup
 
-	mu        sync.Mutex
-	last      map[target]*slot // guarded by mu, like all below
-	slots     []*slot
-	gathering *gathering // nil: there is none
-	spare     []slot     // not used yet
+	mu    sync.Mutex
+	last  map[target]*slot // guarded by mu, like all below
+	slots []*slot
+	group *lineGroup // the lines not published yet; nil: none
+	spare []slot     // allocated in advance
 }
 
 // target is what a message is for.
 type target struct{ topic, token string }
 
-// kind is what it is called in metrics.
+// kind is its label in metrics.
 func (t target) kind() string {
 	if t.topic != "" {
 		return "topic"
@@ -45,28 +44,28 @@ func (t target) kind() string {
 	return "token"
 }
 
-// slot is where one message's answer goes.
+// slot holds the answer of one message.
 type slot struct {
-	done   chan struct{} // closed when it is there; nil if it was from the start
+	done   chan struct{} // closed when the answer is there; nil if it always was
 	answer wire.SendAnswer
 	err    error
 }
 
-func newPipeline(ctx context.Context, g *Gateway, held *holding) *pipeline {
+func newPipeline(ctx context.Context, g *Gateway, held *heldBatch) *pipeline {
 	p := &pipeline{
 		gateway: g, ctx: ctx, held: held,
 		places: make(chan struct{}, maxAppends), last: make(map[target]*slot),
 	}
-	held.lull = p.lull
+	held.idle = p.idle
 	return p
 }
 
-// take takes one message, or what is wrong with it. The line that it is in may be
-// used again when it returns.
+// take accepts one message, or the error that it has. The line that holds it may be
+// reused when take returns.
 func (p *pipeline) take(m wire.Message, err error, line []byte) {
 	if err == nil && m.Topic != "" && !m.Transient {
 		p.held.flush() // or it would wait for this one
-		p.gather(m.Clone(), len(line))
+		p.addToGroup(m.Clone(), len(line))
 		return
 	}
 	p.flush()
@@ -91,7 +90,7 @@ func (p *pipeline) take(m wire.Message, err error, line []byte) {
 	}
 }
 
-// begin has a message taken behind those before it for the same target.
+// begin starts to deliver a message after the previous one for the same target.
 func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
 	p.held.flush() // or it would wait for this one
 	s := &slot{done: make(chan struct{})}
@@ -101,7 +100,7 @@ func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
 		defer func() { <-p.places }()
 		defer close(s.done)
 		if before != nil {
-			<-before.done // it has a place, so it does not wait for this one's
+			<-before.done // it has a place already, so this cannot deadlock
 		}
 		if before != nil && topic.Passing(before.err) {
 			s.err = before.err
@@ -112,7 +111,7 @@ func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
 	})
 }
 
-// follow puts a slot behind the last one for a target, which it returns.
+// follow puts a slot after the last one for a target, and returns that one.
 func (p *pipeline) follow(t target, s *slot) (before *slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,10 +121,10 @@ func (p *pipeline) follow(t target, s *slot) (before *slot) {
 	return before
 }
 
-// slotsAtOnce is how many slots are made together.
+// slotsAtOnce is how many slots are allocated together.
 const slotsAtOnce = 64
 
-// newSlot gives a slot. The caller holds the lock.
+// newSlot returns a slot. The caller holds the lock.
 func (p *pipeline) newSlot() *slot {
 	if len(p.spare) == 0 {
 		p.spare = make([]slot, slotsAtOnce)
@@ -135,14 +134,14 @@ func (p *pipeline) newSlot() *slot {
 	return s
 }
 
-// put notes an answer that is there.
+// put adds an answer that is there already.
 func (p *pipeline) put(answer wire.SendAnswer, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.slots = append(p.slots, &slot{answer: answer, err: err})
 }
 
-// answers waits for all and renders them, in the order of the lines.
+// answers waits for all messages and appends their answers, in the order of the lines.
 func (p *pipeline) answers(dst []byte) []byte {
 	p.held.flush()
 	p.flush()

@@ -7,8 +7,8 @@ import (
 )
 
 // Public is the listener for browsers: health, and streams on every other path.
-// It does not use http.ServeMux, which would redirect paths that are not in
-// their cleanest form; here the target is the backend's to understand.
+// It does not use http.ServeMux, which redirects paths that are not clean: the target
+// of a stream is the backend's to interpret.
 func (g *Gateway) Public() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := fixedPath(r.URL.Path); {
@@ -26,7 +26,7 @@ func (g *Gateway) Public() http.Handler {
 
 var errNoRoute = wire.Errorf(http.StatusNotFound, wire.CodeNotFound, "No such route here")
 
-// onlyGet lets GET and HEAD through.
+// onlyGet answers 405 to other methods than GET and HEAD.
 func onlyGet(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -38,14 +38,14 @@ func onlyGet(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Healthz says that the process lives.
+// Healthz answers 200 as long as the process runs.
 func (g *Gateway) Healthz(w http.ResponseWriter, _ *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, struct {
 		Status string `json:"status"`
 	}{wire.StatusOK})
 }
 
-// Readyz says whether new streams are welcome.
+// Readyz answers 200 if new streams should be opened here, else 503 with the reasons.
 func (g *Gateway) Readyz(w http.ResponseWriter, _ *http.Request) {
 	reasons := g.NotReady()
 	body := struct {
@@ -61,7 +61,7 @@ func (g *Gateway) Readyz(w http.ResponseWriter, _ *http.Request) {
 	wire.WriteJSON(w, status, body)
 }
 
-// NotReady lists why new streams are not welcome; nothing if they are.
+// NotReady lists why new streams should not be opened here; nothing if they should.
 func (g *Gateway) NotReady() []string {
 	var reasons []string
 	if g.opts.CallbackURL == "" {
@@ -76,7 +76,7 @@ func (g *Gateway) NotReady() []string {
 	return reasons
 }
 
-// warnings lists what is told beside the reasons.
+// warnings lists what is reported beside the reasons and does not change readiness.
 func (g *Gateway) warnings() []string {
 	if g.opts.Warn == nil {
 		return nil

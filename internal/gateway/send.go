@@ -12,13 +12,13 @@ import (
 	"tidegate/sse"
 )
 
-// send is POST /internal/send: one message as JSON, or many as NDJSON.
+// send answers POST /internal/send: one message as JSON, or many as NDJSON.
 func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 	if kind, err := mediaType(r); err == nil && kind == typeNDJSON {
 		g.sendBatch(w, r)
 		return
 	}
-	in := inboxes.Get().(*inbox)
+	in := requestBuffers.Get().(*requestBuffer)
 	defer in.putBack()
 	body, err := g.readBody(w, r, in)
 	if err != nil {
@@ -35,27 +35,28 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 	g.answer(r.Context(), w, in, body, key)
 }
 
-// Express is [Gateway.send] for a listener that has read a plain request by
-// itself, and asked [Gateway.ExpressHost] for its host. The body may be used again
+// Express answers POST /internal/send for a listener that has parsed a plain request
+// itself, and has checked its host with [Gateway.ExpressHost]. The body may be reused
 // when it returns.
 func (g *Gateway) Express(w http.ResponseWriter, authorization, body []byte) {
 	if g.opts.Secrets.Any() && !g.opts.Secrets.Bearer(authorization) {
 		g.opts.Guard.Refuse(w, g.callers.Unknown())
 		return
 	}
-	in := inboxes.Get().(*inbox)
+	in := requestBuffers.Get().(*requestBuffer)
 	defer in.putBack()
-	g.answer(context.Background(), w, in, body, "") // what it waits for is bounded
+	g.answer(context.Background(), w, in, body, "") // everything that it waits for is bounded
 }
 
 // ExpressHost reports whether a request with this Host may be given to
-// [Gateway.Express]: where a secret is asked for, the name does not matter.
+// [Gateway.Express]. Where a secret is required, the host name does not matter.
 func (g *Gateway) ExpressHost(host string) bool {
 	return g.opts.Secrets.Any() || g.opts.Guard.Names.Allows(host)
 }
 
-// answer takes one message and answers it. key is that of the request's header.
-func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *inbox, body []byte, key string) {
+// answer delivers one message and answers it. key is the idempotency key of the
+// request's header.
+func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *requestBuffer, body []byte, key string) {
 	b := stream.NewBatch()
 	m, err := in.parser.Parse(body)
 	if err == nil {
@@ -70,8 +71,8 @@ func (g *Gateway) answer(ctx context.Context, w http.ResponseWriter, in *inbox, 
 	wire.WriteAnswer(w, answer)
 }
 
-// deliver takes one message, which is what body says, or refuses it with what is
-// wrong with it already.
+// deliver delivers one message. body is its JSON, for another node. An error that was
+// found already, bad, is only counted and returned.
 func (g *Gateway) deliver(ctx context.Context, b *stream.Batch, m wire.Message, bad error, body []byte) (answer wire.SendAnswer, err error) {
 	target, err := "", bad
 	switch {
@@ -93,7 +94,7 @@ func (g *Gateway) deliver(ctx context.Context, b *stream.Batch, m wire.Message, 
 
 func (g *Gateway) publish(ctx context.Context, b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
 	if m.Transient {
-		return g.pass(ctx, b, m)
+		return g.publishTransient(ctx, b, m)
 	}
 	return published(g.opts.Topics.PublishIn(ctx, b, publication(m)))
 }
@@ -104,7 +105,7 @@ var (
 		Message: "Buffer full: too much is waiting for this stream", RetryAfter: time.Second}
 )
 
-// living finds a stream that has not ended and is not about to.
+// living finds a stream that has not ended and is not about to end.
 func (g *Gateway) living(text string) *conn {
 	t, _, ok := token.Parse(text)
 	if !ok {
@@ -120,7 +121,7 @@ func (g *Gateway) living(text string) *conn {
 	return c
 }
 
-// direct sends to one stream: first the event, then its end.
+// direct sends to one stream: first the event, then the end.
 func (g *Gateway) direct(b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
 	c := g.living(m.Token)
 	if c == nil {
@@ -130,7 +131,7 @@ func (g *Gateway) direct(b *stream.Batch, m wire.Message) (wire.SendAnswer, erro
 	if c.open.Load() {
 		answer.Status = wire.StatusOK
 	}
-	g.opts.Topics.Settle(b, &c.member) // what was answered before goes first
+	g.opts.Topics.Settle(b, &c.member) // what was published before goes first
 	if m.HasEvent {
 		block := make([]byte, stream.Room, stream.Room+len(m.Name)+len(m.Data)+32)
 		block, err := sse.Append(block, sse.Event{Name: m.Name, Data: m.Data})

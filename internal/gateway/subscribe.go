@@ -7,8 +7,8 @@ import (
 	"tidegate/internal/wire"
 )
 
-// subscribe is POST /internal/subscribe: it attaches a stream to topics, also
-// while its callback is pending.
+// subscribe answers POST /internal/subscribe: it attaches a stream to topics, also
+// while its connect callback is pending.
 func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) {
 	request, c, ok := g.subscription(w, r)
 	if !ok {
@@ -28,7 +28,7 @@ func (g *Gateway) subscribe(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, answer)
 }
 
-// unsubscribe is POST /internal/unsubscribe.
+// unsubscribe answers POST /internal/unsubscribe.
 func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	request, c, ok := g.subscription(w, r)
 	if !ok {
@@ -38,10 +38,10 @@ func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, wire.SendAnswer{Status: wire.StatusOK})
 }
 
-// subscription reads the request and finds the stream; if it is not here, it
-// answers.
+// subscription reads the request and finds the stream. If ok is false, it has answered
+// already.
 func (g *Gateway) subscription(w http.ResponseWriter, r *http.Request) (request wire.SubscribeRequest, c *conn, ok bool) {
-	in := inboxes.Get().(*inbox)
+	in := requestBuffers.Get().(*requestBuffer)
 	defer in.putBack()
 	body, err := g.readBody(w, r, in)
 	if err == nil {

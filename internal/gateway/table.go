@@ -11,17 +11,16 @@ import (
 	"tidegate/internal/gateway/token"
 )
 
-// table finds streams by token. It is sharded so that connects, sends and
-// leaves of different streams do not queue for one lock.
+// table finds streams by token. It has shards, so that connects, sends and ends of
+// different streams do not contend for one lock.
 type table struct {
 	shards   [64]shard
 	sequence atomic.Uint64
 	count    atomic.Int64
 }
 
-// next gives a number that is higher than those before. That of a shared one is
-// about that of the microsecond, so that streams of several nodes can be put in
-// order.
+// next returns a number above all before. With shared it is close to the time in
+// microseconds, so that streams of several nodes can be put in order.
 func (t *table) next(shared bool) uint64 {
 	if !shared {
 		return t.sequence.Add(1)
@@ -34,7 +33,7 @@ func (t *table) next(shared bool) uint64 {
 	}
 }
 
-// reserve counts a stream in, unless there are most already.
+// reserve counts one more stream, and reports false if there are most already.
 func (t *table) reserve(most int) bool {
 	if t.count.Add(1) > int64(most) {
 		t.count.Add(-1)
@@ -43,15 +42,15 @@ func (t *table) reserve(most int) bool {
 	return true
 }
 
-// unreserve gives back what reserve has counted.
+// unreserve undoes reserve.
 func (t *table) unreserve() { t.count.Add(-1) }
 
 func (t *table) shard(of token.Token) *shard { return &t.shards[of[0]%64] }
 
-// add enters a stream that was reserved for.
+// add makes a stream known that was reserved for.
 func (t *table) add(c *conn) { t.shard(c.token).add(c) }
 
-// remove takes a stream out and reports whether it was this call that did.
+// remove takes a stream out, and reports whether it was there.
 func (t *table) remove(c *conn) bool {
 	removed := t.shard(c.token).remove(c)
 	if removed {
@@ -62,7 +61,7 @@ func (t *table) remove(c *conn) bool {
 
 func (t *table) find(of token.Token) *conn { return t.shard(of).find(of) }
 
-// all gives the streams that keep says yes to, oldest first.
+// all returns the streams for which keep is true, oldest first.
 func (t *table) all(keep func(*conn) bool) []*conn {
 	var found []*conn
 	for i := range t.shards {
@@ -72,9 +71,9 @@ func (t *table) all(keep func(*conn) bool) []*conn {
 	return found
 }
 
-// shard is a hash table that holds pointers only: the keys are in what they
-// point to, and being random they are their own hash. It has open addressing
-// with linear probing, and unlike a map it also becomes smaller.
+// shard is a hash table of pointers. The keys are in the streams that they point to;
+// tokens are random, so they are their own hash. It uses open addressing with linear
+// probing, and unlike a map it shrinks.
 type shard struct {
 	mu    sync.RWMutex
 	conns []*conn // guarded by mu; a power of two
@@ -84,12 +83,12 @@ type shard struct {
 // leastPlaces is the size of a shard that is not empty.
 const leastPlaces = 8
 
-// home is where a token would like to be.
+// home is the first place that a token is looked for at.
 func (s *shard) home(of token.Token) int {
 	return int(binary.LittleEndian.Uint64(of[8:]) & uint64(len(s.conns)-1))
 }
 
-// place is where a token is, or the free place where it would be.
+// place is where a token is, or the free place that it would get.
 func (s *shard) place(of token.Token) int {
 	i := s.home(of)
 	for s.conns[i] != nil && s.conns[i].token != of {
@@ -136,7 +135,7 @@ func (s *shard) remove(c *conn) bool {
 	return true
 }
 
-// close moves up those that had to go past the place that is free now.
+// close fills a place that has become free with a stream that was displaced past it.
 func (s *shard) close(free int) {
 	mask := len(s.conns) - 1
 	for i := (free + 1) & mask; s.conns[i] != nil; i = (i + 1) & mask {

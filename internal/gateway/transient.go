@@ -11,11 +11,11 @@ import (
 	"tidegate/internal/wire"
 )
 
-// pass gives a transient event to the streams that are at its topic: here at once,
-// and at the other nodes as fast as they can be asked. A node that does not answer
-// is not waited for, nor asked again: who is not there when it comes misses it.
-func (g *Gateway) pass(ctx context.Context, b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
-	own := b == nil || g.opts.Peers != nil // then it goes out before others are asked
+// publishTransient gives a transient event to the streams that are at its topic now:
+// here at once, and on each other node as soon as it has been asked. If a node does not
+// answer, its streams miss the event: it is not asked again.
+func (g *Gateway) publishTransient(ctx context.Context, b *stream.Batch, m wire.Message) (wire.SendAnswer, error) {
+	own := b == nil || g.opts.Peers != nil // then it is written before other nodes are asked
 	if own {
 		b = stream.NewBatch()
 	}
@@ -27,13 +27,15 @@ func (g *Gateway) pass(ctx context.Context, b *stream.Batch, m wire.Message) (wi
 		return wire.SendAnswer{}, err
 	}
 	if g.opts.Peers != nil && !isFromPeer(ctx) {
-		receivers += g.passElsewhere(ctx, m)
+		receivers += g.publishTransientElsewhere(ctx, m)
 	}
 	return wire.SendAnswer{Status: wire.StatusOK, Receivers: &receivers}, nil
 }
 
-// passElsewhere asks the other nodes to do the same, and counts their streams.
-func (g *Gateway) passElsewhere(ctx context.Context, m wire.Message) (receivers int) {
+// publishTransientElsewhere asks the other nodes to do the same, and counts their streams.
+// publishTransientElsewhere asks the other nodes to do the same, and counts their
+// streams.
+func (g *Gateway) publishTransientElsewhere(ctx context.Context, m wire.Message) (receivers int) {
 	others := g.opts.Peers.Others()
 	if len(others) == 0 {
 		return 0

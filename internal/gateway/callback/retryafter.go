@@ -10,7 +10,7 @@ import (
 // maxRetryAfter bounds a Retry-After that is passed on. A longer one is cut to it.
 const maxRetryAfter = 24 * time.Hour
 
-// RetryAfter is when a backend asks clients to come again, in one of the two forms
+// RetryAfter is when a backend asks clients to try again, in one of the two forms
 // of RFC 9110, section 10.2.3. The zero value says nothing.
 type RetryAfter struct {
 	Value string        // of the header, as it is passed on; "": there was none

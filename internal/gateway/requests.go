@@ -11,27 +11,27 @@ import (
 	"tidegate/internal/wire"
 )
 
-// requests keeps the requests of streams, each until its disconnect has been
-// told, and bounds what large ones take: in memory, and with storage in the
-// record of each stream.
+// requests keeps the requests of streams, each until its disconnect was delivered. It
+// bounds what large ones take: in memory, and with storage in the record of each
+// stream.
 type requests struct {
 	*packed.Store
 	large *limit.Share // bytes beyond usualRequest of each
 }
 
 const (
-	// usualRequest is how many bytes of a request count for nothing: streams are
-	// bounded in number.
+	// usualRequest is how many bytes of a request are not counted: the number of
+	// streams bounds these.
 	usualRequest = 2 << 10
-	// maxLarge is how many bytes large requests may take together. Half of what
-	// storage has for records, so that those of others find room.
+	// maxLarge bounds the bytes of large requests together. It is half of what storage
+	// has for records, so that records of other nodes find room.
 	maxLarge = 128 << 20
 )
 
 var errHeadersFull = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeHeadersFull,
-	Message: "The headers of all streams take too much: come again, or send fewer", RetryAfter: 5 * time.Second}
+	Message: "The headers of all streams take too much: try again later, or send fewer", RetryAfter: 5 * time.Second}
 
-// keep packs a request. The error says that there is no room for one so large.
+// keep packs a request. It returns errHeadersFull if a large one finds no room.
 func (q *requests) keep(r *http.Request) (packed.Request, *wire.Error) {
 	p := q.Pack(r)
 	if n := q.excess(p); n > 0 && !q.large.Add(addressOf(p), n) {
@@ -41,7 +41,7 @@ func (q *requests) keep(r *http.Request) (packed.Request, *wire.Error) {
 	return p, nil
 }
 
-// Release forgets a request.
+// Release frees a request.
 func (q *requests) Release(p packed.Request) {
 	if n := q.excess(p); n > 0 {
 		q.large.Remove(addressOf(p), n)

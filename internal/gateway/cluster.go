@@ -13,14 +13,11 @@ import (
 	"tidegate/internal/wire"
 )
 
-// A listing covers all nodes: each is asked for the same page of its own, and
-// the pages are made one.
+// maxStatusTime bounds the wait for other nodes: an operator looks at the status when
+// something is wrong.
+const maxStatusTime = 3 * time.Second
 
-// statusPatience bounds how long other nodes are waited for, by somebody who looks
-// because something is wrong.
-const statusPatience = 3 * time.Second
-
-// showCluster is GET /internal/cluster.
+// showCluster answers GET /internal/cluster.
 func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
 	if g.opts.Status == nil {
 		wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeNotFound,
@@ -35,9 +32,9 @@ func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
 	var others []wire.ClusterStatus
 	var missing []string
 	var asked sync.WaitGroup
-	ctx, cancel := context.WithTimeout(r.Context(), statusPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), maxStatusTime)
 	defer cancel()
-	asked.Go(func() { others, missing = everywhere[wire.ClusterStatus](g, r.WithContext(ctx)) })
+	asked.Go(func() { others, missing = askOthers[wire.ClusterStatus](g, r.WithContext(ctx)) })
 	status := g.opts.Status(r.Context())
 	asked.Wait()
 	status.Node, status.Warnings = own.Node, own.Warnings
@@ -56,9 +53,10 @@ func (g *Gateway) showCluster(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, status)
 }
 
-// everywhere asks all other nodes what this one was asked. It gives what they
-// answered, and the names of those that did not.
-func everywhere[T any](g *Gateway, r *http.Request) (answers []T, missing []string) {
+// askOthers asks all other nodes what this one was asked, at the same time. It returns
+// their answers, and the names of the nodes that did not answer. A listing covers all
+// nodes: each returns a page of its own, and the pages are joined.
+func askOthers[T any](g *Gateway, r *http.Request) (answers []T, missing []string) {
 	if g.opts.Peers == nil || isFromPeer(r.Context()) {
 		return nil, nil
 	}
@@ -74,7 +72,7 @@ func everywhere[T any](g *Gateway, r *http.Request) (answers []T, missing []stri
 			switch {
 			case err == nil && json.Unmarshal(body, &answer) == nil:
 				answers = append(answers, answer)
-			case err != nil && e.Status == http.StatusNotFound && e != errNoToken: // it has nothing to add
+			case err != nil && e.Status == http.StatusNotFound && e != errNoToken: // the node has nothing to add
 			default:
 				missing = append(missing, node)
 			}
@@ -85,7 +83,7 @@ func everywhere[T any](g *Gateway, r *http.Request) (answers []T, missing []stri
 	return answers, missing
 }
 
-// joinStreams makes one page of those of all nodes.
+// joinStreams merges the pages of all nodes into one.
 func joinStreams(page wire.StreamPage, others []wire.StreamPage, limit int) wire.StreamPage {
 	more := page.Next != ""
 	for _, o := range others {
@@ -97,7 +95,7 @@ func joinStreams(page wire.StreamPage, others []wire.StreamPage, limit int) wire
 	})
 	if n := limit; len(page.Streams) > n {
 		for n < len(page.Streams) && page.Streams[n].Sequence == page.Streams[n-1].Sequence {
-			n++ // the next page begins above it
+			n++ // the next page starts above it
 		}
 		more = more || n < len(page.Streams)
 		page.Streams = page.Streams[:n]
@@ -109,8 +107,8 @@ func joinStreams(page wire.StreamPage, others []wire.StreamPage, limit int) wire
 	return page
 }
 
-// joinTopics makes one page of those of all nodes. They have the same logs, each
-// as much of them as it was asked for, and streams of their own.
+// joinTopics merges the pages of all nodes into one. The nodes share the logs, of which
+// each holds the part that it was asked for; streams differ.
 func joinTopics(page wire.TopicPage, others []wire.TopicPage, limit int) wire.TopicPage {
 	at := make(map[string]int, len(page.Topics))
 	for i, t := range page.Topics {
@@ -139,7 +137,7 @@ func joinTopics(page wire.TopicPage, others []wire.TopicPage, limit int) wire.To
 	return page
 }
 
-// joinTopic adds what another node knows of a topic.
+// joinTopic adds what another node knows of a topic: its streams, and more events.
 func joinTopic(a, b wire.TopicInfo) wire.TopicInfo {
 	streams := a.Streams + b.Streams
 	if a.Unsure != b.Unsure && a.Unsure || a.Unsure == b.Unsure && b.Events > a.Events {

@@ -20,7 +20,7 @@ func TestX16LargeHeadersAreCountedInBytes(t *testing.T) {
 	from := func(address string, headers ...string) *client {
 		return r.open("/a", append(headers, "X-Forwarded-For: "+address)...)
 	}
-	welcome := func(c *client) string {
+	accept := func(c *client) string {
 		t.Helper()
 		token := r.backend.next(wire.Connect).Token
 		if head := c.response(); head.StatusCode != http.StatusOK {
@@ -29,18 +29,18 @@ func TestX16LargeHeadersAreCountedInBytes(t *testing.T) {
 		return token
 	}
 	first := from("203.0.113.1", fat)
-	token := welcome(first)
+	token := accept(first)
 	second := from("203.0.113.1", fat).reply()
 	if second.Status != http.StatusOK || !strings.HasPrefix(second.Body, "retry: ") {
 		t.Errorf("the second large request of one address: %d %q, want retry: and the end", second.Status, second.Body)
 	}
-	welcome(from("203.0.113.1")) // a usual one
-	welcome(from("203.0.113.2", fat))
-	welcome(from("203.0.113.3", fat))
+	accept(from("203.0.113.1")) // a usual one
+	accept(from("203.0.113.2", fat))
+	accept(from("203.0.113.3", fat))
 	if got := from("203.0.113.4", fat).reply(); !strings.HasPrefix(got.Body, "retry: ") {
 		t.Errorf("a large request beyond all: %d %q, want retry: and the end", got.Status, got.Body)
 	}
-	welcome(from("203.0.113.4"))
+	accept(from("203.0.113.4"))
 	if n := r.count(`tidegate_streams_refused_total{code="HEADERS_FULL"}`); n != "2" {
 		t.Errorf("%s refusals are counted, want 2", n)
 	}
@@ -52,5 +52,5 @@ func TestX16LargeHeadersAreCountedInBytes(t *testing.T) {
 			t.Fatal("nothing is given back")
 		}
 	}
-	welcome(from("203.0.113.1", fat))
+	accept(from("203.0.113.1", fat))
 }
