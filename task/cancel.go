@@ -128,6 +128,9 @@ func (s *Service) failOverdue(ctx context.Context, rec Record) {
 
 // recordChanged has a run look at its record, unless that says that all is well.
 func (s *Service) recordChanged(rec Record) {
+	if rec.State.Final() {
+		s.signalEnd(rec.ID)
+	}
 	if rec.Worker == s.worker && !rec.Cancel {
 		return
 	}

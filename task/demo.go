@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -19,13 +18,7 @@ const (
 // (seconds before each step, 0 to 3600, default 0.1) and steps (a whole number up
 // to 1000000, default 3; 0 and less complete at once). Its result is
 // {"message", "steps_completed", "status": "success"}.
-func Demo() Type {
-	return Type{
-		Name:  "demo_task",
-		Run:   runDemo,
-		Check: func(params json.RawMessage) error { _, err := parseDemo(params); return err },
-	}
-}
+func Demo() Type { return typed(Type{Name: "demo_task"}, runDemo) }
 
 type demoParams struct {
 	Message string  `json:"message"`
@@ -33,20 +26,24 @@ type demoParams struct {
 	Steps   int     `json:"steps"`
 }
 
-func parseDemo(raw json.RawMessage) (demoParams, error) {
-	p := demoParams{Message: "default message", Delay: 0.1, Steps: 3}
-	err := DecodeParams(raw, &p)
-	if err == nil && p.Steps > maxDemoSteps {
-		err = fmt.Errorf("steps is %d, may be %d", p.Steps, maxDemoSteps)
+// SetDefaults is called before parameters decode; see [Register].
+func (p *demoParams) SetDefaults() { *p = demoParams{"default message", 0.1, 3} }
+
+// Validate is called after.
+func (p *demoParams) Validate() error {
+	if p.Steps > maxDemoSteps {
+		return fmt.Errorf("steps is %d, may be %d", p.Steps, maxDemoSteps)
 	}
-	return p, errors.Join(err, checkDelay(p.Delay))
+	return checkDelay(p.Delay)
 }
 
-func runDemo(ctx context.Context, run *Run) (any, error) {
-	p, err := parseDemo(run.Params())
-	if err != nil {
-		return nil, err
-	}
+type demoResult struct {
+	Message   string `json:"message"`
+	Completed int    `json:"steps_completed"`
+	Status    string `json:"status"`
+}
+
+func runDemo(ctx context.Context, run *Run, p demoParams) (any, error) {
 	if err := run.Progress(Progress{Text: "Starting test task", Value: new(0.0)}); err != nil {
 		return nil, err
 	}
@@ -59,40 +56,24 @@ func runDemo(ctx context.Context, run *Run) (any, error) {
 			return nil, err
 		}
 	}
-	return struct {
-		Message   string `json:"message"`
-		Completed int    `json:"steps_completed"`
-		Status    string `json:"status"`
-	}{p.Message, max(p.Steps, 0), "success"}, nil
+	return demoResult{p.Message, max(p.Steps, 0), "success"}, nil
 }
 
 // Failing is the type failing_task, which fails. Its parameters, all optional:
 // error_message (a string, default "Test error") and delay (seconds before it
 // fails, 0 to 3600, default 0.1).
-func Failing() Type {
-	return Type{
-		Name:  "failing_task",
-		Run:   runFailing,
-		Check: func(params json.RawMessage) error { _, err := parseFailing(params); return err },
-	}
-}
+func Failing() Type { return typed(Type{Name: "failing_task"}, runFailing) }
 
 type failingParams struct {
 	ErrorMessage string  `json:"error_message"`
 	Delay        float64 `json:"delay"`
 }
 
-func parseFailing(raw json.RawMessage) (failingParams, error) {
-	p := failingParams{ErrorMessage: "Test error", Delay: 0.1}
-	err := DecodeParams(raw, &p)
-	return p, errors.Join(err, checkDelay(p.Delay))
-}
+func (p *failingParams) SetDefaults() { *p = failingParams{"Test error", 0.1} }
 
-func runFailing(ctx context.Context, run *Run) (any, error) {
-	p, err := parseFailing(run.Params())
-	if err != nil {
-		return nil, err
-	}
+func (p *failingParams) Validate() error { return checkDelay(p.Delay) }
+
+func runFailing(ctx context.Context, run *Run, p failingParams) (any, error) {
 	if err := run.Progress(Progress{Text: "Starting failing task", Value: new(0.0)}); err != nil {
 		return nil, err
 	}

@@ -1,23 +1,26 @@
-// Package task runs tasks and writes what happens to each of them to an ordered
-// log, so that anybody can follow a task from its first event to its last, early,
-// late, or after the end.
+// Package task runs work in the background and writes what happens to each task to
+// an ordered log, so that anybody can follow a task from its first event to its last:
+// early, late, or after the end.
 //
-// Make a [Service] with [New], make the kinds of task known with
-// [Service.Register], and call [Service.Run], which blocks until its context ends:
+// # What to use first
 //
-//	svc, err := task.New(task.Options{Publisher: logs, Log: log})
-//	…
-//	svc.Register(task.Type{Name: "resize", Run: func(ctx context.Context, run *task.Run) (any, error) {
-//		for i, name := range names {
-//			if err := run.Progress(task.Progress{Text: name, Value: new(float64(i) / float64(len(names)))}); err != nil {
-//				return nil, err
-//			}
-//			…
-//		}
-//		return map[string]int{"resized": len(names)}, nil
-//	}})
-//	go svc.Run(ctx)
-//	info, err := svc.Start(ctx, "resize", params)
+// Make a [Service] with [New], make the kinds of task known with [Register], and call
+// [Service.Run] in a goroutine; it blocks until its context ends. Then start tasks
+// with [Kind.Start], wait for a result with [Kind.Wait], or follow a task with
+// [Service.Watch]. The first example below is a whole program.
+//
+// A function reports how far it is with [Run.Progress] and returns a result or an
+// error. It must return soon after its context ends: that is how a task is cancelled,
+// times out, and makes way for the end of the program.
+//
+// To show tasks in browsers, give [Options] the Publisher of package task/publish:
+// it sends each event to a gateway. To keep tasks when the program ends, or share
+// them among many processes, give it a [Store]; package task/storetest tests one.
+//
+// Not needed at first: [Service.Register] is for types whose parameters are not known
+// in Go. [Publisher], [LogReader], [EndReader] and [LogWatcher] are for those who
+// bring logs of their own, [Store], [Record], [Lease] and [Hooks] for those who bring
+// a store of their own.
 //
 // # What is promised
 //
@@ -40,14 +43,20 @@
 // By default in memory: they end with the process. With a [Store] that is shared,
 // any number of services, in one process or many, are one: each takes tasks, shows
 // and cancels all of them, and runs those of its types. Then a task outlives
-// whoever runs it. It is lent to one service at a time; one that dies is found out
-// when its lease ends, and another one goes on: it begins the task again if
+// the process that runs it. It is leased to one service at a time. If that service
+// dies, its lease expires, and another one takes over: it begins the task again if
 // [Type.MaxAttempts] allows that, and fails it otherwise. A service that was merely
 // cut off has lost its task by then: the context of the function ends with
 // [ErrLost], and nothing of what it still does counts.
 //
 // A function may so be begun more than once, but not more often than MaxAttempts,
-// and of several only one can end the task. What was reported and not published
-// when a process died is lost; the last events are not, they are written by
-// whoever comes next.
+// and of several only one can end the task. Progress that was reported and not
+// published when a process died is lost. The last events are not: another process
+// writes them.
+//
+// # Compatibility
+//
+// The names and the data of events and the JSON of [Info] only ever get more keys.
+// Until version 1.0 of the program the Go API may change with a minor version; the
+// changelog says how. The package uses the standard library only.
 package task

@@ -24,6 +24,9 @@ var (
 	// ErrTooLarge is returned by Progress for an event above
 	// [Options.MaxEventBytes]. Nothing is published.
 	ErrTooLarge = errors.New("task: event too large")
+	// ErrHistoryLost is yielded by Watch for a position that the log does not
+	// reach back to any more.
+	ErrHistoryLost = errors.New("task: events are not held any more")
 )
 
 // errOnTheirWay is what Republish says of a log that is not written yet.

@@ -191,6 +191,7 @@ func (s *Service) adoptEndOfLog(j *job) (bool, error) {
 	s.log.Warn("the record of a task was older than its log: it ends as that says", "task_id", j.id, "type", rec.Type, "state", rec.State)
 	j.rec = rec
 	s.opts.Observer.Ended(infoOf(rec))
+	s.signalEnd(j.id)
 	s.resume(j)
 	return true, nil
 }

@@ -162,6 +162,7 @@ func (s *Service) ended(j *job, rec Record) {
 	if rec.State.Final() {
 		s.seal(j, rec, endEvents(rec, s.opts.StatusPath, s.opts.MaxEventBytes))
 		s.opts.Observer.Ended(infoOf(rec))
+		s.signalEnd(rec.ID)
 		s.log.Debug("task ended", "task_id", rec.ID, "type", rec.Type, "state", rec.State, "error", cut(rec.Error, 200))
 	}
 	if wasLive {

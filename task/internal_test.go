@@ -308,13 +308,13 @@ func FuzzDemoParams(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p, err := parseDemo([]byte(s))
+		p, err := decode[demoParams]([]byte(s))
 		if err == nil && (p.Steps > maxDemoSteps || !(p.Delay >= 0 && p.Delay <= maxDemoDelay)) {
-			t.Errorf("parseDemo(%q) = %+v", s, p)
+			t.Errorf("demo_task %q decodes to %+v", s, p)
 		}
-		q, err := parseFailing([]byte(s))
+		q, err := decode[failingParams]([]byte(s))
 		if err == nil && !(q.Delay >= 0 && q.Delay <= maxDemoDelay) {
-			t.Errorf("parseFailing(%q) = %+v", s, q)
+			t.Errorf("failing_task %q decodes to %+v", s, q)
 		}
 	})
 }

@@ -33,6 +33,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer close(s.finished)
 	for _, j := range jobs {
 		s.wakePump(j) // cancelled before Run
 	}

@@ -8,9 +8,11 @@ import (
 	"time"
 )
 
-// Options configure a [Service]. Publisher is required; the zero value of all
-// else means its default.
+// Options configure a [Service]. The zero value of each means its default.
 type Options struct {
+	// Publisher takes the events of the tasks. By default that is a [Log], which
+	// keeps them in memory for [Service.Watch]. To show tasks through a gateway,
+	// use package task/publish.
 	Publisher Publisher
 
 	// Store keeps the tasks. By default they live in memory and end with the
@@ -84,6 +86,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.StatusPath = cmp.Or(o.StatusPath, "/api/tasks/")
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	o.Observer = cmp.Or[Observer](o.Observer, noObserver{})
+	if o.Publisher == nil {
+		o.Publisher = NewLog(LogOptions{})
+	}
 	if o.OnDelete == nil {
 		o.OnDelete = func(string) {}
 	}
@@ -96,9 +101,6 @@ func (o Options) withDefaults() (Options, error) {
 // check reports what does not fit together.
 func (o Options) check() error {
 	var errs []error
-	if o.Publisher == nil {
-		errs = append(errs, errors.New("Publisher is missing"))
-	}
 	if o.MaxEventBytes < minEventBytes {
 		errs = append(errs, fmt.Errorf("MaxEventBytes is %d, must be at least %d", o.MaxEventBytes, minEventBytes))
 	}

@@ -52,7 +52,7 @@ func (s *Service) pump(ctx context.Context, j *job) {
 		case endComplete:
 			s.complete(j)
 		case endDropped:
-			s.opts.OnDelete(j.id)
+			s.logDeleted(j.id)
 		}
 		break
 	}

@@ -13,6 +13,10 @@ type Event struct {
 	Data  []byte // JSON; must not be modified
 	Close bool   // the last event of the log
 
+	// ID is the place of the event in its log, for [Service.Watch]; "" until it is
+	// in the log.
+	ID string
+
 	// Key is the same when an event is published again, by whichever process:
 	// "<task id>:started", "<task id>:<run>:<n>" for progress, "<task id>:end"
 	// and "<task id>:close". Those of [Service.Republish] are "<task id>:r<n>".

@@ -25,9 +25,10 @@ type Service struct {
 	worker string // our name in records
 	since  time.Time
 
-	workers sync.WaitGroup
-	pumps   sync.WaitGroup
-	abandon chan struct{} // closed when Run waits for functions no longer
+	workers  sync.WaitGroup
+	pumps    sync.WaitGroup
+	abandon  chan struct{} // closed when Run waits for functions no longer
+	finished chan struct{} // closed when Run returns
 
 	// held is how many bytes of data wait for the Publisher in all outboxes. It is
 	// atomic because it changes with every event, under the outbox's lock only.
@@ -38,11 +39,13 @@ type Service struct {
 	mu      sync.Mutex
 	types   map[string]Type
 	jobs    map[string]*job
-	free    int // worker slots
-	live    int // tasks that run here
-	calls   int // functions that have not returned
-	strays  int // those of them that outstayed their timeout
-	pumping int // pumps at work
+	watches map[string]map[*context.CancelCauseFunc]bool // of tasks that somebody watches
+	ends    map[string]*endSignal                        // of tasks that somebody waits for
+	free    int                                          // worker slots
+	live    int                                          // tasks that run here
+	calls   int                                          // functions that have not returned
+	strays  int                                          // those of them that outstayed their timeout
+	pumping int                                          // pumps at work
 
 	phase      phase
 	active     bool                    // Run is at work
@@ -73,15 +76,18 @@ func New(opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		opts:    opts,
-		log:     opts.Log.With("component", "task"),
-		store:   opts.Store,
-		worker:  newID(),
-		since:   now(),
-		types:   map[string]Type{},
-		jobs:    map[string]*job{},
-		free:    opts.Workers,
-		abandon: make(chan struct{}),
+		opts:     opts,
+		log:      opts.Log.With("component", "task"),
+		store:    opts.Store,
+		worker:   newID(),
+		since:    now(),
+		types:    map[string]Type{},
+		jobs:     map[string]*job{},
+		ends:     map[string]*endSignal{},
+		watches:  map[string]map[*context.CancelCauseFunc]bool{},
+		finished: make(chan struct{}),
+		free:     opts.Workers,
+		abandon:  make(chan struct{}),
 	}
 	if s.store == nil {
 		s.store = newMemory(opts, s.taskDeleted)
@@ -193,7 +199,17 @@ func (s *Service) taskDeleted(id string) {
 		cancel(ErrLost)
 	}
 	if j == nil || !j.out.drop() {
-		s.opts.OnDelete(id)
+		s.logDeleted(id)
 	} // else the pump calls it when it has ended
 	s.notify() // there may be room again
+	s.signalEnd(id)
+	s.endWatches(id)
+}
+
+// logDeleted notes that nothing is published any more of a task that was deleted.
+func (s *Service) logDeleted(id string) {
+	if log, ok := s.opts.Publisher.(*Log); ok {
+		log.delete(id)
+	}
+	s.opts.OnDelete(id)
 }

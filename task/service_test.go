@@ -212,7 +212,7 @@ func TestOptionsReportAllThatIsWrong(t *testing.T) {
 	if err == nil {
 		t.Fatal("New() = nil, want an error")
 	}
-	for _, want := range []string{"Publisher", "Workers", "Retention", "MaxEventBytes", "MaxBytes", "StatusPath"} {
+	for _, want := range []string{"Workers", "Retention", "MaxEventBytes", "MaxBytes", "StatusPath"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %s: %v", want, err)
 		}

@@ -78,7 +78,8 @@ type Lease interface {
 type Hooks struct {
 	Worker string // the name of this process in records
 
-	// Changed is told of records that this process runs and another one wrote.
+	// Changed receives each record that another process wrote, in any order; it
+	// may miss some while the store cannot be reached.
 	Changed func(rec Record)
 	// Deleted is told of tasks that are forgotten, by time, by somebody, or for
 	// lack of room; possibly in every process, and more than once.

@@ -28,6 +28,28 @@ func main() {
 	}
 }
 
+// params and result are what the task takes and returns, as JSON.
+type params struct {
+	N int `json:"n"`
+}
+
+type result struct {
+	Sum int `json:"sum"`
+}
+
+// squares adds up squares and reports each.
+func squares(_ context.Context, run *task.Run, p params) (result, error) {
+	var r result
+	for i := range p.N {
+		r.Sum += i * i
+		err := run.Progress(task.Progress{Text: fmt.Sprintf("%d² = %d", i, i*i), Value: new(float64(i+1) / float64(p.N))})
+		if err != nil {
+			return r, err // cancelled, timed out, or the program ends
+		}
+	}
+	return r, nil
+}
+
 func run(server string) error {
 	tide, err := client.New(client.Options{URL: server, Secret: os.Getenv("TIDEGATE_INTERNAL_SECRET")})
 	if err != nil {
@@ -37,32 +59,30 @@ func run(server string) error {
 	if err != nil {
 		return err
 	}
-	err = service.Register(task.Type{Name: "squares", Run: func(ctx context.Context, run *task.Run) (any, error) {
-		sum := 0
-		for i := range 5 {
-			sum += i * i
-			if err := run.Progress(task.Progress{Text: fmt.Sprintf("%d² = %d", i, i*i), Value: new(float64(i+1) / 5)}); err != nil {
-				return nil, err
-			}
-		}
-		return map[string]int{"sum": sum}, nil
-	}})
+	kind, err := task.Register(service, task.Type{Name: "squares"}, squares)
 	if err != nil {
 		return err
 	}
-	started, err := service.Start(context.Background(), "squares", nil)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(os.Stdout, "task:"+started.ID)
-
-	// Drain waits for the task and for its last event.
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- service.Run(ctx) }()
+	defer stop()
+	stopped := make(chan error, 1)
+	go func() { stopped <- service.Run(ctx) }()
+
+	started, err := kind.Start(ctx, params{N: 5})
+	if err != nil {
+		return err
+	}
+	fmt.Println("task:" + started.ID)
+	sum, err := kind.Wait(ctx, started.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "the sum is", sum.Sum)
+
+	// Drain waits until the gateway has the last event.
 	patience, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	service.Drain(patience)
 	stop()
-	return <-ended
+	return <-stopped
 }
