@@ -80,11 +80,11 @@ func (h *restHandlers) publishTestVersion(w http.ResponseWriter, r *http.Request
 func (h *restHandlers) noTesting(w http.ResponseWriter, _ *http.Request) {
 	wire.WriteJSON(w, http.StatusBadRequest, struct {
 		Error   string            `json:"error"`
-		Code    string            `json:"code"`
+		Code    wire.Code         `json:"code"`
 		Details map[string]string `json:"details"`
 	}{
 		"This endpoint is only available when the server is running in testing mode",
-		"ROUTE_NOT_AVAILABLE",
+		wire.CodeRouteNotAvailable,
 		map[string]string{"message": "Testing endpoints require --mode testing"},
 	})
 }

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	reasonMeaning = "who or what ended the stream, as the disconnect callback has it"
+	reasonMeaning = "who or what ended the stream, see [why a stream ends](errors.md#why-a-stream-ends)"
 	detailMeaning = "more about the reason, or empty"
-	codeMeaning   = "an error code"
+	codeMeaning   = "an [error code](errors.md#error-codes)"
 )
 
 var streams = section("Streams", "`serve` and `gateway` have these metrics.")

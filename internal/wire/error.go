@@ -29,6 +29,7 @@ const (
 	CodeIdempotencyKey     Code = "INVALID_IDEMPOTENCY_KEY"    // 400
 	CodeParameter          Code = "INVALID_PARAMETER"          // 400: a query parameter of a listing
 	CodeJSON               Code = "INVALID_JSON"               // 400
+	CodeRouteNotAvailable  Code = "ROUTE_NOT_AVAILABLE"        // 400: of the backend, outside testing mode
 	CodeMediaType          Code = "UNSUPPORTED_MEDIA_TYPE"     // 415
 	CodeBodyTooLarge       Code = "BODY_TOO_LARGE"             // 413
 	CodeTokenNotFound      Code = "TOKEN_NOT_FOUND"            // 404

@@ -38,22 +38,52 @@ type Ending struct {
 	Detail Detail
 }
 
-// Endings lists every pair that can occur, for tests and for the reference pages.
+// EndingInfo describes an [Ending] for backends. The page of errors and the metrics are made from it.
+type EndingInfo struct {
+	Ending
+	When string // a sentence
+	Next string // what the client does, and what can be done about it: a sentence
+}
+
+// Endings returns every pair that can occur. Metrics have a series for each.
 func Endings() []Ending {
-	return []Ending{
-		{ClientClosed, DetailNone},
-		{ClientClosed, DetailDuringCallback},
-		{ServerClosed, DetailClosed},
-		{ServerClosed, DetailTopicClosed},
-		{ServerClosed, DetailTopicFinished},
-		{ServerClosed, DetailReplaced},
-		{ServerClosed, DetailDrain},
-		{ServerClosed, DetailMaxAge},
-		{Failed, DetailCallbackTimeout},
-		{Failed, DetailCallbackFailed},
-		{Failed, DetailSlowConsumer},
-		{Failed, DetailWriteFailed},
-		{Failed, DetailClientSends},
-		{Failed, DetailNodeLost},
+	all := make([]Ending, len(endingTable))
+	for i, info := range endingTable {
+		all[i] = info.Ending
 	}
+	return all
+}
+
+// EndingTable returns the description of every pair that can occur.
+func EndingTable() []EndingInfo { return endingTable }
+
+var endingTable = []EndingInfo{
+	{Ending{ClientClosed, DetailNone}, "The client left.",
+		"It may come back; nothing is wrong."},
+	{Ending{ClientClosed, DetailDuringCallback}, "The client left before its connect callback was answered.",
+		"It may come back. Many of them: the connect handler is slow."},
+	{Ending{ServerClosed, DetailClosed}, "A message with `close`, or `DELETE` of the stream, ended it.",
+		"EventSource comes back with a new connect: refuse that with a 4xx, or let the page close it."},
+	{Ending{ServerClosed, DetailTopicClosed}, "The stream has had the last event of its last topic.",
+		"EventSource comes back once and gets 204, which ends it for good."},
+	{Ending{ServerClosed, DetailTopicFinished}, "The client came back for topics that are all closed, and got 204.",
+		"EventSource does not come back."},
+	{Ending{ServerClosed, DetailReplaced}, "A newer stream of the same identifier took its place.",
+		"EventSource comes back and replaces the newer one: see `--replace`."},
+	{Ending{ServerClosed, DetailDrain}, "The gateway is stopping.",
+		"The client comes back to another gateway or the next process, and resumes."},
+	{Ending{ServerClosed, DetailMaxAge}, "The stream reached `--max-age`.",
+		"The client comes back and resumes."},
+	{Ending{Failed, DetailCallbackTimeout}, "The client got 504, and the backend accepted later, or may have.",
+		"Make the connect handler faster, or raise `--callback-timeout`."},
+	{Ending{Failed, DetailCallbackFailed}, "The connection to the backend broke after the connect callback was sent.",
+		"Look into the backend's log: it may have died."},
+	{Ending{Failed, DetailSlowConsumer}, "The client read too slowly: `--max-pending` or `--write-timeout`.",
+		"The client comes back and resumes. Many of them: send less, or raise the settings."},
+	{Ending{Failed, DetailWriteFailed}, "The connection broke while something was written.",
+		"The client comes back and resumes."},
+	{Ending{Failed, DetailClientSends}, "The client sent more than 32 KiB on an open stream.",
+		"Correct the client: nothing is expected from it there."},
+	{Ending{Failed, DetailNodeLost}, "The gateway that had the stream died or was cut off; another one reports it.",
+		"The client has come back elsewhere, or will."},
 }
