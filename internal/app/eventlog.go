@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"tidegate/internal/cluster"
 	"tidegate/internal/config"
@@ -64,9 +65,18 @@ func (s *storage) generation() string {
 	return s.engine.Generation()
 }
 
-// status is what the engine knows, and what it does not know of the log of this process.
+// status is what the engine and the nodes know, and what it does not know of the log of this process.
 func (s *storage) status(ctx context.Context) wire.ClusterStatus {
+	var nodes []string
+	var err error
+	var asked sync.WaitGroup
+	asked.Go(func() { nodes, err = s.nodes.Alive(ctx) })
 	status := s.engine.Status(ctx)
+	asked.Wait()
+	status.Nodes = nodes
+	if err != nil {
+		status.Health = append([]string{"it is not known which nodes are alive: " + cluster.Explain(err)}, status.Health...)
+	}
 	if s.own == nil {
 		return status
 	}

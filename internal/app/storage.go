@@ -80,7 +80,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 		}
 	}
 	if err == nil && command != "gateway" {
-		s.tasks, err = engine.OpenTasks(ctx, cluster.TasksOptions{Alone: alone, MaxPending: c.TaskQueue})
+		s.tasks, err = cluster.OpenTasks(ctx, engine, cluster.TasksOptions{Alone: alone, MaxPending: c.TaskQueue})
 	}
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
@@ -90,17 +90,17 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 
 // openForGateway opens what gateways know of each other's streams by.
 func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions) (err error) {
-	if s.nodes, err = s.engine.OpenNodes(ctx, opts); err != nil {
+	if s.nodes, err = cluster.OpenNodes(ctx, s.engine, opts); err != nil {
 		return err
 	}
-	s.ledger, err = s.engine.OpenLedger(ctx, s.nodes, cluster.LedgerOptions{})
+	s.ledger, err = cluster.OpenLedger(ctx, s.engine, s.nodes, cluster.LedgerOptions{})
 	return err
 }
 
 // openSharedLog opens the log on NATS. A quarter of what bodies may take may be on its
 // way into the log.
 func (s *storage) openSharedLog(ctx context.Context, c *config.Config) (err error) {
-	s.shared, err = s.engine.OpenLog(ctx, cluster.LogOptions{
+	s.shared, err = cluster.OpenLog(ctx, s.engine, cluster.LogOptions{
 		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: c.MaxInflight / 4, ShortestLife: shortestLife(c.Namespaces),
 	})
 	if err == nil {

@@ -38,8 +38,8 @@ func (b *ackInbox) open(l *Log) (prefix string, err error) {
 	if b.sub != nil || b.closed {
 		return b.prefix, nil
 	}
-	prefix = l.e.nc.NewInbox() + "."
-	b.sub, err = l.e.nc.Subscribe(prefix+"*", func(msg *natsgo.Msg) {
+	prefix = l.e.Conn().NewInbox() + "."
+	b.sub, err = l.e.Conn().Subscribe(prefix+"*", func(msg *natsgo.Msg) {
 		if n, err := strconv.ParseUint(msg.Subject[len(prefix):], 36, 64); err == nil {
 			l.inflight.answered(n, b.parse(msg))
 		}

@@ -73,8 +73,8 @@ func (e *Engine) LogBytes(had int64) (int64, error) {
 func (e *Engine) Full() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.condition.refuse == errEngineFull {
-		return errEngineFull
+	if e.condition.refuse == ErrDiskFull {
+		return ErrDiskFull
 	}
 	return nil
 }
@@ -90,17 +90,18 @@ type adopted struct {
 func adoptedPath(dir string) string { return filepath.Join(dir, "taken-over.json") }
 
 // Adopt makes a folder, with a log that was made from the one on NATS and is on the
-// disk, the folder of the log of this process. Whenever the process is killed, there is
+// disk, the folder of the log of this process. generation and last are those of the log
+// on NATS, last being the position of its newest event. Whenever the process is killed, there is
 // the one or the other: the log on NATS is to be dropped afterwards, and if that does
 // not come about the next start does it.
-func (e *Engine) Adopt(made string, from LogInfo) error {
+func (e *Engine) Adopt(made, generation string, last uint64) error {
 	dir := e.folder.dir
-	text, err := json.Marshal(adopted{e.stream("EV"), from.Generation, from.Last})
+	text, err := json.Marshal(adopted{e.StreamName("EV"), generation, last})
 	if err == nil {
 		err = writeSynced(adoptedPath(dir), append(text, '\n'))
 	}
 	if err == nil {
-		err = errors.Join(e.barrier(), syncFile(dir))
+		err = errors.Join(e.Sync(), syncFile(dir))
 	}
 	if err == nil {
 		err = os.Rename(made, logDir(dir))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
@@ -17,15 +18,15 @@ import (
 // events in the same order, each answered one once, and know who got it.
 func TestTwoNodesSeeOneOrder(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
 	nodes := make([]*logNode, 2)
 	for i := range nodes {
-		e := openURL(t, s.ClientURL())
+		e := openURL(t, s.URL())
 		nodes[i] = runLog(t, e, makeEV(t, e, 1), LogOptions{
 			Node:   func() string { return fmt.Sprint("node", i) },
 			Others: func() []string { return []string{fmt.Sprint("node", 1-i)} },
 
-			countWait: logPatience, // the machine may be busy
+			countWait: natstest.Patience, // the machine may be busy
 		})
 		nodes[i].hub.receivers = 2 + i
 	}
@@ -63,7 +64,7 @@ func hammer(
 			wg.Go(func() {
 				for i := range each {
 					data := fmt.Sprintf("%d/%d", w, i)
-					ctx, cancel := context.WithTimeout(t.Context(), 3*logPatience)
+					ctx, cancel := context.WithTimeout(t.Context(), 3*natstest.Patience)
 					got, err := n.append(ctx, fmt.Sprint("topic", k), data)
 					cancel()
 					if err == nil && check != nil {
@@ -193,10 +194,10 @@ func TestAppendBehindTheEndReturnsWhatTheHubSays(t *testing.T) {
 
 func TestRepeatOfAKeyAnswersTheFirst(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
 	var nodes []*logNode
 	for range 2 {
-		e := openURL(t, s.ClientURL())
+		e := openURL(t, s.URL())
 		nodes = append(nodes, runLog(t, e, makeEV(t, e, 1), LogOptions{}))
 	}
 	entry := nodes[0].hub.entry("a", "1")
@@ -274,7 +275,7 @@ func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	try := newTry(e, a.events[0].ref)
-	first, err := n.e.js.PublishMsg(t.Context(), try.message(n.e))
+	first, err := n.e.JetStream().PublishMsg(t.Context(), try.message(n.e))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,11 +283,11 @@ func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 	if r := a.results[0]; r.Err != nil || r.Seq != first.Sequence {
 		t.Errorf("it came as %+v", r)
 	}
-	_, err = n.e.js.PublishMsg(t.Context(), try.message(n.e))
+	_, err = n.e.JetStream().PublishMsg(t.Context(), try.message(n.e))
 	if verdict, err := n.again(&try, err); verdict != tryNow || err != nil || !try.blind {
 		t.Fatalf("the second try = %v, %v, then %+v", verdict, err, try)
 	}
-	again, err := n.e.js.PublishMsg(t.Context(), try.message(n.e))
+	again, err := n.e.JetStream().PublishMsg(t.Context(), try.message(n.e))
 	if err != nil || !again.Duplicate || again.Sequence != first.Sequence {
 		t.Errorf("the third try = %+v, %v", again, err)
 	}
@@ -344,8 +345,8 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 // time, and their streams not counted.
 func TestX35ACallerThatLeavesSaysNothingOfOtherNodes(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	n := runLog(t, e, makeEV(t, e, 1), LogOptions{Others: func() []string { return []string{"ghost"} }, countWait: time.Hour})
 	counted := func(end func(*appending)) {
 		t.Helper()
@@ -411,8 +412,8 @@ func TestTooLargeSaysTheLimit(t *testing.T) {
 
 func TestNodeThatDoesNotTellIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	n := runLog(t, e, makeEV(t, e, 1), LogOptions{Others: func() []string { return []string{"ghost"} }})
 	n.hub.receivers = 1
 	for range 3 {
@@ -433,8 +434,8 @@ func TestNodeThatDoesNotTellIsWaitedForOnce(t *testing.T) {
 
 func TestAppendWithoutAServerEnds(t *testing.T) {
 	t.Parallel()
-	s, stop := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, stop := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	n := runLog(t, e, makeEV(t, e, 1), LogOptions{})
 	stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)

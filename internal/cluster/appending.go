@@ -332,7 +332,7 @@ func (a *appending) publish(w *inflightEvent) {
 	err := a.l.fits(msg)
 	if err == nil {
 		msg.Reply = a.reply + w.ref.number()
-		err = a.l.e.nc.PublishMsg(msg)
+		err = a.l.e.Conn().PublishMsg(msg)
 	}
 	if err != nil {
 		a.tryFailed(w, err)

@@ -54,7 +54,7 @@ func keyID(e topic.Entry) string {
 }
 
 func (t *appendTry) message(e *Engine) *natsgo.Msg {
-	msg := natsgo.NewMsg(e.topicSubject(t.entry.Topic))
+	msg := natsgo.NewMsg(topicSubject(e, t.entry.Topic))
 	msg.Header[jetstream.MsgIDHeader] = []string{t.id}
 	msg.Header[headerRef] = []string{t.ref.String()}
 	if !t.blind {
@@ -73,7 +73,7 @@ func (t *appendTry) message(e *Engine) *natsgo.Msg {
 // fits refuses what the server would refuse, or would cut the connection for.
 func (l *Log) fits(msg *natsgo.Msg) error {
 	const headers = 512 // more than ours ever are
-	most := int(l.e.nc.MaxPayload())
+	most := int(l.e.Conn().MaxPayload())
 	if size := int(l.config().MaxMsgSize); size > 0 && (most <= 0 || size < most) {
 		most = size
 	}
@@ -107,7 +107,7 @@ func (l *Log) again(try *appendTry, err error) (verdict, error) {
 	case final:
 		return giveUp, err
 	case errors.Is(err, natsgo.ErrMaxPayload):
-		return giveUp, tooLarge(len(try.entry.Data), int(l.e.nc.MaxPayload()))
+		return giveUp, tooLarge(len(try.entry.Data), int(l.e.Conn().MaxPayload()))
 	case errors.Is(err, natsgo.ErrConnectionClosed):
 		return giveUp, fmt.Errorf("store event: %w", err)
 	case !refused:
@@ -133,8 +133,8 @@ func (l *Log) again(try *appendTry, err error) (verdict, error) {
 // that cannot store anything is not waited for: it is looked at now.
 func (l *Log) later(err error) (verdict, error) {
 	l.tally.add(func(s *LogStats) { s.Retries++ })
-	if l.e.embedded != nil {
-		l.e.wake()
+	if l.e.InProcess() {
+		l.e.CheckNow()
 		if refused := l.e.Writable(); refused != nil {
 			return giveUp, fmt.Errorf("store event: %w: %w", refused, err)
 		}

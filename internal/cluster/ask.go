@@ -46,7 +46,7 @@ func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.
 		m.Header.Set(headerContentType, r.ContentType)
 	}
 	m.Data = r.Body
-	if size, limit := payloadSize(m), n.e.nc.MaxPayload(); size > limit {
+	if size, limit := payloadSize(m), n.e.Conn().MaxPayload(); size > limit {
 		return wire.PeerAnswer{}, fmt.Errorf("ask node %s: the request has %d bytes, and NATS takes %d: raise its max_payload", node, size, limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.opts.AskTimeout)
@@ -63,7 +63,7 @@ func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.
 
 // request asks again once if nobody is there although somebody should be.
 func (n *Nodes) request(ctx context.Context, node string, m *natsgo.Msg) (*natsgo.Msg, error) {
-	reply, err := n.e.nc.RequestMsgWithContext(ctx, m)
+	reply, err := n.e.Conn().RequestMsgWithContext(ctx, m)
 	if !errors.Is(err, natsgo.ErrNoResponders) || !n.alive(node) {
 		return reply, err
 	}
@@ -72,7 +72,7 @@ func (n *Nodes) request(ctx context.Context, node string, m *natsgo.Msg) (*natsg
 	case <-ctx.Done():
 		return nil, err
 	}
-	return n.e.nc.RequestMsgWithContext(ctx, m)
+	return n.e.Conn().RequestMsgWithContext(ctx, m)
 }
 
 func parseAnswer(node string, m *natsgo.Msg) (wire.PeerAnswer, error) {
@@ -100,7 +100,7 @@ func isNode(word string) bool {
 	return true
 }
 
-func (n *Nodes) askSubject(node string) string { return n.e.subject("node." + node + ".ask") }
+func (n *Nodes) askSubject(node string) string { return n.e.Subject("node." + node + ".ask") }
 
 // payloadSize is what counts against the server's max_payload.
 func payloadSize(m *natsgo.Msg) int64 {
@@ -125,7 +125,7 @@ type askDesk struct {
 // openDesk begins to answer what is asked of node. Whoever asks after it has
 // returned is heard.
 func (n *Nodes) openDesk(ctx context.Context, node string, handler func(context.Context, wire.PeerRequest) wire.PeerAnswer) (*askDesk, error) {
-	sub, err := n.e.nc.SubscribeSync(n.askSubject(node))
+	sub, err := n.e.Conn().SubscribeSync(n.askSubject(node))
 	if err != nil {
 		return nil, fmt.Errorf("serve other nodes: %w", err)
 	}
@@ -189,7 +189,7 @@ func (d *askDesk) reply(m *natsgo.Msg, a wire.PeerAnswer) {
 		answer.Header.Set(headerRetryAfter, a.RetryAfter)
 	}
 	answer.Data = a.Body
-	if size := payloadSize(answer); size > d.n.e.nc.MaxPayload() {
+	if size := payloadSize(answer); size > d.n.e.Conn().MaxPayload() {
 		answer.Data = nil
 		answer.Header.Set(headerTooLarge, strconv.FormatInt(size, 10))
 	}

@@ -10,49 +10,50 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/wire"
 )
 
 func TestNodesAskEachOther(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	handler := func(name string) func(context.Context, wire.PeerRequest) wire.PeerAnswer {
 		return func(_ context.Context, r wire.PeerRequest) wire.PeerAnswer {
 			return wire.PeerAnswer{Status: 503, RetryAfter: "7", Body: []byte(name + " " + r.Method + " " + r.Target + " " + r.ContentType + " " + string(r.Body))}
 		}
 	}
-	a := startMember(t, url, memberOptions{handler: handler("a")})
-	b := startMember(t, url, memberOptions{handler: handler("b")})
-	awaitThat(t, "both see each other", func() bool { return len(a.nodes.Others()) == 1 && len(b.nodes.Others()) == 1 })
-	if others := a.nodes.Others(); !slices.Equal(others, []string{b.nodes.Node()}) {
-		t.Errorf("others of a = %v, want b, which is %s", others, b.nodes.Node())
+	a := startTestNode(t, url, NodesOptions{}, handler("a"))
+	b := startTestNode(t, url, NodesOptions{}, handler("b"))
+	natstest.Eventually(t, "both see each other", func() bool { return len(a.Others()) == 1 && len(b.Others()) == 1 })
+	if others := a.Others(); !slices.Equal(others, []string{b.Node()}) {
+		t.Errorf("others of a = %v, want b, which is %s", others, b.Node())
 	}
 	request := wire.PeerRequest{Method: "POST", Target: "/internal/send?a=b%20c", ContentType: "application/json", Body: []byte("{\"x\":\n1}")}
-	for asker, asked := range map[*member]*member{a: b, b: a} {
-		got, err := asker.nodes.Ask(t.Context(), asked.nodes.Node(), request)
+	for asker, asked := range map[*testNode]*testNode{a: b, b: a} {
+		got, err := asker.Ask(t.Context(), asked.Node(), request)
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := map[*member]string{a: "a", b: "b"}[asked]
+		name := map[*testNode]string{a: "a", b: "b"}[asked]
 		want := wire.PeerAnswer{Status: 503, RetryAfter: "7", Body: []byte(name + " POST /internal/send?a=b%20c application/json {\"x\":\n1}")}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Error(d)
 		}
 	}
-	if s := a.nodes.Stats(); s.Asked != 1 || s.Answered != 1 || s.Others != 1 {
+	if s := a.Stats(); s.Asked != 1 || s.Answered != 1 || s.Others != 1 {
 		t.Errorf("stats = %+v, want one each", s)
 	}
 }
 
 func TestAskForNobodyEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	a := startMember(t, serveMembers(t), memberOptions{nodes: NodesOptions{AskTimeout: 4 * testPatience}})
+	a := startTestNode(t, natstest.ServeSmall(t), NodesOptions{AskTimeout: 4 * natstest.Patience}, nil)
 	for _, node := range []string{"zzzzzzzz", "", "*", ">", "*.ask.>", "a.b.c.de", "ABCDEFGH", "aaaaaaa\n", strings.Repeat("a", 1000)} {
 		begun := time.Now()
-		if _, err := a.nodes.Ask(t.Context(), node, wire.PeerRequest{}); !errors.Is(err, wire.ErrNoNode) {
+		if _, err := a.Ask(t.Context(), node, wire.PeerRequest{}); !errors.Is(err, wire.ErrNoNode) {
 			t.Errorf("Ask(%q) = %v, want ErrNoNode", node, err)
 		}
-		if took := time.Since(begun); took > 2*testPatience {
+		if took := time.Since(begun); took > 2*natstest.Patience {
 			t.Errorf("Ask(%q) took %v", node, took)
 		}
 	}
@@ -60,15 +61,15 @@ func TestAskForNobodyEndsAtOnce(t *testing.T) {
 
 func TestAskLooksTwiceForANodeThatShouldBeThere(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
-	a := startMember(t, url, memberOptions{})
-	b := newMember(t, memberEngine(t, url), memberOptions{})
-	if _, err := b.nodes.bucket.create(t.Context(), leaseKeys+b.nodes.Node(), heldByNode); err != nil {
+	url := natstest.ServeSmall(t)
+	a := startTestNode(t, url, NodesOptions{}, nil)
+	b := newTestNode(t, url, NodesOptions{})
+	if _, err := b.bucket.create(t.Context(), leaseKeys+b.Node(), heldByNode); err != nil {
 		t.Fatal(err)
 	}
-	awaitThat(t, "a sees b", func() bool { return a.nodes.alive(b.nodes.Node()) })
+	natstest.Eventually(t, "a sees b", func() bool { return a.alive(b.Node()) })
 	begun := time.Now()
-	if _, err := a.nodes.Ask(t.Context(), b.nodes.Node(), wire.PeerRequest{}); !errors.Is(err, wire.ErrNoNode) {
+	if _, err := a.Ask(t.Context(), b.Node(), wire.PeerRequest{}); !errors.Is(err, wire.ErrNoNode) {
 		t.Errorf("Ask = %v, want ErrNoNode", err)
 	}
 	if took := time.Since(begun); took < askSpread {
@@ -78,40 +79,40 @@ func TestAskLooksTwiceForANodeThatShouldBeThere(t *testing.T) {
 
 func TestAskWithoutAnEngineDoesNotSayThatThereIsNoNode(t *testing.T) {
 	t.Parallel()
-	m := newMember(t, memberEngine(t, serveMembers(t)), memberOptions{})
+	m := newTestNode(t, natstest.ServeSmall(t), NodesOptions{})
 	m.e.Close()
-	if _, err := m.nodes.Ask(t.Context(), "aaaaaaaa", wire.PeerRequest{}); err == nil || errors.Is(err, wire.ErrNoNode) {
+	if _, err := m.Ask(t.Context(), "aaaaaaaa", wire.PeerRequest{}); err == nil || errors.Is(err, wire.ErrNoNode) {
 		t.Errorf("Ask = %v, want an error that is not ErrNoNode", err)
 	}
 }
 
 func TestAskIsBoundedInTime(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
-	a := startMember(t, url, memberOptions{nodes: quickNodes})
-	deaf := startMember(t, url, memberOptions{handler: func(ctx context.Context, _ wire.PeerRequest) wire.PeerAnswer {
+	url := natstest.ServeSmall(t)
+	a := startTestNode(t, url, quickTimes, nil)
+	deaf := startTestNode(t, url, NodesOptions{}, func(ctx context.Context, _ wire.PeerRequest) wire.PeerAnswer {
 		<-ctx.Done()
 		return wire.PeerAnswer{Status: 200}
-	}})
-	if _, err := a.nodes.Ask(t.Context(), deaf.nodes.Node(), wire.PeerRequest{}); !errors.Is(err, context.DeadlineExceeded) {
+	})
+	if _, err := a.Ask(t.Context(), deaf.Node(), wire.PeerRequest{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Ask = %v, want DeadlineExceeded", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := a.nodes.Ask(ctx, deaf.nodes.Node(), wire.PeerRequest{}); !errors.Is(err, context.Canceled) {
+	if _, err := a.Ask(ctx, deaf.Node(), wire.PeerRequest{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Ask = %v, want Canceled", err)
 	}
 }
 
 func TestAskTellsWhatIsTooLarge(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t) // takes 64 KiB
-	a := startMember(t, url, memberOptions{})
-	b := startMember(t, url, memberOptions{handler: func(_ context.Context, r wire.PeerRequest) wire.PeerAnswer {
+	url := natstest.ServeSmall(t) // takes 64 KiB
+	a := startTestNode(t, url, NodesOptions{}, nil)
+	b := startTestNode(t, url, NodesOptions{}, func(_ context.Context, r wire.PeerRequest) wire.PeerAnswer {
 		return wire.PeerAnswer{Status: 200, Body: append(r.Body, r.Body...)}
-	}})
+	})
 	for size, want := range map[int]string{70_000: "the request has", 40_000: "its answer has"} {
-		_, err := a.nodes.Ask(t.Context(), b.nodes.Node(), wire.PeerRequest{Body: make([]byte, size)})
+		_, err := a.Ask(t.Context(), b.Node(), wire.PeerRequest{Body: make([]byte, size)})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "max_payload") {
 			t.Errorf("Ask with %d bytes = %v, want an error with %q and max_payload", size, err, want)
 		}
@@ -119,7 +120,7 @@ func TestAskTellsWhatIsTooLarge(t *testing.T) {
 	// The largest that may be sent is: nothing is refused too early or too late.
 	sizes := map[bool]int{}
 	for size := 31_000; size < 33_500; size += 7 {
-		_, err := a.nodes.Ask(t.Context(), b.nodes.Node(), wire.PeerRequest{Body: make([]byte, size)})
+		_, err := a.Ask(t.Context(), b.Node(), wire.PeerRequest{Body: make([]byte, size)})
 		sizes[err == nil] = size
 		if err != nil && !strings.Contains(err.Error(), "max_payload") {
 			t.Fatalf("Ask with %d bytes = %v", size, err)
@@ -132,26 +133,26 @@ func TestAskTellsWhatIsTooLarge(t *testing.T) {
 
 func TestAskIsRefusedByABusyNode(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	release, entered := make(chan struct{}), make(chan struct{}, 1)
-	a := startMember(t, url, memberOptions{})
-	b := startMember(t, url, memberOptions{nodes: NodesOptions{MaxAsks: 1}, handler: func(context.Context, wire.PeerRequest) wire.PeerAnswer {
+	a := startTestNode(t, url, NodesOptions{}, nil)
+	b := startTestNode(t, url, NodesOptions{MaxAsks: 1}, func(context.Context, wire.PeerRequest) wire.PeerAnswer {
 		entered <- struct{}{}
 		<-release
 		return wire.PeerAnswer{Status: 200}
-	}})
+	})
 	first := make(chan error, 1)
 	go func() { // first waits for it
-		_, err := a.nodes.Ask(context.Background(), b.nodes.Node(), wire.PeerRequest{})
+		_, err := a.Ask(context.Background(), b.Node(), wire.PeerRequest{})
 		first <- err
 	}()
 	<-entered
-	got, err := a.nodes.Ask(t.Context(), b.nodes.Node(), wire.PeerRequest{})
+	got, err := a.Ask(t.Context(), b.Node(), wire.PeerRequest{})
 	want := wire.PeerAnswer{Status: 503, RetryAfter: "1", Body: []byte(`{"error":{"message":"The node is being asked too much at once","code":"NODE_BUSY"}}`)}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Errorf("%v %s", err, d)
 	}
-	if s := b.nodes.Stats(); s.Refused != 1 {
+	if s := b.Stats(); s.Refused != 1 {
 		t.Errorf("stats = %+v, want 1 refused", s)
 	}
 	close(release)
@@ -162,11 +163,11 @@ func TestAskIsRefusedByABusyNode(t *testing.T) {
 
 func TestAskSurvivesAPanicOfTheOther(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
-	a := startMember(t, url, memberOptions{})
-	b := startMember(t, url, memberOptions{handler: func(context.Context, wire.PeerRequest) wire.PeerAnswer { panic("at work") }})
+	url := natstest.ServeSmall(t)
+	a := startTestNode(t, url, NodesOptions{}, nil)
+	b := startTestNode(t, url, NodesOptions{}, func(context.Context, wire.PeerRequest) wire.PeerAnswer { panic("at work") })
 	for range 2 {
-		got, err := a.nodes.Ask(t.Context(), b.nodes.Node(), wire.PeerRequest{})
+		got, err := a.Ask(t.Context(), b.Node(), wire.PeerRequest{})
 		if err != nil || got.Status != 500 || !strings.Contains(string(got.Body), "INTERNAL") {
 			t.Errorf("Ask = %d %s, %v; want 500 INTERNAL", got.Status, got.Body, err)
 		}

@@ -52,7 +52,7 @@ func (f *folder) begin(bootID string, durability Durability, prefix string) erro
 		Redraw:     last.Redraw || last.mayHaveLost(bootID),
 	}
 	if next.Name == "" {
-		next.Name = "tidegate-" + newNode()
+		next.Name = "tidegate-" + RandomName()
 	}
 	// After a kill it says already what it should. The disk may be full then.
 	if f.record = next; next == last {

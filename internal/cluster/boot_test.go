@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // crash ends an engine as far as a process that is killed does: what is written
@@ -132,7 +134,7 @@ func TestAChangeOfGenerationIsNotForgotten(t *testing.T) {
 	if e.Generation() != "" {
 		t.Errorf("generation %q of a log that was not opened", e.Generation())
 	}
-	if _, err := e.ensureLog(t.Context()); err != nil {
+	if _, err := e.EventStream(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if e.Generation() == before {
@@ -169,9 +171,9 @@ func TestAStopIsNotCalledCleanIfSyncingFailed(t *testing.T) {
 	t.Parallel()
 	dir, broken := t.TempDir(), errors.New("disk is broken")
 	live := func(kernel string, sync func(string) error) (*Engine, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 		defer cancel()
-		return Open(ctx, Options{Dir: dir, Needs: NeedLog, Log: testLog(t), sync: sync, bootID: func() string { return kernel }})
+		return Open(ctx, Options{Dir: dir, Needs: NeedLog, Log: natstest.Log(t), sync: sync, bootID: func() string { return kernel }})
 	}
 	e, err := live("a", syncAll)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 
 var errCounts = errors.New("cluster: not a message of counts")
 
-func (l *Log) countSubject(node string) string { return l.e.subject("node." + node + ".count") }
+func (l *Log) countSubject(node string) string { return l.e.Subject("node." + node + ".count") }
 
 // countInbox is where the other nodes tell. It follows the node's name.
 type countInbox struct {
@@ -37,7 +37,7 @@ func (l *Log) listen(node string) error {
 	if have {
 		return nil
 	}
-	sub, err := l.e.nc.Subscribe(l.countSubject(node), l.heard)
+	sub, err := l.e.Conn().Subscribe(l.countSubject(node), l.heard)
 	if err != nil {
 		return fmt.Errorf("listen to other nodes: %w", err)
 	}
@@ -100,7 +100,7 @@ func (l *Log) tell(outcomes []tailOutcome) {
 		messages[node] = appendCount(b, o.ref.n, uint64(o.applied.Receivers))
 	}
 	for node, message := range messages {
-		if err := l.e.nc.Publish(l.countSubject(node), message); err != nil {
+		if err := l.e.Conn().Publish(l.countSubject(node), message); err != nil {
 			l.log.Debug("receivers could not be told", "node", node, "error", err)
 		}
 	}

@@ -155,7 +155,7 @@ func (l *Log) foundHole(where ...any) {
 func (l *Log) oldest(ctx context.Context, name string) (seq uint64, age time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	msg, err := l.ev.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(l.e.topicSubject(name)))
+	msg, err := l.ev.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(topicSubject(l.e, name)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, 0, nil
 	}
@@ -177,7 +177,7 @@ func (l *Log) checkEnd(ctx context.Context, state jetstream.StreamState) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	last, err := l.ev.GetLastMsgForSubject(ctx, l.e.subject(evSubjects+">"))
+	last, err := l.ev.GetLastMsgForSubject(ctx, l.e.Subject(evSubjects+">"))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 )
 
@@ -108,14 +109,14 @@ func TestX36DamageInFilesOfAServer(t *testing.T) {
 			t.Run(fmt.Sprint(name, ", of ", back), func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()
-				s, stop := startNATS(t, dir, -1)
-				n := runHubAt(t, s.ClientURL(), 0)
+				s, stop := natstest.Serve(t, dir, 0)
+				n := runHubAt(t, s.URL(), 0)
 				ids := fillToDamage(t, n)
 				n.stop()
 				stop()
 				harm(t, blockFiles(t, dir))
-				s, _ = startNATS(t, dir, -1)
-				n = runHubAt(t, s.ClientURL(), back)
+				s, _ = natstest.Serve(t, dir, 0)
+				n = runHubAt(t, s.URL(), back)
 				checkDamaged(t, n, ids)
 			})
 		}
@@ -163,7 +164,7 @@ func checkDamaged(t *testing.T, n *hubNode, ids []string) {
 
 func until(t *testing.T, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(logPatience); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(natstest.Patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("not in time")
 		}
@@ -173,8 +174,8 @@ func until(t *testing.T, ok func() bool) {
 // TestX36AnEventThatWasTakenOutBehindTheLog is damage of one event in the middle.
 func TestX36AnEventThatWasTakenOutBehindTheLog(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	n := runHubAt(t, s.ClientURL(), 0)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	n := runHubAt(t, s.URL(), 0)
 	var ids []string
 	for i := range 5 {
 		ids = append(ids, n.mustPublish(t, event("all:a", fmt.Sprint(i), "")).ID)
@@ -184,7 +185,7 @@ func TestX36AnEventThatWasTakenOutBehindTheLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, back := range []int{1, 2, 100} {
-		n := runHubAt(t, s.ClientURL(), back)
+		n := runHubAt(t, s.URL(), back)
 		for at, want := range []string{"reset 1 3 4", "reset 3 4", "3 4", "4", ""} {
 			if got, _ := n.connect(t, ids[at], "all:a").got(t); got != want {
 				t.Errorf("of %d in memory, behind %d: received %q, want %q", back, at, got, want)
@@ -203,11 +204,11 @@ func TestX36AnEventThatWasTakenOutBehindTheLog(t *testing.T) {
 // TestX36StreamsAreToldOfWhatCannotBeRead: a message in the log that is no event.
 func TestX36StreamsAreToldOfWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	n := runHubAt(t, s.ClientURL(), 0)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	n := runHubAt(t, s.URL(), 0)
 	first := n.mustPublish(t, event("all:a", "1", ""))
 	c, other := n.connect(t, "", "all:a"), n.connect(t, "", "all:b")
-	if _, err := n.e.js.Publish(t.Context(), n.e.topicSubject("all:a"), []byte("?")); err != nil {
+	if _, err := n.e.JetStream().Publish(t.Context(), topicSubject(n.e, "all:a"), []byte("?")); err != nil {
 		t.Fatal(err)
 	}
 	last := n.mustPublish(t, event("all:a", "3", ""))
@@ -219,7 +220,7 @@ func TestX36StreamsAreToldOfWhatCannotBeRead(t *testing.T) {
 		t.Errorf("a stream at another topic received %q, want 4", got)
 	}
 	for _, back := range []int{1, 2, 100} {
-		n := runHubAt(t, s.ClientURL(), back)
+		n := runHubAt(t, s.URL(), back)
 		for id, want := range map[string]string{first.ID: "reset 3", last.ID: "", "": "reset 1 3"} {
 			if got, _ := n.connect(t, id, "all:a").got(t); got != want {
 				t.Errorf("of %d in memory, from %q: received %q, want %q", back, id, got, want)
@@ -231,8 +232,8 @@ func TestX36StreamsAreToldOfWhatCannotBeRead(t *testing.T) {
 // TestNothingIsDamagedThatWasDropped: by a bound, by its age, or on purpose.
 func TestNothingIsDamagedThatWasDropped(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	n := runHubAt(t, s.ClientURL(), 0)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	n := runHubAt(t, s.URL(), 0)
 	for i := range 30 {
 		for _, name := range []string{"all:a", "all:b", "all:c"} {
 			n.mustPublish(t, event(name, fmt.Sprint(i), ""))
@@ -247,7 +248,7 @@ func TestNothingIsDamagedThatWasDropped(t *testing.T) {
 	n.mustPublish(t, event("all:b", "anew", ""))
 	n.mustPublish(t, event("all:b", "again", ""))
 	for _, back := range []int{1, 40, 1000} {
-		n := runHubAt(t, s.ClientURL(), back)
+		n := runHubAt(t, s.URL(), back)
 		for name, want := range map[string]int{"all:a": 5, "all:b": 2, "all:c": 30} {
 			got, _ := n.connect(t, "", name).got(t)
 			if words := strings.Fields(strings.TrimPrefix(got, "reset")); len(words) != want {

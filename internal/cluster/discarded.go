@@ -53,7 +53,7 @@ func filled(info *jetstream.StreamInfo) uint64 {
 }
 
 func notedOf(info *jetstream.StreamInfo) uint64 {
-	noted, err := strconv.ParseUint(marked(info.Config.Metadata, discardedKey), 10, 64)
+	noted, err := strconv.ParseUint(Metadata(info.Config.Metadata, discardedKey), 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -89,7 +89,7 @@ func (l *Log) noteDiscarded(ctx context.Context, info *jetstream.StreamInfo) {
 		config.Metadata = make(map[string]string)
 	}
 	config.Metadata[former.MetadataKey(config.Metadata, discardedKey)] = strconv.FormatUint(seq, 10)
-	if _, err := l.e.js.UpdateStream(ctx, config); err != nil {
+	if _, err := l.js.UpdateStream(ctx, config); err != nil {
 		l.log.Debug("not noted yet what was dropped for want of room", "error", err)
 	}
 }

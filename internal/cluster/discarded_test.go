@@ -6,17 +6,19 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // TestWhatWasDroppedForWantOfRoomIsKnownAfterARestart: the store was full, was made
 // larger, and the gateway is a new one.
 func TestWhatWasDroppedForWantOfRoomIsKnownAfterARestart(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	config := evConfig(e, 1)
 	config.MaxBytes, config.Metadata = 256<<10, map[string]string{"kept": "as it is"}
-	ev, err := e.js.CreateStream(t.Context(), config)
+	ev, err := e.JetStream().CreateStream(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +42,7 @@ func TestWhatWasDroppedForWantOfRoomIsKnownAfterARestart(t *testing.T) {
 		t.Errorf("the stream's metadata are %v", config.Metadata)
 	}
 	config.MaxBytes = 64 << 20
-	if ev, err = e.js.UpdateStream(t.Context(), config); err != nil {
+	if ev, err = e.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 

@@ -53,6 +53,6 @@ func (g *guard) bound(total int64) int64 {
 	return min(mostMinFree, total/minFreeShare)
 }
 
-// errEngineFull refuses what would be stored.
-var errEngineFull = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
+// ErrDiskFull refuses what would be stored.
+var ErrDiskFull = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
 	Message: "The data folder's disk is nearly full: free some space", RetryAfter: 5 * time.Second}

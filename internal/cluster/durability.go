@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// barrier returns when all that the server in this process has written is on the
+// Sync returns when all that the server in this process has written is on the
 // disk. It does nothing for an external one, whose disks are not ours to sync.
-func (e *Engine) barrier() error {
+func (e *Engine) Sync() error {
 	if e.folder == nil {
 		return nil
 	}

@@ -1,14 +1,12 @@
 package cluster
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/selfsigned"
+	"tidegate/internal/storage/natstest"
 )
 
 func TestNobodyElseCanReachTheServer(t *testing.T) {
@@ -86,11 +85,11 @@ func TestWhatWasAcknowledgedIsThereAfterClose(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	e := openWith(t, Options{Dir: dir})
-	if _, err := e.ensureLog(t.Context()); err != nil {
+	if _, err := e.EventStream(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 100 {
-		if _, err := e.js.Publish(t.Context(), e.subject("ev.a"), []byte("x")); err != nil {
+		if _, err := e.js.Publish(t.Context(), e.Subject("ev.a"), []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +97,7 @@ func TestWhatWasAcknowledgedIsThereAfterClose(t *testing.T) {
 	e.Close()
 
 	e = openWith(t, Options{Dir: dir})
-	s, err := e.ensureLog(t.Context())
+	s, err := e.EventStream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +114,7 @@ func TestWhatWasAcknowledgedIsThereAfterClose(t *testing.T) {
 func TestTheServerIsRestartedBehindItsClient(t *testing.T) {
 	t.Parallel()
 	e := openEmbedded(t)
-	s, err := e.ensureLog(t.Context())
+	s, err := e.EventStream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +132,7 @@ func TestTheServerIsRestartedBehindItsClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer consuming.Stop()
-	publish := func() (err error) { _, err = e.js.Publish(t.Context(), e.subject("ev.a"), nil); return err }
+	publish := func() (err error) { _, err = e.js.Publish(t.Context(), e.Subject("ev.a"), nil); return err }
 	if err := publish(); err != nil {
 		t.Fatal(err)
 	}
@@ -144,14 +143,14 @@ func TestTheServerIsRestartedBehindItsClient(t *testing.T) {
 	if e.embedded.current() == before {
 		t.Fatal("it is the same server")
 	}
-	eventually(t, "a message is published", func() bool { return publish() == nil })
+	natstest.Eventually(t, "a message is published", func() bool { return publish() == nil })
 	for want := range uint64(2) {
 		select {
 		case seq := <-got:
 			if seq != want+1 {
 				t.Errorf("message %d, want %d", seq, want+1)
 			}
-		case <-time.After(patience):
+		case <-time.After(natstest.Patience):
 			t.Fatalf("message %d did not come", want+1)
 		}
 	}
@@ -188,7 +187,7 @@ func TestListeningServesOtherMachinesAndItself(t *testing.T) {
 		"Authorization": {URLs: []string{url}, Token: "guess", TLSCA: files.Cert},
 		"certificate":   {URLs: []string{url}, Token: "open sesame, all of you"},
 	} {
-		if _, err := Open(within(t), opts); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Open(natstest.Within(t), opts); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one with %q", err, name)
 		}
 	}
@@ -203,7 +202,7 @@ func TestListeningMayAskForCertificates(t *testing.T) {
 	server := Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Token: "sixteen-or-more-t", TLSCert: files.Cert, TLSKey: files.Key, TLSCA: files.Cert}
 	e := openWith(t, server)
 	client := Options{URLs: []string{"tls://" + e.ListenAddr()}, Token: "sixteen-or-more-t", TLSCA: files.Cert, ConnectWait: time.Second}
-	if _, err := Open(within(t), client); err == nil {
+	if _, err := Open(natstest.Within(t), client); err == nil {
 		t.Error("a client without a certificate was let in")
 	}
 	client.TLSCert, client.TLSKey = files.Cert, files.Key
@@ -216,7 +215,7 @@ func TestListeningMayAskForCertificates(t *testing.T) {
 		server.Dir = t.TempDir()
 		opts := server
 		wrong(&opts)
-		if _, err := Open(within(t), opts); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Open(natstest.Within(t), opts); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("error %v, want one with %q", err, name)
 		}
 	}
@@ -232,8 +231,8 @@ func TestAListenerIsAtTheSamePlaceAfterARestart(t *testing.T) {
 	if e.ListenAddr() != at {
 		t.Errorf("listens at %s, before at %s", e.ListenAddr(), at)
 	}
-	eventually(t, "the other one is connected again", func() bool {
-		_, err := other.js.Publish(t.Context(), other.subject("ev.a"), nil)
+	natstest.Eventually(t, "the other one is connected again", func() bool {
+		_, err := other.js.Publish(t.Context(), other.Subject("ev.a"), nil)
 		return err == nil
 	})
 }
@@ -296,48 +295,26 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
 	first := openWith(t, Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	dir := t.TempDir()
-	_, err := Open(t.Context(), Options{Dir: dir, Listen: first.ListenAddr(), Log: testLog(t)})
+	_, err := Open(t.Context(), Options{Dir: dir, Listen: first.ListenAddr(), Log: natstest.Log(t)})
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("error %v, want that the address is in use", err)
 	}
 	openWith(t, Options{Dir: dir}) // the folder is free again
 }
 
-// lines collects a log.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *lines) logger(level slog.Level) *slog.Logger {
-	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: level}))
-}
-
 func TestTheServerLogsWhereWeDo(t *testing.T) {
 	t.Parallel()
-	var quiet, all lines
-	openWith(t, Options{Dir: t.TempDir(), Log: quiet.logger(slog.LevelInfo)}).Close()
-	openWith(t, Options{Dir: t.TempDir(), Log: all.logger(slog.LevelDebug)}).Close()
+	var quiet, all natstest.Lines
+	openWith(t, Options{Dir: t.TempDir(), Log: quiet.Logger(slog.LevelInfo)}).Close()
+	openWith(t, Options{Dir: t.TempDir(), Log: all.Logger(slog.LevelDebug)}).Close()
 	if got := quiet.String(); got != "" {
 		t.Errorf("an uneventful life is worth no line: %s", got)
 	}
 	if got := all.String(); !strings.Contains(got, "level=DEBUG msg=\"Server is ready\" component=nats") {
 		t.Errorf("the server's lines are missing: %s", got)
 	}
-	var levels lines
-	l := &serverLog{log: levels.logger(slog.LevelDebug)}
+	var levels natstest.Lines
+	l := &serverLog{log: levels.Logger(slog.LevelDebug)}
 	l.Noticef("a %d", 1)
 	l.Warnf("b")
 	l.Errorf("c")

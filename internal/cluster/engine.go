@@ -158,21 +158,39 @@ func (e *Engine) ListenAddr() string {
 	return e.embedded.addr()
 }
 
-// wake has Run look at once.
-func (e *Engine) wake() {
+// CheckNow has [Engine.Run] check at once whether all is well, for who has reason to
+// doubt it. It does not wait.
+func (e *Engine) CheckNow() {
 	select {
 	case e.poke <- struct{}{}:
 	default:
 	}
 }
 
-// subject puts the deployment's prefix before a subject.
-func (e *Engine) subject(s string) string { return e.opts.Prefix + "." + s }
+// Subject puts the deployment's prefix before a subject: "ev.>" becomes "tidegate.ev.>".
+func (e *Engine) Subject(s string) string { return e.opts.Prefix + "." + s }
 
-// stream names a stream or bucket of the deployment: TIDEGATE_EV.
-func (e *Engine) stream(s string) string { return streamName(e.opts.Prefix, s) }
+// StreamName is the name of a stream or bucket of the deployment: "EV" becomes
+// "TIDEGATE_EV".
+func (e *Engine) StreamName(s string) string { return streamName(e.opts.Prefix, s) }
+
+// Conn is the connection to NATS. It outlives servers that restart; [Engine.Close]
+// closes it.
+func (e *Engine) Conn() *natsgo.Conn { return e.nc }
+
+// JetStream is the same connection's access to streams.
+func (e *Engine) JetStream() jetstream.JetStream { return e.js }
+
+// Log is where the parts of storage log to.
+func (e *Engine) Log() *slog.Logger { return e.opts.Log }
+
+// MaxBody is the largest event, in bytes.
+func (e *Engine) MaxBody() int64 { return e.opts.MaxBody }
+
+// InProcess reports whether the server runs in this process.
+func (e *Engine) InProcess() bool { return e.embedded != nil }
 
 func streamName(prefix, s string) string { return strings.ToUpper(prefix) + "_" + s }
 
-// newNode draws the name of a node: 8 lowercase letters and digits.
-func newNode() string { return strings.ToLower(rand.Text()[:8]) }
+// RandomName draws a name, such as that of a node: 8 lowercase letters and digits.
+func RandomName() string { return strings.ToLower(rand.Text()[:8]) }

@@ -59,13 +59,13 @@ func TestListeningForAllIsRightWithTokenAndTLS(t *testing.T) {
 func TestSubjectsAndStreamsHaveThePrefix(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), Prefix: "blue-1"})
-	if got := e.subject("ev.x"); got != "blue-1.ev.x" {
+	if got := e.Subject("ev.x"); got != "blue-1.ev.x" {
 		t.Errorf("subject %q", got)
 	}
-	if got := e.stream("EV"); got != "BLUE-1_EV" {
+	if got := e.StreamName("EV"); got != "BLUE-1_EV" {
 		t.Errorf("stream %q", got)
 	}
-	s, err := e.ensureLog(t.Context())
+	s, err := e.EventStream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +78,9 @@ func TestNodeNamesAre8LowercaseLettersAndDigits(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for range 1000 {
-		name := newNode()
+		name := RandomName()
 		if len(name) != 8 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789") != "" {
-			t.Fatalf("newNode() = %q", name)
+			t.Fatalf("RandomName() = %q", name)
 		}
 		seen[name] = true
 	}
@@ -96,7 +96,7 @@ func TestCloseMayComeTwiceAndRunEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- e.Run(ctx) }()
-		e.wake()
+		e.CheckNow()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("Run = %v", err)

@@ -87,8 +87,8 @@ func parseEnvelope(b []byte) (e topic.Entry, prevKnown bool, err error) {
 }
 
 // storedOf reads a message of the log.
-func (e *Engine) storedOf(subject string, header natsgo.Header, data []byte, seq uint64, at int64) (topic.Stored, error) {
-	name, ok := e.topicOf(subject)
+func storedOf(e *Engine, subject string, header natsgo.Header, data []byte, seq uint64, at int64) (topic.Stored, error) {
+	name, ok := topicOf(e, subject)
 	if !ok {
 		return topic.Stored{}, fmt.Errorf("event %d at %q: %w", seq, subject, errSubject)
 	}
@@ -111,13 +111,13 @@ func (e *Engine) storedOf(subject string, header natsgo.Header, data []byte, seq
 // the subject of a topic; if it is and is no event of this version, that is said, and
 // counts as a hole.
 func (l *Log) eventOf(msg *natsgo.Msg, seq uint64, at int64) (e topic.Stored, ok bool) {
-	e, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at)
+	e, err := storedOf(l.e, msg.Subject, msg.Header, msg.Data, seq, at)
 	if err == nil {
 		return e, true
 	}
 	l.tally.add(func(s *LogStats) { s.Unreadable++ })
 	l.log.Error("no event of this version: whoever needs it is told", "subject", msg.Subject, "position", seq, "error", err)
-	name, ok := l.e.topicOf(msg.Subject)
+	name, ok := topicOf(l.e, msg.Subject)
 	return topic.Stored{Entry: topic.Entry{Topic: name}, Seq: seq, At: at, Unreadable: true}, ok
 }
 

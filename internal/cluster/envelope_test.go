@@ -104,16 +104,16 @@ func TestTTLIsWholeSecondsRoundedUp(t *testing.T) {
 
 func TestBornComesBackAndNothingElseIsTakenForIt(t *testing.T) {
 	t.Parallel()
-	e := &Engine{opts: Options{Prefix: "p"}}
+	e := new(Engine)
 	entry := topic.Entry{Topic: "a", HasEvent: true, Number: 1, Born: 1<<64 - 1}
 	try := newTry(entry, appendRef{"n", 1})
 	msg := try.message(e)
-	if got, err := e.storedOf(msg.Subject, msg.Header, msg.Data, 7, 1); err != nil || got.Entry != entry {
+	if got, err := storedOf(e, msg.Subject, msg.Header, msg.Data, 7, 1); err != nil || got.Entry != entry {
 		t.Errorf("%+v came back as %+v, %v", entry, got, err)
 	}
 	for _, s := range []string{"-1", "x y", "zzzzzzzzzzzzzzzz"} {
 		msg.Header.Set(headerBorn, s)
-		if got, err := e.storedOf(msg.Subject, msg.Header, msg.Data, 7, 1); !errors.Is(err, errEnvelope) {
+		if got, err := storedOf(e, msg.Subject, msg.Header, msg.Data, 7, 1); !errors.Is(err, errEnvelope) {
 			t.Errorf("%q is read as %d, %v", s, got.Born, err)
 		}
 	}

@@ -27,16 +27,16 @@ type LogInfo struct {
 }
 
 // LogInfo looks at the log; ok is false if none was made.
-func (e *Engine) LogInfo(ctx context.Context) (l LogInfo, ok bool, err error) {
-	info, err := e.info(ctx, e.stream("EV"))
+func ReadLogInfo(ctx context.Context, e *Engine) (l LogInfo, ok bool, err error) {
+	info, err := e.StreamInfo(ctx, e.StreamName("EV"))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return l, false, nil
 	}
 	if err != nil {
-		return l, false, fmt.Errorf("stream %s: %w", e.stream("EV"), err)
+		return l, false, fmt.Errorf("stream %s: %w", e.StreamName("EV"), err)
 	}
 	return LogInfo{
-		Generation: generationOf(info), Secret: info.Config.Metadata[secretKey],
+		Generation: Generation(info), Secret: Secret(info),
 		First: info.State.FirstSeq, Last: info.State.LastSeq,
 		Events: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes, Discarded: discardedOf(info),
 	}, true, nil
@@ -54,10 +54,10 @@ const (
 // ReadLog gives all events up to position last, oldest first, each with its
 // [topic.KeyID] if it has one. An error of take ends it and is returned. unreadable
 // counts messages that are no events of this version.
-func (e *Engine) ReadLog(ctx context.Context, last uint64, take func(s topic.Stored, key string) error) (unreadable int, err error) {
-	stream, err := e.js.Stream(ctx, e.stream("EV"))
+func ReadAll(ctx context.Context, e *Engine, last uint64, take func(s topic.Stored, key string) error) (unreadable int, err error) {
+	stream, err := e.JetStream().Stream(ctx, e.StreamName("EV"))
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", e.stream("EV"), err)
+		return 0, fmt.Errorf("stream %s: %w", e.StreamName("EV"), err)
 	}
 	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
@@ -89,7 +89,7 @@ func (e *Engine) ReadLog(ctx context.Context, last uint64, take func(s topic.Sto
 		if at, waited = meta.Sequence.Stream, time.Now(); at > last {
 			break
 		}
-		s, err := e.storedOf(msg.Subject(), msg.Headers(), msg.Data(), at, meta.Timestamp.UnixNano())
+		s, err := storedOf(e, msg.Subject(), msg.Headers(), msg.Data(), at, meta.Timestamp.UnixNano())
 		if err != nil {
 			unreadable++
 		} else if err := take(s, keyIDIn(msg.Headers())); err != nil {
@@ -129,10 +129,10 @@ func keyIDIn(header natsgo.Header) string {
 }
 
 // DropLog deletes the log with all that is in it.
-func (e *Engine) DropLog(ctx context.Context) error {
-	err := e.js.DeleteStream(ctx, e.stream("EV"))
+func DeleteLog(ctx context.Context, e *Engine) error {
+	err := e.JetStream().DeleteStream(ctx, e.StreamName("EV"))
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("delete stream %s: %w", e.stream("EV"), err)
+		return fmt.Errorf("delete stream %s: %w", e.StreamName("EV"), err)
 	}
-	return e.barrier()
+	return e.Sync()
 }

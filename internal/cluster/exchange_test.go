@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 )
 
@@ -28,11 +26,11 @@ func feed(events []topic.Stored) func() (topic.Stored, bool, error) {
 
 func readLog(t testing.TB, e *Engine) (events []topic.Stored) {
 	t.Helper()
-	info, ok, err := e.LogInfo(within(t))
+	info, ok, err := ReadLogInfo(natstest.Within(t), e)
 	if err != nil || !ok {
 		t.Fatalf("log there: %v, %v", ok, err)
 	}
-	unreadable, err := e.ReadLog(within(t), info.Last, func(s topic.Stored, _ string) error {
+	unreadable, err := ReadAll(natstest.Within(t), e, info.Last, func(s topic.Stored, _ string) error {
 		events = append(events, s)
 		return nil
 	})
@@ -60,7 +58,7 @@ func TestALogIsCopied(t *testing.T) {
 	}
 	events[100].At -= int64(2 * time.Hour) // it has expired
 	e := openEmbedded(t)
-	written, err := e.WriteLog(within(t), feed(events))
+	written, err := WriteAll(natstest.Within(t), e, feed(events))
 	if err != nil || written != n-1 {
 		t.Fatalf("written %d, %v", written, err)
 	}
@@ -77,7 +75,7 @@ func TestALogIsCopied(t *testing.T) {
 		}
 		last[s.Topic] = s.Seq
 	}
-	if _, err := e.WriteLog(within(t), feed(events)); !errors.Is(err, ErrLogNotEmpty) {
+	if _, err := WriteAll(natstest.Within(t), e, feed(events)); !errors.Is(err, ErrLogNotEmpty) {
 		t.Errorf("written twice: %v", err)
 	}
 }
@@ -90,7 +88,7 @@ func TestACopyThatFailsLeavesNothing(t *testing.T) {
 	many := slices.Repeat([]topic.Stored{{PrevKnown: true, Entry: topic.Entry{Topic: "a", HasEvent: true}}}, 2000)
 	give := feed(many)
 	n := 0
-	_, err := e.WriteLog(within(t), func() (topic.Stored, bool, error) {
+	_, err := WriteAll(natstest.Within(t), e, func() (topic.Stored, bool, error) {
 		if n++; n == 1500 {
 			return topic.Stored{}, false, broken
 		}
@@ -101,9 +99,9 @@ func TestACopyThatFailsLeavesNothing(t *testing.T) {
 	}
 	// Somebody else writes to the log meanwhile.
 	n, give = 0, feed(many)
-	_, err = e.WriteLog(within(t), func() (topic.Stored, bool, error) {
+	_, err = WriteAll(natstest.Within(t), e, func() (topic.Stored, bool, error) {
 		if n++; n == 1000 {
-			if _, err := e.js.Publish(within(t), e.topicSubject("other"), appendEnvelope(nil, topic.Entry{}, true)); err != nil {
+			if _, err := e.JetStream().Publish(natstest.Within(t), topicSubject(e, "other"), appendEnvelope(nil, topic.Entry{}, true)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -112,7 +110,7 @@ func TestACopyThatFailsLeavesNothing(t *testing.T) {
 	if err == nil {
 		t.Error("no error although somebody else wrote")
 	}
-	if info, _, err := e.LogInfo(within(t)); err != nil || info.Events > 0 {
+	if info, _, err := ReadLogInfo(natstest.Within(t), e); err != nil || info.Events > 0 {
 		t.Errorf("%d events are left, %v", info.Events, err)
 	}
 }
@@ -121,16 +119,16 @@ func TestACopyThatFailsLeavesNothing(t *testing.T) {
 func TestALogIsReadWhileItExpires(t *testing.T) {
 	t.Parallel()
 	e := openEmbedded(t)
-	if _, err := e.WriteLog(within(t), feed(slices.Repeat([]topic.Stored{{Entry: topic.Entry{Topic: "a", HasEvent: true}}}, 100))); err != nil {
+	if _, err := WriteAll(natstest.Within(t), e, feed(slices.Repeat([]topic.Stored{{Entry: topic.Entry{Topic: "a", HasEvent: true}}}, 100))); err != nil {
 		t.Fatal(err)
 	}
 	entry := topic.Entry{Topic: "a", HasEvent: true, Key: "k", Number: 101, Prev: 100}
 	try := newTry(entry, appendRef{"node", 1})
-	if _, err := e.js.PublishMsg(within(t), try.message(e)); err != nil {
+	if _, err := e.JetStream().PublishMsg(natstest.Within(t), try.message(e)); err != nil {
 		t.Fatal(err)
 	}
 	var keys []string
-	_, err := e.ReadLog(within(t), 1000, func(s topic.Stored, key string) error { // of which most never come
+	_, err := ReadAll(natstest.Within(t), e, 1000, func(s topic.Stored, key string) error { // of which most never come
 		keys = append(keys, key)
 		return nil
 	})
@@ -138,91 +136,15 @@ func TestALogIsReadWhileItExpires(t *testing.T) {
 	if err != nil || len(keys) != 101 || keys[0] != "" || keys[100] != string(id[:]) {
 		t.Errorf("%d events, %v, the last key %q", len(keys), err, keys[len(keys)-1])
 	}
-	stream, err := e.js.Stream(within(t), e.stream("EV"))
+	stream, err := e.JetStream().Stream(natstest.Within(t), e.StreamName("EV"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if left, err := leftOf(within(t), stream, 101, 1000); left || err != nil {
+	if left, err := leftOf(natstest.Within(t), stream, 101, 1000); left || err != nil {
 		t.Errorf("left %v, %v", left, err)
 	}
-	ctx, cancel := context.WithCancel(within(t))
-	if _, err := e.ReadLog(ctx, 101, func(topic.Stored, string) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
+	ctx, cancel := context.WithCancel(natstest.Within(t))
+	if _, err := ReadAll(ctx, e, 101, func(topic.Stored, string) error { cancel(); return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
-	}
-}
-
-// TestAdoptedLogsAreDropped: when the process was killed before it came to that, or
-// in the middle of it; and not if somebody has written to it since.
-func TestAdoptedLogsAreDropped(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	e := openWith(t, Options{Dir: dir, Needs: allNeeds})
-	info, _, err := e.LogInfo(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := filepath.Join(dir, "made")
-	if err := os.Mkdir(made, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Adopt(made, info); err != nil {
-		t.Fatal(err)
-	}
-	e.Close()
-	stream := filepath.Join(streamsDir(storeDir(dir)), "TIDEGATE_EV")
-	former := filepath.Join(dir, "former")
-	if err := os.CopyFS(former, os.DirFS(stream)); err != nil {
-		t.Fatal(err)
-	}
-	for _, meta := range []bool{true, false} { // the server deletes it first
-		if !meta {
-			if err := os.CopyFS(stream, os.DirFS(former)); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Remove(filepath.Join(stream, "meta.inf")); err != nil {
-				t.Fatal(err)
-			}
-		}
-		e = openWith(t, Options{Dir: dir, Needs: NeedLedger})
-		if _, ok, err := e.LogInfo(within(t)); ok || err != nil {
-			t.Errorf("the log on NATS is there: %v, %v", ok, err)
-		}
-		e.Close()
-	}
-	if err := refused(t, Options{Dir: dir, Listen: "127.0.0.1:0"}); !strings.Contains(err, "storage export "+dir) {
-		t.Errorf("with --nats-listen: %s", err)
-	}
-	// An older version has made another one.
-	if err := os.Rename(logDir(dir), made); err != nil {
-		t.Fatal(err)
-	}
-	openWith(t, Options{Dir: dir, Needs: NeedLog}).Close()
-	if err := os.Rename(made, logDir(dir)); err != nil {
-		t.Fatal(err)
-	}
-	if err := refused(t, Options{Dir: dir}); !strings.Contains(err, "two event logs") {
-		t.Errorf("with a log of another generation: %s", err)
-	}
-	if _, err := os.Stat(filepath.Join(stream, "meta.inf")); err != nil {
-		t.Errorf("it was touched: %v", err)
-	}
-}
-
-// TestAFolderWithItsOwnLogAloneIsNotNew: without its record, ids have to begin anew.
-func TestAFolderWithItsOwnLogAloneIsNotNew(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.Mkdir(logDir(dir), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	e := openWith(t, Options{Dir: dir})
-	if !e.Redraw() {
-		t.Error("the generation of ids stays")
-	}
-	if err := e.Redrawn(); err != nil || e.Redraw() {
-		t.Errorf("redrawn: %v", err)
-	}
-	if room, ok := e.Room(); !ok || room <= 0 {
-		t.Errorf("room %d, %v", room, ok)
 	}
 }

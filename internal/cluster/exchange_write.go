@@ -16,6 +16,9 @@ import (
 // ErrLogNotEmpty says that a log has events, where there should be none.
 var ErrLogNotEmpty = errors.New("the event log has events already")
 
+// undoTimeout bounds emptying a log that could not be copied.
+const undoTimeout = 30 * time.Second
+
 // copyAcks bounds the events that are under way to a log that is written.
 const copyAcks = 512
 
@@ -33,35 +36,35 @@ type logCopy struct {
 // WriteLog makes the log, which must be empty, and writes to it what next gives until
 // that says false. Times and positions are those of now; what has expired is left out.
 // If it fails the log is empty again, as far as that can be done.
-func (e *Engine) WriteLog(ctx context.Context, next func() (s topic.Stored, more bool, err error)) (written int, err error) {
-	stream, err := e.ensureLog(ctx)
+func WriteAll(ctx context.Context, e *Engine, next func() (s topic.Stored, more bool, err error)) (written int, err error) {
+	stream, err := e.EventStream(ctx)
 	if err != nil {
 		return 0, err
 	}
 	info, err := stream.Info(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("stream %s: %w", e.stream("EV"), err)
+		return 0, fmt.Errorf("stream %s: %w", e.StreamName("EV"), err)
 	}
 	if info.State.Msgs > 0 {
-		return 0, fmt.Errorf("stream %s: %w: %d", e.stream("EV"), ErrLogNotEmpty, info.State.Msgs)
+		return 0, fmt.Errorf("stream %s: %w: %d", e.StreamName("EV"), ErrLogNotEmpty, info.State.Msgs)
 	}
 	c := &logCopy{e: e, at: info.State.LastSeq, now: map[string]uint64{}, born: map[string]uint64{}}
 	if written, err = c.run(ctx, next); err == nil {
-		return written, e.barrier()
+		return written, e.Sync()
 	}
-	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), makeWait)
+	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	for range c.waiting {
 		if c.settle(again) == nil { // what is under way may be stored yet
 			break
 		}
 	}
-	return written, errors.Join(err, e.EmptyLog(again))
+	return written, errors.Join(err, EmptyLog(again, e))
 }
 
 // EmptyLog drops all events of the log.
-func (e *Engine) EmptyLog(ctx context.Context) error {
-	stream, err := e.js.Stream(ctx, e.stream("EV"))
+func EmptyLog(ctx context.Context, e *Engine) error {
+	stream, err := e.JetStream().Stream(ctx, e.StreamName("EV"))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}
@@ -69,7 +72,7 @@ func (e *Engine) EmptyLog(ctx context.Context) error {
 		err = stream.Purge(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("empty stream %s: %w", e.stream("EV"), err)
+		return fmt.Errorf("empty stream %s: %w", e.StreamName("EV"), err)
 	}
 	return nil
 }
@@ -98,7 +101,7 @@ func (c *logCopy) run(ctx context.Context, next func() (topic.Stored, bool, erro
 // write publishes an event on condition that nobody else has written, so its position
 // is known before it is stored.
 func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
-	msg := natsgo.NewMsg(c.e.topicSubject(s.Topic))
+	msg := natsgo.NewMsg(topicSubject(c.e, s.Topic))
 	if s.Prev > 0 {
 		s.Prev = c.now[s.Topic]
 	}
@@ -113,7 +116,7 @@ func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
 	}
 	msg.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(c.at, 10)}
 	msg.Data = appendEnvelope(make([]byte, 0, len(s.Name)+len(s.Data)+32), s.Entry, s.PrevKnown)
-	ack, err := c.e.js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	ack, err := c.e.JetStream().PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return fmt.Errorf("write event: %w", err)
 	}

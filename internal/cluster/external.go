@@ -120,11 +120,11 @@ func (e *Engine) connectOptions() []natsgo.Option {
 			if err != nil {
 				e.log.Warn("disconnected", "err", err)
 			}
-			e.wake()
+			e.CheckNow()
 		}),
 		natsgo.ReconnectHandler(func(nc *natsgo.Conn) {
 			e.log.Info("connected again", "server", nc.ConnectedServerName())
-			e.wake()
+			e.CheckNow()
 		}),
 		natsgo.ReconnectErrHandler(func(_ *natsgo.Conn, err error) { e.log.Debug("connect again", "err", err) }),
 		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) { e.hear(err) }),

@@ -17,13 +17,14 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"tidegate/internal/selfsigned"
+	"tidegate/internal/storage/natstest"
 )
 
 // refused opens an engine that must not open and returns the reason.
 func refused(t *testing.T, opts Options) string {
 	t.Helper()
-	opts.Log = testLog(t)
-	e, err := Open(within(t), opts)
+	opts.Log = natstest.Log(t)
+	e, err := Open(natstest.Within(t), opts)
 	if err == nil {
 		e.Close()
 		t.Fatalf("opened with %+v", opts)
@@ -33,7 +34,7 @@ func refused(t *testing.T, opts Options) string {
 
 func TestNobodyThereIsSaidAfterABoundedTime(t *testing.T) {
 	t.Parallel()
-	url := "nats://user:secret@" + freeAddress(t)
+	url := "nats://user:secret@" + natstest.FreeAddress(t)
 	err := refused(t, Options{URLs: []string{url}, ConnectWait: 300 * time.Millisecond})
 	if !strings.Contains(err, "connect to NATS at nats://user:xxxxx@127.0.0.1") || strings.Contains(err, "secret") {
 		t.Errorf("error %s", err)
@@ -50,17 +51,17 @@ func TestSecretsInURLsAreNotShown(t *testing.T) {
 
 func TestAServerThatStartsLaterIsWaitedFor(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t, "late")
+	p := natstest.NewProcess(t, "late")
 	opened := make(chan error, 1)
-	ctx, url := within(t), p.url()
+	ctx, url := natstest.Within(t), p.URL()
 	go func() {
-		e, err := Open(ctx, Options{URLs: []string{url}, Needs: NeedLog, ConnectWait: patience})
+		e, err := Open(ctx, Options{URLs: []string{url}, Needs: NeedLog, ConnectWait: natstest.Patience})
 		if err == nil {
 			e.Close()
 		}
 		opened <- err
 	}()
-	p.start(t)
+	p.Start(t)
 	if err := <-opened; err != nil {
 		t.Error(err)
 	}
@@ -68,8 +69,8 @@ func TestAServerThatStartsLaterIsWaitedFor(t *testing.T) {
 
 func TestOneOfSeveralURLsIsEnough(t *testing.T) {
 	t.Parallel()
-	url := startServer(t)
-	openWith(t, Options{URLs: []string{"nats://" + freeAddress(t), strings.TrimPrefix(url, "nats://")}, Needs: NeedLog})
+	url := natstest.StartServer(t)
+	openWith(t, Options{URLs: []string{"nats://" + natstest.FreeAddress(t), strings.TrimPrefix(url, "nats://")}, Needs: NeedLog})
 }
 
 func TestHowToGetIn(t *testing.T) {
@@ -93,7 +94,7 @@ func TestHowToGetIn(t *testing.T) {
 		"token": {`authorization: {token: "open sesame"}`, Options{Token: "open sesame"}},
 		"nkey":  {`authorization: {users: [{nkey: ` + public + `}]}`, Options{NKey: seedFile}},
 	} {
-		url := startServer(t, c.conf)
+		url := natstest.StartServer(t, c.conf)
 		c.key.URLs, c.key.Needs = []string{url}, NeedLog
 		openWith(t, c.key)
 		// Without a key there is no use in waiting, and it is not waited.
@@ -104,7 +105,7 @@ func TestHowToGetIn(t *testing.T) {
 	if err := refused(t, Options{URLs: []string{"nats://127.0.0.1"}, NKey: filepath.Join(dir, "none")}); !strings.Contains(err, "nkey file") {
 		t.Errorf("error %s", err)
 	}
-	if err := refused(t, Options{URLs: []string{startServer(t)}, Credentials: filepath.Join(dir, "none"), ConnectWait: time.Hour}); !strings.Contains(err, "none") {
+	if err := refused(t, Options{URLs: []string{natstest.StartServer(t)}, Credentials: filepath.Join(dir, "none"), ConnectWait: time.Hour}); !strings.Contains(err, "none") {
 		t.Errorf("error %s", err)
 	}
 }
@@ -136,7 +137,7 @@ func TestHowToGetInWithCredentials(t *testing.T) {
 	user, userID := must(nkeys.CreateUser())
 	claims := jwt.NewAccountClaims(accountID)
 	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{DiskStorage: 4 << 30, Streams: -1, Consumer: -1}
-	url := startServer(t, fmt.Sprintf("operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: {%s: %s, %s: %s}",
+	url := natstest.StartServer(t, fmt.Sprintf("operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: {%s: %s, %s: %s}",
 		sign(jwt.NewOperatorClaims(operatorID), operator), systemID,
 		accountID, sign(claims, operator), systemID, sign(jwt.NewAccountClaims(systemID), operator)))
 	seed, _ := user.Seed()
@@ -157,7 +158,7 @@ func TestTLSWithCertificatesOnBothSides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := startServer(t, fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", files.Cert, files.Key))
+	url := natstest.StartServer(t, fmt.Sprintf("tls: {cert_file: %q, key_file: %q}", files.Cert, files.Key))
 	openWith(t, Options{URLs: []string{url}, TLSCA: files.Cert, TLSCert: files.Cert, TLSKey: files.Key})
 	if err := refused(t, Options{URLs: []string{url}, ConnectWait: time.Hour}); !strings.Contains(err, "certificate") {
 		t.Errorf("error %s", err)
@@ -174,7 +175,7 @@ func TestTLSWithCertificatesOnBothSides(t *testing.T) {
 
 func TestTheConnectionHasAName(t *testing.T) {
 	t.Parallel()
-	e := openWith(t, Options{URLs: []string{startServer(t)}, Command: "gateway", Node: "abcdefgh"})
+	e := openWith(t, Options{URLs: []string{natstest.StartServer(t)}, Command: "gateway", Node: "abcdefgh"})
 	if e.nc.Opts.Name != "tidegate gateway/abcdefgh" {
 		t.Errorf("name %q", e.nc.Opts.Name)
 	}
@@ -182,11 +183,11 @@ func TestTheConnectionHasAName(t *testing.T) {
 
 func TestAServerWithoutJetStreamIsRefused(t *testing.T) {
 	t.Parallel()
-	err := refused(t, Options{URLs: []string{startServer(t, "# no jetstream")}, ConnectWait: time.Second})
+	err := refused(t, Options{URLs: []string{natstest.StartServer(t, "# no jetstream")}, ConnectWait: time.Second})
 	if !strings.Contains(err, "JetStream does not answer") {
 		t.Errorf("error %s", err)
 	}
-	err = refused(t, Options{ConnectWait: time.Hour, User: "u", Password: "p", URLs: []string{startServer(t,
+	err = refused(t, Options{ConnectWait: time.Hour, User: "u", Password: "p", URLs: []string{natstest.StartServer(t,
 		`jetstream: {store_dir: "`+t.TempDir()+`"}`,
 		`accounts: {A: {users: [{user: u, password: p}]}, B: {jetstream: enabled}}`)}})
 	if !strings.Contains(err, "not enabled for this account") {
@@ -196,7 +197,7 @@ func TestAServerWithoutJetStreamIsRefused(t *testing.T) {
 
 func TestAServerThatTakesTooSmallMessagesIsRefused(t *testing.T) {
 	t.Parallel()
-	url := startServer(t, "max_payload: 512KB")
+	url := natstest.StartServer(t, "max_payload: 512KB")
 	err := refused(t, Options{URLs: []string{url}})
 	for _, want := range []string{"max_payload is 524288 bytes", "1052672", "raise max_payload", "lower --max-body to 520192"} {
 		if !strings.Contains(err, want) {
@@ -261,9 +262,9 @@ func TestWhatIsNotPermittedIsSaid(t *testing.T) {
 		"$JS.API.INFO":                      `["x"]`,
 		"$JS.API.STREAM.CREATE.TIDEGATE_EV": `["$JS.API.INFO", "$JS.API.STREAM.INFO.>"]`,
 	} {
-		var log lines
-		url := startServer(t, fmt.Sprintf(user, allowed))
-		_, err := Open(within(t), Options{URLs: []string{url}, User: "u", Password: "p", Needs: NeedLog, Log: log.logger(slog.LevelInfo)})
+		var log natstest.Lines
+		url := natstest.StartServer(t, fmt.Sprintf(user, allowed))
+		_, err := Open(natstest.Within(t), Options{URLs: []string{url}, User: "u", Password: "p", Needs: NeedLog, Log: log.Logger(slog.LevelInfo)})
 		if err == nil || !strings.Contains(err.Error(), denied) || !strings.Contains(err.Error(), "ermitted") && !strings.Contains(err.Error(), "may not be used") {
 			t.Errorf("error %v, want one that names %s", err, denied)
 		}
@@ -276,9 +277,9 @@ func TestWhatIsNotPermittedIsSaid(t *testing.T) {
 // TestAConnectionComesBackAndKeepsNothing that was published meanwhile.
 func TestAConnectionComesBackAndKeepsNothing(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t, "server")
-	p.start(t)
-	e := openWith(t, Options{URLs: []string{p.url()}, Needs: NeedLog})
+	p := natstest.NewProcess(t, "server")
+	p.Start(t)
+	e := openWith(t, Options{URLs: []string{p.URL()}, Needs: NeedLog})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = e.Run(ctx) }()
@@ -286,23 +287,23 @@ func TestAConnectionComesBackAndKeepsNothing(t *testing.T) {
 	if got := e.Health(); len(got) > 0 {
 		t.Errorf("health %q", got)
 	}
-	p.kill()
-	eventually(t, "the loss shows", func() bool { return strings.Contains(strings.Join(e.Health(), ";"), "not connected") })
+	p.Kill()
+	natstest.Eventually(t, "the loss shows", func() bool { return strings.Contains(strings.Join(e.Health(), ";"), "not connected") })
 	if err := e.nc.Publish("tidegate.x", nil); err != natsgo.ErrReconnectBufExceeded {
 		t.Errorf("publish while away = %v, want an error at once", err)
 	}
-	p.start(t)
-	eventually(t, "all is well again", func() bool { return len(e.Health()) == 0 })
+	p.Start(t)
+	natstest.Eventually(t, "all is well again", func() bool { return len(e.Health()) == 0 })
 }
 
 // TestARefusalIsNotTheEnd of a connection: a server that has other passwords after
 // it was restarted may get the old ones back.
 func TestARefusalIsNotTheEnd(t *testing.T) {
 	t.Parallel()
-	p := newProcess(t, "server")
-	p.start(t)
-	var log lines
-	e := openWith(t, Options{URLs: []string{p.url()}, Log: log.logger(slog.LevelInfo)})
+	p := natstest.NewProcess(t, "server")
+	p.Start(t)
+	var log natstest.Lines
+	e := openWith(t, Options{URLs: []string{p.URL()}, Log: log.Logger(slog.LevelInfo)})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = e.Run(ctx) }()
@@ -313,13 +314,12 @@ func TestARefusalIsNotTheEnd(t *testing.T) {
 	}{
 		{`authorization: {token: "other"}`, "not connected to NATS: nats: authorization violation", 3}, {},
 	} {
-		p.kill()
-		p.lines = []string{step.conf}
-		p.start(t)
-		eventually(t, "health is "+step.health, func() bool {
-			server, err := os.ReadFile(p.out.Name())
-			refusals := strings.Count(string(server), "authentication error")
-			return err == nil && strings.EqualFold(strings.Join(e.Health(), "; "), step.health) && refusals >= step.refusals
+		p.Kill()
+		p.Lines = []string{step.conf}
+		p.Start(t)
+		natstest.Eventually(t, "health is "+step.health, func() bool {
+			refusals := strings.Count(p.Output(t), "authentication error")
+			return strings.EqualFold(strings.Join(e.Health(), "; "), step.health) && refusals >= step.refusals
 		})
 	}
 	if want := `msg="not ready" component=nats reason="not connected to NATS: nats: `; !strings.Contains(log.String(), want) {
@@ -329,27 +329,27 @@ func TestARefusalIsNotTheEnd(t *testing.T) {
 
 func TestAClusterLosesALeader(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 3)
+	c := natstest.StartCluster(t, 3)
 	e := openWith(t, Options{URLs: c.URLs(), Needs: NeedLog})
 	leader := -1
-	eventually(t, "there is a leader", func() bool { leader = c.Leader("TIDEGATE_EV"); return leader >= 0 })
+	natstest.Eventually(t, "there is a leader", func() bool { leader = c.Leader("TIDEGATE_EV"); return leader >= 0 })
 	publish := func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := e.js.Publish(ctx, e.subject("ev.a"), nil)
+		_, err := e.js.Publish(ctx, e.Subject("ev.a"), nil)
 		return err == nil
 	}
-	eventually(t, "a message is published", publish)
+	natstest.Eventually(t, "a message is published", publish)
 	c.Kill(leader)
 	// X38: while nobody leads it the stream is there, and a problem.
-	status := e.Status(within(t))
+	status := e.Status(natstest.Within(t))
 	if len(status.Streams) != 1 || status.Streams[0].Name != "TIDEGATE_EV" || !strings.Contains(strings.Join(status.Health, "; "), "stream TIDEGATE_EV: ") {
 		t.Errorf("without a leader: streams %+v, problems %q", status.Streams, status.Health)
 	}
-	eventually(t, "a message is published without that leader", publish)
+	natstest.Eventually(t, "a message is published without that leader", publish)
 	// X38: the server that is away is named, long before NATS gives it up.
-	eventually(t, "all questions are answered", func() (ok bool) {
-		status = e.Status(within(t))
+	natstest.Eventually(t, "all questions are answered", func() (ok bool) {
+		status = e.Status(natstest.Within(t))
 		return len(status.Streams) == 1 && status.Streams[0].Error == "" && len(status.Streams[0].Offline) == 1
 	})
 	s := status.Streams[0]
@@ -360,5 +360,5 @@ func TestAClusterLosesALeader(t *testing.T) {
 		t.Errorf("problems %q, want %q", status.Health, want)
 	}
 	c.Restart(leader)
-	eventually(t, "all is well when it is back", func() bool { return len(e.Status(within(t)).Health) == 0 })
+	natstest.Eventually(t, "all is well when it is back", func() bool { return len(e.Status(natstest.Within(t)).Health) == 0 })
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // TestAFolderKeepsTheBoundOfItsLog: that it was given, or what the log needs that was put
@@ -19,7 +21,7 @@ func TestAFolderKeepsTheBoundOfItsLog(t *testing.T) {
 		{0, 8 << 30, 10 << 30},
 		{0, 1 << 30, 10 << 30},
 	} {
-		f, err := OpenFolder(dir, testLog(t))
+		f, err := OpenFolder(dir, natstest.Log(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +57,7 @@ func TestALogIsReplacedAsAWhole(t *testing.T) {
 		}
 	}
 	put("log.old", "former") // and the new one was not put in its place
-	f, err := OpenFolder(dir, testLog(t))
+	f, err := OpenFolder(dir, natstest.Log(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +77,7 @@ func TestALogIsReplacedAsAWhole(t *testing.T) {
 	if release, err := HoldFolder(dir); err != nil {
 		t.Error(err)
 	} else {
-		if _, err := OpenFolder(dir, testLog(t)); err == nil || !strings.Contains(err.Error(), "in use") {
+		if _, err := OpenFolder(dir, natstest.Log(t)); err == nil || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("a folder that is read is taken: %v", err)
 		}
 		release()

@@ -5,15 +5,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed: meanwhile others publish
 // more to a topic than is kept of it.
 func TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	network := newStallingProxy(t, s.ClientURL())
-	near, far := openURL(t, s.ClientURL()), openURL(t, network.url)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	network := natstest.NewProxy(t, s.URL())
+	near, far := openURL(t, s.URL()), openURL(t, network.URL)
 	a := runHub(t, near, makeEV(t, near, 1), LogOptions{})
 	b := runHub(t, far, makeEV(t, far, 1), LogOptions{Node: func() string { return "cut" }})
 	b.publish(t, "few", "1")
@@ -21,7 +23,7 @@ func TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed(t *testing.T) {
 	few, all := b.connect(t, "", "few"), b.connect(t, "", "all")
 	_, id := few.got(t)
 
-	network.freeze()
+	network.Freeze()
 	ended := 0
 	for name := range a.ev.ConsumerNames(t.Context()).Name() {
 		if strings.HasPrefix(name, "tail-cut-") { // what it has sent already would come
@@ -41,7 +43,7 @@ func TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed(t *testing.T) {
 	if err := a.trimOne(t.Context(), "few", 3); err != nil {
 		t.Fatal(err)
 	}
-	network.thaw()
+	network.Thaw()
 
 	b.publish(t, "few", "on")
 	b.publish(t, "all", "on")
@@ -60,10 +62,10 @@ func TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed(t *testing.T) {
 // topics are deleted, and one node begins in the middle.
 func TestPublishersAtManyNodesCauseNoReset(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
 	var nodes []*hubNode
 	for range 2 {
-		e := openURL(t, s.ClientURL())
+		e := openURL(t, s.URL())
 		nodes = append(nodes, runHub(t, e, makeEV(t, e, 1), LogOptions{}))
 	}
 	for round := range 2 {
@@ -82,7 +84,7 @@ func TestPublishersAtManyNodesCauseNoReset(t *testing.T) {
 			}
 		}
 		publishers.Wait()
-		e := openURL(t, s.ClientURL())
+		e := openURL(t, s.URL())
 		nodes = append(nodes, runHub(t, e, makeEV(t, e, 1), LogOptions{StartBack: 5}))
 		clients = append(clients, nodes[len(nodes)-1].connect(t, "", "a", "b"))
 		nodes[0].publish(t, "a", "on")

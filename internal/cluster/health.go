@@ -141,7 +141,7 @@ func (e *Engine) checkDisk(c *condition) (full bool) {
 	}
 	if e.watch.guard.look(disk) {
 		c.reasons = append(c.reasons, "the disk of the data folder is nearly full")
-		c.refuse = errEngineFull
+		c.refuse = ErrDiskFull
 		return true
 	}
 	return false
@@ -163,8 +163,8 @@ func (e *Engine) checkAnswers(ctx context.Context, c *condition) {
 var errUnavailable = &wire.Error{Status: 503, Code: wire.CodeEngineUnavailable,
 	Message: "What keeps the events does not answer: try again", RetryAfter: time.Second}
 
-// errFullStream says that a stream has reached its bound.
-var errFullStream = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
+// ErrStreamFull says that a stream has reached its bound.
+var ErrStreamFull = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
 	Message: "What keeps the events is full: raise its bound, or wait until some expire", RetryAfter: 5 * time.Second}
 
 // Unavailable gives what to answer for an error of NATS: the *wire.Error in it if
@@ -183,9 +183,9 @@ func Unavailable(err error) *wire.Error {
 		if !strings.Contains(api.Description, "maximum") {
 			return errUnavailable
 		}
-		return errFullStream
+		return ErrStreamFull
 	case codeNoResources, codeNoStorage:
-		return errFullStream
+		return ErrStreamFull
 	}
 	return errUnavailable
 }

@@ -13,6 +13,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/wire"
 )
 
@@ -29,11 +30,11 @@ func TestADiskThatIsNearlyFullTakesNothingUntilThereIsRoom(t *testing.T) {
 		free.Store(step.mib << 20)
 		e.check(t.Context())
 		err := e.Writable()
-		if full := errors.Is(err, errEngineFull); full != step.full || full != (len(e.Health()) > 0) {
+		if full := errors.Is(err, ErrDiskFull); full != step.full || full != (len(e.Health()) > 0) {
 			t.Errorf("%d MiB free: %v, %q; want full: %v", step.mib, err, e.Health(), step.full)
 		}
 	}
-	if got := wire.ErrorOf(errEngineFull); got.Status != 503 || got.Code != "ENGINE_FULL" || got.RetryAfter <= 0 {
+	if got := wire.ErrorOf(ErrDiskFull); got.Status != 503 || got.Code != "ENGINE_FULL" || got.RetryAfter <= 0 {
 		t.Errorf("error %+v", got)
 	}
 }
@@ -86,7 +87,7 @@ func TestWritesThatHaveFailedAreMended(t *testing.T) {
 	publish := func(size int) error {
 		ctx, cancel := context.WithTimeout(t.Context(), answerWait)
 		defer cancel()
-		_, err := e.js.Publish(ctx, e.subject("ev.a"), make([]byte, size))
+		_, err := e.js.Publish(ctx, e.Subject("ev.a"), make([]byte, size))
 		return err
 	}
 	acked := uint64(0)
@@ -109,7 +110,7 @@ func TestWritesThatHaveFailedAreMended(t *testing.T) {
 	server := e.embedded.current()
 	if mounted {
 		e.check(t.Context())
-		if err := e.Writable(); !errors.Is(err, errEngineFull) || e.embedded.current() != server {
+		if err := e.Writable(); !errors.Is(err, ErrDiskFull) || e.embedded.current() != server {
 			t.Errorf("on a full disk: %v, restarted: %v", err, e.embedded.current() != server)
 		}
 		// Somebody makes the disk larger: what was acknowledged is there.
@@ -122,12 +123,12 @@ func TestWritesThatHaveFailedAreMended(t *testing.T) {
 	if e.embedded.current() == server {
 		t.Errorf("the server was not restarted: %q", e.Health())
 	}
-	eventually(t, "a message is published again", func() bool { return publish(1) == nil })
+	natstest.Eventually(t, "a message is published again", func() bool { return publish(1) == nil })
 	e.check(t.Context())
 	if err := e.Writable(); err != nil || len(e.Health()) > 0 {
 		t.Errorf("after that: %v, %q", err, e.Health())
 	}
-	s, err := e.ensureLog(t.Context())
+	s, err := e.EventStream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func TestErrorsOfNATSBecomeOurs(t *testing.T) {
 		{natsgo.ErrTimeout, errUnavailable},
 		{fmt.Errorf("publish: %w", context.DeadlineExceeded), errUnavailable},
 		{fmt.Errorf("publish: %w", ours), ours},
-		{fmt.Errorf("publish: %w", &jetstream.APIError{ErrorCode: 10077, Description: "maximum bytes exceeded"}), errFullStream},
+		{fmt.Errorf("publish: %w", &jetstream.APIError{ErrorCode: 10077, Description: "maximum bytes exceeded"}), ErrStreamFull},
 		{&jetstream.APIError{ErrorCode: 10071}, errUnavailable},
 	} {
 		if got := Unavailable(c.err); got != c.want {
@@ -187,9 +188,9 @@ func TestAFullStreamSaysSo(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), LedgerBytes: 1 << 20, Needs: NeedLedger})
 	for range 100 {
-		_, err := e.js.Publish(t.Context(), e.subject("st."+newNode()), make([]byte, 100<<10))
+		_, err := e.js.Publish(t.Context(), e.Subject("st."+RandomName()), make([]byte, 100<<10))
 		if err != nil {
-			if got := Unavailable(err); got != errFullStream {
+			if got := Unavailable(err); got != ErrStreamFull {
 				t.Errorf("%v becomes %v", err, got)
 			}
 			return
@@ -201,11 +202,11 @@ func TestAFullStreamSaysSo(t *testing.T) {
 func TestStatusTellsWhatThereIs(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), Needs: NeedLog})
-	empty := e.Status(within(t))
+	empty := e.Status(natstest.Within(t))
 	if len(empty.Streams) != 1 || len(empty.Nodes) != 0 {
 		t.Errorf("status %+v", empty)
 	}
-	nodes, err := e.ensureNodes(t.Context())
+	nodes, err := e.NodeBucket(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,10 +215,10 @@ func TestStatusTellsWhatThereIs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := e.js.Publish(t.Context(), e.subject("ev.a"), []byte("data")); err != nil {
+	if _, err := e.js.Publish(t.Context(), e.Subject("ev.a"), []byte("data")); err != nil {
 		t.Fatal(err)
 	}
-	got := e.Status(within(t))
+	got := e.Status(natstest.Within(t))
 	text, err := json.Marshal(got)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -35,21 +34,21 @@ func (l *Ledger) sweep(ctx context.Context, heir heirFunc) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		case <-l.nodes.wake:
+		case <-l.nodes.Changed():
 			l.queue.resume()
 		}
-		if !l.nodes.mayRecord(l.nodes.Node()) {
+		if !l.nodes.MayRecord(l.nodes.Node()) {
 			continue // who has no lease is in no position to call others dead
 		}
-		for node, entry := range l.nodes.bereft() {
-			if !l.begin(node) {
+		for _, dead := range l.nodes.Dead() {
+			if !l.begin(dead.Name) {
 				continue
 			}
 			work.Go(func() {
-				defer l.finish(node)
-				s := &estate{l: l, node: node, entry: entry, heir: heir, told: map[[16]byte]bool{}}
+				defer l.finish(dead.Name)
+				s := &estate{l: l, dead: dead, heir: heir, told: map[[16]byte]bool{}}
 				if err := s.settle(ctx); err != nil && ctx.Err() == nil {
-					l.log.Warn("a dead node's streams are left for later", "node", node, "error", err)
+					l.log.Warn("a dead node's streams are left for later", "node", dead.Name, "error", err)
 				}
 			})
 		}
@@ -75,73 +74,30 @@ func (l *Ledger) finish(node string) {
 
 // estate is what a dead node has left, being dealt with by one heir.
 type estate struct {
-	l     *Ledger
-	node  string
-	entry rosterEntry
-	heir  heirFunc
-	from  uint64 // where the next pass begins
+	l    *Ledger
+	dead DeadNode
+	heir heirFunc
+	from uint64 // where the next pass begins
 
 	mu   sync.Mutex
 	told map[[16]byte]bool // guarded by mu: what heir has dealt with, whether or not it is out
 }
 
-// settle deals with all of a dead node's records and takes it off the roster. It
-// returns nil if there is nothing to do, or somebody else does it.
+// settle takes over all sessions of a dead node. It returns nil if there is nothing to
+// do, or somebody else does it.
 func (s *estate) settle(ctx context.Context) error {
-	if s.entry.drained {
+	if s.dead.Drained {
 		// It was dealt with. Is there something that arrived after that?
 		if _, err := s.next(ctx, 1); errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
 		}
 	}
-	n := s.l.nodes
-	claim := &kvLease{store: n.bucket, key: leaseKeys + s.node, value: heldByHeir + rand.Text(), times: n.times()}
-	if err := claim.acquire(ctx); errors.Is(err, errHeld) {
-		return nil
-	} else if err != nil {
-		return fmt.Errorf("claim node %s: %w", s.node, err)
-	}
-	life, stop := context.WithCancelCause(ctx)
-	var keeping sync.WaitGroup
-	keeping.Go(func() {
-		if err := claim.keep(life); err != nil {
-			stop(err)
-		}
-	})
-	err := s.grace(life)
-	waited := err == nil
-	if waited {
-		err = s.work(life)
-	}
-	stop(nil)
-	keeping.Wait()
-	// A claim that is given back says that nobody has to wait any more. One of a
-	// heir that stops before that runs out.
-	if waited && !errors.Is(context.Cause(life), errLost) {
-		n.leave(ctx, claim)
-	}
-	return err
-}
-
-// grace waits where nothing says that the node's lease has ended: storage may have
-// lost it, and the node live and not know yet. When another lease would have run
-// out since the claim it has ended its streams, as after any last renewal.
-func (s *estate) grace(ctx context.Context) error {
-	n := s.l.nodes
-	if s.entry.ended || n.opts.Alone {
-		return nil
-	}
-	select {
-	case <-time.After(n.opts.LeaseTTL):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return s.l.nodes.TakeOver(ctx, s.dead, s.work)
 }
 
 // work makes passes until there is nothing left.
 func (s *estate) work(ctx context.Context) error {
-	s.l.log.InfoContext(ctx, "dealing with the streams of a dead node", "node", s.node)
+	s.l.log.InfoContext(ctx, "dealing with the streams of a dead node", "node", s.dead.Name)
 	for misses := 0; ; {
 		whole := s.from <= 1
 		p, err := s.pass(ctx)
@@ -163,7 +119,7 @@ func (s *estate) work(ctx context.Context) error {
 			misses = 0
 		}
 		misses++
-		s.l.log.Debug("dead node's streams are tried again", "node", s.node, "failed", p.failed.Load(), "error", err)
+		s.l.log.Debug("dead node's streams are tried again", "node", s.dead.Name, "failed", p.failed.Load(), "error", err)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -195,7 +151,7 @@ func (s *estate) pass(ctx context.Context) (*estatePass, error) {
 		}
 		if err != nil {
 			s.from = at
-			return p, fmt.Errorf("read records of node %s: %w", s.node, err)
+			return p, fmt.Errorf("read records of node %s: %w", s.dead.Name, err)
 		}
 		p.read++
 		at = m.Sequence + 1
@@ -220,7 +176,7 @@ func (s *estate) pass(ctx context.Context) (*estatePass, error) {
 func (s *estate) next(ctx context.Context, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.l.opts.WriteTimeout)
 	defer cancel()
-	return s.l.st.GetMsg(ctx, from, jetstream.WithGetMsgSubject(s.l.records(s.node)+"*"))
+	return s.l.st.GetMsg(ctx, from, jetstream.WithGetMsgSubject(s.l.records(s.dead.Name)+"*"))
 }
 
 // deal gives one record to heir, unless that has been done, and takes it out.
@@ -228,7 +184,7 @@ func (s *estate) deal(ctx context.Context, p *estatePass, m *jetstream.RawStream
 	key, entry, err := s.parse(m)
 	if err != nil {
 		s.l.unreadable.Add(1)
-		s.l.log.Error("a dead node's record cannot be read and is taken out", "node", s.node, "error", err)
+		s.l.log.Error("a dead node's record cannot be read and is taken out", "node", s.dead.Name, "error", err)
 		if err := s.l.st.DeleteMsg(ctx, m.Sequence); err != nil {
 			p.failed.Add(1)
 		}
@@ -255,7 +211,7 @@ func (s *estate) deal(ctx context.Context, p *estatePass, m *jetstream.RawStream
 }
 
 func (s *estate) parse(m *jetstream.RawStreamMsg) (key ledgerKey, entry wire.SessionRecord, err error) {
-	hash, err := hex.DecodeString(strings.TrimPrefix(m.Subject, s.l.records(s.node)))
+	hash, err := hex.DecodeString(strings.TrimPrefix(m.Subject, s.l.records(s.dead.Name)))
 	if err != nil {
 		return key, entry, err
 	}
@@ -263,7 +219,7 @@ func (s *estate) parse(m *jetstream.RawStreamMsg) (key ledgerKey, entry wire.Ses
 		return key, entry, errors.New("the subject does not end with a hash")
 	}
 	err = json.Unmarshal(m.Data, &entry)
-	return ledgerKey{node: s.node, hash: [16]byte(hash)}, entry, err
+	return ledgerKey{node: s.dead.Name, hash: [16]byte(hash)}, entry, err
 }
 
 func (s *estate) isTold(key ledgerKey) bool {
@@ -282,25 +238,11 @@ func (s *estate) setTold(key ledgerKey) {
 // there as drained for a while, for records that were on their way. It reports
 // false if the node has been put on the roster again in the meantime.
 func (s *estate) strikeOff(ctx context.Context) (bool, error) {
-	b, key := s.l.nodes.bucket, rosterKeys+s.node
 	ctx, cancel := context.WithTimeout(ctx, s.l.opts.WriteTimeout)
 	defer cancel()
-	revision, err := b.put(ctx, key, rosterDrained, s.l.opts.DrainedFor, s.entry.revision)
-	if err == nil {
-		s.entry.revision = revision
-		s.l.log.InfoContext(ctx, "all streams of a dead node have been dealt with", "node", s.node)
-		return true, nil
+	done, err := s.l.nodes.MarkDrained(ctx, &s.dead, s.l.opts.DrainedFor)
+	if done {
+		s.l.log.InfoContext(ctx, "all streams of a dead node have been dealt with", "node", s.dead.Name)
 	}
-	if !IsWrongSequence(err) {
-		return false, err
-	}
-	entry, err := b.kv.Get(ctx, key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	s.entry.revision = entry.Revision()
-	return false, nil
+	return done, err
 }

@@ -12,17 +12,18 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/wire"
 )
 
 func TestOneHeirDealsWithEachRecordOfADeadNodeOnce(t *testing.T) {
 	t.Parallel()
 	const streams = 1000
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	dead := startMember(t, url, memberOptions{nodes: quickNodes})
 	heirs := quickNodes
-	heirs.LeaseTTL, heirs.CutOffAfter = testPatience, testPatience/2 // or a busy machine makes one an heir of the other
+	heirs.LeaseTTL, heirs.CutOffAfter = natstest.Patience, natstest.Patience/2 // or a busy machine makes one an heir of the other
 	for _, name := range []string{"b", "c"} {
 		startMember(t, url, memberOptions{nodes: heirs, heir: told.heir(name)})
 	}
@@ -30,8 +31,8 @@ func TestOneHeirDealsWithEachRecordOfADeadNodeOnce(t *testing.T) {
 	node := dead.nodes.Node()
 	dead.enterAll(t, node, streams)
 	dead.kill()
-	awaitThat(t, "all streams are dealt with", func() bool { return told.count() == streams && witness.records(t, node) == 0 })
-	awaitThat(t, "the dead is struck off", func() bool { return witness.rosterValue(t, node) == rosterDrained })
+	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == streams && witness.records(t, node) == 0 })
+	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.rosterValue(t, node) == drained })
 	if again := told.twice(); len(again) > 0 {
 		t.Errorf("%d streams were told of more than once", len(again))
 	}
@@ -43,7 +44,7 @@ func TestOneHeirDealsWithEachRecordOfADeadNodeOnce(t *testing.T) {
 // rosterValue is what the roster says of a node; "" is nothing.
 func (m *member) rosterValue(t testing.TB, node string) string {
 	t.Helper()
-	entry, err := m.nodes.bucket.kv.Get(context.Background(), rosterKeys+node)
+	entry, err := m.bucket(t).Get(context.Background(), registrationKey+node)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return ""
 	}
@@ -55,16 +56,16 @@ func (m *member) rosterValue(t testing.TB, node string) string {
 
 func TestRecordsOfANodeThatStopsAreInheritedAtOnce(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
-	long := NodesOptions{LeaseTTL: 5 * testPatience} // until a lease runs out
+	long := NodesOptions{LeaseTTL: 5 * natstest.Patience} // until a lease runs out
 	heir := startMember(t, url, memberOptions{heir: told.heir("b"), nodes: long})
 	stops := startMember(t, url, memberOptions{nodes: long})
 	node := stops.nodes.Node()
 	stops.enterAll(t, node, 5)
-	awaitThat(t, "the heir sees it", func() bool { return len(heir.nodes.Others()) == 1 })
+	natstest.Eventually(t, "the heir sees it", func() bool { return len(heir.nodes.Others()) == 1 })
 	stops.end()
-	awaitThat(t, "all streams are dealt with", func() bool { return told.count() == 5 })
+	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 5 })
 	if others := heir.nodes.Others(); len(others) != 0 {
 		t.Errorf("others = %v after the only one has stopped", others)
 	}
@@ -73,7 +74,7 @@ func TestRecordsOfANodeThatStopsAreInheritedAtOnce(t *testing.T) {
 func TestHeirIsCalledAgainUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	const streams, stubborn = 200, 40
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	var calls atomic.Int64
 	var mu sync.Mutex
@@ -96,12 +97,12 @@ func TestHeirIsCalledAgainUntilItSucceeds(t *testing.T) {
 	node := stops.nodes.Node()
 	stops.enterAll(t, node, streams)
 	stops.end()
-	awaitThat(t, "those that fail do not hide the others", func() bool { return told.count() == streams-stubborn })
-	awaitThat(t, "those that succeeded are out", func() bool { return m.records(t, node) == stubborn })
+	natstest.Eventually(t, "those that fail do not hide the others", func() bool { return told.count() == streams-stubborn })
+	natstest.Eventually(t, "those that succeeded are out", func() bool { return m.records(t, node) == stubborn })
 	mu.Lock()
 	freed = true
 	mu.Unlock()
-	awaitThat(t, "all are dealt with", func() bool { return told.count() == streams && m.rosterValue(t, node) == rosterDrained })
+	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && m.rosterValue(t, node) == drained })
 	if again := told.twice(); len(again) > 0 {
 		t.Errorf("told of %d streams again after it had succeeded", len(again))
 	}
@@ -113,7 +114,7 @@ func TestHeirIsCalledAgainUntilItSucceeds(t *testing.T) {
 func TestAnotherHeirGoesOnWhenOneDies(t *testing.T) {
 	t.Parallel()
 	const streams, half = 300, 150
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	reached := make(chan struct{})
 	dies := func(ctx context.Context, e wire.SessionRecord) error {
@@ -138,7 +139,7 @@ func TestAnotherHeirGoesOnWhenOneDies(t *testing.T) {
 	// As when the process dies between telling and taking out, 16 are told twice
 	// at most.
 	first.kill()
-	awaitThat(t, "all are dealt with", func() bool { return told.count() == streams && second.rosterValue(t, node) == rosterDrained })
+	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && second.rosterValue(t, node) == drained })
 	if again := told.twice(); len(again) > 16 {
 		t.Errorf("%d streams were told of twice, want 16 at most", len(again))
 	}
@@ -149,62 +150,62 @@ func TestAnotherHeirGoesOnWhenOneDies(t *testing.T) {
 
 func TestRecordThatArrivesAfterTheHeirIsFound(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	heir := startMember(t, url, memberOptions{heir: told.heir("b"), ledger: LedgerOptions{SweepEvery: 50 * time.Millisecond}})
 	stops := startMember(t, url, memberOptions{})
 	node := stops.nodes.Node()
 	stops.enterAll(t, node, 1)
 	stops.end()
-	awaitThat(t, "the dead is struck off", func() bool { return heir.rosterValue(t, node) == rosterDrained })
+	natstest.Eventually(t, "the dead is struck off", func() bool { return heir.rosterValue(t, node) == drained })
 
 	// What was on its way when the process died.
-	late, err := stops.e.js.Publish(t.Context(), stops.ledger.subject(ledgerKeyOf(node, "late")), []byte(`{"node":"`+node+`","token":"late"}`))
+	late, err := stops.e.JetStream().Publish(t.Context(), stops.ledger.subject(ledgerKeyOf(node, "late")), []byte(`{"node":"`+node+`","token":"late"}`))
 	if err != nil {
 		t.Fatal(err, late)
 	}
-	awaitThat(t, "the late one is dealt with", func() bool { return told.count() == 2 && heir.records(t, node) == 0 })
+	natstest.Eventually(t, "the late one is dealt with", func() bool { return told.count() == 2 && heir.records(t, node) == 0 })
 }
 
 func TestRecordOfAnOldNameIsFoundThoughNobodyRemembersIt(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	startMember(t, url, memberOptions{heir: told.heir("b")})
 	zombie := startMember(t, url, memberOptions{heir: told.heir("zombie")})
 	const old = "oldname1" // it had this name, and it is on no roster any more
 	zombie.enterAll(t, old, 3)
-	awaitThat(t, "they are dealt with", func() bool { return told.count() == 3 && zombie.records(t, old) == 0 })
-	awaitThat(t, "it is struck off", func() bool { return zombie.rosterValue(t, old) == rosterDrained })
+	natstest.Eventually(t, "they are dealt with", func() bool { return told.count() == 3 && zombie.records(t, old) == 0 })
+	natstest.Eventually(t, "it is struck off", func() bool { return zombie.rosterValue(t, old) == drained })
 	// Again, while the heirs think that it is done.
 	zombie.ledger.mu.Lock()
 	clear(zombie.ledger.enrolled) // a minute later
 	zombie.ledger.mu.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	zombie.ledger.Put(ctx, streamEntry(old, 7))
-	awaitThat(t, "the fourth is dealt with", func() bool { return told.count() == 4 && zombie.records(t, old) == 0 })
+	natstest.Eventually(t, "the fourth is dealt with", func() bool { return told.count() == 4 && zombie.records(t, old) == 0 })
 }
 
 func TestUnreadableRecordsDoNotStay(t *testing.T) {
 	t.Parallel()
-	m := startMember(t, serveMembers(t), memberOptions{})
+	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
 	const dead = "deadnode"
 	for _, subject := range []string{m.ledger.subject(ledgerKeyOf(dead, "x")), m.ledger.records(dead) + "short", m.ledger.records(dead) + "00ff", m.ledger.subject(ledgerKeyOf(dead, "y")) + "ff"} {
-		if _, err := m.e.js.Publish(t.Context(), subject, []byte("{")); err != nil {
+		if _, err := m.e.JetStream().Publish(t.Context(), subject, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m.enterAll(t, dead, 1)
-	awaitThat(t, "they are out", func() bool {
+	natstest.Eventually(t, "they are out", func() bool {
 		return m.records(t, dead) == 0 && m.ledger.Stats().Unreadable == 4 && m.ledger.Stats().Inherited == 1
 	})
 }
 
 func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
-	p := newStallingProxy(t, url)
+	url := natstest.ServeSmall(t)
+	p := natstest.NewProxy(t, url)
 	told := newToldTally()
 	type cut struct {
 		node string
@@ -213,13 +214,13 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	cuts := make(chan cut, 1)
 	o := memberOptions{nodes: quickNodes, heir: told.heir("itself")}
 	o.nodes.CutOff = func(node string) { cuts <- cut{node, time.Now()} }
-	lone := startMember(t, p.url, o)
+	lone := startMember(t, p.URL, o)
 	startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("other")})
 	asker := startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("asker")})
 	old := lone.nodes.Node()
 	lone.enterAll(t, old, 100)
 
-	p.freeze()
+	p.Freeze()
 	c := <-cuts
 	if c.node != old {
 		t.Errorf("CutOff(%q), want the name that it had, %q", c.node, old)
@@ -227,11 +228,11 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	if told.count() > 0 {
 		t.Error("heirs acted before the streams had ended")
 	}
-	awaitThat(t, "it has another name", func() bool { return lone.nodes.Node() != old })
+	natstest.Eventually(t, "it has another name", func() bool { return lone.nodes.Node() != old })
 	if others := lone.nodes.Others(); slices.Contains(others, old) {
 		t.Errorf("others = %v, with the name that it had itself, %s", others, old)
 	}
-	awaitThat(t, "the heir is done", func() bool { return told.count() == 100 })
+	natstest.Eventually(t, "the heir is done", func() bool { return told.count() == 100 })
 	told.mu.Lock()
 	first := told.first
 	told.mu.Unlock()
@@ -239,10 +240,10 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 		t.Errorf("streams ended at %v, after the heir's first act at %v", c.at, first)
 	}
 	t.Logf("the heir acted %v after the streams had ended", first.Sub(c.at))
-	awaitThat(t, "the others are out of its sight", func() bool { return len(lone.nodes.Others()) == 0 })
+	natstest.Eventually(t, "the others are out of its sight", func() bool { return len(lone.nodes.Others()) == 0 })
 
-	p.thaw()
-	awaitThat(t, "it is back under its new name", func() bool { return slices.Contains(asker.nodes.Others(), lone.nodes.Node()) })
+	p.Thaw()
+	natstest.Eventually(t, "it is back under its new name", func() bool { return slices.Contains(asker.nodes.Others(), lone.nodes.Node()) })
 	if answer, err := asker.nodes.Ask(t.Context(), lone.nodes.Node(), wire.PeerRequest{}); err != nil || answer.Status != 204 {
 		t.Errorf("asking the new name: %v, %v", answer, err)
 	}
@@ -258,56 +259,6 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	}
 }
 
-func TestNodeThatLostItsLeaseTakesAnotherName(t *testing.T) {
-	t.Parallel()
-	cuts := make(chan string, 1)
-	m := startMember(t, serveMembers(t), memberOptions{nodes: NodesOptions{RenewEvery: 50 * time.Millisecond, CutOff: func(node string) { cuts <- node }}})
-	old := m.nodes.Node()
-	// As after a standstill, during which it ran out and an heir claimed it.
-	if _, err := m.nodes.bucket.kv.PutString(t.Context(), leaseKeys+old, heldByHeir); err != nil {
-		t.Fatal(err)
-	}
-	if node := <-cuts; node != old {
-		t.Errorf("CutOff(%q), want %q", node, old)
-	}
-	awaitThat(t, "it has joined under another name", func() bool { return m.nodes.Node() != old && m.nodes.mayRecord(m.nodes.Node()) })
-}
-
-func TestNodeWhoseRenewalWasNotHeardOfKeepsItsLease(t *testing.T) {
-	t.Parallel()
-	m := startMember(t, serveMembers(t), memberOptions{})
-	b := m.nodes.bucket
-	first, err := b.create(t.Context(), "lease.x", "mine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := b.create(t.Context(), "lease.x", "mine"); err != nil || again != first {
-		t.Errorf("create again = %d, %v; want what it is, %d", again, err, first)
-	}
-	if _, err := b.create(t.Context(), "lease.x", "yours"); !errors.Is(err, errHeld) {
-		t.Errorf("create by another = %v, want errHeld", err)
-	}
-	if _, err := b.renew(t.Context(), "lease.x", "mine", first); err != nil {
-		t.Fatal(err)
-	}
-	third, err := b.renew(t.Context(), "lease.x", "mine", first) // the second's answer was lost
-	if err != nil || third <= first {
-		t.Errorf("renew = %d, %v; want a revision after %d", third, err, first)
-	}
-	if _, err := b.renew(t.Context(), "lease.x", "yours", first); !errors.Is(err, errLost) {
-		t.Errorf("renew by another = %v, want errLost", err)
-	}
-	if err := b.release(t.Context(), "lease.x", third); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := b.renew(t.Context(), "lease.x", "mine", third); !errors.Is(err, errLost) {
-		t.Errorf("renew after the release = %v, want errLost", err)
-	}
-	if _, err := b.create(t.Context(), "lease.x", "yours"); err != nil {
-		t.Errorf("create after the release = %v", err)
-	}
-}
-
 func TestNodeAloneInheritsFromItsEarlierLifeAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -319,7 +270,7 @@ func TestNodeAloneInheritsFromItsEarlierLifeAtOnce(t *testing.T) {
 		t.Cleanup(e.Close)
 		return e
 	}
-	o := memberOptions{nodes: NodesOptions{Alone: true, RenewEvery: 50 * time.Millisecond, LeaseTTL: 5 * testPatience}}
+	o := memberOptions{nodes: NodesOptions{Alone: true, RenewEvery: 50 * time.Millisecond, LeaseTTL: 5 * natstest.Patience}}
 	first := newMember(t, open(), o)
 	first.run(t, o)
 	node := first.nodes.Node()
@@ -331,14 +282,14 @@ func TestNodeAloneInheritsFromItsEarlierLifeAtOnce(t *testing.T) {
 	o.heir = told.heir("second")
 	second := newMember(t, open(), o)
 	second.run(t, o)
-	awaitThat(t, "all are dealt with, though the lease has not run out", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
+	natstest.Eventually(t, "all are dealt with, though the lease has not run out", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
 	// Nobody can take its place: losing the lease is no reason to end streams.
 	self := second.nodes.Node()
-	if err := second.nodes.bucket.kv.Purge(t.Context(), leaseKeys+self); err != nil {
+	if err := second.bucket(t).Purge(t.Context(), leaseKey+self); err != nil {
 		t.Fatal(err)
 	}
-	awaitThat(t, "it has its lease again", func() bool {
-		_, err := second.nodes.bucket.kv.Get(context.Background(), leaseKeys+self)
+	natstest.Eventually(t, "it has its lease again", func() bool {
+		_, err := second.bucket(t).Get(context.Background(), leaseKey+self)
 		return err == nil
 	})
 	if second.nodes.Node() != self || second.nodes.Stats().CutOffs != 0 {

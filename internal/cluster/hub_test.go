@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 )
 
@@ -31,15 +32,15 @@ func event(name, data, key string) topic.Publication {
 // later and has been given only the newest event.
 func TestRepeatAtAClosedTopicGetsTheFirstIDFromAnyNode(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	first := runHubAt(t, s.ClientURL(), 0)
-	other := runHubAt(t, s.ClientURL(), 0)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	first := runHubAt(t, s.URL(), 0)
+	other := runHubAt(t, s.URL(), 0)
 	middle := event("a", "1", "middle")
 	end := event("a", "2", "end")
 	end.Close = true
 	want := map[string]string{"middle": first.mustPublish(t, middle).ID, "end": first.mustPublish(t, end).ID}
 	first.mustPublish(t, event("b", "1", ""))
-	later := runHubAt(t, s.ClientURL(), 1)
+	later := runHubAt(t, s.URL(), 1)
 	for name, n := range map[string]*hubNode{"other": other, "later": later} {
 		for _, p := range []topic.Publication{middle, end} {
 			if got := n.mustPublish(t, p); got.ID != want[p.Key] {
@@ -56,8 +57,8 @@ func TestRepeatAtAClosedTopicGetsTheFirstIDFromAnyNode(t *testing.T) {
 // did not see the topic's deletion says the same as one that did.
 func TestRepeatAfterADeleteGetsTheFirstIDFromAnyNode(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	n := runHubAt(t, s.ClientURL(), 0)
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	n := runHubAt(t, s.URL(), 0)
 	old := n.mustPublish(t, event("a", "1", "k"))
 	if err := n.hub.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
@@ -68,7 +69,7 @@ func TestRepeatAfterADeleteGetsTheFirstIDFromAnyNode(t *testing.T) {
 	}
 	n.mustPublish(t, event("b", "1", ""))
 	for _, back := range []int{1, 2, 0} { // it knows the topic by a look, by its newest event, by all
-		if got := runHubAt(t, s.ClientURL(), back).mustPublish(t, event("a", "1", "k")); got.ID != first.ID {
+		if got := runHubAt(t, s.URL(), back).mustPublish(t, event("a", "1", "k")); got.ID != first.ID {
 			t.Errorf("a node that began %d events back answers %s, want %s", back, got.ID, first.ID)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
@@ -19,13 +20,13 @@ import (
 // deafLog is a log whose server takes events and never answers.
 func deafLog(t *testing.T, opts LogOptions) *Log {
 	t.Helper()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	l := NewLog(e, makeEV(t, e, 1), opts)
-	if err := e.js.DeleteStream(t.Context(), l.name); err != nil {
+	if err := e.JetStream().DeleteStream(t.Context(), l.name); err != nil {
 		t.Fatal(err)
 	}
-	sub, err := e.nc.Subscribe(e.subject("ev.*"), func(*natsgo.Msg) {})
+	sub, err := e.Conn().Subscribe(e.Subject("ev.*"), func(*natsgo.Msg) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,8 +71,8 @@ func TestX37EventsOnTheirWayAreBoundedInBytes(t *testing.T) {
 
 func TestWhoFindsNoRoomIsStoredWhenThereIsSome(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	n := runLog(t, e, makeEV(t, e, 1), LogOptions{MaxInflight: 10_000})
 	var writing sync.WaitGroup
 	for i := range 8 {
@@ -188,7 +189,7 @@ func TestNothingIsPublishedBehindAnEventWithoutAnAnswer(t *testing.T) {
 	l := deafLog(t, LogOptions{})
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	sub, err := l.e.nc.Subscribe(l.e.subject("ev.*"), func(msg *natsgo.Msg) {
+	sub, err := l.e.Conn().Subscribe(l.e.Subject("ev.*"), func(msg *natsgo.Msg) {
 		e, _, err := parseEnvelope(msg.Data)
 		if err != nil {
 			t.Errorf("published %q: %v", msg.Data, err)

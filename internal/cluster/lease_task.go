@@ -188,7 +188,7 @@ func (t *Tasks) queueOrphan(ctx context.Context, id string) error {
 func (t *Tasks) queued(ctx context.Context) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*t.opts.Timeout)
 	defer cancel()
-	info, err := t.taskq.Info(ctx, jetstream.WithSubjectFilter(t.e.subject("tk.q.>")))
+	info, err := t.taskq.Info(ctx, jetstream.WithSubjectFilter(t.e.Subject("tk.q.>")))
 	if err != nil {
 		return nil, away("list the queue", err)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // clockwork is a store of one lease that fails by the clock.
@@ -153,9 +155,9 @@ func TestLeaseWithoutPatienceIsNeverCutOff(t *testing.T) {
 // the clock that nobody sets.
 func TestX35SteadyIsNotOfTheClock(t *testing.T) {
 	t.Parallel()
-	m := startMember(t, serveMembers(t), memberOptions{nodes: quickNodes})
-	self := m.nodes.self.Load()
-	eventually(t, "the lease was renewed", func() bool { return self.fresh.Load() != nil })
+	m := startTestNode(t, natstest.ServeSmall(t), quickTimes, nil)
+	self := m.self.Load()
+	natstest.Eventually(t, "the lease was renewed", func() bool { return self.fresh.Load() != nil })
 	if at := *self.fresh.Load(); at == at.Round(0) {
 		t.Errorf("renewed at %v, without a monotonic reading", at)
 	}

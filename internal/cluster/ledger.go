@@ -113,15 +113,24 @@ type LedgerStats struct {
 func NewLedger(e *Engine, st jetstream.Stream, nodes *Nodes, opts LedgerOptions) *Ledger {
 	opts = opts.withDefaults()
 	return &Ledger{
-		e: e, st: st, nodes: nodes, opts: opts, log: e.log.With("component", "ledger"),
+		e: e, st: st, nodes: nodes, opts: opts, log: e.Log().With("component", "ledger"),
 		queue: newLedgerQueue(opts.MaxEnters), heirs: make(chan struct{}, opts.Heirs),
 		enrolled: map[string]time.Time{}, estates: map[string]bool{},
 	}
 }
 
+// OpenLedger makes the ledger of streams, unless it is there.
+func OpenLedger(ctx context.Context, e *Engine, nodes *Nodes, opts LedgerOptions) (*Ledger, error) {
+	st, err := e.SessionStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewLedger(e, st, nodes, opts), nil
+}
+
 // Ready is false while this node is out of touch with the others, which may soon
 // be telling of its streams' ends.
-func (l *Ledger) Ready() bool { return l.nodes.steady() }
+func (l *Ledger) Ready() bool { return l.nodes.Steady() }
 
 // Put records a stream. It returns when the record is durable, or when the
 // engine refuses it, which it does for want of room; or when ctx ends: it is
@@ -252,4 +261,4 @@ func (l *Ledger) subject(key ledgerKey) string {
 }
 
 // records is the beginning of the subjects of a node's records.
-func (l *Ledger) records(node string) string { return l.e.subject("st." + node + ".") }
+func (l *Ledger) records(node string) string { return l.e.Subject("st." + node + ".") }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/wire"
 )
 
@@ -21,12 +21,12 @@ func TestFullLedgerOfThisProcessHoldsNobodyUp(t *testing.T) {
 // A stream with copies is refused at another place of the server.
 func TestFullLedgerOfAClusterHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	fullLedgerHoldsNobodyUp(t, Options{URLs: startCluster(t, 3).URLs()})
+	fullLedgerHoldsNobodyUp(t, Options{URLs: natstest.StartCluster(t, 3).URLs()})
 }
 
 func fullLedgerHoldsNobodyUp(t *testing.T, o Options) {
 	t.Helper()
-	var logged lockedBuffer
+	var logged natstest.Lines
 	o.LedgerBytes, o.Log = 1<<20, slog.New(slog.NewTextHandler(&logged, nil))
 	e := openWith(t, o)
 	m := openMember(t, e, memberOptions{})
@@ -48,7 +48,7 @@ func fullLedgerHoldsNobodyUp(t *testing.T, o Options) {
 	for i := range 100 {
 		m.ledger.Delete(node, largeEntry(node, i).Token)
 	}
-	awaitThat(t, "the records are out", func() bool { return m.ledger.Stats().Struck == 100 })
+	natstest.Eventually(t, "the records are out", func() bool { return m.ledger.Stats().Struck == 100 })
 	for i := range 50 {
 		m.enterAtOnce(t, largeEntry(node, 20_000+i))
 	}
@@ -75,7 +75,7 @@ func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
 	for i := range written {
 		m.ledger.Delete(node, largeEntry(node, i).Token)
 	}
-	awaitThat(t, "all that was written before is out", func() bool {
+	natstest.Eventually(t, "all that was written before is out", func() bool {
 		for i := range written {
 			if changeOf(m.ledger.queue, ledgerKeyOf(node, largeEntry(node, i).Token)) != nil {
 				return false
@@ -85,7 +85,7 @@ func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
 	})
 	leave()
 	connects.Wait()
-	awaitThat(t, "nothing is left", func() bool { return m.records(t, node) == 0 })
+	natstest.Eventually(t, "nothing is left", func() bool { return m.records(t, node) == 0 })
 }
 
 // openMember makes and runs a member with the streams of the program.
@@ -93,15 +93,15 @@ func openMember(t *testing.T, e *Engine, o memberOptions) *member {
 	t.Helper()
 	m := &member{e: e, ended: make(chan struct{})}
 	var err error
-	if m.nodes, err = e.OpenNodes(t.Context(), o.nodes); err != nil {
+	if m.nodes, err = OpenNodes(t.Context(), e, o.nodes); err != nil {
 		t.Fatal(err)
 	}
-	if m.ledger, err = e.OpenLedger(t.Context(), m.nodes, o.ledger); err != nil {
+	if m.ledger, err = OpenLedger(t.Context(), e, m.nodes, o.ledger); err != nil {
 		t.Fatal(err)
 	}
 	m.st = m.ledger.st
 	m.run(t, o)
-	awaitThat(t, "the node has joined", func() bool { return m.nodes.mayRecord(m.nodes.Node()) })
+	natstest.Eventually(t, "the node has joined", func() bool { return m.nodes.MayRecord(m.nodes.Node()) })
 	return m
 }
 
@@ -121,7 +121,7 @@ func (m *member) fill(t *testing.T) int {
 // enterAtOnce enters a stream, which must not take as long as a connect waits.
 func (m *member) enterAtOnce(t *testing.T, entry wire.SessionRecord) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	if m.ledger.Put(ctx, entry); ctx.Err() != nil {
 		t.Errorf("Enter waited as long as it may; stats = %+v", m.ledger.Stats())
@@ -135,22 +135,4 @@ func largeEntry(node string, i int) wire.SessionRecord {
 		panic(err)
 	}
 	return wire.SessionRecord{Node: node, Token: fmt.Sprint("token-", i), OpenedAt: 1, Request: request}
-}
-
-// lockedBuffer is a log that several goroutines write to.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer // guarded by mu
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -36,7 +36,7 @@ func (l *Ledger) surveys(ctx context.Context) {
 		case <-tick.C:
 		}
 		self := l.nodes.Node()
-		if !l.nodes.foremost() || as == self && time.Since(at) < l.opts.SurveyEvery {
+		if !l.nodes.First() || as == self && time.Since(at) < l.opts.SurveyEvery {
 			continue
 		}
 		if err := l.survey(ctx); err != nil && ctx.Err() == nil {
@@ -84,7 +84,7 @@ func (l *Ledger) strangers(ctx context.Context) (found []string, err error) {
 				continue
 			}
 			seen[node] = true
-			if l.nodes.stranger(node) && len(found) < l.opts.Estates {
+			if l.nodes.Unknown(node) && len(found) < l.opts.Estates {
 				found = append(found, node)
 			}
 		}
@@ -134,7 +134,7 @@ func (l *Ledger) ended(ctx context.Context, records jetstream.Consumer) error {
 
 // nodeOf is the node of a record, "" if the subject is not one of a record.
 func (l *Ledger) nodeOf(subject string) string {
-	name, found := strings.CutPrefix(subject, l.e.subject("st."))
+	name, found := strings.CutPrefix(subject, l.e.Subject("st."))
 	node, hash, _ := strings.Cut(name, ".")
 	if !found || hash == "" || strings.Contains(hash, ".") {
 		return ""
@@ -148,13 +148,7 @@ func (l *Ledger) nodeOf(subject string) string {
 func (l *Ledger) adopt(ctx context.Context, node string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.opts.WriteTimeout)
 	defer cancel()
-	b := l.nodes.bucket
-	for _, key := range []string{rosterKeys + node, leaseKeys + node} {
-		if _, err := b.kv.Get(ctx, key); !errors.Is(err, jetstream.ErrKeyNotFound) {
-			return err // nil: what is known here was old
-		}
-	}
-	if _, err := b.kv.PutString(ctx, rosterKeys+node, rosterLive); err != nil {
+	if done, err := l.nodes.RegisterUnknown(ctx, node); !done {
 		return err
 	}
 	l.log.WarnContext(ctx, "streams of a node are on record that the roster did not have: they are dealt with as those of a dead one", "node", node)

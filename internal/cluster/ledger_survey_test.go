@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // oftenSurveyed is a ledger that is looked through all the time.
@@ -18,15 +21,15 @@ var oftenSurveyed = LedgerOptions{SweepEvery: 50 * time.Millisecond, SurveyEvery
 // none, but not its records. Who watches is not told.
 func (m *member) lose(t testing.TB, node string, keys ...string) {
 	t.Helper()
-	bucket, err := m.e.js.Stream(t.Context(), kvPrefix+m.nodes.bucket.kv.Bucket())
+	bucket, err := m.e.JetStream().Stream(t.Context(), "KV_"+m.e.StreamName("NODES"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(keys) == 0 {
-		keys = []string{leaseKeys, rosterKeys}
+		keys = []string{leaseKey, registrationKey}
 	}
 	for _, key := range keys {
-		if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$KV."+m.nodes.bucket.kv.Bucket()+"."+key+node)); err != nil {
+		if err := bucket.Purge(t.Context(), jetstream.WithPurgeSubject("$KV."+m.e.StreamName("NODES")+"."+key+node)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,14 +39,14 @@ func (m *member) lose(t testing.TB, node string, keys ...string) {
 func (m *member) orphan(t testing.TB, node string, i int) {
 	t.Helper()
 	record := fmt.Appendf(nil, `{"node":%q,"token":"token-%d-%s"}`, node, i, node)
-	if _, err := m.e.js.Publish(t.Context(), m.ledger.subject(ledgerKeyOf(node, streamEntry(node, i).Token)), record); err != nil {
+	if _, err := m.e.JetStream().Publish(t.Context(), m.ledger.subject(ledgerKeyOf(node, streamEntry(node, i).Token)), record); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestRecordsOfADeadNodeThatStorageHasForgottenAreTold(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	dead := startMember(t, url, memberOptions{nodes: quickNodes})
 	node := dead.nodes.Node()
@@ -54,8 +57,8 @@ func TestRecordsOfADeadNodeThatStorageHasForgottenAreTold(t *testing.T) {
 	for _, name := range []string{"b", "c"} {
 		startMember(t, url, memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir(name)})
 	}
-	awaitThat(t, "all streams are dealt with", func() bool { return told.count() == 30 && witness.records(t, node) == 0 })
-	awaitThat(t, "the dead is struck off", func() bool { return witness.rosterValue(t, node) == rosterDrained })
+	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 30 && witness.records(t, node) == 0 })
+	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.rosterValue(t, node) == drained })
 	if again := told.twice(); len(again) > 0 {
 		t.Errorf("%d streams were told of more than once", len(again))
 	}
@@ -66,11 +69,11 @@ func TestRecordsThatAClusterHasNoNodeOfAreTold(t *testing.T) {
 	told := newToldTally()
 	o := memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir("b")}
 	o.nodes.CutOffAfter, o.nodes.RenewEvery = 1500*time.Millisecond, 300*time.Millisecond
-	m := openMember(t, openWith(t, Options{URLs: startCluster(t, 3).URLs()}), o)
+	m := openMember(t, openWith(t, Options{URLs: natstest.StartCluster(t, 3).URLs()}), o)
 	for i := range 5 {
 		m.orphan(t, "forgotte", i)
 	}
-	awaitThat(t, "all streams are dealt with", func() bool { return told.count() == 5 && m.records(t, "forgotte") == 0 })
+	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 5 && m.records(t, "forgotte") == 0 })
 }
 
 func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasForgotten(t *testing.T) {
@@ -88,7 +91,7 @@ func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasForgotten(t *testing.
 	o.nodes.Alone = true
 	second := openMember(t, openWith(t, Options{Dir: dir}), o)
 	second.enterAll(t, second.nodes.Node(), 20)
-	awaitThat(t, "all are dealt with", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
+	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
 	if n := second.records(t, second.nodes.Node()); n != 20 {
 		t.Errorf("%d records of its own, want all 20", n)
 	}
@@ -96,7 +99,7 @@ func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasForgotten(t *testing.
 
 func TestNodeThatStorageHasForgottenEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	t.Parallel()
-	for name, lost := range map[string][]string{"all of it": nil, "its lease": {leaseKeys}} {
+	for name, lost := range map[string][]string{"all of it": nil, "its lease": {leaseKey}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			checkStreamsEndBeforeHeirs(t, lost...)
@@ -106,31 +109,31 @@ func TestNodeThatStorageHasForgottenEndsItsStreamsBeforeTheHeirsAct(t *testing.T
 
 func checkStreamsEndBeforeHeirs(t *testing.T, lost ...string) {
 	t.Helper()
-	url := serveMembers(t)
-	p := newStallingProxy(t, url)
+	url := natstest.ServeSmall(t)
+	p := natstest.NewProxy(t, url)
 	told := newToldTally()
 	ended := make(chan time.Time, 1)
 	o := memberOptions{nodes: quickNodes, heir: told.heir("itself")}
 	o.nodes.CutOff = func(string) { ended <- time.Now() }
-	lone := startMember(t, p.url, o)
+	lone := startMember(t, p.URL, o)
 	old := lone.nodes.Node()
 	lone.enterAll(t, old, 50)
 
-	p.freeze() // it does not hear that its lease is gone
+	p.Freeze() // it does not hear that its lease is gone
 	witness := newMember(t, memberEngine(t, url), memberOptions{})
 	witness.lose(t, old, lost...)
 	heir := startMember(t, url, memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir("other")})
-	awaitThat(t, "it is on the roster", func() bool { return heir.rosterValue(t, old) != "" })
+	natstest.Eventually(t, "it is on the roster", func() bool { return heir.rosterValue(t, old) != "" })
 	at := <-ended
-	awaitThat(t, "the heir is done", func() bool { return told.count() == 50 && heir.records(t, old) == 0 })
+	natstest.Eventually(t, "the heir is done", func() bool { return told.count() == 50 && heir.records(t, old) == 0 })
 	told.mu.Lock()
 	first := told.first
 	told.mu.Unlock()
 	if !at.Before(first) {
 		t.Errorf("streams ended at %v, after the heir's first act at %v", at, first)
 	}
-	p.thaw()
-	awaitThat(t, "it is back under its new name", func() bool { return slices.Contains(heir.nodes.Others(), lone.nodes.Node()) })
+	p.Thaw()
+	natstest.Eventually(t, "it is back under its new name", func() bool { return slices.Contains(heir.nodes.Others(), lone.nodes.Node()) })
 	lone.enterAll(t, lone.nodes.Node(), 5)
 	if again := told.twice(); len(again) > 0 || told.count() != 50 {
 		t.Errorf("told of %d streams, of %d twice; want 50 once", told.count(), len(again))
@@ -142,21 +145,22 @@ func TestNodeTellsOfItsOldNameThatStorageHasForgottenAndNotOfItsNewOne(t *testin
 	told := newToldTally()
 	o := memberOptions{nodes: quickNodes, heir: told.heir("itself")}
 	o.ledger = LedgerOptions{SweepEvery: 50 * time.Millisecond} // a survey for each name
-	var m *member
+	p := natstest.NewProxy(t, natstest.ServeSmall(t))
 	ended := make(chan time.Time, 1)
 	o.nodes.CutOff = func(string) {
-		m.nodes.show(newPicture()) // the bucket was read again after it had been lost
+		p.Cut() // the bucket is read again when the connection is back, after it has been lost
+		p.Mend()
 		ended <- time.Now()
 	}
-	m = newMember(t, memberEngine(t, serveMembers(t)), o)
+	m := newMember(t, memberEngine(t, p.URL), o)
 	m.run(t, o)
 	old := m.nodes.Node()
 	m.enterAll(t, old, 20)
 	m.lose(t, old)
 	at := <-ended
-	awaitThat(t, "it has another name", func() bool { return m.nodes.Node() != old })
+	natstest.Eventually(t, "it has another name", func() bool { return m.nodes.Node() != old })
 	m.enterAll(t, m.nodes.Node(), 20)
-	awaitThat(t, "all of the old name are dealt with", func() bool { return told.count() == 20 && m.records(t, old) == 0 })
+	natstest.Eventually(t, "all of the old name are dealt with", func() bool { return told.count() == 20 && m.records(t, old) == 0 })
 	told.mu.Lock()
 	first := told.first
 	told.mu.Unlock()
@@ -171,7 +175,7 @@ func TestNodeTellsOfItsOldNameThatStorageHasForgottenAndNotOfItsNewOne(t *testin
 // A survey of one that knows of nobody takes all nodes for strangers.
 func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	told := newToldTally()
 	startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("b")})
 	surveyor := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
@@ -195,7 +199,7 @@ func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
 		for i := range 10 {
 			m.ledger.Delete(node, streamEntry(node, i).Token)
 		}
-		awaitThat(t, "its records are out", func() bool { return m.records(t, node) == 0 })
+		natstest.Eventually(t, "its records are out", func() bool { return m.records(t, node) == 0 })
 		if s := m.nodes.Stats(); s.CutOffs != 0 {
 			t.Errorf("stats = %+v, want no cut-off", s)
 		}
@@ -213,7 +217,7 @@ func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
 
 func TestSurveyTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	m := startMember(t, url, memberOptions{nodes: quickNodes})
 	node := m.nodes.Node()
 	surveyor := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
@@ -224,8 +228,8 @@ func TestSurveyTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 	if err := surveyor.ledger.survey(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	entry, err := m.nodes.bucket.kv.Get(t.Context(), leaseKeys+node)
-	if err != nil || string(entry.Value())[:len(heldByNode)] != heldByNode {
+	entry, err := m.bucket(t).Get(t.Context(), leaseKey+node)
+	if err != nil || !strings.HasPrefix(string(entry.Value()), "node:") {
 		t.Errorf("its lease is %v, %v; want that it has it", entry, err)
 	}
 	if on := m.rosterValue(t, node); on != "" {
@@ -235,30 +239,42 @@ func TestSurveyTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 
 func TestSurveyIsBounded(t *testing.T) {
 	t.Parallel()
-	m := newMember(t, memberEngine(t, serveMembers(t)), memberOptions{ledger: LedgerOptions{Estates: 3}})
+	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{ledger: LedgerOptions{Estates: 3}})
 	const nodes = 8
 	for i := range 3*surveyBatch + 7 {
-		if _, err := m.e.js.PublishAsync(m.ledger.subject(ledgerKeyOf(fmt.Sprintf("node%04d", i%nodes), fmt.Sprint(i))), []byte("{}")); err != nil {
+		if _, err := m.e.JetStream().PublishAsync(m.ledger.subject(ledgerKeyOf(fmt.Sprintf("node%04d", i%nodes), fmt.Sprint(i))), []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	<-m.e.js.PublishAsyncComplete()
+	<-m.e.JetStream().PublishAsyncComplete()
 	m.orphan(t, "lastnode", 0)
 	for _, strange := range []string{"st.alone", "st.too.many.parts"} {
-		if _, err := m.e.js.Publish(t.Context(), m.e.subject(strange), nil); err != nil {
+		if _, err := m.e.JetStream().Publish(t.Context(), m.e.Subject(strange), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	known := newPicture()
 	for i := range nodes {
-		known.roster[fmt.Sprintf("node%04d", i)] = rosterEntry{}
+		if err := m.nodes.Register(t.Context(), fmt.Sprintf("node%04d", i)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	m.nodes.show(known)
+	watching, stop := context.WithCancel(t.Context())
+	var watch sync.WaitGroup
+	watch.Go(func() { _ = m.nodes.Run(watching, nil) })
+	defer func() { stop(); watch.Wait() }()
+	natstest.Eventually(t, "all nodes but the last are known", func() bool {
+		for i := range nodes {
+			if m.nodes.Unknown(fmt.Sprintf("node%04d", i)) {
+				return false
+			}
+		}
+		return true
+	})
 	if found, err := m.ledger.strangers(t.Context()); err != nil || !slices.Equal(found, []string{"lastnode"}) {
 		t.Errorf("strangers = %v, %v; want the one at the end of %d records", found, err, 3*surveyBatch)
 	}
-	m.nodes.show(newPicture())
-	if found, err := m.ledger.strangers(t.Context()); err != nil || len(found) != 3 {
+	nobody := newMember(t, m.e, memberOptions{ledger: LedgerOptions{Estates: 3}}) // does not watch
+	if found, err := nobody.ledger.strangers(t.Context()); err != nil || len(found) != 3 {
 		t.Errorf("strangers = %v, %v; want as many as are dealt with at once, 3", found, err)
 	}
 	for name := range m.st.ConsumerNames(t.Context()).Name() {

@@ -10,12 +10,13 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/wire"
 )
 
 func TestLedgerHoldsWhatIsEnteredUntilItIsStruck(t *testing.T) {
 	t.Parallel()
-	m := startMember(t, serveMembers(t), memberOptions{})
+	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
 	node := m.nodes.Node()
 	m.enterAll(t, node, 3)
 	if n := m.records(t, node); n != 3 {
@@ -24,8 +25,8 @@ func TestLedgerHoldsWhatIsEnteredUntilItIsStruck(t *testing.T) {
 	for i := range 3 {
 		m.ledger.Delete(node, streamEntry(node, i).Token)
 	}
-	awaitThat(t, "the records are out", func() bool { return m.records(t, node) == 0 })
-	awaitThat(t, "both are counted", func() bool {
+	natstest.Eventually(t, "the records are out", func() bool { return m.records(t, node) == 0 })
+	natstest.Eventually(t, "both are counted", func() bool {
 		s := m.ledger.Stats()
 		return s.Entered == 3 && s.Struck == 3 && s.WaitingEnters+s.WaitingStrikes == 0
 	})
@@ -34,7 +35,7 @@ func TestLedgerHoldsWhatIsEnteredUntilItIsStruck(t *testing.T) {
 func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
 	t.Parallel()
 	const streams = 2000
-	m := startMember(t, serveMembers(t), memberOptions{})
+	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
 	node := m.nodes.Node()
 	var enter, strike sync.WaitGroup
 	for i := range streams {
@@ -54,7 +55,7 @@ func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
 		strike.Go(func() {
 			<-begun
 			if i%5 == 0 { // while it is being written
-				awaitThat(t, "it is in the queue or has left", func() bool {
+				natstest.Eventually(t, "it is in the queue or has left", func() bool {
 					c := changeOf(m.ledger.queue, ledgerKeyOf(node, streamEntry(node, i).Token))
 					return c == nil || c.busy
 				})
@@ -67,7 +68,7 @@ func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
 	for i := range streams { // those whose strike came before the enter
 		m.ledger.Delete(node, streamEntry(node, i).Token)
 	}
-	awaitThat(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
+	natstest.Eventually(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
 	if n := m.records(t, node); n != 0 {
 		t.Errorf("%d records are left, want none", n)
 	}
@@ -85,7 +86,7 @@ func changeOf(q *ledgerQueue, key ledgerKey) *ledgerChange {
 
 func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
 	t.Parallel()
-	m := newMember(t, memberEngine(t, serveMembers(t)), memberOptions{})
+	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{})
 	node := m.nodes.Node()
 	ctx, cancel := context.WithCancel(t.Context())
 	var ledger, nodes sync.WaitGroup
@@ -95,7 +96,7 @@ func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
 		m.ledger.Put(context.Background(), streamEntry(node, 0))
 		close(entered)
 	}()
-	awaitThat(t, "writing was tried", func() bool {
+	natstest.Eventually(t, "writing was tried", func() bool {
 		m.ledger.queue.mu.Lock()
 		defer m.ledger.queue.mu.Unlock()
 		return m.ledger.queue.entering.misses > 1
@@ -117,11 +118,11 @@ func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
 
 func TestLedgerCatchesUpAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	p := newStallingProxy(t, serveMembers(t))
-	m := startMember(t, p.url, memberOptions{nodes: NodesOptions{RenewEvery: 100 * time.Millisecond}, ledger: LedgerOptions{WriteTimeout: 200 * time.Millisecond}})
+	p := natstest.NewProxy(t, natstest.ServeSmall(t))
+	m := startMember(t, p.URL, memberOptions{nodes: NodesOptions{RenewEvery: 100 * time.Millisecond}, ledger: LedgerOptions{WriteTimeout: 200 * time.Millisecond}})
 	node := m.nodes.Node()
 	m.enterAll(t, node, 10)
-	p.freeze()
+	p.Freeze()
 	waited, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	var enter sync.WaitGroup
@@ -135,8 +136,8 @@ func TestLedgerCatchesUpAfterAnOutage(t *testing.T) {
 	if s := m.ledger.Stats(); s.WaitingStrikes < 10 {
 		t.Errorf("stats = %+v, want strikes waiting", s)
 	}
-	p.thaw()
-	awaitThat(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
+	p.Thaw()
+	natstest.Eventually(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
 	if n := m.records(t, node); n != 5 {
 		t.Errorf("%d records, want the 5 that were not struck", n)
 	}
@@ -144,7 +145,7 @@ func TestLedgerCatchesUpAfterAnOutage(t *testing.T) {
 
 func TestLedgerIsBoundedWhileTheEngineIsAway(t *testing.T) {
 	t.Parallel()
-	m := newMember(t, memberEngine(t, serveMembers(t)), memberOptions{ledger: LedgerOptions{MaxEnters: 2, MaxStrikes: 3}})
+	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{ledger: LedgerOptions{MaxEnters: 2, MaxStrikes: 3}})
 	node := m.nodes.Node()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -161,28 +162,28 @@ func TestLedgerIsBoundedWhileTheEngineIsAway(t *testing.T) {
 	// One that waits for room gets it.
 	entered := make(chan struct{})
 	go func() { // entered waits for it
-		ctx, cancel := context.WithTimeout(context.Background(), testPatience)
+		ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 		defer cancel()
 		m.ledger.Put(ctx, streamEntry(node, 9))
 		close(entered)
 	}()
-	awaitThat(t, "it waits for room", func() bool {
+	natstest.Eventually(t, "it waits for room", func() bool {
 		m.ledger.queue.mu.Lock()
 		defer m.ledger.queue.mu.Unlock()
 		return m.ledger.queue.room != nil
 	})
 	m.run(t, memberOptions{})
 	<-entered
-	awaitThat(t, "all is written", func() bool { return m.records(t, node) == 3 })
+	natstest.Eventually(t, "all is written", func() bool { return m.records(t, node) == 3 })
 }
 
 func TestLedgerGivesUpWhatTheEngineRefuses(t *testing.T) {
 	t.Parallel()
-	m := startMember(t, serveMembers(t), memberOptions{}) // takes 64 KiB
+	m := startMember(t, natstest.ServeSmall(t), memberOptions{}) // takes 64 KiB
 	node := m.nodes.Node()
 	large := streamEntry(node, 0)
 	large.Token = string(make([]byte, 70_000))
-	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	m.ledger.Put(ctx, large)
 	if s := m.ledger.Stats(); ctx.Err() != nil || s.DroppedEnters != 1 || s.WaitingEnters != 0 {
@@ -208,12 +209,12 @@ func TestLedgerKnowsWhatIsFinal(t *testing.T) {
 
 func TestLedgerStopsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	m := startMember(t, serveMembers(t), memberOptions{ledger: LedgerOptions{StopPatience: 50 * time.Millisecond}})
+	m := startMember(t, natstest.ServeSmall(t), memberOptions{ledger: LedgerOptions{StopPatience: 50 * time.Millisecond}})
 	m.kill()
 	m.ledger.Delete(m.nodes.Node(), "a stream")
 	begun := time.Now()
 	m.end()
-	if took := time.Since(begun); took > testPatience {
+	if took := time.Since(begun); took > natstest.Patience {
 		t.Errorf("it took %v", took)
 	}
 	if s := m.ledger.Stats(); s.WaitingStrikes != 1 {
@@ -223,7 +224,7 @@ func TestLedgerStopsWithoutAnEngine(t *testing.T) {
 
 func TestRunsCanBeStartedAndStopped(t *testing.T) {
 	t.Parallel()
-	url := serveMembers(t)
+	url := natstest.ServeSmall(t)
 	for range 50 {
 		m := newMember(t, memberEngine(t, url), memberOptions{})
 		m.run(t, memberOptions{})
@@ -233,7 +234,7 @@ func TestRunsCanBeStartedAndStopped(t *testing.T) {
 }
 
 func BenchmarkLedger(b *testing.B) {
-	m := startMember(b, serveMembers(b), memberOptions{})
+	m := startMember(b, natstest.ServeSmall(b), memberOptions{})
 	node := m.nodes.Node()
 	b.ReportAllocs()
 	const streams = 5000
@@ -242,7 +243,7 @@ func BenchmarkLedger(b *testing.B) {
 		for i := range streams {
 			m.ledger.Delete(node, streamEntry(node, i).Token)
 		}
-		awaitThat(b, "all is struck", func() bool { return m.ledger.Stats().WaitingStrikes == 0 })
+		natstest.Eventually(b, "all is struck", func() bool { return m.ledger.Stats().WaitingStrikes == 0 })
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/streams, "ns/stream")
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -19,7 +18,7 @@ func (l *Ledger) write(ctx context.Context, c *ledgerChange) {
 	if c.record == nil {
 		err = l.st.Purge(ctx, jetstream.WithPurgeSubject(l.subject(c.key)))
 	} else if err = l.enrol(ctx, c.key.node); err == nil {
-		_, err = l.e.js.Publish(ctx, l.subject(c.key), c.record)
+		_, err = l.e.JetStream().Publish(ctx, l.subject(c.key), c.record)
 	}
 	final := finalRefusal(err)
 	switch {
@@ -64,11 +63,11 @@ func (l *Ledger) enrol(ctx context.Context, node string) error {
 	if ok && now.Sub(since) < enrolment && now.Round(0).Sub(since.Round(0)).Abs() < enrolment {
 		return nil
 	}
-	if !l.nodes.mayRecord(node) {
+	if !l.nodes.MayRecord(node) {
 		return errNotJoined
 	}
-	if _, err := l.nodes.bucket.kv.PutString(ctx, rosterKeys+node, rosterLive); err != nil {
-		return fmt.Errorf("enter node %s in the roster: %w", node, err)
+	if err := l.nodes.Register(ctx, node); err != nil {
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

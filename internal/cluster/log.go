@@ -42,6 +42,7 @@ type LogOptions struct {
 // concurrently; AppendAll answers only while Run does its work.
 type Log struct {
 	e     *Engine // set once, like all of this group
+	js    jetstream.JetStream
 	ev    jetstream.Stream
 	opts  LogOptions
 	log   *slog.Logger
@@ -70,7 +71,7 @@ func maxReads() int { return max(1, min(4, runtime.GOMAXPROCS(0)/2)) }
 // "<prefix>.ev.*", drops old messages, and allows a message its own TTL.
 func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 	if opts.Node == nil {
-		node := newNode()
+		node := RandomName()
 		opts.Node = func() string { return node }
 	}
 	if opts.Others == nil {
@@ -80,8 +81,8 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 	opts.MaxInflight = cmp.Or(opts.MaxInflight, 32<<20)
 	opts.countWait = cmp.Or(opts.countWait, countTimeout)
 	l := &Log{
-		e: e, ev: ev, opts: opts,
-		log:   cmp.Or(opts.Log, e.log).With("component", "log"),
+		e: e, js: e.JetStream(), ev: ev, opts: opts,
+		log:   cmp.Or(opts.Log, e.Log()).With("component", "log"),
 		name:  ev.CachedInfo().Config.Name,
 		reads: make(chan struct{}, maxReads()),
 	}
@@ -93,6 +94,15 @@ func NewLog(e *Engine, ev jetstream.Stream, opts LogOptions) *Log {
 	l.damage.init()
 	l.condition.init()
 	return l
+}
+
+// OpenLog makes the log of all topics, unless it is there.
+func OpenLog(ctx context.Context, e *Engine, opts LogOptions) (*Log, error) {
+	ev, err := e.EventStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewLog(e, ev, opts), nil
 }
 
 // Run feeds the hub with the events of the log, and does the log's other work,

@@ -2,55 +2,18 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
-
-// logPatience bounds what must happen in a test.
-const logPatience = time.Minute
-
-// startNATS runs a server with a folder until the test ends, or stop is called.
-// A port of -1 is any.
-func startNATS(t testing.TB, dir string, port int) (s *server.Server, stop func()) {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		ServerName: "test", Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: dir, MaxPayload: 2 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(logPatience) {
-		t.Fatal("the server is not ready")
-	}
-	stop = sync.OnceFunc(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	t.Cleanup(stop)
-	return s, stop
-}
-
-// portOf is where a server listens.
-func portOf(t testing.TB, s *server.Server) int {
-	t.Helper()
-	port := 0
-	if _, err := fmt.Sscanf(s.ClientURL(), "nats://127.0.0.1:%d", &port); err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
 
 func openURL(t testing.TB, urls ...string) *Engine {
 	t.Helper()
@@ -65,7 +28,7 @@ func openURL(t testing.TB, urls ...string) *Engine {
 // evConfig is the stream as the engine makes it.
 func evConfig(e *Engine, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: e.stream("EV"), Subjects: []string{e.subject("ev.>")}, Replicas: replicas,
+		Name: e.StreamName("EV"), Subjects: []string{e.Subject("ev.>")}, Replicas: replicas,
 		MaxBytes: 64 << 20, MaxMsgsPerSubject: 1000, MaxMsgSize: 256 << 10, Discard: jetstream.DiscardOld,
 		Duplicates: 2 * time.Minute, AllowMsgTTL: true, AllowDirect: replicas == 1,
 	}
@@ -73,7 +36,7 @@ func evConfig(e *Engine, replicas int) jetstream.StreamConfig {
 
 func makeEV(t testing.TB, e *Engine, replicas int) jetstream.Stream {
 	t.Helper()
-	ev, err := e.js.CreateOrUpdateStream(t.Context(), evConfig(e, replicas))
+	ev, err := e.JetStream().CreateOrUpdateStream(t.Context(), evConfig(e, replicas))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +83,7 @@ func (n *logNode) run(t testing.TB, hub topic.Follower) {
 
 func (n *logNode) caught(t testing.TB) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), logPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	if err := n.Caught(ctx); err != nil {
 		t.Fatalf("Caught = %v", err)
@@ -130,8 +93,8 @@ func (n *logNode) caught(t testing.TB) {
 // soloLog is a log on a server of its own.
 func soloLog(t testing.TB) *logNode {
 	t.Helper()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	return runLog(t, e, makeEV(t, e, 1), LogOptions{})
 }
 
@@ -260,7 +223,7 @@ func (h *fakeHub) data(name string) []string {
 // until waits for something to become true of the hub.
 func (h *fakeHub) until(t testing.TB, what string, ok func(*fakeHub) bool) {
 	t.Helper()
-	late := time.After(logPatience)
+	late := time.After(natstest.Patience)
 	for {
 		h.mu.Lock()
 		done, moved := ok(h), h.moved

@@ -38,7 +38,7 @@ func (f *failures) next(now time.Time) (silent int, ok bool) {
 // the caller has gone.
 func (l *Log) failed(kind *failures, what, name string, err error) {
 	code, known := errors.AsType[*wire.Error](err)
-	if err == nil || known && code != errFullStream || errors.Is(err, context.Canceled) {
+	if err == nil || known && code != ErrStreamFull || errors.Is(err, context.Canceled) {
 		return
 	}
 	if silent, ok := kind.next(time.Now()); ok {
@@ -48,7 +48,7 @@ func (l *Log) failed(kind *failures, what, name string, err error) {
 
 // full is err, with the code for it if it says that the log has no room.
 func full(err error) error {
-	if code := Unavailable(err); code == errFullStream {
+	if code := Unavailable(err); code == ErrStreamFull {
 		return fmt.Errorf("%w: %w", code, err)
 	}
 	return err

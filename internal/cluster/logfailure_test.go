@@ -13,22 +13,23 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 	"tidegate/internal/wire"
 )
 
 func TestAppendToAFullLogSaysThatItIsFull(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	config := evConfig(e, 1)
 	config.MaxBytes, config.Discard = 4096, jetstream.DiscardNew
-	ev, err := e.js.CreateStream(t.Context(), config)
+	ev, err := e.JetStream().CreateStream(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var logged lines
-	n := runLog(t, e, ev, LogOptions{Log: logged.logger(slog.LevelWarn)})
+	var logged natstest.Lines
+	n := runLog(t, e, ev, LogOptions{Log: logged.Logger(slog.LevelWarn)})
 	n.mustAppend(t, "a", "1")
 	// A time that ends while an answer is on its way says less, which a busy machine
 	// makes happen now and then.
@@ -67,14 +68,14 @@ func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
 	for silent, want := range map[int]wire.Code{0: wire.CodeEngineFull, 1: ""} {
 		t.Run(fmt.Sprint(silent, " tries without an answer"), func(t *testing.T) {
 			t.Parallel()
-			s, _ := startNATS(t, t.TempDir(), -1)
-			e := openURL(t, s.ClientURL())
+			s, _ := natstest.Serve(t, t.TempDir(), 0)
+			e := openURL(t, s.URL())
 			l := NewLog(e, makeEV(t, e, 1), LogOptions{})
-			if err := e.js.DeleteStream(t.Context(), l.name); err != nil {
+			if err := e.JetStream().DeleteStream(t.Context(), l.name); err != nil {
 				t.Fatal(err)
 			}
 			var asked atomic.Int64
-			sub, err := e.nc.Subscribe(e.topicSubject("a"), func(msg *natsgo.Msg) { // played by this test
+			sub, err := e.Conn().Subscribe(topicSubject(e, "a"), func(msg *natsgo.Msg) { // played by this test
 				if int(asked.Add(1)) > silent {
 					_ = msg.Respond([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
 				}
@@ -117,10 +118,10 @@ func storeForAWhile(t *testing.T, l *Log, asked *atomic.Int64) wire.Code {
 
 func TestTheFirstOfAKindOfFailuresIsLogged(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
-	var logged lines
-	n := runLog(t, e, makeEV(t, e, 1), LogOptions{Log: logged.logger(slog.LevelWarn)})
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
+	var logged natstest.Lines
+	n := runLog(t, e, makeEV(t, e, 1), LogOptions{Log: logged.Logger(slog.LevelWarn)})
 	n.mustAppend(t, "a", "1")
 	enough := errors.New("enough")
 	_ = n.Read(t.Context(), "a", 1, 9, func(topic.Stored) error { return enough })
@@ -132,7 +133,7 @@ func TestTheFirstOfAKindOfFailuresIsLogged(t *testing.T) {
 		t.Errorf("what callers know is logged: %s", got)
 	}
 	n.stop()
-	e.nc.Close()
+	e.Conn().Close()
 	for range 3 {
 		if _, err := n.append(t.Context(), "a", "1"); err == nil {
 			t.Error("Append without a connection = nil")

@@ -15,7 +15,7 @@ import (
 func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	msg, err := l.ev.GetLastMsgForSubject(ctx, l.e.topicSubject(name))
+	msg, err := l.ev.GetLastMsgForSubject(ctx, topicSubject(l.e, name))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return topic.Stored{}, false, nil
 	}
@@ -62,7 +62,7 @@ func (l *Log) at(ctx context.Context, seq uint64) (e topic.Entry, at int64, foun
 		return e, 0, false, fmt.Errorf("look up event %d: %w", seq, err)
 	}
 	at = msg.Time.UnixNano()
-	stored, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, msg.Sequence, at)
+	stored, err := storedOf(l.e, msg.Subject, msg.Header, msg.Data, msg.Sequence, at)
 	if err != nil {
 		return e, at, false, nil
 	}
@@ -76,7 +76,7 @@ func (l *Log) Purge(ctx context.Context, name string, before uint64) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	err := l.ev.Purge(ctx, jetstream.WithPurgeSubject(l.e.topicSubject(name)), jetstream.WithPurgeSequence(before))
+	err := l.ev.Purge(ctx, jetstream.WithPurgeSubject(topicSubject(l.e, name)), jetstream.WithPurgeSequence(before))
 	if err != nil {
 		err = fmt.Errorf("purge topic: %w", err)
 		l.failed(&l.failedAppends, "deleted topic not purged", name, err)

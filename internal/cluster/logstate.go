@@ -127,7 +127,7 @@ func (c *logCondition) hear(behind uint64) {
 func (c *logCondition) follow(info *jetstream.StreamInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.created, c.generation = info.Created, generationOf(info)
+	c.created, c.generation = info.Created, Generation(info)
 	c.discarded = discardedOf(info)
 }
 
@@ -136,10 +136,5 @@ func (c *logCondition) follow(info *jetstream.StreamInfo) {
 func (c *logCondition) isOther(info *jetstream.StreamInfo) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.created.IsZero() && (!c.created.Equal(info.Created) || c.generation != generationOf(info))
-}
-
-// generationOf is what the engine has drawn when it made the stream.
-func generationOf(info *jetstream.StreamInfo) string {
-	return marked(info.Config.Metadata, generationKey)
+	return !c.created.IsZero() && (!c.created.Equal(info.Created) || c.generation != Generation(info))
 }

@@ -16,15 +16,14 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Keys of the bucket. A node is there as long as its lease is; the roster names
-// those that streams may be recorded of.
+// Keys of the bucket, and the beginnings of their values. A node is alive as long as
+// its lease is there. It is registered as long as sessions of it may be on record.
 const (
-	leaseKeys  = "lease."
-	rosterKeys = "roster."
+	leaseKeys        = "lease."
+	registrationKeys = "roster."
 
-	// A lease is held by its node, or by another one that deals with what it left.
-	heldByNode = "node:"
-	heldByHeir = "heir:"
+	heldByNode      = "node:" // a lease: by the node itself,
+	heldBySuccessor = "heir:" // or by the node that takes over its sessions
 )
 
 // NodesOptions configure Nodes. The zero value of a field stands for its default.
@@ -68,11 +67,11 @@ type Nodes struct {
 	bucket leaseBucket
 
 	self  atomic.Pointer[nodeIdentity]
-	wake  chan struct{} // size 1: leases or the roster are not as they were
+	wake  chan struct{} // size 1: leases or registrations have changed
 	slots chan struct{} // one for each request being answered
 
 	mu   sync.Mutex
-	seen picture         // guarded by mu
+	seen view            // guarded by mu
 	past map[string]bool // guarded by mu: what this node was known as before, one name for each time it was cut off
 
 	asked, answered, refused, cutOffs atomic.Uint64
@@ -99,12 +98,21 @@ type NodesStats struct {
 func NewNodes(e *Engine, kv jetstream.KeyValue, opts NodesOptions) *Nodes {
 	opts = opts.withDefaults()
 	n := &Nodes{
-		e: e, opts: opts, log: e.log.With("component", "nodes"),
-		bucket: leaseBucket{js: e.js, kv: kv, ttl: opts.LeaseTTL},
+		e: e, opts: opts, log: e.Log().With("component", "nodes"),
+		bucket: leaseBucket{js: e.JetStream(), kv: kv, ttl: opts.LeaseTTL},
 		past:   map[string]bool{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, opts.MaxAsks),
 	}
-	n.self.Store(&nodeIdentity{name: newNode()})
+	n.self.Store(&nodeIdentity{name: RandomName()})
 	return n
+}
+
+// OpenNodes makes what nodes know of each other by, unless it is there.
+func OpenNodes(ctx context.Context, e *Engine, opts NodesOptions) (*Nodes, error) {
+	kv, err := e.NodeBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewNodes(e, kv, opts), nil
 }
 
 // Node is what this process is known as, now: 8 letters and digits. It changes
@@ -141,7 +149,7 @@ func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.Peer
 		if ctx.Err() != nil {
 			return nil
 		}
-		next := newNode()
+		next := RandomName()
 		n.giveUp(n.Node(), next, why)
 		// Whoever reads the new name can ask for it.
 		opened, err := n.openDesk(ctx, next, handler)
@@ -251,30 +259,4 @@ func (n *Nodes) dropLeases(ctx context.Context) error {
 		all = errors.Join(all, n.bucket.kv.Purge(ctx, key, jetstream.PurgeTTL(n.opts.LeaseTTL)))
 	}
 	return errors.Join(all, ctx.Err()) // an end of the list that came with the end of ctx is none
-}
-
-// mayRecord tells whether streams of a node may be recorded. Those of a name
-// that never had a lease may not: somebody would take it for dead.
-func (n *Nodes) mayRecord(node string) bool {
-	self := n.self.Load()
-	return node != self.name || self.joined.Load()
-}
-
-// steady tells whether this node is in touch with the others, so that none of
-// them is about to take it for dead. One without a lease has nothing on record.
-func (n *Nodes) steady() bool {
-	self := n.self.Load()
-	if n.opts.Alone || !self.joined.Load() {
-		return true
-	}
-	renewed := self.fresh.Load()
-	return renewed != nil && time.Since(*renewed) < 2*n.opts.RenewEvery+n.opts.RenewEvery/2
-}
-
-// changed wakes whoever looks after the dead.
-func (n *Nodes) changed() {
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
 }

@@ -8,42 +8,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/gateway"
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/wire"
 )
 
-// The gateway has the interfaces, and does not know of this package.
-var (
-	_ gateway.Peers        = (*Nodes)(nil)
-	_ gateway.SessionStore = (*Ledger)(nil)
-)
+// The gateway has the interface, and does not know of this package.
+var _ gateway.SessionStore = (*Ledger)(nil)
 
-// testPatience is how long a test waits for what should be there much earlier.
-const testPatience = time.Minute
+// Keys of the bucket of nodes, and a value.
+const (
+	leaseKey        = "lease."
+	registrationKey = "roster."
+	drained         = "drained"
+)
 
 // quickNodes are the times of nodes that die during a test.
 var quickNodes = NodesOptions{LeaseTTL: 2 * time.Second, RenewEvery: 100 * time.Millisecond, CutOffAfter: 1200 * time.Millisecond, AskTimeout: time.Second}
-
-// serveMembers runs a server for several engines.
-func serveMembers(t testing.TB) string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		ServerName: "test", Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true,
-		JetStream: true, StoreDir: t.TempDir(), MaxPayload: 64 << 10,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(testPatience) {
-		t.Fatal("the server is not ready")
-	}
-	return s.ClientURL()
-}
 
 // member is a process of a cluster, as far as this part is concerned.
 type member struct {
@@ -65,27 +48,22 @@ type memberOptions struct {
 
 func memberEngine(t testing.TB, url string) *Engine {
 	t.Helper()
-	e, err := Open(t.Context(), Options{URLs: []string{url}, MaxBody: 32 << 10})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
+	return openWith(t, Options{URLs: []string{url}, MaxBody: 32 << 10})
 }
 
 // newMember makes a member that does not run.
 func newMember(t testing.TB, e *Engine, o memberOptions) *member {
 	t.Helper()
-	kv, err := e.js.CreateOrUpdateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: e.stream("NODES"), LimitMarkerTTL: time.Minute})
+	m := &member{e: e, ended: make(chan struct{})}
+	var err error
+	if m.nodes, err = OpenNodes(natstest.Within(t), e, o.nodes); err != nil {
+		t.Fatal(err)
+	}
+	st, err := e.JetStream().CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: e.StreamName("ST"), Subjects: []string{e.Subject("st.>")}, MaxMsgsPerSubject: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := e.js.CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: e.stream("ST"), Subjects: []string{e.subject("st.>")}, MaxMsgsPerSubject: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &member{e: e, st: st, ended: make(chan struct{})}
-	m.nodes = NewNodes(e, kv, o.nodes)
+	m.st = st
 	m.ledger = NewLedger(e, st, m.nodes, o.ledger)
 	return m
 }
@@ -105,7 +83,7 @@ func (m *member) run(t testing.TB, o memberOptions) {
 	var ledger, nodes sync.WaitGroup
 	presence, leave := context.WithCancel(context.Background())
 	nodes.Go(func() {
-		if err := m.nodes.Run(presence, o.handler); err != nil && !m.e.nc.IsClosed() {
+		if err := m.nodes.Run(presence, o.handler); err != nil && !m.e.Conn().IsClosed() {
 			t.Errorf("Nodes.Run = %v", err)
 		}
 	})
@@ -124,7 +102,7 @@ func startMember(t testing.TB, url string, o memberOptions) *member {
 	t.Helper()
 	m := newMember(t, memberEngine(t, url), o)
 	m.run(t, o)
-	awaitThat(t, "the node has joined", func() bool { return m.nodes.mayRecord(m.nodes.Node()) })
+	natstest.Eventually(t, "the node has joined", func() bool { return m.nodes.MayRecord(m.nodes.Node()) })
 	return m
 }
 
@@ -135,18 +113,16 @@ func (m *member) end() {
 }
 
 // kill cuts a member off for good, without a clean stop.
-func (m *member) kill() { m.e.nc.Close() }
+func (m *member) kill() { m.e.Conn().Close() }
 
-// awaitThat waits until something holds that other processes bring about.
-func awaitThat(t testing.TB, what string, holds func() bool) {
+// bucket is where nodes have their leases and registrations.
+func (m *member) bucket(t testing.TB) jetstream.KeyValue {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(testPatience); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v still not true: %s", testPatience, what)
-		}
+	kv, err := m.e.NodeBucket(natstest.Within(t))
+	if err != nil {
+		t.Fatal(err)
 	}
+	return kv
 }
 
 // records counts the records of a node.
@@ -166,7 +142,7 @@ func streamEntry(node string, i int) wire.SessionRecord {
 // enterAll records n streams of a node.
 func (m *member) enterAll(t testing.TB, node string, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), testPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 	defer cancel()
 	var enter sync.WaitGroup
 	for i := range n {

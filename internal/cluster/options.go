@@ -101,7 +101,7 @@ var validPrefix = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`) // streams have it in
 
 func (o Options) withDefaults() Options {
 	o.Command = cmp.Or(o.Command, "serve")
-	o.Node = cmp.Or(o.Node, newNode())
+	o.Node = cmp.Or(o.Node, RandomName())
 	o.MaxBody = cmp.Or(o.MaxBody, defaultMaxBody)
 	o.MaxEvents = cmp.Or(o.MaxEvents, defaultMaxEvents)
 	o.Durability = cmp.Or(o.Durability, DurabilityProcess)

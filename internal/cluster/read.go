@@ -38,7 +38,7 @@ func (l *Log) Find(
 			return nil
 		}
 		found, ok = topic.Appended{Seq: seq, At: at.UnixNano(), Repeat: true}, true
-		first, err := l.e.storedOf(msg.Subject, msg.Header, msg.Data, seq, at.UnixNano())
+		first, err := storedOf(l.e, msg.Subject, msg.Header, msg.Data, seq, at.UnixNano())
 		same = err != nil || first.SameContent(&e) // of the latest: the key may have been used before
 		return nil
 	})
@@ -75,6 +75,6 @@ func (l *Log) readRange(ctx context.Context, name string, from, before uint64, t
 		return fmt.Errorf("wait for other reads: %w", context.Cause(ctx))
 	}
 	l.tally.add(func(s *LogStats) { s.Reads++ })
-	r := &topicRead{l: l, subject: l.e.topicSubject(name), next: from, before: before, take: take}
+	r := &topicRead{l: l, subject: topicSubject(l.e, name), next: from, before: before, take: take}
 	return r.run(ctx)
 }

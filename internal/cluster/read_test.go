@@ -12,12 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 )
 
 // readAll reads all of a range.
 func readAll(l *Log, name string, from, before uint64) (got []topic.Stored, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), logPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 	defer cancel()
 	err = l.Read(ctx, name, from, before, func(e topic.Stored) error {
 		got = append(got, e)
@@ -133,7 +134,7 @@ func TestReadThatIsCutIsAnError(t *testing.T) {
 	count := 0
 	err := n.Read(t.Context(), "a", 1, 1<<40, func(topic.Stored) error {
 		if count++; count == readBatch {
-			n.e.nc.Close()
+			n.e.Conn().Close()
 		}
 		return nil
 	})

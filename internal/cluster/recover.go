@@ -100,7 +100,7 @@ func (e *Engine) restart(c *condition) {
 		return
 	}
 	*c = condition{} // what else there is to say the next check will find
-	e.wake()
+	e.CheckNow()
 }
 
 // descriptorsLeft returns an error if the process may not open so many files more.

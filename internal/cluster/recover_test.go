@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // TestX14AServerThatLacksSomethingIsNotUsed: one that could not read a part of its
@@ -19,7 +21,7 @@ func TestX14AServerThatLacksSomethingIsNotUsed(t *testing.T) {
 	if _, err := e.js.CreateConsumer(t.Context(), "TIDEGATE_TASKQ", jetstream.ConsumerConfig{Durable: "q-x"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.js.Publish(t.Context(), e.subject("ev.a"), []byte("kept")); err != nil {
+	if _, err := e.js.Publish(t.Context(), e.Subject("ev.a"), []byte("kept")); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"TIDEGATE_EV", "TIDEGATE_TASKQ/obs/q-x"} {
@@ -44,16 +46,16 @@ func TestX14AServerThatLacksSomethingIsNotUsed(t *testing.T) {
 		}
 		e.watch.pause = 0
 		e.check(t.Context())
-		eventually(t, "all is well when it can be read again", func() bool {
+		natstest.Eventually(t, "all is well when it can be read again", func() bool {
 			e.check(t.Context())
 			return e.Writable() == nil && len(e.Health()) == 0
 		})
 	}
-	s, err := e.ensureLog(within(t))
+	s, err := e.EventStream(natstest.Within(t))
 	if err != nil || s.CachedInfo().State.Msgs != 1 {
 		t.Errorf("log %+v, %v; want the event", s, err)
 	}
-	if _, err := e.js.Consumer(within(t), "TIDEGATE_TASKQ", "q-x"); err != nil {
+	if _, err := e.js.Consumer(natstest.Within(t), "TIDEGATE_TASKQ", "q-x"); err != nil {
 		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 )
 
@@ -33,9 +34,9 @@ func TestALogThatWentBackAndWasFilledAgainIsServedAsItIs(t *testing.T) {
 		t.Run(fmt.Sprint(newOnes, " new ones for 3"), func(t *testing.T) {
 			t.Parallel()
 			dir, backup := t.TempDir(), t.TempDir()
-			s, stop := startNATS(t, dir, -1)
-			port := portOf(t, s)
-			e := openURL(t, s.ClientURL())
+			s, stop := natstest.Serve(t, dir, 0)
+			port := s.Port(t)
+			e := openURL(t, s.URL())
 			n := runHub(t, e, makeEV(t, e, 1), LogOptions{})
 			for i := range 3 {
 				n.publish(t, "a", fmt.Sprint("kept", i))
@@ -43,14 +44,14 @@ func TestALogThatWentBackAndWasFilledAgainIsServedAsItIs(t *testing.T) {
 			quiet := n.connect(t, "", "b")
 			stop()
 			copyDir(t, dir, backup)
-			_, stop = startNATS(t, dir, port)
+			_, stop = natstest.Serve(t, dir, port)
 			for i := range 3 {
 				n.publish(t, "a", fmt.Sprint("lost", i))
 			}
 			saw, behind := n.connect(t, "", "a"), n.connect(t, "", "b")
 			stop()
 			publishTo(t, backup, newOnes) // to b
-			startNATS(t, backup, port)
+			natstest.Serve(t, backup, port)
 			var publishers sync.WaitGroup
 			for i := range 4 { // whose condition is of what was lost
 				publishers.Go(func() {
@@ -93,8 +94,8 @@ func TestALogThatWentBackAndWasFilledAgainIsServedAsItIs(t *testing.T) {
 // TestIDsHoldAfterTheGenerationWasDrawnAnew: also those of events that were in memory.
 func TestIDsHoldAfterTheGenerationWasDrawnAnew(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	n := runHub(t, e, makeEV(t, e, 1), LogOptions{})
 	n.publish(t, "a", "1")
 	n.publish(t, "a", "2")
@@ -117,24 +118,24 @@ func TestIDsHoldAfterTheGenerationWasDrawnAnew(t *testing.T) {
 func TestALogThatWentBackTwiceIsRewoundTwice(t *testing.T) {
 	t.Parallel()
 	dir, backup, backup2 := t.TempDir(), t.TempDir(), t.TempDir()
-	s, stop := startNATS(t, dir, -1)
-	port := portOf(t, s)
-	e := openURL(t, s.ClientURL())
+	s, stop := natstest.Serve(t, dir, 0)
+	port := s.Port(t)
+	e := openURL(t, s.URL())
 	n := runHub(t, e, makeEV(t, e, 1), LogOptions{})
 	n.publish(t, "a", "1")
 	stop()
 	copyDir(t, dir, backup2)
-	_, stop = startNATS(t, dir, port)
+	_, stop = natstest.Serve(t, dir, port)
 	n.publish(t, "a", "2")
 	stop()
 	copyDir(t, dir, backup)
-	_, stop = startNATS(t, dir, port)
+	_, stop = natstest.Serve(t, dir, port)
 	n.publish(t, "a", "3")
 	c := n.connect(t, "", "a")
 	for i, folder := range []string{backup, backup2} {
 		stop()
 		publishTo(t, folder, i) // none, and then one in the place of 2
-		_, stop = startNATS(t, folder, port)
+		_, stop = natstest.Serve(t, folder, port)
 		logBecomes(t, "a rewind", func() bool { return n.Stats().Rewinds == uint64(i+1) })
 	}
 	n.publish(t, "a", "after")

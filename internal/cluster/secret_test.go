@@ -5,19 +5,21 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // TestX15NodesShareTheSecretOfIDs, which outlives them; a log of before ids were
 // sealed gets one, and it is not logged.
 func TestX15NodesShareTheSecretOfIDs(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openWith(t, Options{URLs: []string{s.ClientURL()}, Needs: NeedLog})
-	ev, err := e.js.Stream(t.Context(), e.stream("EV"))
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openWith(t, Options{URLs: []string{s.URL()}, Needs: NeedLog})
+	ev, err := e.JetStream().Stream(t.Context(), e.StreamName("EV"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := ev.CachedInfo().Config.Metadata[secretKey]
+	secret := ev.CachedInfo().Config.Metadata["tidegate_id_secret"]
 	if len(secret) < 26 {
 		t.Fatalf("the secret is %q", secret)
 	}
@@ -27,7 +29,7 @@ func TestX15NodesShareTheSecretOfIDs(t *testing.T) {
 	if !strings.Contains(id, "_") {
 		t.Errorf("id %q has no seal", id)
 	}
-	other := openWith(t, Options{URLs: []string{s.ClientURL()}, Needs: NeedLog})
+	other := openWith(t, Options{URLs: []string{s.URL()}, Needs: NeedLog})
 	b := runHub(t, other, ev, LogOptions{})
 	for name, n := range map[string]*hubNode{"the first": a, "another": b} {
 		if page, _, err := n.hub.Events(t.Context(), "a", id, 10); err != nil || len(page) != 1 || page[0].ID != last {
@@ -39,16 +41,16 @@ func TestX15NodesShareTheSecretOfIDs(t *testing.T) {
 	}
 
 	config := ev.CachedInfo().Config
-	delete(config.Metadata, secretKey)
-	if _, err := e.js.UpdateStream(t.Context(), config); err != nil {
+	delete(config.Metadata, "tidegate_id_secret")
+	if _, err := e.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	openWith(t, Options{URLs: []string{s.ClientURL()}, Needs: NeedLog})
+	openWith(t, Options{URLs: []string{s.URL()}, Needs: NeedLog})
 	var now jetstream.Stream
-	if now, err = e.js.Stream(t.Context(), e.stream("EV")); err != nil {
+	if now, err = e.JetStream().Stream(t.Context(), e.StreamName("EV")); err != nil {
 		t.Fatal(err)
 	}
-	if got := now.CachedInfo().Config.Metadata[secretKey]; got == "" || got == secret {
+	if got := now.CachedInfo().Config.Metadata["tidegate_id_secret"]; got == "" || got == secret {
 		t.Errorf("the secret of a log that had none is %q, before %q", got, secret)
 	}
 }

@@ -24,7 +24,7 @@ func (e *Engine) Status(ctx context.Context) wire.ClusterStatus {
 	s := wire.ClusterStatus{
 		Mode: "external", Server: e.nc.ConnectedServerName(), Version: e.nc.ConnectedServerVersion(),
 		Cluster: e.nc.ConnectedClusterName(), URL: redacted([]string{e.nc.ConnectedUrl()}),
-		Generation: e.Generation(), Streams: []wire.StreamStatus{}, Health: []string{},
+		Generation: e.Generation(), Nodes: []string{}, Streams: []wire.StreamStatus{}, Health: []string{},
 	}
 	if e.embedded != nil {
 		s.Mode, s.URL, s.Listen, s.Durability = "embedded", "", e.ListenAddr(), string(e.opts.Durability)
@@ -36,24 +36,19 @@ func (e *Engine) Status(ctx context.Context) wire.ClusterStatus {
 	infos, errs := make([]*jetstream.StreamInfo, len(definitions)), make([]error, len(definitions))
 	var asked sync.WaitGroup
 	for i, d := range definitions {
-		asked.Go(func() { infos[i], errs[i] = e.info(ctx, d.config.Name) })
+		asked.Go(func() { infos[i], errs[i] = e.StreamInfo(ctx, d.config.Name) })
 	}
-	nodes, err := e.alive(ctx)
 	asked.Wait()
-	s.Nodes = nodes
-	if err != nil {
-		s.Health = append(s.Health, fmt.Sprintf("it is not known which nodes are alive: bucket %s: %s", e.stream("NODES"), why(err)))
-	}
 	for i, d := range definitions {
 		switch {
 		case errors.Is(errs[i], jetstream.ErrStreamNotFound) || errs[i] != nil && !e.knows(d.config.Name):
 			continue
 		case errs[i] != nil:
-			s.Streams = append(s.Streams, wire.StreamStatus{Name: d.config.Name, Error: why(errs[i])})
-			s.Health = append(s.Health, fmt.Sprintf("stream %s: %s", d.config.Name, why(errs[i])))
+			s.Streams = append(s.Streams, wire.StreamStatus{Name: d.config.Name, Error: Explain(errs[i])})
+			s.Health = append(s.Health, fmt.Sprintf("stream %s: %s", d.config.Name, Explain(errs[i])))
 			continue
 		case d.generation:
-			s.Generation = marked(infos[i].Config.Metadata, generationKey)
+			s.Generation = Generation(infos[i])
 		}
 		stream := streamStatus(infos[i])
 		if s.Streams = append(s.Streams, stream); stream.Error != "" {
@@ -72,8 +67,8 @@ func (e *Engine) knows(stream string) bool {
 	return e.made[stream]
 }
 
-// why is an error of a question for people.
-func why(err error) string {
+// Explain puts into words for people why a question was not answered.
+func Explain(err error) string {
 	for _, away := range []error{natsgo.ErrReconnectBufExceeded, natsgo.ErrDisconnected, natsgo.ErrConnectionClosed} {
 		if errors.Is(err, away) {
 			return "not connected to NATS"
@@ -101,8 +96,9 @@ func silentServers(streams []wire.StreamStatus) (lines []string) {
 	return lines
 }
 
-// info asks for one stream.
-func (e *Engine) info(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+// StreamInfo asks for one stream, by its whole name. The error is
+// [jetstream.ErrStreamNotFound] if there is none.
+func (e *Engine) StreamInfo(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	s, err := e.js.Stream(ctx, name)
@@ -137,29 +133,4 @@ func streamStatus(info *jetstream.StreamInfo) wire.StreamStatus {
 		}
 	}
 	return s
-}
-
-// alive lists the keys of bucket NODES, sorted. Without the bucket there are none.
-func (e *Engine) alive(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWait)
-	defer cancel()
-	nodes := []string{}
-	kv, err := e.js.KeyValue(ctx, e.stream("NODES"))
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		return nodes, nil
-	}
-	if err != nil {
-		return nodes, err
-	}
-	keys, err := kv.ListKeys(ctx)
-	if err != nil {
-		return nodes, err
-	}
-	for key := range keys.Keys() {
-		if node, ok := strings.CutPrefix(key, leaseKeys); ok {
-			nodes = append(nodes, node)
-		}
-	}
-	slices.Sort(nodes)
-	return nodes, ctx.Err() // the list ends early without a word
 }

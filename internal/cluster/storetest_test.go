@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/storage/storetest"
 )
 
@@ -31,15 +32,15 @@ func serverStore() storetest.Config {
 	return storetest.Config{
 		MaxEvent: suiteMaxBody, LateRefusals: true, KeysGo: true, Seconds: true, TrimsShow: true,
 		New: func(t testing.TB) storetest.Place {
-			p := newProcess(t, "server")
+			p := natstest.NewProcess(t, "server")
 			return storetest.Place{
 				Shared: true,
 				Open: func(t testing.TB) storetest.Instance {
-					if p.cmd == nil {
-						p.start(t)
+					if !p.Running() {
+						p.Start(t)
 					}
-					in := openStore(t, Options{URLs: []string{p.url()}})
-					in.Kill = p.kill
+					in := openStore(t, Options{URLs: []string{p.URL()}})
+					in.Kill = p.Kill
 					return in
 				},
 			}
@@ -49,12 +50,12 @@ func serverStore() storetest.Config {
 
 func openStore(t testing.TB, opts Options) storetest.Instance {
 	t.Helper()
-	opts.Log, opts.MaxBody, opts.MaxEvents, opts.EventsBytes = testLog(t), suiteMaxBody, 100_000, 64<<20
-	e, err := Open(within(t), opts)
+	opts.Log, opts.MaxBody, opts.MaxEvents, opts.EventsBytes = natstest.Log(t), suiteMaxBody, 100_000, 64<<20
+	e, err := Open(natstest.Within(t), opts)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
-	l, err := e.OpenLog(within(t), LogOptions{})
+	l, err := OpenLog(natstest.Within(t), e, LogOptions{})
 	if err != nil {
 		e.Close()
 		t.Fatalf("OpenLog: %v", err)

@@ -21,11 +21,11 @@ const (
 	NeedTasks                   // records, queue, leases and results of tasks
 )
 
-// taskStores are what tasks are kept in.
-type taskStores struct {
-	records, queue jetstream.Stream
-	leases         jetstream.KeyValue
-	results        jetstream.ObjectStore
+// TaskStreams are what tasks are kept in.
+type TaskStreams struct {
+	Records, Queue jetstream.Stream
+	Leases         jetstream.KeyValue
+	Results        jetstream.ObjectStore
 }
 
 const (
@@ -95,7 +95,7 @@ func (e *Engine) taskQueue() definition {
 // before its name and its subject.
 func (e *Engine) plain(name, subject string) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name: e.stream(name), Subjects: []string{e.subject(subject)},
+		Name: e.StreamName(name), Subjects: []string{e.Subject(subject)},
 		Storage: jetstream.FileStorage, Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew,
 		MaxMsgSize: int32(e.opts.MaxBody + envelope), Duplicates: repeatWindow,
 	}
@@ -106,7 +106,7 @@ func (e *Engine) plain(name, subject string) jetstream.StreamConfig {
 // gives the newest.
 func (e *Engine) bucket(name string) definition {
 	return definition{most: 16 << 20, part: 64, config: jetstream.StreamConfig{
-		Name: kvPrefix + e.stream(name), Subjects: []string{"$KV." + e.stream(name) + ".>"},
+		Name: kvPrefix + e.StreamName(name), Subjects: []string{"$KV." + e.StreamName(name) + ".>"},
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 		MaxMsgsPerSubject: 1, MaxMsgSize: -1, Duplicates: repeatWindow,
 		AllowRollup: true, DenyDelete: true, AllowMsgTTL: true, SubjectDeleteMarkerTTL: markerLife,
@@ -116,9 +116,9 @@ func (e *Engine) bucket(name string) definition {
 // objects is the stream that the client would make for an object store, with the
 // same exception.
 func (e *Engine) objects(name string) definition {
-	subjects := "$O." + e.stream(name)
+	subjects := "$O." + e.StreamName(name)
 	return definition{most: 1 << 30, part: 8, config: jetstream.StreamConfig{
-		Name: objectPrefix + e.stream(name), Subjects: []string{subjects + ".C.>", subjects + ".M.>"},
+		Name: objectPrefix + e.StreamName(name), Subjects: []string{subjects + ".C.>", subjects + ".M.>"},
 		Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, MaxBytes: e.opts.ResultsBytes,
 		MaxMsgsPerSubject: -1, MaxMsgSize: -1, Duplicates: repeatWindow,
 		AllowRollup: true,
@@ -140,12 +140,12 @@ func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstr
 		e.mu.Lock()
 		e.made[d.config.Name] = true
 		if d.generation {
-			e.generation = marked(s.CachedInfo().Config.Metadata, generationKey)
+			e.generation = Generation(s.CachedInfo())
 		}
 		e.mu.Unlock()
 	}
 	if changed {
-		if err := e.barrier(); err != nil {
+		if err := e.Sync(); err != nil {
 			return nil, err
 		}
 	}
@@ -159,19 +159,19 @@ func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstr
 func (e *Engine) mustRedraw() bool { return e.folder != nil && e.folder.record.Redraw }
 
 // ensureLog makes the log of all topics.
-func (e *Engine) ensureLog(ctx context.Context) (jetstream.Stream, error) {
+func (e *Engine) EventStream(ctx context.Context) (jetstream.Stream, error) {
 	made, err := e.ensure(ctx, NeedLog)
-	return made[e.stream("EV")], err
+	return made[e.StreamName("EV")], err
 }
 
 // ensureLedger makes the ledger of streams.
-func (e *Engine) ensureLedger(ctx context.Context) (jetstream.Stream, error) {
+func (e *Engine) SessionStream(ctx context.Context) (jetstream.Stream, error) {
 	made, err := e.ensure(ctx, NeedLedger)
-	return made[e.stream("ST")], err
+	return made[e.StreamName("ST")], err
 }
 
 // ensureNodes makes the bucket of nodes.
-func (e *Engine) ensureNodes(ctx context.Context) (jetstream.KeyValue, error) {
+func (e *Engine) NodeBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	if _, err := e.ensure(ctx, NeedNodes); err != nil {
 		return nil, err
 	}
@@ -179,35 +179,35 @@ func (e *Engine) ensureNodes(ctx context.Context) (jetstream.KeyValue, error) {
 }
 
 // ensureTasks makes what tasks are kept in.
-func (e *Engine) ensureTasks(ctx context.Context) (taskStores, error) {
+func (e *Engine) TaskStreams(ctx context.Context) (TaskStreams, error) {
 	made, err := e.ensure(ctx, NeedTasks)
 	if err != nil {
-		return taskStores{}, err
+		return TaskStreams{}, err
 	}
 	leases, err := e.keys(ctx, "LEASE")
 	if err != nil {
-		return taskStores{}, err
+		return TaskStreams{}, err
 	}
 	var results jetstream.ObjectStore
 	err = whenThere(ctx, func(ctx context.Context) (err error) {
-		results, err = e.js.ObjectStore(ctx, e.stream("RESULTS"))
+		results, err = e.js.ObjectStore(ctx, e.StreamName("RESULTS"))
 		return err
 	})
 	if err != nil {
-		return taskStores{}, fmt.Errorf("object store %s: %w", e.stream("RESULTS"), err)
+		return TaskStreams{}, fmt.Errorf("object store %s: %w", e.StreamName("RESULTS"), err)
 	}
-	return taskStores{made[e.stream("TASKS")], made[e.stream("TASKQ")], leases, results}, nil
+	return TaskStreams{made[e.StreamName("TASKS")], made[e.StreamName("TASKQ")], leases, results}, nil
 }
 
 // keys gives a bucket that is there.
 func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, error) {
 	var kv jetstream.KeyValue
 	err := whenThere(ctx, func(ctx context.Context) (err error) {
-		kv, err = e.js.KeyValue(ctx, e.stream(name))
+		kv, err = e.js.KeyValue(ctx, e.StreamName(name))
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bucket %s: %w", e.stream(name), err)
+		return nil, fmt.Errorf("bucket %s: %w", e.StreamName(name), err)
 	}
 	return kv, nil
 }

@@ -72,7 +72,7 @@ func (e *Engine) create(ctx context.Context, d definition) (jetstream.Stream, er
 	c.MaxBytes = cmp.Or(c.MaxBytes, e.share(d))
 	c.Replicas = e.copies()
 	if d.generation {
-		c.Metadata = map[string]string{generationKey: newNode(), secretKey: rand.Text()}
+		c.Metadata = map[string]string{generationKey: RandomName(), secretKey: rand.Text()}
 	}
 	for {
 		c.AllowDirect = c.Replicas == 1
@@ -144,8 +144,8 @@ func (e *Engine) metadata(has map[string]string) map[string]string {
 	if want == nil {
 		want = map[string]string{}
 	}
-	if marked(has, generationKey) == "" || e.mustRedraw() {
-		want[former.MetadataKey(has, generationKey)] = newNode()
+	if Metadata(has, generationKey) == "" || e.mustRedraw() {
+		want[former.MetadataKey(has, generationKey)] = RandomName()
 	}
 	if want[secretKey] == "" { // it was made before ids were sealed
 		want[secretKey] = rand.Text()
@@ -246,9 +246,18 @@ func echoed(asked jetstream.StreamConfig, s jetstream.Stream) error {
 	return fmt.Errorf("the server did not make it as asked (%s): is it older than %d.%d?", strings.Join(ignored, ", "), oldestMajor, oldestMinor)
 }
 
-// marked is what a stream's metadata have under a key, or under the one that was
+// Generation is the first part of the ids of a log's events, as it was drawn when its
+// stream was made.
+func Generation(info *jetstream.StreamInfo) string {
+	return Metadata(info.Config.Metadata, generationKey)
+}
+
+// Secret is what the ids of a log's events are sealed with, "" if they are not.
+func Secret(info *jetstream.StreamInfo) string { return info.Config.Metadata[secretKey] }
+
+// Metadata is what a stream's metadata have under a key, or under the one that was
 // used for the same before.
-func marked(metadata map[string]string, key string) string {
+func Metadata(metadata map[string]string, key string) string {
 	return metadata[former.MetadataKey(metadata, key)]
 }
 
@@ -278,7 +287,7 @@ func differences(a, b jetstream.StreamConfig) (all []change) {
 	compare("deny_delete", a.DenyDelete, b.DenyDelete)
 	compare("subject_delete_marker_ttl", a.SubjectDeleteMarkerTTL, b.SubjectDeleteMarkerTTL)
 	compare("num_replicas", a.Replicas, b.Replicas)
-	compare(generationKey, marked(a.Metadata, generationKey), marked(b.Metadata, generationKey))
+	compare(generationKey, Metadata(a.Metadata, generationKey), Metadata(b.Metadata, generationKey))
 	compare(secretKey+" is there", a.Metadata[secretKey] != "", b.Metadata[secretKey] != "") // it is not to be logged
 	return all
 }

@@ -15,6 +15,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
+
+	"tidegate/internal/storage/natstest"
 )
 
 const allNeeds = NeedLog | NeedLedger | NeedNodes | NeedTasks
@@ -29,7 +31,7 @@ func TestOnlyWhatIsNeededIsMade(t *testing.T) {
 	} {
 		e := openWith(t, Options{Dir: t.TempDir(), Needs: needs})
 		var got []string
-		for name := range e.js.StreamNames(within(t)).Name() {
+		for name := range e.js.StreamNames(natstest.Within(t)).Name() {
 			got = append(got, name)
 		}
 		slices.Sort(got)
@@ -101,8 +103,8 @@ func TestASmallDiskIsShared(t *testing.T) {
 func TestBucketsAndStoresWork(t *testing.T) {
 	t.Parallel()
 	e := openEmbedded(t)
-	ctx := within(t)
-	nodes, err := e.ensureNodes(ctx)
+	ctx := natstest.Within(t)
+	nodes, err := e.NodeBucket(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,32 +127,32 @@ func TestBucketsAndStoresWork(t *testing.T) {
 	if _, err := nodes.Create(ctx, "a", []byte("2")); err != nil {
 		t.Errorf("a lease after that: %v", err)
 	}
-	tasks, err := e.ensureTasks(ctx)
+	tasks, err := e.TaskStreams(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tasks.results.PutBytes(ctx, "r", []byte("result")); err != nil {
+	if _, err := tasks.Results.PutBytes(ctx, "r", []byte("result")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := tasks.results.GetBytes(ctx, "r"); err != nil || string(got) != "result" {
+	if got, err := tasks.Results.GetBytes(ctx, "r"); err != nil || string(got) != "result" {
 		t.Errorf("result %q, %v", got, err)
 	}
-	if _, err := tasks.leases.Put(ctx, "sweeper", nil); err != nil {
+	if _, err := tasks.Leases.Put(ctx, "sweeper", nil); err != nil {
 		t.Error(err)
 	}
-	if ledger, err := e.ensureLedger(ctx); err != nil || ledger.CachedInfo().Config.Name != "TIDEGATE_ST" {
+	if ledger, err := e.SessionStream(ctx); err != nil || ledger.CachedInfo().Config.Name != "TIDEGATE_ST" {
 		t.Errorf("ledger %v, %v", ledger, err)
 	}
-	if tasks.records.CachedInfo().Config.Name != "TIDEGATE_TASKS" || tasks.queue.CachedInfo().Config.Name != "TIDEGATE_TASKQ" {
+	if tasks.Records.CachedInfo().Config.Name != "TIDEGATE_TASKS" || tasks.Queue.CachedInfo().Config.Name != "TIDEGATE_TASKQ" {
 		t.Error("records and queue are something else")
 	}
 }
 
 func TestAStreamThatIsThereBecomesWhatIsConfiguredAndItIsSaid(t *testing.T) {
 	t.Parallel()
-	url := startServer(t)
+	url := natstest.StartServer(t)
 	first := openWith(t, Options{URLs: []string{url}, Needs: NeedLog, MaxEvents: 500, EventsBytes: 100 << 20})
-	s, err := first.ensureLog(t.Context())
+	s, err := first.EventStream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,9 +161,9 @@ func TestAStreamThatIsThereBecomesWhatIsConfiguredAndItIsSaid(t *testing.T) {
 	if _, err := first.js.UpdateStream(t.Context(), foreign); err != nil {
 		t.Fatal(err)
 	}
-	var log lines
-	second := openWith(t, Options{URLs: []string{url}, MaxEvents: 100, Log: log.logger(slog.LevelInfo)})
-	if s, err = second.ensureLog(t.Context()); err != nil {
+	var log natstest.Lines
+	second := openWith(t, Options{URLs: []string{url}, MaxEvents: 100, Log: log.Logger(slog.LevelInfo)})
+	if s, err = second.EventStream(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c := s.CachedInfo().Config
@@ -182,17 +184,17 @@ func TestAStreamThatIsThereBecomesWhatIsConfiguredAndItIsSaid(t *testing.T) {
 // TestManyNodesStartAtOnce against servers that have nothing yet.
 func TestManyNodesStartAtOnce(t *testing.T) {
 	t.Parallel()
-	together(t, []string{startServer(t)}, 8)
+	together(t, []string{natstest.StartServer(t)}, 8)
 }
 
 func together(t *testing.T, urls []string, n int) []*Engine {
 	t.Helper()
 	engines := make([]*Engine, n)
 	var group errgroup.Group
-	ctx := within(t)
+	ctx := natstest.Within(t)
 	for i := range engines {
 		group.Go(func() (err error) {
-			engines[i], err = Open(ctx, Options{URLs: urls, Needs: allNeeds, Log: testLog(t)})
+			engines[i], err = Open(ctx, Options{URLs: urls, Needs: allNeeds, Log: natstest.Log(t)})
 			return err
 		})
 	}
@@ -216,7 +218,7 @@ func together(t *testing.T, urls []string, n int) []*Engine {
 func TestAServerThatIgnoresOptionsIsRefused(t *testing.T) {
 	t.Parallel()
 	e := openEmbedded(t)
-	s, err := e.ensureLog(t.Context())
+	s, err := e.EventStream(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,8 +235,8 @@ func TestAServerThatIgnoresOptionsIsRefused(t *testing.T) {
 
 func TestABoundThatIsMoreThanThereIsSaysSo(t *testing.T) {
 	t.Parallel()
-	url := startServer(t, `jetstream: {store_dir: "`+t.TempDir()+`", max_file: 10MB}`)
-	_, err := Open(within(t), Options{URLs: []string{url}, Needs: NeedLog})
+	url := natstest.StartServer(t, `jetstream: {store_dir: "`+t.TempDir()+`", max_file: 10MB}`)
+	_, err := Open(natstest.Within(t), Options{URLs: []string{url}, Needs: NeedLog})
 	if err == nil || !strings.Contains(err.Error(), "TIDEGATE_EV") || !strings.Contains(err.Error(), "lower the bound") {
 		t.Errorf("error %v", err)
 	}
@@ -243,10 +245,10 @@ func TestABoundThatIsMoreThanThereIsSaysSo(t *testing.T) {
 
 func TestAClusterOfThreeKeepsThreeCopies(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 3)
+	c := natstest.StartCluster(t, 3)
 	e := together(t, c.URLs(), 3)[0]
 	for _, d := range e.definitions(allNeeds) {
-		s, err := e.js.Stream(within(t), d.config.Name)
+		s, err := e.js.Stream(natstest.Within(t), d.config.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +258,7 @@ func TestAClusterOfThreeKeepsThreeCopies(t *testing.T) {
 	}
 	c.Stop(0)
 	for _, prefix := range []string{"tidegate", "later"} { // those that are there, and new ones
-		s, err := openWith(t, Options{URLs: c.URLs(), Prefix: prefix}).ensureLog(within(t))
+		s, err := openWith(t, Options{URLs: c.URLs(), Prefix: prefix}).EventStream(natstest.Within(t))
 		if err != nil || s.CachedInfo().Config.Replicas != 3 {
 			t.Errorf("%s with one server away: %+v, %v; want 3 replicas", prefix, s, err)
 		}
@@ -265,7 +267,7 @@ func TestAClusterOfThreeKeepsThreeCopies(t *testing.T) {
 
 func TestCopiesAreAddedButNotTakenAwayUnlessThatIsConfigured(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 3)
+	c := natstest.StartCluster(t, 3)
 	generation := ""
 	for _, step := range []struct {
 		configured, want int
@@ -276,9 +278,9 @@ func TestCopiesAreAddedButNotTakenAwayUnlessThatIsConfigured(t *testing.T) {
 		{0, 3, ""},
 		{1, 1, "what=num_replicas from=3 to=1"},
 	} {
-		var log lines
-		e := openWith(t, Options{URLs: c.URLs(), Replicas: step.configured, Log: log.logger(slog.LevelInfo)})
-		s, err := e.ensureLog(within(t))
+		var log natstest.Lines
+		e := openWith(t, Options{URLs: c.URLs(), Replicas: step.configured, Log: log.Logger(slog.LevelInfo)})
+		s, err := e.EventStream(natstest.Within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,9 +320,9 @@ func TestFewerCopiesAreNotMadeBecauseAServerIsAway(t *testing.T) {
 
 func TestAClusterOfTwoKeepsOneCopyUnlessAskedForMore(t *testing.T) {
 	t.Parallel()
-	c := startCluster(t, 2)
+	c := natstest.StartCluster(t, 2)
 	e := openWith(t, Options{URLs: c.URLs(), Needs: NeedLog})
-	if s, err := e.ensureLog(within(t)); err != nil || s.CachedInfo().Config.Replicas != 1 || !s.CachedInfo().Config.AllowDirect {
+	if s, err := e.EventStream(natstest.Within(t)); err != nil || s.CachedInfo().Config.Replicas != 1 || !s.CachedInfo().Config.AllowDirect {
 		t.Errorf("stream %+v, %v", s, err)
 	}
 	for wait := 2 * time.Second; ; wait *= 2 { // it tries until its time is over
@@ -330,7 +332,7 @@ func TestAClusterOfTwoKeepsOneCopyUnlessAskedForMore(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "--nats-replicas") {
 			return
 		}
-		if err == nil || wait > patience {
+		if err == nil || wait > natstest.Patience {
 			t.Fatalf("error %v, want one that names --nats-replicas", err)
 		}
 	}

@@ -42,11 +42,11 @@ func isPlainTopic(topic string) bool {
 }
 
 // topicSubject is where the events of a topic are published.
-func (e *Engine) topicSubject(topic string) string { return e.subject(evSubjects + encodeTopic(topic)) }
+func topicSubject(e *Engine, topic string) string { return e.Subject(evSubjects + encodeTopic(topic)) }
 
 // topicOf is the topic whose events are published at a subject.
-func (e *Engine) topicOf(subject string) (topic string, ok bool) {
-	token, ok := strings.CutPrefix(subject, e.subject(evSubjects))
+func topicOf(e *Engine, subject string) (topic string, ok bool) {
+	token, ok := strings.CutPrefix(subject, e.Subject(evSubjects))
 	if !ok {
 		return "", false
 	}

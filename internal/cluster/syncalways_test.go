@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"tidegate/internal/storage/natstest"
 )
 
 // openSystem is configuration that lets the account of users ask how servers sync. %s
@@ -37,12 +39,12 @@ func TestServersThatMayLoseWhatTheyAcknowledgedAreWarnedOf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var log lines
+			var log natstest.Lines
 			opts := c.opts
-			opts.URLs, opts.Needs, opts.Log = []string{startServer(t, c.conf)}, NeedLog, log.logger(slog.LevelWarn)
+			opts.URLs, opts.Needs, opts.Log = []string{natstest.StartServer(t, c.conf)}, NeedLog, log.Logger(slog.LevelWarn)
 			e := openWith(t, opts)
 			for range 2 { // what was said is not logged again
-				e.warn(e.askServers(within(t)))
+				e.warn(e.askServers(natstest.Within(t)))
 			}
 			got := strings.Join(e.Warnings(), "; ")
 			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
@@ -61,11 +63,11 @@ func TestServersThatMayLoseWhatTheyAcknowledgedAreWarnedOf(t *testing.T) {
 // TestWarningsComeByThemselves: an engine that runs asks.
 func TestWarningsComeByThemselves(t *testing.T) {
 	t.Parallel()
-	e := openWith(t, Options{URLs: []string{startServer(t)}, Needs: NeedLog})
+	e := openWith(t, Options{URLs: []string{natstest.StartServer(t)}, Needs: NeedLog})
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
 	run.Go(func() { _ = e.Run(ctx) })
-	eventually(t, "a warning", func() bool { return len(e.Warnings()) > 0 })
+	natstest.Eventually(t, "a warning", func() bool { return len(e.Warnings()) > 0 })
 	cancel()
 	run.Wait()
 	if e := openEmbedded(t); len(e.Warnings()) > 0 {

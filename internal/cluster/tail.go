@@ -43,7 +43,7 @@ const (
 )
 
 func (t *tail) run(ctx context.Context) error {
-	nc := t.l.e.nc
+	nc := t.l.e.Conn()
 	status := nc.StatusChanged(natsgo.CONNECTED, natsgo.RECONNECTING, natsgo.CLOSED)
 	defer nc.RemoveStatusListener(status)
 	wait, told, lost := restartPause, false, time.Now()
@@ -91,7 +91,7 @@ func (t *tail) locate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look at the event log: %w", err)
 	}
-	t.hub.Key(info.Config.Metadata[secretKey])
+	t.hub.Key(Secret(info))
 	if !t.begun {
 		return t.begin(ctx, info)
 	}
@@ -130,7 +130,7 @@ func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 	t.moor(floor-1, at)
 	t.l.condition.follow(info)
 	t.l.inflight.advance(floor - 1)
-	t.hub.Begin(floor, at, generationOf(info))
+	t.hub.Begin(floor, at, Generation(info))
 	t.l.tellDamage(t.hub)
 	t.arrive()
 	return nil
@@ -168,13 +168,13 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 		"position", t.l.inflight.at(), "back_to", position, "last", info.State.LastSeq, "made", info.Created)
 	t.l.tally.add(func(s *LogStats) { s.Rewinds++ })
 	t.l.condition.follow(info)
-	t.hub.Key(info.Config.Metadata[secretKey])
+	t.hub.Key(Secret(info))
 	t.moor(position, at)
 	t.l.inflight.rewind(position) // first: what the hub has stored from then on is behind it
 	if anew {
-		t.hub.Begin(position+1, at, generationOf(info))
+		t.hub.Begin(position+1, at, Generation(info))
 	} else {
-		t.hub.Rewind(position, generationOf(info))
+		t.hub.Rewind(position, Generation(info))
 	}
 	t.target = info.State.LastSeq
 	t.arrive()

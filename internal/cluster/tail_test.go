@@ -15,13 +15,14 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/internal/topic"
 )
 
 func TestTailBeginsSomeEventsBack(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	ev := makeEV(t, e, 1)
 	n := runLog(t, e, ev, LogOptions{})
 	for i := range 20 {
@@ -39,8 +40,8 @@ func TestTailBeginsSomeEventsBack(t *testing.T) {
 // What was dropped at the log's end never comes. It is not waited for.
 func TestCaughtPassesWhatWasDropped(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	ev := makeEV(t, e, 1)
 	n := runLog(t, e, ev, LogOptions{})
 	n.mustAppend(t, "a", "1")
@@ -71,7 +72,7 @@ func TestMessageThatIsNoEventIsAHole(t *testing.T) {
 	n := soloLog(t)
 	n.mustAppend(t, "a", "1")
 	for _, subject := range []string{"ev.a", "ev.=YQ", "ev.a.b"} {
-		if _, err := n.e.js.Publish(t.Context(), n.e.subject(subject), []byte("hello")); err != nil {
+		if _, err := n.e.JetStream().Publish(t.Context(), n.e.Subject(subject), []byte("hello")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,11 +111,11 @@ func TestTailOutlivesItsConsumer(t *testing.T) {
 func TestRestartLosesAndRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, stop := startNATS(t, dir, -1)
-	port := portOf(t, s)
+	s, stop := natstest.Serve(t, dir, 0)
+	port := s.Port(t)
 	var nodes []*logNode
 	for range 2 {
-		e := openURL(t, s.ClientURL())
+		e := openURL(t, s.URL())
 		nodes = append(nodes, runLog(t, e, makeEV(t, e, 1), LogOptions{}))
 	}
 	var wg sync.WaitGroup
@@ -122,7 +123,7 @@ func TestRestartLosesAndRepeatsNothing(t *testing.T) {
 		for round := range 3 {
 			nodes[0].hub.until(t, "some events", func(h *fakeHub) bool { return len(h.events) >= (round+1)*100 })
 			stop()
-			_, stop = startNATS(t, dir, port)
+			_, stop = natstest.Serve(t, dir, port)
 		}
 	})
 	answered := hammer(t, nodes, 4, 4, 100, nil)
@@ -152,22 +153,22 @@ func TestRewindGoesToWhereTheLogParted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir, backup := t.TempDir(), t.TempDir()
-			s, stop := startNATS(t, dir, -1)
-			port := portOf(t, s)
-			e := openURL(t, s.ClientURL())
+			s, stop := natstest.Serve(t, dir, 0)
+			port := s.Port(t)
+			e := openURL(t, s.URL())
 			n := runLog(t, e, makeEV(t, e, 1), LogOptions{})
 			for i := range 3 {
 				n.mustAppend(t, "a", fmt.Sprint("kept", i))
 			}
 			stop()
 			copyDir(t, dir, backup)
-			_, stop = startNATS(t, dir, port)
+			_, stop = natstest.Serve(t, dir, port)
 			for i := range 3 {
 				n.mustAppend(t, "a", fmt.Sprint("lost", i))
 			}
 			stop()
 			publishTo(t, backup, tt.newOnes)
-			startNATS(t, backup, port)
+			natstest.Serve(t, backup, port)
 			n.hub.until(t, "a rewind", func(h *fakeHub) bool { return len(h.rewound) > 0 })
 			got := n.mustAppend(t, "a", "after")
 			if n.hub.rewound[0] != 3 || len(n.hub.rewound) != 1 || n.Stats().Rewinds != 1 {
@@ -192,16 +193,16 @@ func TestRewindGoesToWhereTheLogParted(t *testing.T) {
 // publishTo stores some events in a server's folder.
 func publishTo(t *testing.T, dir string, count int) {
 	t.Helper()
-	s, stop := startNATS(t, dir, -1)
+	s, stop := natstest.Serve(t, dir, 0)
 	defer stop()
-	e, err := Open(t.Context(), Options{URLs: []string{s.ClientURL()}})
+	e, err := Open(t.Context(), Options{URLs: []string{s.URL()}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
 	for i := range count {
 		msg := appendEnvelope(nil, topic.Entry{Data: fmt.Sprint("new", i), HasEvent: true}, false)
-		if _, err := e.js.Publish(t.Context(), e.topicSubject("b"), msg); err != nil {
+		if _, err := e.JetStream().Publish(t.Context(), topicSubject(e, "b"), msg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -219,11 +220,11 @@ func TestALogThatWasMadeAnewIsBegunAnew(t *testing.T) {
 	n := soloLog(t)
 	n.mustAppend(t, "a", "1")
 	n.mustAppend(t, "a", "2")
-	if err := n.e.js.DeleteStream(t.Context(), n.name); err != nil {
+	if err := n.e.JetStream().DeleteStream(t.Context(), n.name); err != nil {
 		t.Fatal(err)
 	}
 	logBecomes(t, "a new stream", func() bool { // its folder may still be on its way out
-		_, err := n.e.js.CreateStream(t.Context(), evConfig(n.e, 1))
+		_, err := n.e.JetStream().CreateStream(t.Context(), evConfig(n.e, 1))
 		return err == nil
 	})
 	n.hub.until(t, "a new beginning", func(h *fakeHub) bool { return h.begun == 2 })
@@ -256,8 +257,8 @@ func TestRewindWhenTheGenerationIsAnother(t *testing.T) {
 func redraw(t testing.TB, e *Engine, generation string) {
 	t.Helper()
 	config := evConfig(e, 1)
-	config.Metadata = map[string]string{generationKey: generation}
-	if _, err := e.js.UpdateStream(t.Context(), config); err != nil {
+	config.Metadata = map[string]string{"tidegate_generation": generation}
+	if _, err := e.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -266,8 +267,8 @@ func redraw(t testing.TB, e *Engine, generation string) {
 // the node has opened the log.
 func TestIDsAreOfTheGenerationThatTheLogBeginsWith(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	ev := makeEV(t, e, 1)
 	redraw(t, e, "abcd2345")
 	n := runHub(t, e, ev, LogOptions{})
@@ -283,9 +284,9 @@ func TestIDsAreOfTheGenerationThatTheLogBeginsWith(t *testing.T) {
 func TestF12LagSaysThatTheLinkIsDead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, stop := startNATS(t, dir, -1)
-	port := portOf(t, s)
-	e := openURL(t, s.ClientURL())
+	s, stop := natstest.Serve(t, dir, 0)
+	port := s.Port(t)
+	e := openURL(t, s.URL())
 	ev := makeEV(t, e, 1)
 	if got := NewLog(e, ev, LogOptions{}).Lag(); got.Connected || got.String() != "the event log has not been connected yet" {
 		t.Errorf("before Run: %v", got)
@@ -297,7 +298,7 @@ func TestF12LagSaysThatTheLinkIsDead(t *testing.T) {
 	}
 	stop()
 	logBecomes(t, "not connected", func() bool { return !n.Lag().Connected })
-	startNATS(t, dir, port)
+	natstest.Serve(t, dir, port)
 	logBecomes(t, "connected", func() bool { return n.Lag().Connected })
 }
 
@@ -306,7 +307,7 @@ func logBecomes(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for late := time.Now().Add(logPatience); !ok(); <-tick.C {
+	for late := time.Now().Add(natstest.Patience); !ok(); <-tick.C {
 		if time.Now().After(late) {
 			t.Fatalf("not in time: %s", what)
 		}
@@ -315,8 +316,8 @@ func logBecomes(t *testing.T, what string, ok func() bool) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	ev := makeEV(t, e, 1)
 	for i := range 50 {
 		n := startLog(t, e, ev, LogOptions{})
@@ -332,7 +333,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		}
 		return true
 	})
-	running := openURL(t, s.ClientURL())
+	running := openURL(t, s.URL())
 	n := NewLog(running, ev, LogOptions{})
 	result := make(chan error, 1)
 	go func() { result <- n.Run(context.Background(), newFakeHub()) }() // ends with the connection
@@ -343,7 +344,7 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	if err := <-result; err == nil {
 		t.Error("Run whose connection is closed returns no error")
 	}
-	closed := openURL(t, s.ClientURL())
+	closed := openURL(t, s.URL())
 	n = NewLog(closed, makeEV(t, closed, 1), LogOptions{})
 	closed.Close()
 	if err := n.Run(t.Context(), newFakeHub()); err == nil {
@@ -360,16 +361,16 @@ func TestRunEndsWithItsContext(t *testing.T) {
 // there is one, so it asks more than once a second.
 func TestTailAsksOftenWhileThereIsNoLeader(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	makeEV(t, e, 1)
-	name, asked := e.stream("EV"), make(chan time.Time, 100)
+	name, asked := e.StreamName("EV"), make(chan time.Time, 100)
 	var leads atomic.Bool
 	leads.Store(true)
-	sub, err := e.nc.Subscribe("PLAYED.STREAM.INFO."+name, func(msg *natsgo.Msg) {
+	sub, err := e.Conn().Subscribe("PLAYED.STREAM.INFO."+name, func(msg *natsgo.Msg) {
 		if !leads.Load() {
 			asked <- time.Now()
-		} else if answer, err := e.nc.Request("$JS.API.STREAM.INFO."+name, msg.Data, logPatience); err == nil {
+		} else if answer, err := e.Conn().Request("$JS.API.STREAM.INFO."+name, msg.Data, natstest.Patience); err == nil {
 			_ = msg.Respond(answer.Data)
 		}
 	})
@@ -377,7 +378,7 @@ func TestTailAsksOftenWhileThereIsNoLeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unsubscribe(sub)
-	js, err := jetstream.NewWithAPIPrefix(e.nc, "PLAYED")
+	js, err := jetstream.NewWithAPIPrefix(e.Conn(), "PLAYED")
 	if err != nil {
 		t.Fatal(err)
 	}

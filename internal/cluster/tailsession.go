@@ -63,7 +63,7 @@ func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (starte
 // subscribe hears what a consumer is going to send. When ctx ends it hears no more.
 func (t *tail) subscribe(ctx context.Context) (<-chan *natsgo.Msg, *natsgo.Subscription, error) {
 	msgs := make(chan *natsgo.Msg, tailBatchSize)
-	sub, err := t.l.e.nc.Subscribe(t.l.e.nc.NewInbox(), func(msg *natsgo.Msg) {
+	sub, err := t.l.e.Conn().Subscribe(t.l.e.Conn().NewInbox(), func(msg *natsgo.Msg) {
 		select {
 		case msgs <- msg:
 		case <-ctx.Done():
@@ -101,7 +101,7 @@ type tailConsumer struct {
 func (t *tail) consume(ctx context.Context, c *tailConsumer, inbox string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*t.patience)
 	defer cancel()
-	_, err := t.l.e.js.CreatePushConsumer(ctx, t.l.name, jetstream.ConsumerConfig{
+	_, err := t.l.js.CreatePushConsumer(ctx, t.l.name, jetstream.ConsumerConfig{
 		Name:              c.name,
 		DeliverSubject:    inbox,
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
@@ -122,12 +122,12 @@ func (t *tail) consume(ctx context.Context, c *tailConsumer, inbox string) error
 // release ends the consumer. If the server cannot be asked, it does so by itself
 // when it finds that nobody listens.
 func (t *tail) release(ctx context.Context, name string) {
-	if !t.l.e.nc.IsConnected() {
+	if !t.l.e.Conn().IsConnected() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.patience)
 	defer cancel()
-	_ = t.l.e.js.DeleteConsumer(ctx, t.l.name, name)
+	_ = t.l.js.DeleteConsumer(ctx, t.l.name, name)
 }
 
 // receive applies what comes until there is a reason to make another consumer.
@@ -224,7 +224,7 @@ func (t *tail) control(c *tailConsumer, msg *natsgo.Msg) error {
 		if reply == "" {
 			continue
 		}
-		if err := t.l.e.nc.Publish(reply, nil); err != nil {
+		if err := t.l.e.Conn().Publish(reply, nil); err != nil {
 			return fmt.Errorf("event log: %w", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"tidegate/internal/former"
+	"tidegate/internal/storage/natstest"
 )
 
 // TestAClusterOfTheFormerNameIsNotBegunAnew: streams with the prefix of before and
@@ -15,7 +16,7 @@ import (
 func TestAClusterOfTheFormerNameIsNotBegunAnew(t *testing.T) {
 	t.Parallel()
 	for what, needs := range map[string]Need{"gateway": NeedLog | NeedNodes | NeedLedger, "backend": NeedTasks, "serve": allNeeds} {
-		urls := []string{startServer(t)}
+		urls := []string{natstest.StartServer(t)}
 		openWith(t, Options{URLs: urls, Prefix: former.Prefix, Needs: needs}).Close()
 		for _, mine := range []Need{NeedLog, NeedTasks} {
 			if err := refused(t, Options{URLs: urls, Needs: mine}); !strings.Contains(err, "give --nats-prefix sluice") {
@@ -35,7 +36,7 @@ func TestAClusterOfTheFormerNameIsNotBegunAnew(t *testing.T) {
 // TestStreamsOfOthersAreNotOfTheFormerName.
 func TestStreamsOfOthersAreNotOfTheFormerName(t *testing.T) {
 	t.Parallel()
-	urls := []string{startServer(t)}
+	urls := []string{natstest.StartServer(t)}
 	openWith(t, Options{URLs: urls, Prefix: "sluice-2", Needs: allNeeds}).Close()
 	openWith(t, Options{URLs: urls, Prefix: "blue", Needs: allNeeds}).Close()
 	if e := openWith(t, Options{URLs: urls, Needs: allNeeds}); e.opts.Prefix != defaultPrefix {
@@ -73,9 +74,9 @@ func TestAFolderKeepsItsPrefix(t *testing.T) {
 // share it.
 func TestAStreamKeepsTheKeysItWasMadeWith(t *testing.T) {
 	t.Parallel()
-	urls := []string{startServer(t)}
+	urls := []string{natstest.StartServer(t)}
 	e := openWith(t, Options{URLs: urls, Needs: NeedLog})
-	s, err := e.ensureLog(within(t))
+	s, err := e.EventStream(natstest.Within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,17 +84,17 @@ func TestAStreamKeepsTheKeysItWasMadeWith(t *testing.T) {
 	config.Metadata = maps.Clone(config.Metadata)
 	delete(config.Metadata, generationKey)
 	config.Metadata["sluice_generation"], config.Metadata["sluice_discarded"] = "oldoldol", "7"
-	if _, err := e.js.UpdateStream(within(t), config); err != nil {
+	if _, err := e.js.UpdateStream(natstest.Within(t), config); err != nil {
 		t.Fatal(err)
 	}
-	var log lines
-	e = openWith(t, Options{URLs: urls, Needs: NeedLog, Log: log.logger(0)})
-	info, err := e.info(within(t), "TIDEGATE_EV")
+	var log natstest.Lines
+	e = openWith(t, Options{URLs: urls, Needs: NeedLog, Log: log.Logger(0)})
+	info, err := e.StreamInfo(natstest.Within(t), "TIDEGATE_EV")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, doubled := info.Config.Metadata[generationKey]; e.Generation() != "oldoldol" || notedOf(info) != 7 || doubled || strings.Contains(log.String(), "changed") {
-		t.Errorf("generation %q, discarded %d, metadata %v, log %s", e.Generation(), notedOf(info), info.Config.Metadata, log.String())
+	if _, doubled := info.Config.Metadata[generationKey]; e.Generation() != "oldoldol" || info.Config.Metadata["sluice_discarded"] != "7" || doubled || strings.Contains(log.String(), "changed") {
+		t.Errorf("generation %q, metadata %v, log %s", e.Generation(), info.Config.Metadata, log.String())
 	}
 }
 

@@ -57,7 +57,7 @@ func (t *Tasks) followOnce(ctx context.Context, h task.Hooks) error {
 	t.list.unsee()
 	defer t.list.unsee() // what comes then is not seen
 	consumer, err := t.tasks.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{t.e.subject("tk.s.>")},
+		FilterSubjects: []string{t.e.Subject("tk.s.>")},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ func (t *Tasks) upload(ctx context.Context, name string, size int, r io.Reader) 
 	defer cancel()
 	info := jetstream.ObjectInfo{
 		ObjectMeta: jetstream.ObjectMeta{Name: name},
-		Bucket:     t.e.stream("RESULTS"), NUID: rand.Text(),
+		Bucket:     t.e.StreamName("RESULTS"), NUID: rand.Text(),
 	}
 	stored := false // or maybe: then nothing may be taken away that it names
 	defer func() {
@@ -64,7 +64,7 @@ func (t *Tasks) upload(ctx context.Context, name string, size int, r io.Reader) 
 	if m.Data, err = json.Marshal(info); err != nil {
 		return fmt.Errorf("encode the name of an object: %w", err)
 	}
-	_, err = t.e.js.PublishMsg(during, m)
+	_, err = t.e.JetStream().PublishMsg(during, m)
 	stored = APIError(err).ErrorCode == 0
 	if err == nil && before != nil {
 		t.dropChunks(ctx, before.NUID)
@@ -74,7 +74,7 @@ func (t *Tasks) upload(ctx context.Context, name string, size int, r io.Reader) 
 
 // putChunks stores what an object consists of, and notes in info what that was.
 func (t *Tasks) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader) error {
-	chunk := make([]byte, min(maxChunk, t.e.nc.MaxPayload()))
+	chunk := make([]byte, min(maxChunk, t.e.Conn().MaxPayload()))
 	sum := sha256.New()
 	for {
 		n, err := io.ReadFull(r, chunk)
@@ -82,7 +82,7 @@ func (t *Tasks) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.
 			sum.Write(chunk[:n])
 			info.Size += uint64(n)
 			info.Chunks++
-			if _, err := t.e.js.Publish(ctx, t.chunkSubject(info.NUID), chunk[:n]); err != nil {
+			if _, err := t.e.JetStream().Publish(ctx, t.chunkSubject(info.NUID), chunk[:n]); err != nil {
 				return err
 			}
 		}
@@ -191,6 +191,9 @@ func (t *Tasks) deleteObject(ctx context.Context, name string, age time.Duration
 	return t.purgeChunks(ctx, info.NUID)
 }
 
+// objectStreams is what the name of the stream of an object store begins with.
+const objectStreams = "OBJ_"
+
 // objects returns the stream that the object store consists of.
 func (t *Tasks) objects(ctx context.Context) (jetstream.Stream, error) {
 	t.mu.Lock()
@@ -199,7 +202,7 @@ func (t *Tasks) objects(ctx context.Context) (jetstream.Stream, error) {
 	if s != nil {
 		return s, nil
 	}
-	s, err := t.e.js.Stream(ctx, objectPrefix+t.e.stream("RESULTS"))
+	s, err := t.e.JetStream().Stream(ctx, objectStreams+t.e.StreamName("RESULTS"))
 	if err != nil {
 		return nil, away("look at the parts of tasks", err)
 	}
@@ -218,5 +221,5 @@ func (t *Tasks) nameSubject(name string) string {
 func (t *Tasks) chunkSubject(nuid string) string { return t.objectSubject("C", nuid) }
 
 func (t *Tasks) objectSubject(kind, token string) string {
-	return "$O." + t.e.stream("RESULTS") + "." + kind + "." + token
+	return "$O." + t.e.StreamName("RESULTS") + "." + kind + "." + token
 }

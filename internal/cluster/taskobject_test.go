@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"tidegate/internal/backoff"
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
 // leftInResults is how many messages the object store of s consists of.
 func leftInResults(t *testing.T, s *Tasks) uint64 {
 	t.Helper()
-	stream, err := s.e.js.Stream(t.Context(), objectPrefix+s.e.stream("RESULTS"))
+	stream, err := s.e.JetStream().Stream(t.Context(), objectStreams+s.e.StreamName("RESULTS"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestALargePartMayTakeLongerThanASmallOne(t *testing.T) {
 
 func TestLargePartsFitAServerThatTakesSmallMessages(t *testing.T) {
 	t.Parallel()
-	e := openWith(t, Options{URLs: []string{startServer(t, "max_payload: 64KB")}, MaxBody: 32 << 10})
+	e := openWith(t, Options{URLs: []string{natstest.StartServer(t, "max_payload: 64KB")}, MaxBody: 32 << 10})
 	s := newTasks(t, e, TasksOptions{})
 	want := withLarge(t, s, "large")
 	if rec, err := s.Load(t.Context(), "large"); err != nil || !bytes.Equal(rec.Params, want.Params) {

@@ -35,12 +35,12 @@ func plainToken(s string) string {
 }
 
 func (t *Tasks) queueSubject(typ, id string) string {
-	return t.e.subject("tk.q." + plainToken(typ) + "." + id)
+	return t.e.Subject("tk.q." + plainToken(typ) + "." + id)
 }
 
 // enqueue puts a task in the queue unless it is there already.
 func (t *Tasks) enqueue(ctx context.Context, rec task.Record, id jetstream.PublishOpt) error {
-	_, err := t.e.js.PublishMsg(ctx, &natsgo.Msg{Subject: t.queueSubject(rec.Type, rec.ID)}, id)
+	_, err := t.e.JetStream().PublishMsg(ctx, &natsgo.Msg{Subject: t.queueSubject(rec.Type, rec.ID)}, id)
 	if IsSubjectTaken(err) {
 		err = nil // it is there
 	}
@@ -53,7 +53,7 @@ func (t *Tasks) enqueue(ctx context.Context, rec task.Record, id jetstream.Publi
 
 // announce tells all that something is in the queue. If it gets lost they see it
 // at their next look.
-func (t *Tasks) announce() { _ = t.e.nc.Publish(t.e.subject("tk.wake"), nil) }
+func (t *Tasks) announce() { _ = t.e.Conn().Publish(t.e.Subject("tk.wake"), nil) }
 
 // woken lets Fetch look.
 func (t *Tasks) woken() {
@@ -185,7 +185,7 @@ func (t *Tasks) fetchType(ctx context.Context, typ string, n int) ([]task.Lease,
 	if err != nil {
 		return nil, err
 	}
-	if !t.e.nc.IsConnected() { // what is asked for now would be lent when nobody listens
+	if !t.e.Conn().IsConnected() { // what is asked for now would be lent when nobody listens
 		return nil, fmt.Errorf("%w: not connected to NATS", task.ErrUnavailable)
 	}
 	batch, err := consumer.FetchNoWait(n)

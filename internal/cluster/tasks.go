@@ -71,7 +71,7 @@ type Tasks struct {
 }
 
 // NewTasks makes a store of the given streams and buckets.
-func NewTasks(e *Engine, tasks, taskq jetstream.Stream, lease jetstream.KeyValue, results jetstream.ObjectStore, opts TasksOptions) *Tasks {
+func NewTasks(e *Engine, s TaskStreams, opts TasksOptions) *Tasks {
 	opts.AckWait = cmp.Or(opts.AckWait, 30*time.Second)
 	opts.Timeout = cmp.Or(opts.Timeout, 5*time.Second)
 	opts.MaxTasks = cmp.Or(opts.MaxTasks, 100_000)
@@ -79,13 +79,22 @@ func NewTasks(e *Engine, tasks, taskq jetstream.Stream, lease jetstream.KeyValue
 	opts.SweepInterval = cmp.Or(opts.SweepInterval, 30*time.Second)
 	listed := make(chan struct{})
 	return &Tasks{
-		e: e, log: e.log.With("component", "tasks"),
-		tasks: tasks, taskq: taskq, lease: lease, results: results, opts: opts,
-		list: newTaskList(), inline: int(min(256<<10, e.opts.MaxBody/4)),
+		e: e, log: e.Log().With("component", "tasks"),
+		tasks: s.Records, taskq: s.Queue, lease: s.Leases, results: s.Results, opts: opts,
+		list: newTaskList(), inline: int(min(256<<10, e.MaxBody()/4)),
 		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }),
 		orphanAge: orphanAge, objectAge: objectAge,
 		consumers: map[string]jetstream.Consumer{},
 	}
+}
+
+// OpenTasks makes the store of tasks, unless it is there.
+func OpenTasks(ctx context.Context, e *Engine, opts TasksOptions) (*Tasks, error) {
+	s, err := e.TaskStreams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return NewTasks(e, s, opts), nil
 }
 
 // Durable implements [task.Store].
@@ -131,8 +140,8 @@ func (t *Tasks) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) err
 	asked := make(chan *natsgo.Msg, 64) // more are dropped: who asks then writes it in the record
 	subs := make([]*natsgo.Subscription, 2)
 	var errs [2]error
-	subs[0], errs[0] = t.e.nc.ChanSubscribe(t.e.subject("tk.ctl."+h.Worker), asked)
-	subs[1], errs[1] = t.e.nc.Subscribe(t.e.subject("tk.wake"), func(*natsgo.Msg) { t.woken() })
+	subs[0], errs[0] = t.e.Conn().ChanSubscribe(t.e.Subject("tk.ctl."+h.Worker), asked)
+	subs[1], errs[1] = t.e.Conn().Subscribe(t.e.Subject("tk.wake"), func(*natsgo.Msg) { t.woken() })
 	for _, sub := range subs {
 		if sub != nil {
 			defer func() { _ = sub.Unsubscribe() }() // it may have ended with the connection
@@ -153,12 +162,12 @@ func (t *Tasks) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) err
 
 // RequestCancel implements [task.Store].
 func (t *Tasks) RequestCancel(ctx context.Context, rec task.Record) (answered, done bool) {
-	if !t.e.nc.IsConnected() {
+	if !t.e.Conn().IsConnected() {
 		return false, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	m, err := t.e.nc.RequestWithContext(ctx, t.e.subject("tk.ctl."+rec.Worker), []byte(rec.ID))
+	m, err := t.e.Conn().RequestWithContext(ctx, t.e.Subject("tk.ctl."+rec.Worker), []byte(rec.ID))
 	if err != nil {
 		return false, false
 	}
@@ -188,7 +197,7 @@ const slowest = 1 << 20
 
 // boundedFor is bounded for a call that transfers that many bytes.
 func (t *Tasks) boundedFor(ctx context.Context, size int) (context.Context, context.CancelFunc, error) {
-	if !t.e.nc.IsConnected() {
+	if !t.e.Conn().IsConnected() {
 		return nil, nil, fmt.Errorf("%w: not connected to NATS", task.ErrUnavailable)
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.opts.Timeout+time.Duration(size)*time.Second/slowest)

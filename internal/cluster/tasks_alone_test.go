@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -19,14 +20,14 @@ func TestX11UnknownTasksAskStorageNothing(t *testing.T) {
 		store := newTasks(t, openEngine(t, t.TempDir()), TasksOptions{Alone: alone})
 		n := serveTasks(t, store, task.Options{Publisher: newTaskLog(), Workers: 1}, waiting)
 		known := n.start(t, "waiting", "")
-		eventually(t, "the list is whole", func() bool { return store.list.lacks("none") })
-		before := store.e.nc.Stats().OutMsgs
+		natstest.Eventually(t, "the list is whole", func() bool { return store.list.lacks("none") })
+		before := store.e.Conn().Stats().OutMsgs
 		for i := range ids {
 			if _, err := n.Summary(t.Context(), fmt.Sprint("none-", i)); !errors.Is(err, task.ErrNotFound) {
 				t.Fatalf("Summary() of a task that is not there: %v", err)
 			}
 		}
-		asked := store.e.nc.Stats().OutMsgs - before
+		asked := store.e.Conn().Stats().OutMsgs - before
 		if alone && asked > ids/2 || !alone && asked < ids { // it does other things besides
 			t.Errorf("alone %v: storage was asked %d times for %d unknown ids", alone, asked, ids)
 		}

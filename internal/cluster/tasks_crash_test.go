@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/internal/backoff"
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -240,7 +241,7 @@ func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 			if info := other.info(t, id); string(info.Result) != "1" {
 				t.Errorf("result is %s, want that of the first run", info.Result)
 			}
-			eventually(t, "settled", func() bool {
+			natstest.Eventually(t, "settled", func() bool {
 				rec, err := other.store.Load(t.Context(), id)
 				queued, err2 := other.store.Queued(t.Context(), rec)
 				return err == nil && err2 == nil && !queued
@@ -278,7 +279,7 @@ func TestALargeResultIsWholeAfterARestart(t *testing.T) {
 	e := openEngine(t, dir)
 	n := serveTasks(t, newTasks(t, e, TasksOptions{}), task.Options{Publisher: newTaskLog()})
 	var items []task.Info
-	eventually(t, "listed", func() bool { items, _ = n.List(task.Filter{}); return len(items) == 1 })
+	natstest.Eventually(t, "listed", func() bool { items, _ = n.List(task.Filter{}); return len(items) == 1 })
 	if !items[0].Partial || items[0].Result != nil {
 		t.Errorf("the list has a result of %d bytes, partial %v", len(items[0].Result), items[0].Partial)
 	}
@@ -288,7 +289,7 @@ func TestALargeResultIsWholeAfterARestart(t *testing.T) {
 	if err := n.Remove(t.Context(), items[0].ID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its parts are deleted", func() bool { return leftInResults(t, n.store) == 0 })
+	natstest.Eventually(t, "its parts are deleted", func() bool { return leftInResults(t, n.store) == 0 })
 }
 
 func TestTasksOfADeadProcessGoOnAtOnceWhenNobodyElseIsThere(t *testing.T) {
@@ -326,10 +327,10 @@ func TestNoTaskIsTakenWhileTheStoreIsNearlyFull(t *testing.T) {
 	config := n.store.tasks.CachedInfo().Config
 	config.MaxBytes = 100
 	config.Discard = jetstream.DiscardNew
-	if _, err := e.js.UpdateStream(t.Context(), config); err != nil {
+	if _, err := e.JetStream().UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "refused", func() bool {
+	natstest.Eventually(t, "refused", func() bool {
 		_, err := n.Start(t.Context(), "demo_task", json.RawMessage(`{"delay":0}`))
 		return errors.Is(err, task.ErrBusy) && strings.Contains(err.Error(), "nearly full")
 	})

@@ -3,14 +3,13 @@ package cluster
 import (
 	"errors"
 	"math/rand/v2"
-	neturl "net/url"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"tidegate/internal/backoff"
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -21,8 +20,7 @@ import (
 func TestKilledProcessesLoseNothing(t *testing.T) {
 	t.Parallel()
 	const tasks, workers = 240, 3
-	s, url := startTaskServer(t, t.TempDir(), 0)
-	t.Cleanup(s.kill)
+	url := natstest.StartServer(t)
 	e, err := Open(t.Context(), Options{URLs: []string{url}})
 	if err != nil {
 		t.Fatal(err)
@@ -30,14 +28,14 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 	t.Cleanup(e.Close)
 	log := newTaskLog()
 	log.open = true
-	began := serveLog(t, e.nc, log)
+	began := serveLog(t, e.Conn(), log)
 
 	// The service here takes the tasks and runs a few of them.
 	types := killTypes(func(id string) error {
-		_, err := e.nc.Request("log.began", []byte(id), patience)
+		_, err := e.Conn().Request("log.began", []byte(id), natstest.Patience)
 		return err
 	})
-	n := serveTasks(t, newTasks(t, e, killOptions), task.Options{Publisher: remoteLog{e.nc}, Workers: 1, RetryPause: 100 * time.Millisecond}, types...)
+	n := serveTasks(t, newTasks(t, e, killOptions), task.Options{Publisher: remoteLog{e.Conn()}, Workers: 1, RetryPause: 100 * time.Millisecond}, types...)
 	most := map[string]int{}
 	for _, typ := range types {
 		most[typ.Name] = max(typ.MaxAttempts, 1)
@@ -85,7 +83,7 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 		}
 		ends[rec.State]++
 	}
-	eventually(t, "the list agrees", func() bool { return n.Counts()[task.Running]+n.Counts()[task.Pending] == 0 })
+	natstest.Eventually(t, "the list agrees", func() bool { return n.Counts()[task.Running]+n.Counts()[task.Pending] == 0 })
 	t.Logf("%d kills; %v; %d begun more than once", <-kills, ends, repeated)
 	if ends[task.Completed] < tasks/4 || ends[task.Cancelled] < tasks/40 || repeated == 0 {
 		t.Errorf("too little happened: %v, %d begun more than once", ends, repeated)
@@ -99,7 +97,7 @@ func killWorkers(t *testing.T, url string, n int) (stop chan struct{}, kills <-c
 	stop = make(chan struct{})
 	killed := make(chan int, 1)
 	all := make([]*childProcess, n)
-	start := func(i int) { all[i], _ = startProcess(t, "TestTaskWorkerProcess", workerEnv+"="+url) }
+	start := func(i int) { all[i] = startProcess(t, "TestTaskWorkerProcess", workerEnv+"="+url) }
 	for i := range all {
 		start(i)
 	}
@@ -139,14 +137,8 @@ func killWorkers(t *testing.T, url string, n int) (stop chan struct{}, kills <-c
 func TestAKilledServerLosesNothing(t *testing.T) {
 	t.Parallel()
 	const tasks, kills = 120, 4
-	dir := t.TempDir()
-	s, url := startTaskServer(t, dir, 0)
-	t.Cleanup(func() { s.kill() })
-	at, err := neturl.Parse(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, _ := strconv.Atoi(at.Port())
+	s := natstest.NewProcess(t, "server")
+	s.Start(t)
 	log := newTaskLog()
 	log.open = true
 	var mu sync.Mutex
@@ -159,7 +151,7 @@ func TestAKilledServerLosesNothing(t *testing.T) {
 	})
 	var nodes []*taskNode
 	for range 2 {
-		e, err := Open(t.Context(), Options{URLs: []string{url}})
+		e, err := Open(t.Context(), Options{URLs: []string{s.URL()}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,8 +169,8 @@ func TestAKilledServerLosesNothing(t *testing.T) {
 			_ = backoff.Wait(t.Context(), 50*time.Millisecond)
 		}
 		if len(ids)%(tasks/kills) == tasks/kills/2 && err == nil {
-			s.kill()
-			s, _ = startTaskServer(t, dir, port)
+			s.Kill()
+			s.Start(t)
 		}
 	}
 	unknown := 0 // begun after all, although Start said that the store was away
@@ -199,7 +191,7 @@ func TestAKilledServerLosesNothing(t *testing.T) {
 		mu.Unlock()
 	}
 	for _, n := range nodes {
-		eventually(t, "all is over", func() bool { return n.Counts()[task.Running]+n.Counts()[task.Pending] == 0 })
+		natstest.Eventually(t, "all is over", func() bool { return n.Counts()[task.Running]+n.Counts()[task.Pending] == 0 })
 		unknown = n.Counts()[task.Completed] + n.Counts()[task.Failed] - tasks
 	}
 	t.Logf("%d tasks more were stored than Start told of", unknown)

@@ -1,8 +1,6 @@
 package cluster
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,16 +8,14 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	natsgo "github.com/nats-io/nats.go"
 
 	"tidegate/internal/backoff"
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -46,13 +42,13 @@ func TestTaskWorkerProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	svc, err := task.New(task.Options{
-		Publisher: remoteLog{e.nc}, Store: newTasks(t, e, killOptions), Workers: 4, RetryPause: 100 * time.Millisecond,
+		Publisher: remoteLog{e.Conn()}, Store: newTasks(t, e, killOptions), Workers: 4, RetryPause: 100 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, typ := range killTypes(func(id string) error {
-		_, err := e.nc.Request("log.began", []byte(id), patience)
+		_, err := e.Conn().Request("log.began", []byte(id), natstest.Patience)
 		return err
 	}) {
 		if err := svc.Register(typ); err != nil {
@@ -153,55 +149,13 @@ func serveLog(t *testing.T, nc *natsgo.Conn, log *taskLog) (began func(id string
 	}
 }
 
-// serverEnv makes the test binary a NATS server: its folder and port.
-const serverEnv = "TIDEGATE_TEST_TASK_SERVER"
-
-// TestTaskServerProcess is the main function of servers that tests kill; by itself
-// it does nothing.
-func TestTaskServerProcess(t *testing.T) {
-	dir, port, ok := strings.Cut(os.Getenv(serverEnv), ":")
-	if !ok {
-		return
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: n, NoSigs: true, NoLog: true, JetStream: true, StoreDir: dir, MaxPayload: 2 << 20,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("server is not ready")
-	}
-	fmt.Println("url", s.ClientURL())
-	_, _ = io.Copy(io.Discard, os.Stdin) // ends with the parent
-	os.Exit(1)
-}
-
-// startTaskServer starts a server on a port, 0 for any, and returns its URL.
-func startTaskServer(t *testing.T, dir string, port int) (s *childProcess, url string) {
-	t.Helper()
-	s, out := startProcess(t, "TestTaskServerProcess", fmt.Sprintf("%s=%s:%d", serverEnv, dir, cmp.Or(port, -1)))
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if url, ok := strings.CutPrefix(lines.Text(), "url "); ok {
-			return s, url
-		}
-	}
-	t.Fatal("server process ended")
-	return nil, ""
-}
-
 // childProcess is the test binary once more, as something that can be killed.
 type childProcess struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 }
 
-func startProcess(t *testing.T, test, env string) (*childProcess, io.Reader) {
+func startProcess(t *testing.T, test, env string) *childProcess {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
 	cmd.Env = append(os.Environ(), env)
@@ -210,14 +164,10 @@ func startProcess(t *testing.T, test, env string) (*childProcess, io.Reader) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return &childProcess{cmd, stdin}, out
+	return &childProcess{cmd, stdin}
 }
 
 // kill ends a process as a power cut does.

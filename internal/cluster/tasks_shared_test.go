@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidegate/internal/backoff"
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -61,7 +62,7 @@ func TestServicesShareTheWork(t *testing.T) {
 	}
 	slices.Reverse(ids)
 	for i, n := range nodes {
-		eventually(t, "lists agree", func() bool {
+		natstest.Eventually(t, "lists agree", func() bool {
 			items, _ := n.List(task.Filter{State: task.Completed, Limit: 1000})
 			var got []string
 			for _, info := range items {
@@ -137,7 +138,7 @@ func TestAnyNodeCancelsAndRemovesATask(t *testing.T) {
 	if err := nodes[1].Remove(t.Context(), running); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "both have forgotten", func() bool {
+	natstest.Eventually(t, "both have forgotten", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return forgotten[running] == 2

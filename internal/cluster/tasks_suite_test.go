@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -207,7 +208,7 @@ func TestATaskThatWaitsForItsNextAttemptCanBeCancelled(t *testing.T) {
 // and nothing tells of it.
 func waitState(t testing.TB, n *taskNode, id string, want task.State) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("task is %s", want), func() bool {
+	natstest.Eventually(t, fmt.Sprintf("task is %s", want), func() bool {
 		info, err := n.Get(context.Background(), id)
 		return err == nil && info.Status == want
 	})
@@ -241,7 +242,7 @@ func TestListsPageNewestFirst(t *testing.T) {
 		}
 		log.here(t, want[20])
 		log.here(t, want[40]) // both workers are taken
-		eventually(t, "two run", func() bool { return n.Counts()[task.Running] == 2 })
+		natstest.Eventually(t, "two run", func() bool { return n.Counts()[task.Running] == 2 })
 		for _, c := range []struct {
 			f    task.Filter
 			want int
@@ -330,7 +331,7 @@ func TestLogsAreWrittenAgain(t *testing.T) {
 		log.mu.Unlock()
 		for range 2 {
 			// The task leaves the queue a moment after its last event is out.
-			eventually(t, "written again", func() bool {
+			natstest.Eventually(t, "written again", func() bool {
 				err := n.Republish(t.Context(), id)
 				if err != nil && !errors.Is(err, task.ErrBusy) {
 					t.Fatal(err)

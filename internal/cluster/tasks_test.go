@@ -4,16 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"tidegate/internal/storage/natstest"
 	"tidegate/task"
 )
 
@@ -97,7 +96,7 @@ func isTerminal(ev task.Event) bool {
 // waitFor waits until cond holds for the log of a task.
 func (l *taskLog) waitFor(t testing.TB, id, what string, cond func(log []task.Event) bool) {
 	t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(natstest.Patience)
 	for {
 		l.mu.Lock()
 		changed := l.changed
@@ -109,7 +108,7 @@ func (l *taskLog) waitFor(t testing.TB, id, what string, cond func(log []task.Ev
 		select {
 		case <-changed:
 		case <-timeout:
-			t.Fatalf("task %s: not %s in %v; log is %q", id, what, patience, l.names(id))
+			t.Fatalf("task %s: not %s in %v; log is %q", id, what, natstest.Patience, l.names(id))
 		}
 	}
 }
@@ -120,31 +119,24 @@ func (l *taskLog) waitClosed(t testing.TB, id string) {
 	l.waitFor(t, id, "closed", func(log []task.Event) bool { return len(log) > 0 && log[len(log)-1].Close })
 }
 
-// taskStreams are the streams and buckets of the tasks.
-type taskStreams struct {
-	tasks, taskq jetstream.Stream
-	lease        jetstream.KeyValue
-	results      jetstream.ObjectStore
-}
-
 // makeTaskStreams makes them as a deployment has them.
-func makeTaskStreams(t testing.TB, e *Engine) taskStreams {
+func makeTaskStreams(t testing.TB, e *Engine) TaskStreams {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
-	var s taskStreams
+	var s TaskStreams
 	var errs [4]error
-	s.tasks, errs[0] = e.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: e.stream("TASKS"), Subjects: []string{e.subject("tk.s.>")}, Storage: jetstream.FileStorage,
+	s.Records, errs[0] = e.JetStream().CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: e.StreamName("TASKS"), Subjects: []string{e.Subject("tk.s.>")}, Storage: jetstream.FileStorage,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, MaxBytes: 1 << 30, AllowMsgTTL: true, AllowDirect: true,
 	})
-	s.taskq, errs[1] = e.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-		Name: e.stream("TASKQ"), Subjects: []string{e.subject("tk.q.>")}, Storage: jetstream.FileStorage,
+	s.Queue, errs[1] = e.JetStream().CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: e.StreamName("TASKQ"), Subjects: []string{e.Subject("tk.q.>")}, Storage: jetstream.FileStorage,
 		Retention: jetstream.WorkQueuePolicy, MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 		MaxBytes: 256 << 20,
 	})
-	s.lease, errs[2] = e.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: e.stream("LEASE"), LimitMarkerTTL: time.Minute})
-	s.results, errs[3] = e.js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: e.stream("RESULTS"), MaxBytes: 1 << 30})
+	s.Leases, errs[2] = e.JetStream().CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: e.StreamName("LEASE"), LimitMarkerTTL: time.Minute})
+	s.Results, errs[3] = e.JetStream().CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{Bucket: e.StreamName("RESULTS"), MaxBytes: 1 << 30})
 	for _, err := range errs {
 		if err != nil {
 			t.Fatal(err)
@@ -153,86 +145,41 @@ func makeTaskStreams(t testing.TB, e *Engine) taskStreams {
 	return s
 }
 
-// openEngine opens an engine with a server in this process.
+// testToken is what engines show that connect to another one's server.
+const testToken = "token-of-the-tests"
+
+// openEngine opens an engine with a server in this process, which others can reach.
 func openEngine(t testing.TB, dir string) *Engine {
 	t.Helper()
-	e, err := Open(context.Background(), Options{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
+	return openWith(t, Options{Dir: dir, Listen: "127.0.0.1:0", Token: testToken})
 }
 
-// cable connects a client to a server in this process, until it is cut.
-type cable struct {
-	server *server.Server
-
-	mu    sync.Mutex
-	conns []net.Conn
-	isCut bool
-}
-
-// InProcessConn implements [natsgo.InProcessConnProvider].
-func (c *cable) InProcessConn() (net.Conn, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.isCut {
-		return nil, errors.New("cable is cut")
-	}
-	conn, err := c.server.InProcessConn()
-	c.conns = append(c.conns, conn)
-	return conn, err
-}
-
-func (c *cable) set(isCut bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.isCut = isCut
-	if isCut {
-		for _, conn := range c.conns {
-			_ = conn.Close() // the client may have closed it
-		}
-		c.conns = nil
-	}
-}
-
-// cables are those of the engines that anotherTo made.
-var cables sync.Map // of *Engine to *cable
+// proxies are those in front of the engines that anotherTo made.
+var proxies sync.Map // of *Engine to *natstest.Proxy
 
 // cut takes the connection of a node's store away, and waits until it knows.
 func (n *taskNode) cut(t testing.TB) {
 	t.Helper()
-	c, _ := cables.Load(n.store.e)
-	c.(*cable).set(true)
-	eventually(t, "disconnected", func() bool { return !n.store.e.nc.IsConnected() })
+	p, _ := proxies.Load(n.store.e)
+	p.(*natstest.Proxy).Cut()
+	natstest.Eventually(t, "disconnected", func() bool { return !n.store.e.Conn().IsConnected() })
 }
 
 // mend gives it back.
 func (n *taskNode) mend(t testing.TB) {
 	t.Helper()
-	c, _ := cables.Load(n.store.e)
-	c.(*cable).set(false)
-	eventually(t, "connected", n.store.e.nc.IsConnected)
+	p, _ := proxies.Load(n.store.e)
+	p.(*natstest.Proxy).Mend()
+	natstest.Eventually(t, "connected", n.store.e.Conn().IsConnected)
 }
 
 // anotherTo returns an engine with a connection of its own to the server of e.
 func anotherTo(t testing.TB, e *Engine) *Engine {
 	t.Helper()
-	c := &cable{server: e.embedded.current()}
-	nc, err := natsgo.Connect("", natsgo.InProcessServer(c), natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
-		natsgo.ReconnectWait(10*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	another := &Engine{opts: e.opts, log: e.log, nc: nc, js: js}
-	cables.Store(another, c)
-	t.Cleanup(func() { cables.Delete(another) })
+	p := natstest.NewProxy(t, "nats://"+e.ListenAddr())
+	another := openWith(t, Options{URLs: []string{p.URL}, Token: testToken})
+	proxies.Store(another, p)
+	t.Cleanup(func() { proxies.Delete(another) })
 	return another
 }
 
@@ -276,8 +223,7 @@ func serveTasks(t testing.TB, store *Tasks, opts task.Options, types ...task.Typ
 // newTasks makes a store on streams that are made if need be.
 func newTasks(t testing.TB, e *Engine, opts TasksOptions) *Tasks {
 	t.Helper()
-	s := makeTaskStreams(t, e)
-	return NewTasks(e, s.tasks, s.taskq, s.lease, s.results, opts)
+	return NewTasks(e, makeTaskStreams(t, e), opts)
 }
 
 func (n *taskNode) start(t testing.TB, typ, params string) string {
@@ -303,7 +249,7 @@ func (n *taskNode) info(t testing.TB, id string) task.Info {
 func TestX32TasksThatCannotBeServedSayThatTheyEnd(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), Needs: NeedTasks})
-	store, err := e.OpenTasks(within(t), TasksOptions{})
+	store, err := OpenTasks(natstest.Within(t), e, TasksOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +257,7 @@ func TestX32TasksThatCannotBeServedSayThatTheyEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.nc.Close()
+	e.Conn().Close()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(t.Context()) }()
 	select {
@@ -319,7 +265,7 @@ func TestX32TasksThatCannotBeServedSayThatTheyEnd(t *testing.T) {
 		if !errors.Is(err, natsgo.ErrConnectionClosed) {
 			t.Errorf("Run = %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(natstest.Patience):
 		t.Error("Run goes on")
 	}
 }

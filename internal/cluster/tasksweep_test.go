@@ -13,7 +13,7 @@ import (
 func litter(t *testing.T, s *Tasks) {
 	t.Helper()
 	for range 3 {
-		if _, err := s.e.js.Publish(t.Context(), s.chunkSubject("half"), make([]byte, 1000)); err != nil {
+		if _, err := s.e.JetStream().Publish(t.Context(), s.chunkSubject("half"), make([]byte, 1000)); err != nil {
 			t.Fatal(err)
 		}
 	}

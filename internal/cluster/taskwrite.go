@@ -28,7 +28,7 @@ func (t *Tasks) taskSubject(id string) (string, bool) {
 	if id == "" || len(id) > 64 || plainToken(id) != id {
 		return "", false
 	}
-	return t.e.subject("tk.s." + id), true
+	return t.e.Subject("tk.s." + id), true
 }
 
 // Submit implements [task.Store].
@@ -191,7 +191,7 @@ func (t *Tasks) write(ctx context.Context, m *natsgo.Msg, expected uint64, ttl t
 	}
 	for unanswered := false; ; {
 		tryCtx, cancel := context.WithTimeout(ctx, tryFor)
-		ack, err := t.e.js.PublishMsg(tryCtx, m, opts...)
+		ack, err := t.e.JetStream().PublishMsg(tryCtx, m, opts...)
 		cancel()
 		switch {
 		case err == nil:

@@ -28,7 +28,7 @@ func TestATaskEndsAlthoughItsRecordIsTooLarge(t *testing.T) {
 			store.inline = 4 << 20 // nothing is put aside
 			config := store.tasks.CachedInfo().Config
 			config.MaxMsgSize = c.maxMsgSize
-			if _, err := e.js.UpdateStream(t.Context(), config); err != nil {
+			if _, err := e.JetStream().UpdateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
 			log := newTaskLog()

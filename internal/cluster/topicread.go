@@ -120,7 +120,7 @@ func (r *topicRead) consumer(ctx context.Context) (jetstream.Consumer, error) {
 func (r *topicRead) tryConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, logLookTimeout)
 	defer cancel()
-	return r.l.e.js.CreateConsumer(ctx, r.l.name, jetstream.ConsumerConfig{
+	return r.l.js.CreateConsumer(ctx, r.l.name, jetstream.ConsumerConfig{
 		FilterSubject:     r.subject,
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       r.next,
@@ -134,7 +134,7 @@ func (r *topicRead) tryConsumer(ctx context.Context) (jetstream.Consumer, error)
 func (r *topicRead) release(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_ = r.l.e.js.DeleteConsumer(ctx, r.l.name, name) // else the server does, later
+	_ = r.l.js.DeleteConsumer(ctx, r.l.name, name) // else the server does, later
 }
 
 // fetch hands on what the consumer has now, some of it or nothing.

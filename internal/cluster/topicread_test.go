@@ -69,11 +69,11 @@ func TestReadOfASilentServerEndsWithItsContext(t *testing.T) {
 	n.mustAppend(t, "a", "1")
 	n.stop()
 	var err error
-	if n.e.js, err = jetstream.NewWithAPIPrefix(n.e.nc, "PLAYED"); err != nil {
+	if n.js, err = jetstream.NewWithAPIPrefix(n.e.Conn(), "PLAYED"); err != nil {
 		t.Fatal(err)
 	}
 	play := func(subject string, by func(msg *natsgo.Msg)) {
-		sub, err := n.e.nc.Subscribe("PLAYED.CONSUMER."+subject, by)
+		sub, err := n.e.Conn().Subscribe("PLAYED.CONSUMER."+subject, by)
 		if err != nil {
 			t.Fatal(err)
 		}

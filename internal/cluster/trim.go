@@ -111,7 +111,7 @@ func (l *Log) trimAll(ctx context.Context) bool {
 func (l *Log) trimOne(ctx context.Context, name string, keep int) error {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	opts := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSubject(l.e.topicSubject(name))}
+	opts := []jetstream.StreamPurgeOpt{jetstream.WithPurgeSubject(topicSubject(l.e, name))}
 	if keep > 0 {
 		opts = append(opts, jetstream.WithPurgeKeep(uint64(keep)))
 	}

@@ -3,6 +3,8 @@ package cluster
 import (
 	"fmt"
 	"testing"
+
+	"tidegate/internal/storage/natstest"
 )
 
 func TestLastAndTime(t *testing.T) {
@@ -72,8 +74,8 @@ func TestTrimKeepsTheNewest(t *testing.T) {
 
 func TestTrimsWaitInABoundedQueue(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	l := NewLog(e, makeEV(t, e, 1), LogOptions{})
 	for i := range maxTrims + 10 {
 		l.Trim(fmt.Sprint(i), 1)
@@ -95,11 +97,11 @@ func TestTrimsWaitInABoundedQueue(t *testing.T) {
 
 func TestDiscardedIsWhereAFullLogBegins(t *testing.T) {
 	t.Parallel()
-	s, _ := startNATS(t, t.TempDir(), -1)
-	e := openURL(t, s.ClientURL())
+	s, _ := natstest.Serve(t, t.TempDir(), 0)
+	e := openURL(t, s.URL())
 	config := evConfig(e, 1)
 	config.MaxBytes = 4096
-	ev, err := e.js.CreateStream(t.Context(), config)
+	ev, err := e.JetStream().CreateStream(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func OpenNATS(ctx context.Context, opts cluster.Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	from, ok, err := e.LogInfo(ctx)
+	from, ok, err := cluster.ReadLogInfo(ctx, e)
 	if err == nil && !ok {
 		err = ErrNoLog
 	}
@@ -146,7 +146,7 @@ func natsSource(e *cluster.Engine, from cluster.LogInfo) *Source {
 		Header: archive.Header{Generation: from.Generation, Secret: from.Secret, Last: from.Last, Discarded: from.Discarded},
 		Events: from.Events, Bytes: from.Bytes,
 		each: func(ctx context.Context, take func(archive.Event) error) error {
-			_, err := e.ReadLog(ctx, from.Last, func(s topic.Stored, key string) error {
+			_, err := cluster.ReadAll(ctx, e, from.Last, func(s topic.Stored, key string) error {
 				return take(archive.Event{Stored: s, KeyID: key})
 			})
 			return err

@@ -126,13 +126,13 @@ func IntoNATS(ctx context.Context, opts cluster.Options, from *Source, replace b
 	}
 	defer e.Close()
 	if replace {
-		if err := e.EmptyLog(ctx); err != nil {
+		if err := cluster.EmptyLog(ctx, e); err != nil {
 			return 0, err
 		}
 	}
 	c := newCopying(ctx, from, log)
 	defer c.stop()
-	written, err := e.WriteLog(ctx, func() (topic.Stored, bool, error) {
+	written, err := cluster.WriteAll(ctx, e, func() (topic.Stored, bool, error) {
 		e, err := c.event()
 		if errors.Is(err, io.EOF) {
 			return topic.Stored{}, false, nil
@@ -155,7 +155,7 @@ func TakeOver(ctx context.Context, e *cluster.Engine, log *slog.Logger) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	from, ok, err := e.LogInfo(ctx)
+	from, ok, err := cluster.ReadLogInfo(ctx, e)
 	if err != nil || !ok {
 		return err
 	}
@@ -176,10 +176,10 @@ func TakeOver(ctx context.Context, e *cluster.Engine, log *slog.Logger) error {
 	if err := c.makeSegments(made, maxBytes); err != nil {
 		return errors.Join(fmt.Errorf("take over the event log, which stays as it was: %w", err), os.RemoveAll(made))
 	}
-	if err := e.Adopt(made, from); err != nil {
+	if err := e.Adopt(made, from.Generation, from.Last); err != nil {
 		return err
 	}
-	if err := e.DropLog(ctx); err != nil {
+	if err := cluster.DeleteLog(ctx, e); err != nil {
 		return err
 	}
 	log.Info("event log taken over", "events", c.count, "took", time.Since(began).Round(time.Millisecond))
