@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,29 +47,105 @@ func ExampleAppend_badName() {
 	// true
 }
 
-// A stream begins with what is not an event: how long to wait before a reconnection,
-// and where to resume if the client is cut off before the first event.
-func Example_handler() {
+// A handler sends what comes through a channel. The client has seen the first event
+// before, and says so when it comes back.
+func ExampleAccept() {
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		block := sse.AppendRetry(nil, 2*time.Second)
-		block, err := sse.AppendID(block, "41")
+		stream, err := sse.Accept(w, r, &sse.WriterOptions{Retry: 2 * time.Second})
 		if err != nil {
-			log.Fatal(err)
+			return // Accept has answered
 		}
-		block = sse.AppendComment(block, "heartbeat")
-		_, _ = w.Write(block)
+		events := make(chan sse.Event, 10)
+		for i, data := range []string{"one", "two", "three"} {
+			if id := strconv.Itoa(i + 1); id > sse.LastEventID(r) {
+				events <- sse.Event{ID: id, Name: "step", Data: data}
+			}
+		}
+		close(events) // ends the stream
+		if err := stream.Serve(r.Context(), events); err != nil {
+			log.Print(err)
+		}
 	}
+	server := httptest.NewServer(http.HandlerFunc(handler))
+	defer server.Close()
 
-	rec := httptest.NewRecorder()
-	handler(rec, httptest.NewRequest(http.MethodGet, "/", nil))
-	_, _ = io.Copy(os.Stdout, rec.Body)
+	request, err := http.NewRequest(http.MethodGet, server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	request.Header.Set("Last-Event-ID", "1")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	fmt.Println(response.Header.Get("Content-Type"))
+	_, _ = io.Copy(os.Stdout, response.Body)
 	// Output:
+	// text/event-stream
 	// retry: 2000
 	//
-	// id: 41
+	// id: 2
+	// event: step
+	// data: two
 	//
-	// : heartbeat
+	// id: 3
+	// event: step
+	// data: three
+}
+
+// An event that goes to many streams is encoded once.
+func ExampleWriter_Write() {
+	block, err := sse.Append(nil, sse.Event{Name: "news", Data: "the tide turns"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		stream, err := sse.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		if _, err := stream.Write(block); err != nil {
+			log.Print(err)
+		}
+	}
+	server := httptest.NewServer(http.HandlerFunc(handler))
+	defer server.Close()
+
+	for range 2 {
+		client := sse.NewClient(sse.ClientOptions{URL: server.URL, MaxReconnects: -1})
+		for ev, err := range client.Events(context.Background()) {
+			if err != nil {
+				log.Fatal(err)
+			}
+			fmt.Println(ev.Name, ev.Data)
+		}
+	}
+	// Output:
+	// news the tide turns
+	// news the tide turns
+}
+
+// A handler with a loop of its own sends event by event.
+func ExampleWriter_Send() {
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		stream, err := sse.Accept(w, r, &sse.WriterOptions{WriteTimeout: -1}) // a recorder has no deadlines
+		if err != nil {
+			return
+		}
+		for i := range 2 {
+			if err := stream.Send(sse.Event{Data: fmt.Sprint("step ", i+1)}); err != nil {
+				return // the client has left
+			}
+		}
+	}
+	recorder := httptest.NewRecorder()
+	handler(recorder, httptest.NewRequest(http.MethodGet, "/", nil))
+	fmt.Print(recorder.Body)
+	// Output:
+	// data: step 1
+	//
+	// data: step 2
 }
 
 // The id of the last event stays until another is sent, also by a block without data.

@@ -19,9 +19,14 @@ type pipeNet struct {
 // servePipe runs handler on a pipeNet until the test ends, and returns a client for it.
 func servePipe(t *testing.T, handler http.Handler) *http.Client {
 	t.Helper()
+	return servePipeWith(t, &http.Server{Handler: handler}, nil)
+}
+
+// servePipeWith is servePipe for a server with settings, over the given protocols.
+func servePipeWith(t *testing.T, srv *http.Server, protocols *http.Protocols) *http.Client {
+	t.Helper()
 	n := &pipeNet{conns: make(chan net.Conn), closed: make(chan struct{})}
-	srv := &http.Server{Handler: handler}
-	transport := &http.Transport{DialContext: n.dial}
+	transport := &http.Transport{DialContext: n.dial, Protocols: protocols}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(n) })
 	t.Cleanup(func() {

@@ -259,14 +259,10 @@ func retryFrame(d time.Duration) *stream.Frame {
 	return stream.FrameOf(sse.AppendRetry(nil, jitter(d)), 0)
 }
 
-// streamHeaders sets the headers of every stream. No proxy may buffer, compress or
-// cache it.
+// streamHeaders sets the headers of every stream.
 func streamHeaders(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	wire.NoSniff(h)
+	sse.SetHeader(w.Header())
+	wire.NoSniff(w.Header())
 }
 
 // jitter spreads d by half of it either way, so that clients that were asked together
