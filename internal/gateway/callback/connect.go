@@ -117,36 +117,35 @@ func (n *connect) post(ctx context.Context) (a Answer, discard func()) {
 	}
 	n.early.Store(waited < c.opts.Timeout/2)
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), c.opts.Timeout+maxLateTime-waited, errNoAnswer)
-	answered, released := make(chan struct{}), make(chan struct{})
-	go func() { // ends with this function, which waits for it
-		defer close(released)
-		c.releaseSlot(wait.C, answered, cancel)
-	}()
+	release := c.releaseAfter(c.opts.Timeout-waited, cancel)
 	a, discardBody := c.call(ctx, n.message)
-	close(answered)
-	<-released
+	release()
 	return a, func() {
 		discardBody()
 		cancel()
 	}
 }
 
-// releaseSlot gives a slot back when the callback is answered, or after the timeout.
-// A callback that goes on after that needs one of the places of late; without one it
-// is cancelled.
-func (c *Caller) releaseSlot(timeout <-chan time.Time, answered <-chan struct{}, cancel func()) {
-	select {
-	case <-answered:
+// releaseAfter gives a slot back after d, or when the caller calls release: once, when
+// the callback has ended. A callback that goes on after d needs one of the places of
+// late; without one it is cancelled.
+func (c *Caller) releaseAfter(d time.Duration, cancel func()) (release func()) {
+	isLate := make(chan bool, 1) // receives whether it has a place of late
+	timer := time.AfterFunc(d, func() {
 		c.slots.Release()
-		return
-	case <-timeout:
-	}
-	c.slots.Release()
-	select {
-	case c.late <- struct{}{}:
-		<-answered
-		<-c.late
-	default:
-		cancel()
+		select {
+		case c.late <- struct{}{}:
+			isLate <- true
+		default:
+			cancel()
+			isLate <- false
+		}
+	})
+	return func() {
+		if timer.Stop() {
+			c.slots.Release()
+		} else if <-isLate {
+			<-c.late
+		}
 	}
 }
