@@ -5,23 +5,24 @@ import "sync"
 const (
 	// chunkStreams is how many ready streams a worker takes at once.
 	chunkStreams = 64
-	// inlineStreams is up to how many streams the caller of Flush writes to by
-	// itself: less than waking a worker would cost.
+	// inlineStreams bounds the streams that the caller of Flush writes to itself: that
+	// costs less than waking a worker.
 	inlineStreams = 4
 )
 
-// Batch collects streams that are ready to be written to. Pushes add to it, under
-// whatever lock the caller has; Flush writes, and must be called under none.
-// Streams beyond a first few are written to by the engine's workers, and those
-// begin while the batch is still filled, unless it is held. A Batch is used by
-// one goroutine; get one with NewBatch, and do not use it after Flush.
+// Batch collects streams that are ready to be written to. Pushes may add to it while
+// the caller holds locks; Flush writes, and must be called without locks.
+//
+// If there are more than a few streams, the engine's workers write to them. They start
+// while the batch is still being filled, unless it is held. A Batch belongs to one
+// goroutine; get it from NewBatch, and do not use it after Flush.
 type Batch struct {
 	chunk *chunk
 	full  []*chunk // of a held batch
 	held  bool
 }
 
-// chunk is some ready streams on their way to a worker.
+// chunk is the unit of work of a worker: some ready streams.
 type chunk struct {
 	streams [chunkStreams]*Stream
 	n       int
@@ -32,17 +33,17 @@ var (
 	chunks  = sync.Pool{New: func() any { return new(chunk) }}
 )
 
-// NewBatch gives an empty batch.
+// NewBatch returns an empty batch.
 func NewBatch() *Batch { return batches.Get().(*Batch) }
 
-// Hold keeps workers from beginning before Flush, so that what is still to be
-// pushed to the same streams leaves in the same write.
+// Hold makes workers wait for Flush, so that what is pushed to a stream until then
+// leaves in one write.
 func (b *Batch) Hold() *Batch {
 	b.held = true
 	return b
 }
 
-// Held says that the batch is held.
+// Held reports whether Hold was called.
 func (b *Batch) Held() bool { return b.held }
 
 func (b *Batch) add(s *Stream) {
@@ -63,9 +64,8 @@ func (b *Batch) add(s *Stream) {
 	s.engine.work.put(c)
 }
 
-// Flush sees to it that all streams of the batch are written to, and writes to
-// them itself where they are few. It does not wait for workers, nor for any
-// client.
+// Flush hands the streams of the batch to the workers, or writes to them itself if they
+// are few. It waits neither for workers nor for clients.
 func (b *Batch) Flush() {
 	c, full := b.chunk, b.full
 	*b = Batch{full: full[:0]}
@@ -81,17 +81,17 @@ func (b *Batch) Flush() {
 	case c == nil:
 	case len(full) == 0 && c.n <= inlineStreams:
 		e := c.streams[0].engine
-		p := pens.Get().(*pen)
-		c.write(p)
-		e.report(p)
-		pens.Put(p)
+		sc := scratchPool.Get().(*scratch)
+		c.write(sc)
+		e.report(sc)
+		scratchPool.Put(sc)
 	default:
 		c.streams[0].engine.work.put(c)
 	}
 }
 
-// flushHere is Flush for a held batch; the caller writes to at most most streams
-// by itself.
+// flushHere is Flush for a held batch. The caller writes itself if there are fewer than
+// most streams.
 func (b *Batch) flushHere(most int) {
 	if len(b.full)*chunkStreams >= most || b.chunk == nil && len(b.full) == 0 {
 		b.Flush()
@@ -104,37 +104,37 @@ func (b *Batch) flushHere(most int) {
 		full = append(full, c)
 	}
 	e := full[0].streams[0].engine
-	p := pens.Get().(*pen)
+	sc := scratchPool.Get().(*scratch)
 	for _, c := range full {
-		c.write(p)
+		c.write(sc)
 	}
-	e.report(p)
-	pens.Put(p)
+	e.report(sc)
+	scratchPool.Put(sc)
 }
 
-// write writes to all streams of the chunk and gives it back.
-func (c *chunk) write(p *pen) {
+// write writes to all streams of the chunk and frees it.
+func (c *chunk) write(sc *scratch) {
 	for i, s := range c.streams[:c.n] {
 		c.streams[i] = nil
-		s.flush(p)
+		s.flush(sc)
 	}
 	c.n = 0
 	chunks.Put(c)
 }
 
-// pen is what one goroutine needs to write with: room to join frames in, and
-// the count of what it wrote.
-type pen struct {
+// scratch is what one goroutine needs to write: a buffer to join frames in, and counts
+// of what it wrote.
+type scratch struct {
 	buf    []byte
 	events int
 	bytes  int
 	beats  int
 }
 
-var pens = sync.Pool{New: func() any { return &pen{buf: make([]byte, 0, joinBytes)} }}
+var scratchPool = sync.Pool{New: func() any { return &scratch{buf: make([]byte, 0, joinBytes)} }}
 
-func (p *pen) note(b batch) {
-	p.events += b.events
-	p.bytes += b.size
-	p.beats += b.beats
+func (sc *scratch) note(b batch) {
+	sc.events += b.events
+	sc.bytes += b.size
+	sc.beats += b.beats
 }

@@ -63,7 +63,7 @@ func TestWorkersBeginWhileABatchIsFilled(t *testing.T) {
 			for _, p := range all {
 				_ = p.Push(b, one.Frame)
 			}
-			settle()
+			waitIdle()
 			written := 0
 			for _, p := range all {
 				if p.length() > 0 {
@@ -84,7 +84,7 @@ func TestWorkersBeginWhileABatchIsFilled(t *testing.T) {
 				}
 				p.end(nil)
 			}
-			settle()
+			waitIdle()
 		}
 	})
 }
@@ -107,7 +107,7 @@ func TestABatchIsGivenOnEmpty(t *testing.T) {
 				}
 			}
 			b.Flush() // of nothing
-			settle()
+			waitIdle()
 		}
 		r.CutAll()
 	})

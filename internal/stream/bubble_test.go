@@ -92,7 +92,7 @@ func (r *rig) park(room int) *parked {
 }
 
 // settle waits until nothing happens any more. It is for bubbles.
-func settle() { synctest.Wait() }
+func waitIdle() { synctest.Wait() }
 
 func (p *parked) push(items ...Item) error {
 	b := NewBatch()
@@ -127,7 +127,7 @@ func (p *parked) abort(why wire.Ending) {
 // open checks that the stream goes on, and what its client has.
 func (p *parked) open(want string) {
 	p.t.Helper()
-	settle()
+	waitIdle()
 	got, closed := p.text()
 	if why, ends := p.Ending(); ends || closed {
 		p.t.Errorf("it ended with %+v, want it to go on", why)
@@ -140,7 +140,7 @@ func (p *parked) open(want string) {
 // over checks that the stream has ended, told its owner once, and what its client has.
 func (p *parked) over(why wire.Ending, want string) {
 	p.t.Helper()
-	settle()
+	waitIdle()
 	got, closed := p.text()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,9 +7,8 @@ import (
 	"tidegate/internal/wire"
 )
 
-// tick is a moment: milliseconds since the engine began, never 0. Only the
-// distance of two moments less than three weeks apart means something, so what
-// is measured with it is maxSpan at most.
+// tick is a time in milliseconds since the engine started, never 0. It wraps around:
+// only two ticks less than three weeks apart can be compared, hence maxSpan.
 type tick uint32
 
 func tickOf(ms int64) tick { return max(1, tick(ms)) }
@@ -17,9 +16,9 @@ func tickOf(ms int64) tick { return max(1, tick(ms)) }
 // maxSpan bounds the heartbeat and the write timeout.
 const maxSpan = 2 * 7 * 24 * time.Hour
 
-// expiry is a moment that may be far ahead: it counts in expiryUnits since the
-// engine began, and is never 0. Two that are less than 397 days apart can be
-// compared, however long the engine has been running.
+// expiry is a time that may be far ahead, in expiryUnits since the engine started,
+// never 0. Two that are less than 397 days apart can be compared, however long the
+// engine has been running.
 type expiry uint32
 
 const (
@@ -31,17 +30,17 @@ const (
 // expiryAt is the first expiry that is not before ms.
 func expiryAt(ms int64) expiry { return max(1, expiry((ms+expiryUnit-1)/expiryUnit)) }
 
-// over says whether it has been reached at ms.
+// over reports whether it is reached at ms.
 func (x expiry) over(ms int64) bool { return int32(expiry(ms/expiryUnit)-x) >= 0 }
 
-// elapsed reads the time: milliseconds since the engine began.
-func (e *Engine) elapsed() int64 { return time.Since(e.begun).Milliseconds() }
+// elapsed is how many milliseconds ago the engine started.
+func (e *Engine) elapsed() int64 { return time.Since(e.startedAt).Milliseconds() }
 
 // now is elapsed as a tick.
 func (e *Engine) now() tick { return tickOf(e.elapsed()) }
 
-// lately is what the time was when the clock last looked; it costs nothing.
-func (e *Engine) lately() tick { return tickOf(e.coarse.Load()) }
+// coarseNow is now as the clock read it last, some 100 ms ago at most. It is cheap.
+func (e *Engine) coarseNow() tick { return tickOf(e.coarse.Load()) }
 
 func (e *Engine) since(t tick) time.Duration {
 	return time.Duration(int32(e.now()-t)) * time.Millisecond
@@ -50,10 +49,10 @@ func (e *Engine) since(t tick) time.Duration {
 // heartbeat is the comment that keeps idle connections alive through proxies.
 var heartbeat = FrameOf([]byte(": heartbeat\n\n"), 0)
 
-// bareBeat is the same for clients that take the blank line for the end of an event.
+// bareBeat is the same, for clients that take the blank line for the end of an event.
 var bareBeat = FrameOf([]byte(": heartbeat\n"), 0)
 
-// beat is the heartbeat of this engine's streams.
+// beat is the heartbeat frame of this engine.
 func (e *Engine) beat() *Frame {
 	if e.opts.BareBeats {
 		return bareBeat
@@ -61,21 +60,21 @@ func (e *Engine) beat() *Frame {
 	return heartbeat
 }
 
-// clockStreams is up to how many streams the clock writes to by itself in one
-// step: waking a worker for a few heartbeats would cost more than they do.
+// clockStreams bounds the streams that the clock writes to itself in one step: waking a
+// worker for a few heartbeats costs more than they do.
 const clockStreams = 4 * chunkStreams
 
-// Bounds of how often each stream is looked at, and of the steps in between.
+// How often the clock checks each stream, and the step in which it goes on.
 const (
 	maxRound = 2 * time.Second
 	minRound = 10 * time.Millisecond
 	step     = 100 * time.Millisecond
 )
 
-// round is how often the clock comes by at each stream: often enough that no
-// heartbeat, timeout or age is late by more than a small part of itself. The
-// streams have no timers: which of its slots the clock looks at next depends on
-// the time alone, and that also spreads the heartbeats.
+// round is the time in which the clock checks every stream once: short enough that no
+// heartbeat, timeout or age is late by more than a small part of itself. Streams have
+// no timers. The clock goes through the slots at an even speed, which also spreads the
+// heartbeats.
 func (o Options) round() time.Duration {
 	r := min(maxRound, o.Heartbeat/8, o.WriteTimeout/8)
 	if o.MaxAge > 0 {
@@ -84,8 +83,8 @@ func (o Options) round() time.Duration {
 	return max(r, minRound)
 }
 
-// watch is the clock.
-func (e *Engine) watch(ctx context.Context) {
+// runClock checks all streams once a round, until ctx ends.
+func (e *Engine) runClock(ctx context.Context) {
 	round := e.opts.round()
 	steps := max(1, int(round/step))
 	ticker := time.NewTicker(round / time.Duration(steps))
@@ -104,7 +103,7 @@ func (e *Engine) watch(ctx context.Context) {
 			some = e.slots.some(some[:0], at, min(end, at+pageStreams))
 			b := NewBatch().Hold()
 			for _, s := range some {
-				s.look(b, silence)
+				s.check(b, silence)
 			}
 			b.flushHere(clockStreams)
 			clear(some)
@@ -112,11 +111,11 @@ func (e *Engine) watch(ctx context.Context) {
 	}
 }
 
-// look does what is due at a stream.
-func (s *Stream) look(b *Batch, silence time.Duration) {
+// check ends a stream that is stuck or too old, and queues a heartbeat if one is due.
+func (s *Stream) check(b *Batch, silence time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, now := s.engine, s.engine.lately()
+	e, now := s.engine, s.engine.coarseNow()
 	ago := func(t tick) time.Duration { return time.Duration(int32(now-t)) * time.Millisecond }
 	switch {
 	case s.state&(served|closed) != served:

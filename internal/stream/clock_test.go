@@ -27,7 +27,7 @@ func TestHeartbeatsOfParkedStreamsComeAfterSilence(t *testing.T) {
 			want += chunked(Item{heartbeat, Control})
 			for p.length() == before {
 				time.Sleep(step)
-				settle()
+				waitIdle()
 			}
 			if took := time.Since(begun); took < every*3/4 || took > every {
 				t.Errorf("a heartbeat after %v, want 3/4 of %v at least and never later", took, every)
@@ -57,7 +57,7 @@ func TestHeartbeatsAreSpread(t *testing.T) {
 		steps, most, sum := 0, 0, 0
 		for range every / step {
 			time.Sleep(step)
-			settle()
+			waitIdle()
 			now := 0
 			for i, p := range all {
 				if !beaten[i] && p.length() > 0 {
@@ -103,7 +103,7 @@ func TestASocketThatRefusesForTheWriteTimeoutEndsItsStream(t *testing.T) {
 			p.open(chunked(one)[:10+i])
 			p.takes(1)
 		}
-		settle()
+		waitIdle()
 		time.Sleep(timeout - time.Second)
 		p.open(chunked(one)[:15])
 		time.Sleep(time.Second + slow)
@@ -150,13 +150,13 @@ func TestAParkedStreamEndsAtItsAge(t *testing.T) {
 func TestTheClockGoesRound(t *testing.T) {
 	t.Parallel()
 	e := newEngine(Options{})
-	e.begun = time.Now().Add(-(1<<32 - 100) * time.Millisecond)
+	e.startedAt = time.Now().Add(-(1<<32 - 100) * time.Millisecond)
 	before := e.now()
-	e.begun = e.begun.Add(-200 * time.Millisecond)
+	e.startedAt = e.startedAt.Add(-200 * time.Millisecond)
 	if got := e.since(before); got < 200*time.Millisecond || got > time.Minute {
 		t.Errorf("since = %v, want 200ms", got)
 	}
-	e.begun = time.Now().Add(-(1 << 32) * time.Millisecond)
+	e.startedAt = time.Now().Add(-(1 << 32) * time.Millisecond)
 	if e.now() == 0 {
 		t.Error("now is 0, which means never")
 	}
@@ -179,7 +179,7 @@ func TestAnAgeMayBeAYear(t *testing.T) {
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				e := NewEngine(Options{MaxAge: tt.age, NoParking: true})
-				e.begun = time.Now().Add(-running)
+				e.startedAt = time.Now().Add(-running)
 				var s Stream
 				s.Init(e, nil)
 				s.begin(nil, nil, tt.age)
@@ -202,7 +202,7 @@ func TestAnAgeMayBeAYear(t *testing.T) {
 // endsWhenLookedAt has the clock come by at an age.
 func (s *Stream) endsWhenLookedAt(age time.Duration) bool {
 	s.engine.coarse.Store(s.engine.elapsed() + age.Milliseconds())
-	s.look(NewBatch().Hold(), math.MaxInt64)
+	s.check(NewBatch().Hold(), math.MaxInt64)
 	_, ends := s.Ending()
 	return ends
 }

@@ -10,44 +10,43 @@ import (
 	"time"
 )
 
-// Options are what all streams of an engine share. The zero value of a field
-// stands for its default.
+// Options configure an Engine. The zero value of a field stands for its default.
 type Options struct {
-	MaxPending   int64         // default 1 MiB: bytes that wait for one stream; one frame is always taken
-	WriteTimeout time.Duration // default 30s, two weeks at most: a socket that takes nothing for so long ends its stream
+	MaxPending   int64         // default 1 MiB: bytes that may wait for one stream; one frame always may
+	WriteTimeout time.Duration // default 30s, two weeks at most: a socket that stays full for so long ends its stream
 	Heartbeat    time.Duration // default 15s, two weeks at most: the most silence on a stream
-	BareBeats    bool          // heartbeats are a line, without a blank one behind
-	MaxAge       time.Duration // the shortest age that Serve will be given; 0: none
+	BareBeats    bool          // heartbeats end without a blank line
+	MaxAge       time.Duration // the shortest age that Serve is called with; 0: none
 	SendBuffer   int           // default 64 KiB: of a parked socket, in the kernel
-	NoParking    bool          // leave every stream to the goroutine of its request
+	NoParking    bool          // every stream uses the goroutine of its request
 	Simulation   *Simulation   // sockets to write to instead of the system's; for measurements
 	Observer     Observer      // may be nil
 	Log          *slog.Logger  // default: none
 }
 
-// Observer is told of what was written. It is called from many goroutines.
+// Observer counts what was written. It is called concurrently and must not block.
 type Observer interface {
 	Wrote(events, bytes int) // of the events' blocks
 	Heartbeats(n int)
 }
 
-// Engine writes the streams of a process. Make it with NewEngine and call Run;
-// all methods may be called concurrently.
+// Engine writes the streams of a process. Call Run once; all methods may be called
+// concurrently.
 type Engine struct {
-	opts    Options // set once
-	kernel  kernel  // set once; nil where nothing can be parked
-	begun   time.Time
-	coarse  atomic.Int64 // elapsed, when the clock last looked
-	stopped atomic.Bool
-	slots   slots
-	work    work
-	loops   sync.WaitGroup
-	tasks   sync.WaitGroup // goroutines that read from or write to kept connections
-	ears    sync.Once      // starts listen with the first stream that is parked
+	opts      Options // set once
+	kernel    kernel  // set once; nil where nothing can be parked
+	startedAt time.Time
+	coarse    atomic.Int64 // elapsed, as the clock read it last
+	stopped   atomic.Bool
+	slots     slots
+	work      work
+	loops     sync.WaitGroup
+	tasks     sync.WaitGroup // goroutines that read from or write to kept connections
+	pollOnce  sync.Once      // starts the poller with the first parked stream
 }
 
-// NewEngine makes an engine. Where the system has no epoll, or does not grant
-// one, it parks nothing and says so in the log.
+// NewEngine returns an engine. If the system has no epoll, it parks nothing and logs a
+// warning.
 func NewEngine(opts Options) *Engine {
 	opts.MaxPending = cmp.Or(opts.MaxPending, 1<<20)
 	opts.WriteTimeout = min(cmp.Or(opts.WriteTimeout, 30*time.Second), maxSpan)
@@ -72,22 +71,22 @@ func NewEngine(opts Options) *Engine {
 }
 
 func newEngine(opts Options) *Engine {
-	e := &Engine{opts: opts, begun: time.Now()}
+	e := &Engine{opts: opts, startedAt: time.Now()}
 	e.work.init()
 	return e
 }
 
-// Run writes, listens for hang-ups and watches the time until ctx ends. Streams
-// that are left then are cut.
+// Run writes, polls and watches the time until ctx ends. Then it cuts the streams that
+// are left.
 func (e *Engine) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(e.write)
 	}
-	e.loops.Go(func() { e.watch(ctx) })
+	e.loops.Go(func() { e.runClock(ctx) })
 	<-ctx.Done()
-	e.stopped.Store(true) // nothing is parked any more
-	e.ears.Do(func() {})  // nor does anybody begin to listen
+	e.stopped.Store(true)    // no stream is parked from now on
+	e.pollOnce.Do(func() {}) // and no poller is started
 	e.CutAll()
 	if e.kernel != nil {
 		e.kernel.stop()
@@ -102,33 +101,33 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// Parked is how many streams have no goroutine.
+// Parked is how many streams have no goroutine while they are idle.
 func (e *Engine) Parked() int { return int(e.slots.parked.Load()) }
 
 // write is one worker.
 func (e *Engine) write() {
-	p := pens.Get().(*pen)
-	defer pens.Put(p)
+	sc := scratchPool.Get().(*scratch)
+	defer scratchPool.Put(sc)
 	for c := e.work.take(); c != nil; c = e.work.take() {
-		c.write(p)
-		e.report(p)
+		c.write(sc)
+		e.report(sc)
 	}
 }
 
-func (e *Engine) report(p *pen) {
+func (e *Engine) report(sc *scratch) {
 	if o := e.opts.Observer; o != nil {
-		if p.events > 0 {
-			o.Wrote(p.events, p.bytes)
+		if sc.events > 0 {
+			o.Wrote(sc.events, sc.bytes)
 		}
-		if p.beats > 0 {
-			o.Heartbeats(p.beats)
+		if sc.beats > 0 {
+			o.Heartbeats(sc.beats)
 		}
 	}
-	p.events, p.bytes, p.beats = 0, 0, 0
+	sc.events, sc.bytes, sc.beats = 0, 0, 0
 }
 
-// work is the chunks that wait for a worker. Each stream is in one chunk at
-// most, so they are bounded by the number of streams.
+// work holds the chunks that wait for a worker. Each stream is in at most one chunk, so
+// the number of streams bounds them.
 type work struct {
 	mu      sync.Mutex
 	some    sync.Cond
@@ -146,8 +145,7 @@ func (w *work) put(c *chunk) {
 	w.some.Signal()
 }
 
-// take waits for a chunk. It gives nil when all are written and the work has
-// been stopped.
+// take waits for a chunk. It returns nil after stop, when all chunks are taken.
 func (w *work) take() *chunk {
 	w.mu.Lock()
 	defer w.mu.Unlock()

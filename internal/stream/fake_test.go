@@ -14,9 +14,9 @@ type fake struct {
 	t       testing.TB
 	mu      sync.Mutex
 	change  sync.Cond
-	sockets []*socket // by number; nil: not in use
-	extra   []report  // to be given once more than is true
-	refuses error     // of add and await
+	sockets []*socket     // by number; nil: not in use
+	extra   []socketEvent // to be given once more than is true
+	refuses error         // of add and await
 	stopped bool
 	freed   bool
 }
@@ -172,7 +172,7 @@ func (k *fake) close(fd int32) {
 	}
 }
 
-func (k *fake) wait(dst []report) []report {
+func (k *fake) wait(dst []socketEvent) []socketEvent {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
@@ -185,7 +185,7 @@ func (k *fake) wait(dst []report) []report {
 			if c == nil || !c.watched || c.once && c.reported {
 				continue
 			}
-			r := report{c.key, c.came > 0 || c.gone, c.awaited && (c.room > 0 || c.fails != nil), c.gone || c.fails != nil}
+			r := socketEvent{c.key, c.came > 0 || c.gone, c.awaited && (c.room > 0 || c.fails != nil), c.gone || c.fails != nil}
 			if r.readable || r.writable || r.gone {
 				c.reported = true
 				dst = append(dst, r)
@@ -199,7 +199,7 @@ func (k *fake) wait(dst []report) []report {
 }
 
 // invent has something reported that is not so, or not any more.
-func (k *fake) invent(r report) {
+func (k *fake) invent(r socketEvent) {
 	k.mu.Lock()
 	k.extra = append(k.extra, r)
 	k.mu.Unlock()

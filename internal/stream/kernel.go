@@ -1,32 +1,34 @@
 package stream
 
-// kernel is what parked streams need of the system: sockets that do not block,
-// and one place to hear of them all. Tests have one of their own.
+// kernel is what parked streams need of the operating system: sockets that do not block,
+// and one place where all their events are reported. Tests have an implementation of
+// their own.
 type kernel interface {
-	// send writes what the socket takes at once. n is less than len(p), and err
-	// nil, if it took no more.
+	// send writes what the socket takes at once. If that is not all, n is less than
+	// len(p) and err is nil.
 	send(fd int32, p []byte) (n int, err error)
-	// receive reads what has come, at most len(p) bytes. n is 0 with a nil error
-	// if nothing has, and gone is true if nothing will.
+	// receive reads what has arrived, at most len(p) bytes; n is 0 if nothing has. gone
+	// reports that nothing will arrive any more.
 	receive(fd int32, p []byte) (n int, gone bool)
-	// add begins to report what happens to a socket: bytes that come, and
-	// hang-ups. With once it reports a single time, until rearm.
+	// add starts to report the events of a socket: bytes that arrive, and hang-ups.
+	// With once it reports a single event, until rearm.
 	add(fd int32, key uint64, once bool) error
-	// await begins or ends to report that the socket takes bytes.
+	// await starts or ends to report that the socket is writable.
 	await(fd int32, key uint64, writable bool) error
-	// rearm has a socket reported that was added with once.
+	// rearm makes the kernel report one more event of a socket that was added with
+	// once.
 	rearm(fd int32, key uint64, once bool) error
-	// close closes a socket; nothing is reported of it any more.
+	// close closes a socket; its events are not reported any more.
 	close(fd int32)
-	// wait waits for reports and gives some, none after stop.
-	wait(dst []report) []report
+	// wait waits for events and appends some to dst; none after stop.
+	wait(dst []socketEvent) []socketEvent
 	stop()
-	// free gives up what the kernel itself uses. Nothing may be called after it.
+	// free frees what the kernel itself uses. Nothing may be called after it.
 	free()
 }
 
-// report is what was heard of one socket.
-type report struct {
+// socketEvent is what has happened to one socket.
+type socketEvent struct {
 	key                      uint64
 	readable, writable, gone bool
 }

@@ -8,12 +8,11 @@ import (
 	"unsafe"
 )
 
-// epoll is the kernel of Linux: an epoll set of our own. The set itself is
-// waited for by the runtime's poller, so that waiting holds no thread.
+// epoll is the kernel of Linux: an epoll set of our own. The runtime's poller waits for
+// the set itself, so that waiting blocks no thread.
 //
-// The calls that cannot block are made without telling the scheduler
-// (RawSyscall): otherwise, when the cores are busy, it takes the processor away
-// from each of them and starts threads by the dozen.
+// Calls that cannot block bypass the scheduler (RawSyscall). Otherwise, on busy CPUs, it
+// takes the CPU away from each of them and starts dozens of threads.
 type epoll struct {
 	fd     int
 	file   *os.File // fd, for the runtime's poller
@@ -21,7 +20,7 @@ type epoll struct {
 	events []syscall.EpollEvent // owned by who calls wait
 }
 
-// epollSet is how many reports are taken at once.
+// epollSet is how many events are taken at once.
 const epollSet = 256
 
 func newKernel() (kernel, error) {
@@ -42,8 +41,8 @@ func newKernel() (kernel, error) {
 
 func (k *epoll) send(fd int32, p []byte) (int, error) {
 	for {
-		// MSG_DONTWAIT holds whoever else has the description; MSG_NOSIGNAL
-		// spares the signal that a dead peer would cost.
+		// MSG_DONTWAIT: the socket itself may be in blocking mode. MSG_NOSIGNAL: no
+		// SIGPIPE from a peer that is gone.
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
 			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
 		switch errno {
@@ -74,12 +73,12 @@ func (k *epoll) receive(fd int32, p []byte) (n int, gone bool) {
 	}
 }
 
-// mostDrained bounds what is read at the end, in bytes.
+// mostDrained bounds the bytes that close reads.
 const mostDrained = 64 << 10
 
 const (
-	// watched is what is always listened for. What has come already is reported
-	// at once, so nothing is missed between accepting a connection and parking it.
+	// watched is what is always reported. What has arrived before is reported at once,
+	// so nothing is missed between accepting a connection and parking it.
 	watched = syscall.EPOLLIN | syscall.EPOLLRDHUP
 	once    = 1 << 30 // EPOLLONESHOT
 )
@@ -116,10 +115,10 @@ func (k *epoll) control(op int, fd int32, key uint64, events uint32) error {
 	return nil
 }
 
-// close closes a socket, which takes it out of the set as well. What came in and
-// was not read would make the kernel send a reset, and that can overtake the
-// end of the response. A client that goes on sending is not read for ever: the
-// reset is its own doing.
+// close closes a socket, which also removes it from the set. It reads what has arrived:
+// unread bytes make the kernel send a reset, which can overtake the end of the
+// response. What it reads is bounded: a client that goes on sending causes the reset
+// itself.
 func (k *epoll) close(fd int32) {
 	var scrap [512]byte
 	for range mostDrained / len(scrap) {
@@ -130,7 +129,7 @@ func (k *epoll) close(fd int32) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0)
 }
 
-func (k *epoll) wait(dst []report) []report {
+func (k *epoll) wait(dst []socketEvent) []socketEvent {
 	n := 0
 	err := k.ready.Read(func(fd uintptr) bool {
 		for {
@@ -145,7 +144,7 @@ func (k *epoll) wait(dst []report) []report {
 		return dst
 	}
 	for _, e := range k.events[:n] {
-		dst = append(dst, report{
+		dst = append(dst, socketEvent{
 			key:      uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32,
 			readable: e.Events&syscall.EPOLLIN != 0,
 			writable: e.Events&syscall.EPOLLOUT != 0,
@@ -161,8 +160,8 @@ func (k *epoll) free() { _ = k.file.Close() }
 // tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), in milliseconds.
 const tcpUserTimeout = 18
 
-// duplicate gives a descriptor of our own for a connection, so that the one of
-// the net package can be closed, and with it goes all that Go keeps for it.
+// duplicate returns a descriptor of our own for a connection. So the one of the net
+// package can be closed, which frees all that Go keeps for it.
 func duplicate(c syscall.RawConn, o Options) (fd int32, err error) {
 	fd = -1
 	controlErr := c.Control(func(p uintptr) {
@@ -179,10 +178,10 @@ func duplicate(c syscall.RawConn, o Options) (fd int32, err error) {
 	if err != nil {
 		return -1, err
 	}
-	// Left to itself, the kernel takes megabytes for a client that does not
-	// read before anybody can notice.
+	// By default the kernel buffers megabytes for a client that does not read, before
+	// anybody can notice.
 	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, o.SendBuffer)
-	// And it tries for a quarter of an hour to reach a client that has vanished.
+	// By default it tries for a quarter of an hour to reach a client that has vanished.
 	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(o.WriteTimeout.Milliseconds()))
 	return fd, nil
 }

@@ -28,7 +28,7 @@ func sockets(t *testing.T) (k kernel, ours, theirs int) {
 }
 
 // one waits for the next report, of which there must be one.
-func one(t *testing.T, k kernel) report {
+func one(t *testing.T, k kernel) socketEvent {
 	t.Helper()
 	got := k.wait(nil)
 	if len(got) != 1 {
@@ -49,7 +49,7 @@ func TestEpollReportsWhatIsWatched(t *testing.T) {
 	}
 	_, _ = syscall.Write(theirs, []byte("abc"))
 	for range 2 { // until it is received
-		if got, want := one(t, k), (report{key: key, readable: true}); got != want {
+		if got, want := one(t, k), (socketEvent{key: key, readable: true}); got != want {
 			t.Errorf("report %+v, want %+v", got, want)
 		}
 	}
@@ -78,7 +78,7 @@ func TestEpollReportsWhatIsWatched(t *testing.T) {
 		}
 		got += n
 	}
-	if got, want := one(t, k), (report{key: key + 1, writable: true}); got != want {
+	if got, want := one(t, k), (socketEvent{key: key + 1, writable: true}); got != want {
 		t.Errorf("report %+v, want %+v", got, want)
 	}
 	if err := k.await(int32(ours), key, false); err != nil {

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// parks gives the connection of a request if its stream can be taken from
-// net/http: plain HTTP/1.1 or HTTP/1.1 in TLS, over TCP or a Unix socket.
-func (e *Engine) parks(r *http.Request) net.Conn {
+// parkable returns the connection of a request if its stream can be taken from net/http:
+// HTTP/1.1, plain or in TLS, over TCP or a Unix socket. Otherwise it returns nil.
+func (e *Engine) parkable(r *http.Request) net.Conn {
 	if e.kernel == nil || e.stopped.Load() || r.ProtoMajor != 1 || r.ProtoMinor < 1 {
 		return nil
 	}
@@ -28,9 +28,9 @@ type socketConn interface {
 	SetWriteBuffer(bytes int) error
 }
 
-// socketOf gives the socket below a connection that is one, or that encrypts or
-// counts one and says so with NetConn. Another that has a socket inside has none:
-// what it does besides would be lost.
+// socketOf returns the socket of a connection: its own, or the one inside if the
+// connection has a method NetConn, as those have that encrypt or count. Any other
+// wrapper has none: what it does would be bypassed.
 func socketOf(c net.Conn) (socketConn, bool) {
 	for {
 		switch inner := c.(type) {
@@ -46,11 +46,11 @@ func socketOf(c net.Conn) (socketConn, bool) {
 	}
 }
 
-// park takes the connection from net/http, whose goroutines and buffers for it
-// end with the handler. It reports false if net/http does not let go of it.
+// park takes the connection from net/http, whose goroutines and buffers for it end with
+// the handler. It reports false if net/http does not hand it over.
 func (s *Stream) park(rc *http.ResponseController, c net.Conn, first *Frame, age time.Duration) bool {
-	// What is buffered can only be a request behind this one, which the header
-	// "Connection: close" has said will not be answered.
+	// What is buffered can only be another request. The header "Connection: close" has
+	// announced that it will not be answered.
 	if _, _, err := rc.Hijack(); err != nil {
 		return false
 	}
@@ -58,7 +58,7 @@ func (s *Stream) park(rc *http.ResponseController, c net.Conn, first *Frame, age
 	if plain, ok := socketOf(c); ok && !encrypted {
 		if raw, err := plain.SyscallConn(); err == nil {
 			if fd, err := duplicate(raw, s.engine.opts); err == nil {
-				_ = c.Close() // of the two descriptors; the connection stays
+				_ = c.Close() // of two descriptors: the connection stays open
 				s.parkAt(fd, first, age)
 				return true
 			}
@@ -68,12 +68,12 @@ func (s *Stream) park(rc *http.ResponseController, c net.Conn, first *Frame, age
 	return true
 }
 
-// hears sees to it that the engine hears of sockets.
-func (e *Engine) hears() { e.ears.Do(func() { e.loops.Go(e.listen) }) }
+// startPoller starts the poller unless it runs.
+func (e *Engine) startPoller() { e.pollOnce.Do(func() { e.loops.Go(e.poll) }) }
 
-// parkAt parks the stream at a descriptor that is its own.
+// parkAt parks the stream with a descriptor that it owns.
 func (s *Stream) parkAt(fd int32, first *Frame, age time.Duration) {
-	s.engine.hears()
+	s.engine.startPoller()
 	s.begin(nil, first, age)
 	s.fd = fd
 	s.engine.slots.parked.Add(1)
@@ -81,13 +81,13 @@ func (s *Stream) parkAt(fd int32, first *Frame, age time.Duration) {
 		s.finish(false) // the engine may have stopped, and the kernel with it
 		return
 	}
-	// From here on its hang-up is heard of, but the stream is ours for writing.
+	// From here on the poller reports a hang-up; only this goroutine writes.
 	if err := s.engine.kernel.add(fd, s.slot.key(), false); err != nil {
 		s.engine.opts.Log.Warn("cannot watch a socket", "cause", err)
-		s.broken(err)
+		s.writeFailed(err)
 	}
-	p := pens.Get().(*pen)
-	s.run(p)
-	s.engine.report(p)
-	pens.Put(p)
+	sc := scratchPool.Get().(*scratch)
+	s.run(sc)
+	s.engine.report(sc)
+	scratchPool.Put(sc)
 }

@@ -23,7 +23,7 @@ func TestPartialWritesAtEveryByte(t *testing.T) {
 	speak := func(p *parked, apart bool) {
 		pause := func() {
 			if apart {
-				settle()
+				waitIdle()
 			}
 		}
 		b := NewBatch().Hold()
@@ -45,7 +45,7 @@ func TestPartialWritesAtEveryByte(t *testing.T) {
 			for room := range len(want) + 1 {
 				p := r.make(room)
 				speak(p, apart)
-				settle()
+				waitIdle()
 				if got, closed := p.text(); got != want[:room] || closed != (room == len(want)) {
 					t.Fatalf("with room for %d, apart %v: the client has %q, closed %v", room, apart, got, closed)
 				}
@@ -58,7 +58,7 @@ func TestPartialWritesAtEveryByte(t *testing.T) {
 			p := r.make(0)
 			speak(p, apart)
 			for range want { // a byte at a time
-				settle()
+				waitIdle()
 				p.takes(1)
 			}
 			p.over(endClosed, want)
@@ -80,7 +80,7 @@ func TestALargeFrameIsNotCopied(t *testing.T) {
 		}
 		for range 20 {
 			p.takes(64 << 10)
-			settle()
+			waitIdle()
 		}
 		p.open(chunked(i))
 		p.end(nil)
@@ -95,7 +95,7 @@ func TestAnIdleStreamHoldsNothing(t *testing.T) {
 		p := r.park(0)
 		i := event("data: 1\n\n", Live)
 		p.takesAll(i, i, i)
-		settle()
+		waitIdle()
 		p.takes(plenty)
 		p.open(chunked(i, i, i))
 		if p.queue.list != nil || p.queue.one.Frame != nil || p.state&(blocked|writing|ready) != 0 || p.Stream.stuck != 0 || p.awaited {
@@ -121,10 +121,10 @@ func TestAReusedDescriptorIsAnotherStream(t *testing.T) {
 			if p.socket.fd != old.socket.fd || p.slot.index != old.slot.index || p.slot == old.slot {
 				t.Fatalf("descriptor %d, slot %v after descriptor %d, slot %v", p.socket.fd, p.slot, old.socket.fd, old.slot)
 			}
-			for _, late := range []report{{gone: true}, {readable: true}, {writable: true}, {readable: true, writable: true, gone: true}} {
+			for _, late := range []socketEvent{{gone: true}, {readable: true}, {writable: true}, {readable: true, writable: true, gone: true}} {
 				late.key = old.slot.key()
 				r.k.invent(late)
-				settle()
+				waitIdle()
 			}
 			_ = old.push(one)
 			old.abort(endDrain)
@@ -149,10 +149,10 @@ func TestAReportThatIsNotSoDoesNoHarm(t *testing.T) {
 		one := event("data: 1\n\n", Live)
 		blocked.takesAll(one)
 		for _, s := range []*parked{p, blocked} {
-			r.k.invent(report{key: s.slot.key(), readable: true, writable: true})
-			r.k.invent(report{key: s.slot.key()})
+			r.k.invent(socketEvent{key: s.slot.key(), readable: true, writable: true})
+			r.k.invent(socketEvent{key: s.slot.key()})
 		}
-		r.k.invent(report{key: slot{1 << 30, 0}.key(), gone: true})
+		r.k.invent(socketEvent{key: slot{1 << 30, 0}.key(), gone: true})
 		p.open("")
 		blocked.open(chunked(one)[:1])
 	})
@@ -167,20 +167,20 @@ func TestEndingWhileBlockedDeliversAll(t *testing.T) {
 			items = append(items, event(fmt.Sprintf("data: %d\n\n", i), Direct))
 		}
 		p.takesAll(items...)
-		settle()
+		waitIdle()
 		bye := event(": bye\n\n", Control)
 		p.end(bye.Frame)
 		if err := p.push(items[0]); !errors.Is(err, ErrEnded) {
 			t.Errorf("push = %v, want ErrEnded", err)
 		}
 		want := chunked(items...) + chunked(bye) + string(terminator)
-		settle()
+		waitIdle()
 		if got, closed := p.text(); got != want[:4] || closed {
 			t.Errorf("the client has %q, closed %v", got, closed)
 		}
 		for {
 			p.takes(999)
-			settle()
+			waitIdle()
 			if _, closed := p.text(); closed {
 				break
 			}
@@ -196,7 +196,7 @@ func TestMaxPendingOfAParkedStream(t *testing.T) {
 		frame := func(kind Kind) Item { return event(strings.Repeat("x", 400), kind) }
 		p := r.park(1)
 		p.takesAll(frame(Live), frame(Live))
-		settle()
+		waitIdle()
 		if err := p.push(frame(Direct)); !errors.Is(err, ErrFull) {
 			t.Errorf("push = %v, want ErrFull: the socket has just begun to refuse", err)
 		}

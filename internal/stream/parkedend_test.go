@@ -23,10 +23,10 @@ func TestLeavingWhileAWriteIsPending(t *testing.T) {
 			p := r.park(5)
 			one := event("data: 1\n\n", Direct)
 			p.takesAll(one)
-			settle()
+			waitIdle()
 			p.takesAll(one)
 			leave(p)
-			settle()
+			waitIdle()
 			p.over(endLeft, chunked(one)[:5])
 			if n := p.Undelivered(); n != 2 {
 				t.Errorf("%s: %d undelivered, want both", name, n)
@@ -122,8 +122,8 @@ func TestWhoWritesIsNotDisturbed(t *testing.T) {
 		p := r.park(plenty)
 		p.set(func(c *socket) {
 			c.during = func() {
-				r.k.invent(report{key: p.slot.key(), readable: true, writable: true, gone: true})
-				settle() // it is heard before the write goes on
+				r.k.invent(socketEvent{key: p.slot.key(), readable: true, writable: true, gone: true})
+				waitIdle() // it is heard before the write goes on
 				p.takesAll(two)
 			}
 		})
@@ -131,8 +131,8 @@ func TestWhoWritesIsNotDisturbed(t *testing.T) {
 		p.open(chunked(one, two))
 		p.set(func(c *socket) {
 			c.during = func() {
-				r.k.invent(report{key: p.slot.key(), gone: true})
-				settle()
+				r.k.invent(socketEvent{key: p.slot.key(), gone: true})
+				waitIdle()
 				c.leaves() // now it is so
 			}
 		})
@@ -161,7 +161,7 @@ func TestAClientMaySendLittle(t *testing.T) {
 	t.Parallel()
 	onFake(t, Options{}, func(t *testing.T, r *rig) {
 		p := r.park(plenty)
-		p.says(maxHeard)
+		p.says(maxReceived)
 		p.open("")
 		if n := p.unread(); n != 0 {
 			t.Errorf("%d bytes were not received", n)
@@ -175,7 +175,7 @@ func TestAClientMaySendLittle(t *testing.T) {
 
 		p = r.park(0) // refuses meanwhile
 		p.takesAll(event("data: 1\n\n", Live))
-		p.says(maxHeard)
+		p.says(maxReceived)
 		p.open("")
 		p.says(1)
 		p.over(endSends, "")
@@ -205,7 +205,7 @@ func TestTheErrorOfAParkedWriteSaysWhoEndedTheStream(t *testing.T) {
 		// A reason that was decided before stays.
 		p = r.park(0)
 		p.takesAll(event("data: 1\n\n", Direct))
-		settle()
+		waitIdle()
 		p.end(nil)
 		p.breaks(syscall.EPIPE)
 		p.over(endClosed, "")
@@ -221,12 +221,12 @@ func TestCutAllCutsAll(t *testing.T) {
 			p.takesAll(event("data: 1\n\n", Live))
 			all = append(all, p)
 		}
-		settle()
+		waitIdle()
 		if r.Parked() != len(all) {
 			t.Errorf("%d parked, want %d", r.Parked(), len(all))
 		}
 		r.CutAll()
-		settle()
+		waitIdle()
 		for _, p := range all {
 			p.over(endDrain, map[bool]string{true: chunked(event("data: 1\n\n", Live))}[p.length() > 0])
 		}

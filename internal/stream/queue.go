@@ -2,31 +2,31 @@ package stream
 
 import "sync"
 
-// queue is what waits for one stream: mostly nothing, or one frame on its way
-// to a socket that takes it at once. Only where more waits does it own memory.
+// queue is what waits for one stream: mostly nothing, or one frame. Only a queue of
+// more than that owns memory.
 type queue struct {
 	one  Item  // the only item; its Frame is nil if list is not, or nothing waits
 	list *list // several
 }
 
-// list is the memory of a queue that more than one item waits in, or of a
-// stream whose socket took a part of a write. Lists are used again.
+// list is the memory of a queue with more than one item, or of a stream whose socket
+// took a part of a write. Lists are reused.
 type list struct {
 	items []Item // from head on
 	head  int
-	rest  []byte // what the socket has yet to take of the last write
-	sent  batch  // the accounts of that write
+	rest  []byte // of the last write: what the socket has not taken yet
+	sent  batch  // what that write counts for
 }
 
 var lists = sync.Pool{New: func() any { return new(list) }}
 
-// keptItems and keptBytes are how large a list may be to be kept for others.
+// keptItems and keptBytes bound a list that is reused.
 const (
 	keptItems = 256
 	keptBytes = 4 << 10
 )
 
-// spill gives the queue a list, with what waits.
+// spill moves what waits to a list.
 func (q *queue) spill() *list {
 	if q.list == nil {
 		q.list = lists.Get().(*list)
@@ -45,7 +45,7 @@ func (q *queue) add(i Item) {
 	}
 	l := q.spill()
 	if l.head > 64 && l.head > len(l.items)/2 {
-		// Never empty, never done: move down, or the array would only grow.
+		// A queue that is never empty would only grow: move the items down.
 		n := copy(l.items, l.items[l.head:])
 		clear(l.items[n:])
 		l.items, l.head = l.items[:n], 0
@@ -53,7 +53,7 @@ func (q *queue) add(i Item) {
 	l.items = append(l.items, i)
 }
 
-// prepend puts an item in front of all others.
+// prepend puts an item before all others.
 func (q *queue) prepend(i Item) {
 	if q.list == nil && q.one.Frame == nil {
 		q.one = i
@@ -64,8 +64,8 @@ func (q *queue) prepend(i Item) {
 	l.head = 0
 }
 
-// merge puts each of items in front of those that wait and have a higher order.
-// items must be in order. They are taken over: many of them need not be copied.
+// merge puts each of items before those that wait and have a higher order. items must
+// be in order. merge takes the slice over, so that many items need no copy.
 func (q *queue) merge(items []Item) {
 	switch {
 	case q.front().Frame != nil:
@@ -113,7 +113,7 @@ func (q *queue) drop() {
 	q.one = Item{}
 }
 
-// empty says that nothing waits. A list that is not needed any more is given back.
+// empty reports whether nothing waits. It frees a list that is not needed any more.
 func (q *queue) empty() bool {
 	l := q.list
 	if l == nil {
@@ -140,10 +140,10 @@ func (q *queue) clear() {
 		return
 	}
 	l.reset()
-	lists.Put(l) // from here on it is somebody else's
+	lists.Put(l) // another queue may use it from here on
 }
 
-// reset makes a list as good as new, and keeps its array.
+// reset empties a list and keeps its array.
 func (l *list) reset() {
 	clear(l.items)
 	*l = list{items: l.items[:0]}
@@ -153,11 +153,11 @@ const (
 	// joinBytes is how much one write joins out of small frames: ten waiting
 	// events then cost little more than one.
 	joinBytes = 32 << 10
-	// largeFrame is from where on a frame is written by itself, without a copy.
+	// largeFrame is the size from which a frame is written alone, without a copy.
 	largeFrame = joinBytes / 2
 )
 
-// batch is what one write takes out of a queue.
+// batch is what one write takes from a queue.
 type batch struct {
 	bytes  []byte
 	cost   int64
@@ -181,7 +181,7 @@ func (b *batch) take(i Item) {
 	}
 }
 
-// next takes out what the next write is to have: one frame as it is, or many
+// next takes the frames of the next write: one frame as it is, or several that are
 // joined in buf, which must be empty and have room for joinBytes.
 func (q *queue) next(buf []byte, chunked bool) batch {
 	var b batch

@@ -11,28 +11,27 @@ import (
 	"tidegate/internal/wire"
 )
 
-// connKey is where a request's context has its connection.
+// connKey is the key of a connection in the context of its requests.
 type connKey struct{}
 
-// ConnContext is the [http.Server.ConnContext] of a server whose streams are to
-// be parked: it lets Serve see what the connection is before taking it over.
+// ConnContext is the [http.Server.ConnContext] of a server whose streams are to be
+// parked: it gives Serve access to the connection.
 func ConnContext(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
 
-// Serve answers a request with the stream: headers, which must be set in w, and
-// first, unless that is nil, at once, then what is pushed. A stream that lives
-// longer than age, unless that is 0, ends with that reason; an age of more than
-// 390 days counts as so many.
+// Serve answers a request with the stream: at once the headers that are set in w, and
+// first, unless that is nil; then what is pushed. A stream that becomes older than age
+// ends; 0 is no bound, and more than 390 days count as 390 days.
 //
-// Serve returns when the request's goroutine is not needed any more. For a
-// stream that could be parked that is at once; w and r are not kept. For others
-// it is at the stream's end; cut then says that the client must see a cut instead
-// of an end: the caller has to panic with [http.ErrAbortHandler].
+// Serve returns when the request's goroutine is not needed any more. A stream that can
+// be parked returns at once; w and r are not used after that. Others return at their
+// end. cut then reports that the client must see a broken connection instead of an end:
+// the caller has to panic with [http.ErrAbortHandler].
 func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, first *Frame, age time.Duration) (cut bool) {
 	h := &handler{w: w, rc: http.NewResponseController(w), wake: make(chan struct{}, 1), http2: r.ProtoMajor > 1}
-	if c := s.engine.parks(r); c != nil {
-		w.Header().Set("Connection", "close") // it will not be used again
+	if c := s.engine.parkable(r); c != nil {
+		w.Header().Set("Connection", "close") // no request will follow on it
 		_ = h.rc.SetWriteDeadline(time.Now().Add(s.engine.opts.WriteTimeout))
 		if h.writeHead() == nil && s.park(h.rc, c, first, age) {
 			return false
@@ -42,8 +41,8 @@ func (s *Stream) Serve(w http.ResponseWriter, r *http.Request, first *Frame, age
 	return h.serve(r.Context(), s, first, age)
 }
 
-// begin is where the stream becomes what the engine watches: from here on it is
-// served, by the caller at first.
+// begin makes the stream one that the engine serves. It returns with the lock held and
+// writing set: the caller writes first.
 func (s *Stream) begin(c *link, first *Frame, age time.Duration) {
 	s.mu.Lock()
 	s.slot = s.engine.slots.add(s)
@@ -51,27 +50,27 @@ func (s *Stream) begin(c *link, first *Frame, age time.Duration) {
 	now := s.engine.elapsed()
 	s.last = tickOf(now)
 	if age > 0 {
-		left := max(0, min(age, maxAge)-s.engine.opts.round()) // the clock finds it up to a round late
+		left := max(0, min(age, maxAge)-s.engine.opts.round()) // the clock is up to a round late
 		s.expires = expiryAt(now + left.Milliseconds())
 	}
 	if first != nil {
 		s.queue.prepend(Item{first, Control})
 	}
-	if s.engine.stopped.Load() { // it may have come too late for CutAll
+	if s.engine.stopped.Load() { // CutAll may have missed it
 		s.cutLocked(nil, wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailDrain})
 	}
 	s.state |= served | writing
 }
 
-// handler is the connection of a stream that has the goroutine of its request.
+// handler is the connection of a stream that uses the goroutine of its request.
 type handler struct {
 	w     http.ResponseWriter
 	rc    *http.ResponseController
-	wake  chan struct{} // size 1: somebody has set writing for the goroutine
+	wake  chan struct{} // size 1: another goroutine has set writing for this one
 	http2 bool
 
 	// Owned by the goroutine.
-	headed bool // the headers have been sent, or at least tried
+	headed bool // sending the headers was tried
 	ended  bool
 	cut    bool
 
@@ -79,7 +78,7 @@ type handler struct {
 	gone bool // guarded by mu: w must not be touched any more
 }
 
-// writeHead sends the headers, unless they have been tried before.
+// writeHead sends the headers, once.
 func (h *handler) writeHead() error {
 	if !h.headed {
 		h.headed = true
@@ -89,7 +88,7 @@ func (h *handler) writeHead() error {
 }
 
 func (h *handler) serve(ctx context.Context, s *Stream, first *Frame, age time.Duration) (cut bool) {
-	// A client that leaves is seen by net/http, which ends the context.
+	// net/http ends the context when the client leaves.
 	stop := context.AfterFunc(ctx, func() {
 		b := NewBatch()
 		s.Abort(b, wire.Ending{Reason: wire.ClientClosed})
@@ -102,15 +101,15 @@ func (h *handler) serve(ctx context.Context, s *Stream, first *Frame, age time.D
 	err := h.writeHead()
 	s.mu.Lock()
 	if s.stuck = 0; ctx.Err() != nil {
-		s.leaves()
+		s.clientLeft()
 	} else if err != nil {
-		s.broken(err)
+		s.writeFailed(err)
 	}
 	for {
-		p := pens.Get().(*pen)
-		s.run(p)
-		s.engine.report(p)
-		pens.Put(p)
+		sc := scratchPool.Get().(*scratch)
+		s.run(sc)
+		s.engine.report(sc)
+		scratchPool.Put(sc)
 		if h.ended {
 			return h.cut
 		}
@@ -128,15 +127,15 @@ func (h *handler) write(p []byte) error {
 		err = h.rc.Flush()
 	}
 	if err != nil && h.http2 {
-		// Its errors are not exported. They mean that the client has reset the
-		// stream, or left with all of them.
+		// The errors of HTTP/2 are not exported. They mean that the client has reset
+		// the stream, or closed the connection.
 		return io.ErrClosedPipe
 	}
 	return err
 }
 
-// interrupt sets a deadline in the past. A response that has none, such as a
-// recorder in tests, does not block either.
+// interrupt sets a deadline in the past. A response without deadlines, such as a test's
+// recorder, does not block.
 func (h *handler) interrupt() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Simulation is sockets in memory that take whatever is written and never hang
-// up. It is for measuring an engine with more streams than a process may open
-// files. The zero value is ready, for one engine.
+// Simulation stands for sockets that take everything and never hang up. It measures an
+// engine with more streams than a process may open files. The zero value is ready for
+// one engine.
 type Simulation struct {
 	Writes atomic.Int64 // so far
 	Bytes  atomic.Int64
@@ -27,16 +27,16 @@ func (k *Simulation) send(_ int32, p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (k *Simulation) receive(int32, []byte) (int, bool) { return 0, false }
-func (k *Simulation) add(int32, uint64, bool) error     { return nil }
-func (k *Simulation) await(int32, uint64, bool) error   { return nil }
-func (k *Simulation) rearm(int32, uint64, bool) error   { return nil }
-func (k *Simulation) close(int32)                       { k.Open.Add(-1) }
-func (k *Simulation) wait(dst []report) []report        { k.init(); <-k.stopped; return dst }
-func (k *Simulation) stop()                             { k.init(); close(k.stopped) }
-func (k *Simulation) free()                             {}
+func (k *Simulation) receive(int32, []byte) (int, bool)    { return 0, false }
+func (k *Simulation) add(int32, uint64, bool) error        { return nil }
+func (k *Simulation) await(int32, uint64, bool) error      { return nil }
+func (k *Simulation) rearm(int32, uint64, bool) error      { return nil }
+func (k *Simulation) close(int32)                          { k.Open.Add(-1) }
+func (k *Simulation) wait(dst []socketEvent) []socketEvent { k.init(); <-k.stopped; return dst }
+func (k *Simulation) stop()                                { k.init(); close(k.stopped) }
+func (k *Simulation) free()                                {}
 
-// ServeSimulated parks the stream at a socket of the engine's simulation.
+// ServeSimulated serves the stream on a socket of the engine's simulation.
 func (s *Stream) ServeSimulated(k *Simulation, first *Frame, age time.Duration) {
 	k.Open.Add(1)
 	s.parkAt(k.next.Add(1), first, age)

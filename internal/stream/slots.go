@@ -6,12 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// slot says where the engine finds a stream: a place, and how often the place
-// had been given away before. What is heard of a connection that has gone is
-// thereby not taken for news of the one that has its place now.
+// slot is the number of a stream in the engine: an index, and how often the index was
+// used before. So a late event of a closed connection is not taken for one of the
+// connection that has its index now.
 type slot struct{ index, generation uint32 }
 
-// key is a slot in the form that the kernel keeps for us.
+// key is the slot as the kernel stores it.
 func (s slot) key() uint64 { return uint64(s.generation)<<32 | uint64(s.index) }
 
 func slotOf(key uint64) slot { return slot{uint32(key), uint32(key >> 32)} }
@@ -19,14 +19,14 @@ func slotOf(key uint64) slot { return slot{uint32(key), uint32(key >> 32)} }
 // pageStreams is how many streams a page has room for.
 const pageStreams = 1024
 
-// slots finds all served streams by number. Pages come and go with the streams.
+// slots finds served streams by slot. Its memory grows and shrinks with their number.
 type slots struct {
 	parked atomic.Int64
 
 	mu    sync.RWMutex
 	pages []*page // guarded by mu, as is all below
 	room  []uint32
-	spare []uint32 // generations of pages that were given back
+	spare []uint32 // highest generations of pages that were freed
 }
 
 type page struct {
@@ -37,7 +37,7 @@ type page struct {
 	listed      bool // in room
 }
 
-// add gives a stream a slot.
+// add assigns a slot to a stream.
 func (t *slots) add(s *Stream) slot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -54,7 +54,7 @@ func (t *slots) add(s *Stream) slot {
 	return slot{n*pageStreams + uint32(at), p.generations[at]}
 }
 
-// withRoom gives the number of a page that has room.
+// withRoom returns the number of a page that has room.
 func (t *slots) withRoom() uint32 {
 	if last := len(t.room) - 1; last >= 0 {
 		return t.room[last]
@@ -76,7 +76,7 @@ func (t *slots) withRoom() uint32 {
 	return n
 }
 
-// remove takes a stream out. Its slot stands for nothing then.
+// remove takes a stream out. Its slot is invalid after that.
 func (t *slots) remove(s slot) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,7 +86,7 @@ func (t *slots) remove(s slot) {
 	p.generations[at]++
 	p.free = append(p.free, uint16(at))
 	if p.used--; p.used == 0 {
-		// Whoever gets this page next goes on where the highest count is.
+		// A later page with this number continues at the highest generation.
 		for _, g := range p.generations {
 			t.spare[n] = max(t.spare[n], g)
 		}
@@ -100,7 +100,7 @@ func (t *slots) remove(s slot) {
 	}
 }
 
-// find gives the stream of a slot, nil if that has been given to another.
+// find returns the stream of a slot; nil if the index belongs to another one now.
 func (t *slots) find(s slot) *Stream {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

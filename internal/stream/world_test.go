@@ -81,7 +81,7 @@ func (w *world) begin() {
 	}
 	w.notef("%s begins: room %d, gone %v, age %v", m.name, m.room, m.gone, age)
 	m.parkAt(m.socket.fd, first, age)
-	settle()
+	waitIdle()
 	w.streams = append(w.streams, m)
 }
 
@@ -98,36 +98,36 @@ func (w *world) step() {
 		}
 		b.Flush()
 	case op < 70:
-		w.settle()
+		w.waitIdle()
 		room := []int{0, w.rand.IntN(20), w.rand.IntN(500), plenty, plenty, plenty}[w.rand.IntN(6)]
 		w.notef("%s takes %d", m.name, room)
 		m.refuses = room < plenty
 		m.takes(room)
 	case op < 75:
-		w.settle()
-		n := w.rand.IntN(maxHeard / 2)
+		w.waitIdle()
+		n := w.rand.IntN(maxReceived / 2)
 		w.notef("%s says %d", m.name, n)
-		if m.said += n; m.said > maxHeard {
+		if m.said += n; m.said > maxReceived {
 			m.decide(endSends, true)
 		}
 		m.says(n)
-		w.settle()
+		w.waitIdle()
 	case op < 88:
-		w.settle()
+		w.waitIdle()
 		d := time.Duration(w.rand.Int64N(int64(longest)))
 		w.notef("%v pass", d)
 		time.Sleep(d)
 		w.pass()
 	default:
-		w.settle()
+		w.waitIdle()
 		w.end(m)
-		w.settle()
+		w.waitIdle()
 		if w.rand.IntN(2) == 0 {
 			w.begin() // perhaps with the number of one that has gone
 		}
 	}
 	if w.rand.IntN(3) == 0 {
-		w.settle()
+		w.waitIdle()
 	}
 }
 
@@ -164,8 +164,8 @@ func (w *world) end(m *model) {
 		w.notef("%s is aborted during a write, or something like it", m.name)
 		m.set(func(c *socket) { c.during = func() { m.abort(endDrain) }; c.came++ })
 		m.said++
-		if m.said > maxHeard {
-			w.settle()
+		if m.said > maxReceived {
+			w.waitIdle()
 			m.decide(m.ending.wire(), true) // either came first
 			return
 		}
@@ -240,12 +240,12 @@ func (w *world) pushTo(m *model, b *Batch) {
 }
 
 // settle waits for the engine and compares.
-func (w *world) settle() {
+func (w *world) waitIdle() {
 	if w.held != nil {
 		w.held.Flush()
 		w.held = nil
 	}
-	settle()
+	waitIdle()
 	for _, m := range w.streams {
 		m.compare()
 	}
@@ -257,7 +257,7 @@ func (w *world) settle() {
 
 // pass takes note of what time alone has done.
 func (w *world) pass() {
-	settle()
+	waitIdle()
 	late := w.opts.round() + 3*step
 	for _, m := range w.streams {
 		why, _ := m.Ending()
@@ -278,23 +278,23 @@ func (w *world) pass() {
 			m.t.Errorf("%s: refuses for %v and goes on", m.name, stuck)
 		}
 	}
-	w.settle()
+	w.waitIdle()
 }
 
 // conclude ends all that is left.
 func (w *world) conclude() {
-	w.settle()
+	w.waitIdle()
 	for _, m := range w.streams {
 		m.takes(plenty)
 		m.refuses = false
 	}
-	settle()
+	waitIdle()
 	for _, m := range w.streams {
 		if m.end(nil) {
 			m.decide(endClosed, false)
 		}
 	}
-	settle()
+	waitIdle()
 	for _, m := range w.streams {
 		m.compare()
 		if !m.done {

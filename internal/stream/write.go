@@ -8,30 +8,30 @@ import (
 	"tidegate/internal/wire"
 )
 
-// conn is a connection whose writes block. A stream that has none is parked.
+// conn is a connection whose writes block. A parked stream has none.
 type conn interface {
-	// start has run called by a goroutine that may block. It is called with the
-	// stream's lock held, so that none begins after CutAll has been there.
+	// start calls run in a goroutine that may block. It is called with the stream's
+	// lock held, so that none starts after CutAll.
 	start()
-	// write writes all of p, as far as it can.
+	// write writes all of p, or fails.
 	write(p []byte) error
 	// interrupt makes a write in progress fail, and all later ones.
 	interrupt()
-	// chunked says that the connection carries bare HTTP/1.1, and that chunks
-	// have to be made here.
+	// chunked reports that the connection carries raw HTTP/1.1, whose chunks are
+	// framed here.
 	chunked() bool
-	// close gives the connection up. clean says that the client has everything.
+	// close closes the connection. clean reports that everything was written.
 	close(clean bool)
 }
 
-// link holds a conn. That makes it one word in the streams that have none.
+// link holds a conn: one word instead of two in each stream that has none.
 type link struct{ conn }
 
 // terminator ends a chunked response.
 var terminator = []byte("0\r\n\r\n")
 
-// flush writes what waits for the stream, or sees to it that it is written.
-func (s *Stream) flush(p *pen) {
+// flush writes what waits for the stream, or starts a goroutine that does.
+func (s *Stream) flush(sc *scratch) {
 	s.mu.Lock()
 	s.state &^= ready
 	switch {
@@ -39,31 +39,31 @@ func (s *Stream) flush(p *pen) {
 	case s.state&writing != 0:
 		if s.state&cut != 0 && s.conn != nil {
 			s.mu.Unlock()
-			s.conn.interrupt() // what is stuck in a write does not see that it is cut
+			s.conn.interrupt() // a blocked write does not see the flag
 			return
 		}
 	case s.state&(blocked|cut) == blocked:
 	case s.conn != nil && (s.state&cut == 0 || !s.conn.chunked()):
 		s.state |= writing
 		s.conn.start()
-	default: // to close a connection that is ours does not block
+	default: // closing a connection of our own does not block
 		s.state |= writing
-		s.run(p)
+		s.run(sc)
 		return
 	}
 	s.mu.Unlock()
 }
 
-// run writes until nothing waits, the socket refuses, or the stream has ended.
-// It is called with the lock held and writing set, and returns without either,
-// except that a stream that has ended stays so.
-func (s *Stream) run(p *pen) {
+// run writes until nothing waits, the socket is full, or the stream has ended. It is
+// called with the lock held and writing set, and releases both; writing stays set if
+// the stream has ended.
+func (s *Stream) run(sc *scratch) {
 	for {
 		if s.state&cut != 0 {
 			s.finish(false)
 			return
 		}
-		b, last := s.next(p)
+		b, last := s.next(sc)
 		if len(b.bytes) == 0 {
 			if s.ending != 0 {
 				s.finish(true)
@@ -76,31 +76,31 @@ func (s *Stream) run(p *pen) {
 		n, err := s.send(b.bytes)
 		switch {
 		case n == len(b.bytes):
-			s.settle(b)
-			p.note(b)
+			s.written(b)
+			sc.note(b)
 			if last {
 				s.finish(true)
 				return
 			}
 		case err != nil:
-			s.broken(err)
-		case s.state&cut != 0: // meanwhile: the socket need not be waited for
-		case s.refused(b, n):
+			s.writeFailed(err)
+		case s.state&cut != 0: // meanwhile: there is no need to wait for the socket
+		case s.keepRest(b, n):
 			return
 		}
 	}
 }
 
-// next takes what the next write is to have: the rest of the last one, or what
-// waits, with the end of the response behind it if that is all. last says that
-// nothing comes after it.
-func (s *Stream) next(p *pen) (b batch, last bool) {
+// next takes the bytes of the next write: the rest of the last one, or what waits, with
+// the end of the response after it if that is all. last reports that it is the final
+// write.
+func (s *Stream) next(sc *scratch) (b batch, last bool) {
 	chunked := s.conn == nil || s.conn.chunked()
 	if l := s.queue.list; l != nil && len(l.rest) > 0 {
 		b = l.sent
 		b.bytes, l.rest = l.rest, nil
 	} else {
-		b = s.queue.next(p.buf[:0], chunked)
+		b = s.queue.next(sc.buf[:0], chunked)
 	}
 	if !s.queue.empty() || s.ending == 0 || s.state&cut != 0 {
 		return b, false
@@ -109,11 +109,11 @@ func (s *Stream) next(p *pen) (b batch, last bool) {
 		return b, len(b.bytes) > 0
 	}
 	if len(b.bytes) > largeFrame {
-		return b, false // by itself, next time
+		return b, false // the end follows in a write of its own
 	}
 	if s.state&ended == 0 {
 		s.state |= ended
-		b.bytes = append(append(p.buf[:0], b.bytes...), terminator...)
+		b.bytes = append(append(sc.buf[:0], b.bytes...), terminator...)
 	}
 	return b, true
 }
@@ -128,8 +128,8 @@ func (s *Stream) send(bytes []byte) (n int, err error) {
 		return n, err
 	}
 	for n < len(bytes) && err == nil {
-		// A slice at a time, so that a large event to a slow but living client
-		// is not taken for a stall.
+		// In slices, so that a large event to a slow client that still reads does
+		// not count as a stall.
 		slice := bytes[n:min(len(bytes), n+sliceBytes)]
 		s.stuck = s.engine.now()
 		s.mu.Unlock()
@@ -144,32 +144,32 @@ func (s *Stream) send(bytes []byte) (n int, err error) {
 	return n, err
 }
 
-// sliceBytes is how much of a blocking write the write timeout is for.
+// sliceBytes is how many bytes of a blocking write must pass within the write timeout.
 const sliceBytes = 64 << 10
 
-// settle closes the accounts of a write.
-func (s *Stream) settle(b batch) {
+// written counts a write that is complete.
+func (s *Stream) written(b batch) {
 	s.pending -= b.cost
 	s.direct -= int32(b.direct)
-	s.last, s.stuck = s.engine.lately(), 0
+	s.last, s.stuck = s.engine.coarseNow(), 0
 	if s.state&blocked != 0 {
 		s.state &^= blocked
 		if err := s.engine.kernel.await(s.fd, s.slot.key(), false); err != nil {
-			s.broken(err)
+			s.writeFailed(err)
 		}
 	}
 }
 
-// refused keeps what the socket of a parked stream did not take and asks to be
-// told when it takes more. It gives up writing, and the lock with it; it reports
-// false if the kernel does not do what it was asked for.
-func (s *Stream) refused(b batch, n int) bool {
+// keepRest keeps what the socket of a parked stream did not take, and asks epoll to
+// report when it is writable. It releases writing and the lock, and reports true; or
+// false if the kernel refuses.
+func (s *Stream) keepRest(b batch, n int) bool {
 	l := s.queue.spill()
 	rest := b.bytes[n:]
 	b.bytes = nil
 	l.sent = b
-	// The bytes may be a frame that is shared, or the pen's: of those a copy is
-	// kept, as they are few.
+	// The bytes may belong to a shared frame, or to the scratch buffer: those are few,
+	// and are copied.
 	if len(rest) <= joinBytes {
 		rest = append([]byte(nil), rest...)
 	}
@@ -181,7 +181,7 @@ func (s *Stream) refused(b batch, n int) bool {
 		s.state |= blocked
 		if err := s.engine.kernel.await(s.fd, s.slot.key(), true); err != nil {
 			s.engine.opts.Log.Warn("cannot watch a socket", "cause", err)
-			s.broken(err)
+			s.writeFailed(err)
 			return false
 		}
 	}
@@ -190,9 +190,9 @@ func (s *Stream) refused(b batch, n int) bool {
 	return true
 }
 
-// broken notes why a write failed. A reason that was decided before stays: a
-// client that leaves because it was told to end did not close first.
-func (s *Stream) broken(err error) {
+// writeFailed ends the stream with the reason of a failed write. A reason that was
+// decided before stays: the client may have left because the stream was ending.
+func (s *Stream) writeFailed(err error) {
 	why := wire.Ending{Reason: wire.Failed, Detail: wire.DetailWriteFailed}
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrClosedPipe) {
 		why = wire.Ending{Reason: wire.ClientClosed}
@@ -203,8 +203,8 @@ func (s *Stream) broken(err error) {
 	s.state |= cut
 }
 
-// finish gives up the socket and tells the owner. It is called with the lock
-// held by who writes, and returns without.
+// finish closes the socket and notifies the owner. The writer calls it with the lock
+// held; it releases the lock.
 func (s *Stream) finish(clean bool) {
 	s.state |= closed
 	s.queue.clear()
