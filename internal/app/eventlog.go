@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"sync"
 
-	"tidegate/internal/cluster"
 	"tidegate/internal/config"
+	"tidegate/internal/storage/eventlog"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/storage/segments"
 	"tidegate/internal/topic"
 	"tidegate/internal/transfer"
@@ -24,7 +25,7 @@ type eventLog interface {
 }
 
 var (
-	_ eventLog = (*cluster.Log)(nil)
+	_ eventLog = (*eventlog.Log)(nil)
 	_ eventLog = (*segments.Log)(nil)
 )
 
@@ -75,7 +76,7 @@ func (s *storage) status(ctx context.Context) wire.ClusterStatus {
 	asked.Wait()
 	status.Nodes = nodes
 	if err != nil {
-		status.Health = append([]string{"it is not known which nodes are alive: " + cluster.Explain(err)}, status.Health...)
+		status.Health = append([]string{"it is not known which nodes are alive: " + nats.Explain(err)}, status.Health...)
 	}
 	if s.own == nil {
 		return status

@@ -3,8 +3,8 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tidegate/internal/cluster"
 	"tidegate/internal/metric"
+	"tidegate/internal/storage/eventlog"
 	"tidegate/internal/storage/segments"
 	"tidegate/internal/version"
 )
@@ -81,7 +81,7 @@ func (m *storageMetrics) nodes(s *storage) {
 }
 
 // sharedLog adds the counts of an event log on NATS.
-func (m *storageMetrics) sharedLog(l *cluster.Log) {
+func (m *storageMetrics) sharedLog(l *eventlog.Log) {
 	log := l.Stats
 	m.counter(metric.LogAppends, func() uint64 { return log().Appends })
 	m.counter(metric.LogDeduplicated, func() uint64 { return log().Repeats })

@@ -12,11 +12,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tidegate/internal/cluster"
 	"tidegate/internal/config"
 	"tidegate/internal/former"
 	"tidegate/internal/gateway"
+	"tidegate/internal/storage/eventlog"
+	"tidegate/internal/storage/membership"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/storage/segments"
+	"tidegate/internal/storage/sessions"
+	"tidegate/internal/storage/taskstore"
 	"tidegate/internal/topic"
 )
 
@@ -24,13 +28,13 @@ import (
 // parts that its command does not need are nil; without storage configured there
 // is none of it.
 type storage struct {
-	engine *cluster.Engine
+	engine *nats.Engine
 	log    eventLog
-	shared *cluster.Log  // log, if it is on NATS
+	shared *eventlog.Log // log, if it is on NATS
 	own    *segments.Log // log, if it is of this process
-	nodes  *cluster.Nodes
-	ledger *cluster.Ledger
-	tasks  *cluster.Tasks
+	nodes  *membership.Nodes
+	ledger *sessions.Store
+	tasks  *taskstore.Store
 
 	cutOff func(node string) // of the gateway, which is made later
 }
@@ -53,7 +57,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	if err != nil {
 		return err
 	}
-	engine, err := cluster.Open(ctx, opts)
+	engine, err := nats.Open(ctx, opts)
 	if errors.Is(err, syscall.ENOSPC) && !external {
 		return fmt.Errorf("storage: %w: free some space, or choose another folder with --data", err)
 	}
@@ -67,7 +71,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 	p.storage = s
 	alone := !external && c.NATSListen == ""
 	if command != "backend" {
-		err = s.openForGateway(ctx, cluster.NodesOptions{
+		err = s.openForGateway(ctx, membership.Options{
 			Alone:  alone,
 			CutOff: func(node string) { s.cutOff(node) },
 		})
@@ -80,7 +84,7 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 		}
 	}
 	if err == nil && command != "gateway" {
-		s.tasks, err = cluster.OpenTasks(ctx, engine, cluster.TasksOptions{Alone: alone, MaxPending: c.TaskQueue})
+		s.tasks, err = taskstore.Open(ctx, engine, taskstore.Options{Alone: alone, MaxPending: c.TaskQueue})
 	}
 	if err != nil {
 		return fmt.Errorf("storage: %w", err)
@@ -89,18 +93,18 @@ func (p *program) openStorage(ctx context.Context, command string) error {
 }
 
 // openForGateway opens what gateways know of each other's streams by.
-func (s *storage) openForGateway(ctx context.Context, opts cluster.NodesOptions) (err error) {
-	if s.nodes, err = cluster.OpenNodes(ctx, s.engine, opts); err != nil {
+func (s *storage) openForGateway(ctx context.Context, opts membership.Options) (err error) {
+	if s.nodes, err = membership.Open(ctx, s.engine, opts); err != nil {
 		return err
 	}
-	s.ledger, err = cluster.OpenLedger(ctx, s.engine, s.nodes, cluster.LedgerOptions{})
+	s.ledger, err = sessions.Open(ctx, s.engine, s.nodes, sessions.Options{})
 	return err
 }
 
 // openSharedLog opens the log on NATS. A quarter of what bodies may take may be on its
 // way into the log.
 func (s *storage) openSharedLog(ctx context.Context, c *config.Config) (err error) {
-	s.shared, err = cluster.OpenLog(ctx, s.engine, cluster.LogOptions{
+	s.shared, err = eventlog.Open(ctx, s.engine, eventlog.Options{
 		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: c.MaxInflight / 4, ShortestLife: shortestLife(c.Namespaces),
 	})
 	if err == nil {
@@ -109,16 +113,16 @@ func (s *storage) openSharedLog(ctx context.Context, c *config.Config) (err erro
 	return err
 }
 
-func (p *program) engineOptions(command string) (cluster.Options, error) {
+func (p *program) engineOptions(command string) (nats.Options, error) {
 	c := p.cfg
 	token, err := c.NATSSecret()
 	if err != nil {
-		return cluster.Options{}, err
+		return nats.Options{}, err
 	}
-	opts := cluster.Options{
+	opts := nats.Options{
 		URLs: natsServers(c.NATSURLs), Prefix: c.NATSPrefix, Command: command, Replicas: c.NATSReplicas,
 		MaxBody: c.MaxBody, MaxEvents: largestHistory(c.Namespaces), EventsBytes: c.StoreSize,
-		Durability: cluster.Durability(c.Durability), Listen: c.NATSListen,
+		Durability: nats.Durability(c.Durability), Listen: c.NATSListen,
 		Credentials: c.NATSCreds, NKey: c.NATSNKey, User: c.NATSUser, Password: c.NATSPassword, Token: token,
 		TLSCA: c.NATSCA, TLSCert: c.NATSCert, TLSKey: c.NATSKey, Log: p.log,
 	}

@@ -18,55 +18,59 @@ import (
 // further down. A package that is not listed may not exist. It is about what is
 // built; what tests import is their own affair.
 var allowed = map[string][]string{
-	"sse":                        nil,
-	"task":                       nil,
-	"task/checksum":              {"task"},
-	"client":                     nil,
-	"task/publish":               {"client", "task"},
-	"internal/wire":              nil,
-	"internal/selfsigned":        nil,
-	"internal/leftover":          nil,
-	"internal/port":              nil,
-	"internal/terminal":          nil,
-	"internal/logging":           nil,
-	"internal/socket":            nil,
-	"internal/outbound":          {"internal/certs"},
-	"internal/certs":             nil,
-	"internal/pipenet":           nil,
-	"internal/licenses":          nil,
-	"internal/version":           nil,
-	"internal/page":              nil,
-	"internal/backoff":           nil,
-	"internal/former":            nil,
-	"internal/metric":            {"internal/wire"},
-	"internal/access":            {"internal/wire"},
-	"internal/config":            {"internal/grant", "internal/socket", "internal/access", "internal/former"},
-	"internal/stream":            {"internal/wire", "sse"},
-	"internal/topic":             {"internal/stream", "internal/wire", "sse"},
-	"internal/storage/storetest": {"internal/topic", "internal/wire"},
-	"internal/storage/natstest":  {"internal/leftover", "internal/port"},
-	"internal/packed":            {"internal/wire"},
-	"internal/cors":              nil,
-	"internal/grant":             {"internal/access"},
-	"internal/express":           nil,
-	"internal/archive":           {"internal/topic"},
-	"internal/storage/segments":  {"internal/topic", "internal/wire"},
-	"internal/transfer":          {"internal/archive", "internal/cluster", "internal/storage/segments", "internal/topic"},
-	"internal/cluster":           {"internal/backoff", "internal/certs", "internal/former", "internal/topic", "internal/wire", "task"},
-	"internal/gateway":           {"internal/metric", "internal/version", "internal/backoff", "internal/gateway/admission", "internal/gateway/callback", "internal/gateway/token", "internal/outbound", "internal/access", "internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse", "internal/cors", "internal/peer", "internal/limit"},
-	"internal/gateway/admission": {"internal/peer"},
-	"internal/gateway/callback":  {"internal/access", "internal/backoff", "internal/gateway/admission", "internal/gateway/token", "internal/outbound", "internal/packed", "internal/peer", "internal/version", "internal/wire"},
-	"internal/gateway/token":     nil,
-	"internal/backend":           {"internal/metric", "client", "internal/limit", "internal/peer", "internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
-	"internal/app":               {"internal/metric", "client", "internal/version", "internal/outbound", "internal/socket", "internal/grant", "internal/certs", "internal/access", "internal/former", "internal/express", "internal/gateway", "internal/backend", "internal/cluster", "internal/storage/segments", "internal/transfer", "internal/topic", "internal/stream", "internal/config", "internal/logging", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum", "internal/cors", "internal/peer", "internal/limit"},
-	"internal/peer":              nil,
-	"internal/limit":             {"internal/metric", "internal/peer", "internal/wire"},
-	"internal/bench":             {"internal/selfsigned", "sse"},
-	"internal/cli":               {"internal/licenses", "internal/outbound", "internal/socket", "internal/access", "internal/app", "internal/bench", "internal/config", "internal/logging", "internal/terminal", "internal/transfer", "internal/version", "internal/wire", "sse"},
-	"cmd/tidegate":               {"internal/cli"},
-	"internal/e2e":               nil,
-	"internal/archtest":          nil,
-	"measure/limit":              nil,
+	"sse":                         nil,
+	"task":                        nil,
+	"task/checksum":               {"task"},
+	"client":                      nil,
+	"task/publish":                {"client", "task"},
+	"internal/wire":               nil,
+	"internal/selfsigned":         nil,
+	"internal/leftover":           nil,
+	"internal/port":               nil,
+	"internal/terminal":           nil,
+	"internal/logging":            nil,
+	"internal/socket":             nil,
+	"internal/outbound":           {"internal/certs"},
+	"internal/certs":              nil,
+	"internal/pipenet":            nil,
+	"internal/licenses":           nil,
+	"internal/version":            nil,
+	"internal/page":               nil,
+	"internal/backoff":            nil,
+	"internal/former":             nil,
+	"internal/metric":             {"internal/wire"},
+	"internal/access":             {"internal/wire"},
+	"internal/config":             {"internal/grant", "internal/socket", "internal/access", "internal/former"},
+	"internal/stream":             {"internal/wire", "sse"},
+	"internal/topic":              {"internal/stream", "internal/wire", "sse"},
+	"internal/storage/storetest":  {"internal/topic", "internal/wire"},
+	"internal/storage/natstest":   {"internal/leftover", "internal/port"},
+	"internal/packed":             {"internal/wire"},
+	"internal/cors":               nil,
+	"internal/grant":              {"internal/access"},
+	"internal/express":            nil,
+	"internal/archive":            {"internal/topic"},
+	"internal/storage/segments":   {"internal/topic", "internal/wire"},
+	"internal/transfer":           {"internal/archive", "internal/storage/eventlog", "internal/storage/nats", "internal/storage/segments", "internal/topic"},
+	"internal/storage/nats":       {"internal/certs", "internal/backoff", "internal/former", "internal/wire"},
+	"internal/storage/eventlog":   {"internal/storage/nats", "internal/backoff", "internal/former", "internal/topic", "internal/wire"},
+	"internal/storage/membership": {"internal/storage/nats", "internal/backoff", "internal/wire"},
+	"internal/storage/sessions":   {"internal/storage/membership", "internal/storage/nats", "internal/backoff", "internal/wire"},
+	"internal/storage/taskstore":  {"internal/storage/nats", "internal/backoff", "task"},
+	"internal/gateway":            {"internal/metric", "internal/version", "internal/backoff", "internal/gateway/admission", "internal/gateway/callback", "internal/gateway/token", "internal/outbound", "internal/access", "internal/packed", "internal/topic", "internal/stream", "internal/wire", "sse", "internal/cors", "internal/peer", "internal/limit"},
+	"internal/gateway/admission":  {"internal/peer"},
+	"internal/gateway/callback":   {"internal/access", "internal/backoff", "internal/gateway/admission", "internal/gateway/token", "internal/outbound", "internal/packed", "internal/peer", "internal/version", "internal/wire"},
+	"internal/gateway/token":      nil,
+	"internal/backend":            {"internal/metric", "client", "internal/limit", "internal/peer", "internal/socket", "internal/grant", "internal/outbound", "internal/access", "task", "task/publish", "internal/wire"},
+	"internal/app":                {"internal/metric", "client", "internal/version", "internal/outbound", "internal/socket", "internal/grant", "internal/certs", "internal/access", "internal/former", "internal/express", "internal/gateway", "internal/backend", "internal/storage/eventlog", "internal/storage/membership", "internal/storage/nats", "internal/storage/sessions", "internal/storage/taskstore", "internal/storage/segments", "internal/transfer", "internal/topic", "internal/stream", "internal/config", "internal/logging", "internal/page", "internal/pipenet", "internal/wire", "task", "task/checksum", "internal/cors", "internal/peer", "internal/limit"},
+	"internal/peer":               nil,
+	"internal/limit":              {"internal/metric", "internal/peer", "internal/wire"},
+	"internal/bench":              {"internal/selfsigned", "sse"},
+	"internal/cli":                {"internal/licenses", "internal/outbound", "internal/socket", "internal/access", "internal/app", "internal/bench", "internal/config", "internal/logging", "internal/terminal", "internal/transfer", "internal/version", "internal/wire", "sse"},
+	"cmd/tidegate":                {"internal/cli"},
+	"internal/e2e":                nil,
+	"internal/archtest":           nil,
+	"measure/limit":               nil,
 
 	// Tools for the repository itself.
 	"internal/tools/house":  nil,
@@ -163,23 +167,36 @@ func TestSupportOfTestsIsImportedByTestsAlone(t *testing.T) {
 	}
 }
 
-// TestOnePackageKnowsNATS keeps the engine where it can be replaced: what others
-// need of it they say in interfaces of their own.
-func TestOnePackageKnowsNATS(t *testing.T) {
+// TestOnlyStorageKnowsNATS keeps the engine where it can be replaced: what others need
+// of it they say in interfaces of their own. Its server is known to one package, and to
+// tests.
+func TestOnlyStorageKnowsNATS(t *testing.T) {
 	t.Parallel()
+	const storage = "tidegate/internal/storage/"
+	engine := storage + "nats"
+	clients := []string{storage + "eventlog", storage + "membership", storage + "sessions", storage + "taskstore"}
+	imports := func(p goPackage, library string) bool {
+		all := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
+		return slices.ContainsFunc(all, func(path string) bool { return strings.HasPrefix(path, library) })
+	}
 	used := false
 	for _, p := range packages(t) {
-		imports := slices.Concat(p.Imports, p.TestImports, p.XTestImports)
-		knows := slices.ContainsFunc(imports, func(path string) bool { return strings.HasPrefix(path, "github.com/nats-io/") })
-		switch {
-		case p.ImportPath == "tidegate/internal/cluster":
-			used = knows
-		case knows && p.ImportPath != "tidegate/internal/storage/natstest":
-			t.Errorf("%s imports NATS; only internal/cluster may", p.ImportPath)
+		switch p.ImportPath {
+		case engine:
+			used = imports(p, "github.com/nats-io/nats-server/")
+			continue
+		case engine + "test":
+			continue
+		}
+		if imports(p, "github.com/nats-io/nats-server/") {
+			t.Errorf("%s imports the server of NATS; only %s may", p.ImportPath, engine)
+		}
+		if imports(p, "github.com/nats-io/") && !slices.Contains(clients, p.ImportPath) {
+			t.Errorf("%s imports NATS; only packages in %s may", p.ImportPath, storage)
 		}
 	}
 	if !used {
-		t.Error("internal/cluster does not import NATS: this test looks for the wrong name")
+		t.Errorf("%s does not import the server of NATS: this test looks for the wrong name", engine)
 	}
 }
 

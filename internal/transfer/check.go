@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 
 	"tidegate/internal/archive"
-	"tidegate/internal/cluster"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/storage/segments"
 )
 
 // NATSOptions say where a cluster is, or in which folder a server's files are.
-type NATSOptions = cluster.Options
+type NATSOptions = nats.Options
 
 // Report is what [Check] found.
 type Report struct {
@@ -29,7 +29,7 @@ func Check(ctx context.Context, dir string, log *slog.Logger) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := cluster.HoldFolder(dir)
+	release, err := nats.HoldFolder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +46,13 @@ func ownLog(dir string) (string, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
 	}
-	if cluster.HasOwnLog(dir) {
-		return cluster.OwnLogDir(dir), nil
+	if nats.HasOwnLog(dir) {
+		return nats.OwnLogDir(dir), nil
 	}
 	if isLog(dir) {
 		return dir, nil
 	}
-	if cluster.HasServer(dir) {
+	if nats.HasServer(dir) {
 		return "", fmt.Errorf("data folder %s has its events, if there are any, on NATS, which checks them by itself; tidegate storage export and dump read them", dir)
 	}
 	return "", fmt.Errorf("data folder %s: %w", dir, ErrNoLog)

@@ -13,7 +13,8 @@ import (
 	"path/filepath"
 
 	"tidegate/internal/archive"
-	"tidegate/internal/cluster"
+	"tidegate/internal/storage/eventlog"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/storage/segments"
 	"tidegate/internal/topic"
 )
@@ -66,20 +67,20 @@ func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Source, err
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	if cluster.HasOwnLog(dir) {
-		return openSegments(dir, cluster.OwnLogDir(dir), log)
+	if nats.HasOwnLog(dir) {
+		return openSegments(dir, nats.OwnLogDir(dir), log)
 	}
 	if isLog(dir) { // a copy
 		return openSegments(dir, dir, log)
 	}
-	if !cluster.HasServer(dir) {
+	if !nats.HasServer(dir) {
 		return nil, fmt.Errorf("data folder %s: %w", dir, ErrNoLog)
 	}
-	return OpenNATS(ctx, cluster.Options{Dir: dir, Command: "storage", Log: log})
+	return OpenNATS(ctx, nats.Options{Dir: dir, Command: "storage", Log: log})
 }
 
 func openSegments(dir, own string, log *slog.Logger) (*Source, error) {
-	release, err := cluster.HoldFolder(dir)
+	release, err := nats.HoldFolder(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +124,12 @@ func DamageText(d segments.Damage) string {
 
 // OpenNATS reads the log of an external cluster, which processes may use meanwhile, or of
 // a server in a folder.
-func OpenNATS(ctx context.Context, opts cluster.Options) (*Source, error) {
-	e, err := cluster.Open(ctx, opts)
+func OpenNATS(ctx context.Context, opts nats.Options) (*Source, error) {
+	e, err := nats.Open(ctx, opts)
 	if err != nil {
 		return nil, err
 	}
-	from, ok, err := cluster.ReadLogInfo(ctx, e)
+	from, ok, err := eventlog.ReadInfo(ctx, e)
 	if err == nil && !ok {
 		err = ErrNoLog
 	}
@@ -141,12 +142,12 @@ func OpenNATS(ctx context.Context, opts cluster.Options) (*Source, error) {
 	return s, nil
 }
 
-func natsSource(e *cluster.Engine, from cluster.LogInfo) *Source {
+func natsSource(e *nats.Engine, from eventlog.Info) *Source {
 	return &Source{
 		Header: archive.Header{Generation: from.Generation, Secret: from.Secret, Last: from.Last, Discarded: from.Discarded},
 		Events: from.Events, Bytes: from.Bytes,
 		each: func(ctx context.Context, take func(archive.Event) error) error {
-			_, err := cluster.ReadAll(ctx, e, from.Last, func(s topic.Stored, key string) error {
+			_, err := eventlog.ReadAll(ctx, e, from.Last, func(s topic.Stored, key string) error {
 				return take(archive.Event{Stored: s, KeyID: key})
 			})
 			return err

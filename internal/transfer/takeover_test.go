@@ -10,14 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tidegate/internal/cluster"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/transfer"
 )
 
 // takeOver opens the engine of a folder, and takes the log over.
 func takeOver(t testing.TB, dir string) error {
 	t.Helper()
-	e, err := cluster.Open(within(t), cluster.Options{Dir: dir, Log: testLog(t)})
+	e, err := nats.Open(within(t), nats.Options{Dir: dir, Log: testLog(t)})
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func takeOver(t testing.TB, dir string) error {
 func TestATakeoverMayBeKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	before := t.TempDir()
-	if _, err := transfer.IntoNATS(within(t), cluster.Options{Dir: before, Log: testLog(t)}, fromArchive(t, archived(t, sample(999))), false, testLog(t)); err != nil {
+	if _, err := transfer.IntoNATS(within(t), nats.Options{Dir: before, Log: testLog(t)}, fromArchive(t, archived(t, sample(999))), false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
 	s, err := transfer.OpenFolder(within(t), before, testLog(t))
@@ -89,10 +89,10 @@ func restore(from, to, path string) error {
 func TestATakeoverIsRefusedWhereThereIsNoRoom(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := transfer.IntoNATS(within(t), cluster.Options{Dir: dir, Log: testLog(t)}, fromArchive(t, archived(t, sample(99))), false, testLog(t)); err != nil {
+	if _, err := transfer.IntoNATS(within(t), nats.Options{Dir: dir, Log: testLog(t)}, fromArchive(t, archived(t, sample(99))), false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
-	e, err := cluster.Open(within(t), cluster.Options{Dir: dir, Log: testLog(t), MinFree: 1 << 60})
+	e, err := nats.Open(within(t), nats.Options{Dir: dir, Log: testLog(t), MinFree: 1 << 60})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestATakeoverIsRefusedWhereThereIsNoRoom(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	e.Close()
-	if cluster.HasOwnLog(dir) {
+	if nats.HasOwnLog(dir) {
 		t.Error("there is a new log")
 	}
 	if err := takeOver(t, dir); err != nil {

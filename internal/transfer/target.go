@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"tidegate/internal/archive"
-	"tidegate/internal/cluster"
+	"tidegate/internal/storage/eventlog"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/storage/segments"
 	"tidegate/internal/topic"
 )
@@ -77,7 +78,7 @@ func (c *copying) makeSegments(dir string, maxBytes int64) error {
 // dropped if replace is true, else it is an error. maxBytes bounds the log from then on; 0
 // is what it was, or what a new one has.
 func IntoFolder(ctx context.Context, dir string, from *Source, maxBytes int64, replace bool, log *slog.Logger) (events uint64, err error) {
-	f, err := cluster.OpenFolder(dir, log)
+	f, err := nats.OpenFolder(dir, log)
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +86,7 @@ func IntoFolder(ctx context.Context, dir string, from *Source, maxBytes int64, r
 	if f.HasServerLog() {
 		return 0, fmt.Errorf("data folder %s has an event log on NATS: start tidegate serve in it once, which takes that over, or choose another folder", dir)
 	}
-	if cluster.HasOwnLog(dir) && !replace {
+	if nats.HasOwnLog(dir) && !replace {
 		return 0, fmt.Errorf("data folder %s has an event log: give --overwrite to drop it", dir)
 	}
 	c := newCopying(ctx, from, log)
@@ -116,30 +117,30 @@ func sizeOf(dir string) (bytes int64) {
 // IntoNATS writes a log to that of a cluster, or of a server in a folder, which must be
 // empty, or is emptied if replace is true. Positions and times are new: clients get a
 // reset. Keys are not known any more.
-func IntoNATS(ctx context.Context, opts cluster.Options, from *Source, replace bool, log *slog.Logger) (events uint64, err error) {
-	if opts.Dir != "" && cluster.HasOwnLog(opts.Dir) {
-		return 0, fmt.Errorf("data folder %s has a log of one process: export that, move %s away, and import then", opts.Dir, cluster.OwnLogDir(opts.Dir))
+func IntoNATS(ctx context.Context, opts nats.Options, from *Source, replace bool, log *slog.Logger) (events uint64, err error) {
+	if opts.Dir != "" && nats.HasOwnLog(opts.Dir) {
+		return 0, fmt.Errorf("data folder %s has a log of one process: export that, move %s away, and import then", opts.Dir, nats.OwnLogDir(opts.Dir))
 	}
-	e, err := cluster.Open(ctx, opts)
+	e, err := nats.Open(ctx, opts)
 	if err != nil {
 		return 0, err
 	}
 	defer e.Close()
 	if replace {
-		if err := cluster.EmptyLog(ctx, e); err != nil {
+		if err := eventlog.Empty(ctx, e); err != nil {
 			return 0, err
 		}
 	}
 	c := newCopying(ctx, from, log)
 	defer c.stop()
-	written, err := cluster.WriteAll(ctx, e, func() (topic.Stored, bool, error) {
+	written, err := eventlog.WriteAll(ctx, e, func() (topic.Stored, bool, error) {
 		e, err := c.event()
 		if errors.Is(err, io.EOF) {
 			return topic.Stored{}, false, nil
 		}
 		return e.Stored, err == nil, err
 	})
-	if errors.Is(err, cluster.ErrLogNotEmpty) {
+	if errors.Is(err, eventlog.ErrNotEmpty) {
 		err = fmt.Errorf("%w: give --overwrite to drop them", err)
 	}
 	return uint64(written), err
@@ -150,12 +151,12 @@ func IntoNATS(ctx context.Context, opts cluster.Options, from *Source, replace b
 // there is a log of one process, or none on NATS. A process that is killed meanwhile
 // leaves the log on NATS as it was, or the new one whole: the next start begins again,
 // or goes on.
-func TakeOver(ctx context.Context, e *cluster.Engine, log *slog.Logger) error {
+func TakeOver(ctx context.Context, e *nats.Engine, log *slog.Logger) error {
 	dir := e.LogDir()
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	from, ok, err := cluster.ReadLogInfo(ctx, e)
+	from, ok, err := eventlog.ReadInfo(ctx, e)
 	if err != nil || !ok {
 		return err
 	}
@@ -179,7 +180,7 @@ func TakeOver(ctx context.Context, e *cluster.Engine, log *slog.Logger) error {
 	if err := e.Adopt(made, from.Generation, from.Last); err != nil {
 		return err
 	}
-	if err := cluster.DeleteLog(ctx, e); err != nil {
+	if err := eventlog.Delete(ctx, e); err != nil {
 		return err
 	}
 	log.Info("event log taken over", "events", c.count, "took", time.Since(began).Round(time.Millisecond))
@@ -191,7 +192,7 @@ const spareRoom = 8 << 20
 
 // enoughRoom refuses to begin what would fill the disk. Both logs are there until the
 // new one is whole.
-func enoughRoom(e *cluster.Engine, from cluster.LogInfo) error {
+func enoughRoom(e *nats.Engine, from eventlog.Info) error {
 	needs := int64(from.Bytes) + spareRoom
 	room, known := e.Room()
 	if !known || room >= needs {

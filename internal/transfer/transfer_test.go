@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tidegate/internal/archive"
-	"tidegate/internal/cluster"
 	"tidegate/internal/leftover"
+	"tidegate/internal/storage/nats"
 	"tidegate/internal/topic"
 	"tidegate/internal/transfer"
 )
@@ -162,7 +162,7 @@ func TestAnImportThatFailsChangesNothing(t *testing.T) {
 func TestALogGoesToNATSAndBack(t *testing.T) {
 	t.Parallel()
 	shared, own, events := t.TempDir(), t.TempDir(), sample(999)
-	opts := cluster.Options{Dir: shared, Log: testLog(t)}
+	opts := nats.Options{Dir: shared, Log: testLog(t)}
 	if _, err := transfer.IntoNATS(within(t), opts, fromArchive(t, archived(t, events)), false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestAFolderInUseIsLeftAlone(t *testing.T) {
 	if _, err := transfer.IntoFolder(within(t), dir, fromArchive(t, archived(t, sample(9))), 0, false, testLog(t)); err != nil {
 		t.Fatal(err)
 	}
-	e, err := cluster.Open(within(t), cluster.Options{Dir: dir, Log: testLog(t)})
+	e, err := nats.Open(within(t), nats.Options{Dir: dir, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,138 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"tidegate/internal/topic"
+	"tidegate/internal/wire"
+)
+
+const (
+	// appendTimeout bounds an AppendAll whose caller has no bound.
+	appendTimeout = 10 * time.Second
+	// countTimeout is how long other nodes may take to tell their receivers.
+	countTimeout = 250 * time.Millisecond
+	// takeOutTimeout bounds what is done about a refused event.
+	takeOutTimeout = time.Second
+	// maxAppends bounds the events that are on their way into the log.
+	maxAppends = 10_000
+	// appendOverhead is about what an event on its way takes beside its texts.
+	appendOverhead = 1024
+	// maxTogether bounds the events of one call that are on their way together. A
+	// call of more goes on when they have been answered.
+	maxTogether = 512
+)
+
+var (
+	// errUnanswered is what an event fails with that has run out of time.
+	errUnanswered = errors.New("cluster: no answer from the event log in time")
+	// errNoRoom refuses an event while too many others are on their way.
+	errNoRoom = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeBufferFull,
+		Message: "Too many events are waiting for storage: nothing was stored, send it again", RetryAfter: time.Second}
+)
+
+// AppendAll stores events and waits for them to come back in the tail, see
+// [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
+// deadline; it then is unknown whether an event is stored. An error is a
+// *wire.Error with status 413 if the event is too large for the log, and with
+// ENGINE_FULL if that has no room and the event is not stored.
+//
+// 10,000 events, and LogOptions.MaxInflight bytes of them, may be on their way.
+// Others wait for room until ctx ends; then they fail with BUFFER_FULL and are not
+// stored.
+//
+// Events of different topics are published without waiting for each other. Of one
+// topic each is published when the server has said where the one before it is
+// stored. If that one is lost after this, it fails, and those that have been
+// published behind it do not.
+func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, appendTimeout, errUnanswered)
+		defer cancel()
+	}
+	a := newAppending(ctx, l, entries)
+	for from := 0; from < len(entries); {
+		from += a.some(from)
+	}
+	for i, r := range a.results {
+		l.failed(&l.failedAppends, "event not stored, or not known to be", entries[i].Topic, r.Err)
+	}
+	return a.results
+}
+
+// room is what bounds the events that are on their way, by their number and bytes.
+type room struct {
+	most   int64 // bytes
+	events *semaphore.Weighted
+	bytes  *semaphore.Weighted
+
+	usedEvents, usedBytes atomic.Int64
+	refused               atomic.Uint64
+}
+
+func (r *room) init(most int64) {
+	r.most, r.events, r.bytes = most, semaphore.NewWeighted(maxAppends), semaphore.NewWeighted(most)
+}
+
+// sizeOf is what an event counts.
+func (r *room) sizeOf(e *topic.Entry) int64 {
+	return min(int64(len(e.Topic)+len(e.Name)+len(e.Data)+len(e.Key)+appendOverhead), r.most)
+}
+
+// enter waits for room. It returns errNoRoom if ctx ends first for want of time.
+func (r *room) enter(ctx context.Context, events int, bytes int64) error {
+	err := r.events.Acquire(ctx, int64(events))
+	if err == nil {
+		if err = r.bytes.Acquire(ctx, bytes); err != nil {
+			r.events.Release(int64(events))
+		}
+	}
+	if err == nil {
+		r.usedEvents.Add(int64(events))
+		r.usedBytes.Add(bytes)
+		return nil
+	}
+	r.refused.Add(uint64(events))
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+		return cause // who asked has gone
+	}
+	return errNoRoom
+}
+
+func (r *room) leave(events int, bytes int64) {
+	r.usedEvents.Add(-int64(events))
+	r.usedBytes.Add(-bytes)
+	r.events.Release(int64(events))
+	r.bytes.Release(bytes)
+}
+
+// takeOut drops an event from the log that the hub has refused, as those of all
+// nodes do: it counts for nobody, and would take the place of one that does.
+func (l *Log) takeOut(ctx context.Context, seq uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTimeout)
+	defer cancel()
+	if err := l.ev.DeleteMsg(ctx, seq); err != nil {
+		l.log.Debug("refused event stays in the log", "position", seq, "error", err)
+	}
+}
+
+// repeat answers an event whose key was used before. When the first one was stored,
+// and whether it said the same, is known only while it is there.
+func (l *Log) repeat(ctx context.Context, seq uint64, e topic.Entry) (topic.Appended, error) {
+	first, at, found, err := l.at(ctx, seq)
+	switch {
+	case err != nil:
+		return topic.Appended{}, err
+	case found && !first.SameContent(&e):
+		return topic.Appended{}, topic.ErrMismatch
+	}
+	l.tally.add(func(s *Stats) { s.Repeats++ })
+	return topic.Appended{Seq: seq, At: at, Repeat: true}, nil
+}

@@ -1,0 +1,154 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/nats"
+	"tidegate/internal/topic"
+)
+
+// ErrLogNotEmpty says that a log has events, where there should be none.
+var ErrNotEmpty = errors.New("the event log has events already")
+
+// undoTimeout bounds emptying a log that could not be copied.
+const undoTimeout = 30 * time.Second
+
+// copyAcks bounds the events that are under way to a log that is written.
+const copyAcks = 512
+
+// logCopy writes events of another log, in their order, to one that is empty. Their
+// positions are others then: those before are mapped, topic by topic.
+type logCopy struct {
+	e       *nats.Engine
+	at      uint64            // position of the newest event
+	now     map[string]uint64 // topic → its newest position here
+	born    map[string]uint64 // topic → where it was deleted here
+	waiting []jetstream.PubAckFuture
+	bytes   int
+}
+
+// WriteLog makes the log, which must be empty, and writes to it what next gives until
+// that says false. Times and positions are those of now; what has expired is left out.
+// If it fails the log is empty again, as far as that can be done.
+func WriteAll(ctx context.Context, e *nats.Engine, next func() (s topic.Stored, more bool, err error)) (written int, err error) {
+	stream, err := e.EventStream(ctx)
+	if err != nil {
+		return 0, err
+	}
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", e.StreamName("EV"), err)
+	}
+	if info.State.Msgs > 0 {
+		return 0, fmt.Errorf("stream %s: %w: %d", e.StreamName("EV"), ErrNotEmpty, info.State.Msgs)
+	}
+	c := &logCopy{e: e, at: info.State.LastSeq, now: map[string]uint64{}, born: map[string]uint64{}}
+	if written, err = c.run(ctx, next); err == nil {
+		return written, e.Sync()
+	}
+	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	for range c.waiting {
+		if c.settle(again) == nil { // what is under way may be stored yet
+			break
+		}
+	}
+	return written, errors.Join(err, Empty(again, e))
+}
+
+// EmptyLog drops all events of the log.
+func Empty(ctx context.Context, e *nats.Engine) error {
+	stream, err := e.JetStream().Stream(ctx, e.StreamName("EV"))
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = stream.Purge(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("empty stream %s: %w", e.StreamName("EV"), err)
+	}
+	return nil
+}
+
+func (c *logCopy) run(ctx context.Context, next func() (topic.Stored, bool, error)) (written int, err error) {
+	for {
+		s, more, err := next()
+		if err != nil {
+			return written, err
+		}
+		if !more {
+			return written, c.settle(ctx)
+		}
+		if s.Age > 0 {
+			if s.Age -= time.Since(time.Unix(0, s.At)); s.Age <= 0 {
+				continue
+			}
+		}
+		if err := c.write(ctx, s); err != nil {
+			return written, err
+		}
+		written++
+	}
+}
+
+// write publishes an event on condition that nobody else has written, so its position
+// is known before it is stored.
+func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
+	msg := natsgo.NewMsg(topicSubject(c.e, s.Topic))
+	if s.Prev > 0 {
+		s.Prev = c.now[s.Topic]
+	}
+	if s.Born > 0 {
+		s.Born = c.born[s.Topic]
+	}
+	if s.Born > 0 {
+		msg.Header[headerBorn] = []string{strconv.FormatUint(s.Born, 36)}
+	}
+	if s.Age > 0 {
+		msg.Header[jetstream.MsgTTLHeader] = []string{formatTTL(s.Age)}
+	}
+	msg.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatUint(c.at, 10)}
+	msg.Data = appendEnvelope(make([]byte, 0, len(s.Name)+len(s.Data)+32), s.Entry, s.PrevKnown)
+	ack, err := c.e.JetStream().PublishMsgAsync(msg, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return fmt.Errorf("write event: %w", err)
+	}
+	c.at++
+	if c.now[s.Topic] = c.at; s.Delete {
+		c.born[s.Topic] = c.at
+	}
+	c.waiting, c.bytes = append(c.waiting, ack), c.bytes+len(msg.Data)
+	if len(c.waiting) < copyAcks && c.bytes < copyBytes {
+		return nil
+	}
+	return c.settle(ctx)
+}
+
+// settle waits until all that is under way is stored.
+func (c *logCopy) settle(ctx context.Context) error {
+	late := time.NewTimer(copyPatience)
+	defer late.Stop()
+	for len(c.waiting) > 0 {
+		ack := c.waiting[0]
+		c.waiting = c.waiting[1:]
+		select {
+		case <-ack.Ok():
+		case err := <-ack.Err():
+			return fmt.Errorf("write event: %w", full(err))
+		case <-late.C:
+			return fmt.Errorf("write event: %w", errUnanswered)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	c.waiting, c.bytes = nil, 0
+	return nil
+}

@@ -1,0 +1,142 @@
+package eventlog
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/nats"
+)
+
+// LogStats counts since the Log was made.
+type Stats struct {
+	Appends       uint64 // that were stored
+	Conflicts     uint64 // tries of Append that somebody else's event came before
+	Repeats       uint64 // Appends whose key had been used
+	Retries       uint64 // tries of Append after one without an answer
+	Applied       uint64 // events given to the hub
+	Unreadable    uint64 // messages in the log that are no events of this version
+	Holes         uint64 // places where events are missing that nothing has dropped
+	Rewinds       uint64 // times that the log had gone backwards
+	TailStarts    uint64 // times that the tail was connected
+	Reads         uint64 // cold reads
+	CountTimeouts uint64 // Appends that did not wait any longer for other nodes' receivers
+	TrimsRefused  uint64 // topics that were not trimmed, because too many were waiting
+	Inflight      int64  // events on their way into the log
+	InflightBytes int64  // what they take
+	NoRoom        uint64 // events refused because too many were on their way for too long
+	Lag           Lag
+}
+
+// Lag says how far the hub is behind the log.
+type Lag struct {
+	Connected bool      // the tail is connected, and was heard of in the last seconds
+	Heard     time.Time // when it was last heard of; zero for never
+	Behind    uint64    // events that the hub had not been given then
+}
+
+func (g Lag) String() string {
+	switch {
+	case g.Heard.IsZero():
+		return "the event log has not been connected yet"
+	case !g.Connected:
+		return fmt.Sprintf("the event log has not been heard of for %v", time.Since(g.Heard).Truncate(time.Second))
+	}
+	return fmt.Sprintf("the hub is %d events behind the event log", g.Behind)
+}
+
+// logTally guards the counters.
+type tally struct {
+	mu    sync.Mutex
+	stats Stats
+}
+
+func (t *tally) add(to func(*Stats)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to(&t.stats)
+}
+
+// Stats gives the counters.
+func (l *Log) Stats() Stats {
+	l.tally.mu.Lock()
+	stats := l.tally.stats
+	l.tally.mu.Unlock()
+	stats.Inflight, stats.InflightBytes = l.room.usedEvents.Load(), l.room.usedBytes.Load()
+	stats.NoRoom = l.room.refused.Load()
+	stats.Lag = l.Lag()
+	return stats
+}
+
+// Lag says how far the hub is behind the log. A node that is not connected does
+// not know of what is published, and should not pass for healthy.
+func (l *Log) Lag() Lag {
+	c := &l.condition
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Lag{Connected: c.connected && time.Since(c.heard) < tailSilence+tailIdle, Heard: c.heard, Behind: c.behind}
+}
+
+// maxBehind is how many events a node may be behind before it does not pass for
+// healthy any more.
+const maxBehind = 10_000
+
+// Health is why the log cannot be relied on now; nothing if it can.
+func (l *Log) Health() []string {
+	if lag := l.Lag(); !lag.Connected || lag.Behind > maxBehind {
+		return []string{lag.String()}
+	}
+	return nil
+}
+
+// logCondition is what is known of the stream and of the tail.
+type condition struct {
+	caught chan struct{} // closed when all that was in the log at first has been applied
+
+	mu        sync.Mutex
+	connected bool // guarded by mu, like all below
+	heard     time.Time
+	behind    uint64
+	discarded uint64
+
+	// Of the stream that is followed.
+	created    time.Time
+	generation string
+}
+
+func (c *condition) init() { c.caught = make(chan struct{}) }
+
+// connect notes that the tail has a consumer, or has lost it.
+func (c *condition) connect(connected bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.connected = connected
+	if connected {
+		c.heard = time.Now()
+	}
+}
+
+// hear notes a sign of life of the consumer.
+func (c *condition) hear(behind uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.heard, c.behind = time.Now(), behind
+}
+
+// follow notes which stream it is.
+func (c *condition) follow(info *jetstream.StreamInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.created, c.generation = info.Created, nats.Generation(info)
+	c.discarded = discardedOf(info)
+}
+
+// isOther tells whether the stream is not the one that is followed, but was made
+// anew with its name, or has had a new generation since: events may be lost.
+func (c *condition) isOther(info *jetstream.StreamInfo) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.created.IsZero() && (!c.created.Equal(info.Created) || c.generation != nats.Generation(info))
+}

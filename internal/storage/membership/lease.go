@@ -1,0 +1,129 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What holding a lease can come to.
+var (
+	errHeld   = errors.New("the lease is held by somebody else")
+	errLost   = errors.New("the lease has gone to somebody else")
+	errCutOff = errors.New("the lease could not be renewed in time")
+)
+
+// leaseStore is what a lease needs of a bucket. A store decides by itself when
+// the lease runs out, which is never before its TTL has passed since the last
+// create or renew.
+type leaseStore interface {
+	// create makes a key that is not there, or returns errHeld.
+	create(ctx context.Context, key, value string) (revision uint64, err error)
+	// renew begins the TTL anew if the key still is as it was at revision, or
+	// returns errLost. After any other error it may have been renewed.
+	renew(ctx context.Context, key, value string, revision uint64) (uint64, error)
+}
+
+// leaseTimes say how a lease is held.
+type leaseTimes struct {
+	every    time.Duration // between renewals
+	patience time.Duration // without one, counted from when it was asked for, the lease counts as lost; 0: no bound
+	attempt  time.Duration // bound of one request
+}
+
+// kvLease is a key that its holder keeps alive by renewing it. It belongs to one
+// goroutine.
+type kvLease struct {
+	store      leaseStore
+	key, value string // the value must be one that no other holder has
+	times      leaseTimes
+
+	fresh func(time.Time) // told of each renewal; may be nil
+
+	revision uint64
+	tried    time.Time // when the last request was begun
+	renewed  time.Time // when the last that succeeded was: the TTL cannot have begun earlier
+}
+
+// acquire asks for the lease once. It returns errHeld while somebody has it.
+func (l *kvLease) acquire(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.times.attempt)
+	defer cancel()
+	begun := time.Now()
+	revision, err := l.store.create(ctx, l.key, l.value)
+	if err != nil {
+		return err
+	}
+	l.tried = begun
+	l.renewedTo(revision, begun)
+	return nil
+}
+
+// renewedTo notes a request that has succeeded.
+func (l *kvLease) renewedTo(revision uint64, begun time.Time) {
+	l.revision, l.renewed = revision, begun
+	if l.fresh != nil {
+		l.fresh(begun)
+	}
+}
+
+// keep renews the lease until ctx ends, and then returns nil. It returns errLost
+// if somebody else has the lease, and errCutOff when the lease may soon be
+// somebody else's because it could not be renewed: early enough that the holder
+// can stop what it does before that.
+func (l *kvLease) keep(ctx context.Context) error {
+	timer := time.NewTimer(l.pause())
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		// A process that was stopped for long finds out before it does anything.
+		if l.expired() {
+			return errCutOff
+		}
+		err := l.renew(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, errLost):
+			return err
+		case err != nil && l.expired():
+			return errCutOff
+		}
+		timer.Reset(l.pause())
+	}
+}
+
+func (l *kvLease) renew(ctx context.Context) error {
+	begun := time.Now()
+	l.tried = begun
+	limit := begun.Add(l.times.attempt)
+	if end := l.renewed.Add(l.times.patience); l.times.patience > 0 && end.Before(limit) {
+		limit = end
+	}
+	ctx, cancel := context.WithDeadline(ctx, limit)
+	defer cancel()
+	revision, err := l.store.renew(ctx, l.key, l.value, l.revision)
+	if err != nil {
+		return err
+	}
+	l.renewedTo(revision, begun)
+	return nil
+}
+
+func (l *kvLease) expired() bool {
+	return l.times.patience > 0 && time.Since(l.renewed) >= l.times.patience
+}
+
+// pause is how long until the next renewal is tried, or the lease counts as
+// lost. A request that was waited for in vain has been a pause already.
+func (l *kvLease) pause() time.Duration {
+	next := l.tried.Add(l.times.every)
+	if end := l.renewed.Add(l.times.patience); l.times.patience > 0 && end.Before(next) {
+		next = end
+	}
+	return max(0, time.Until(next))
+}

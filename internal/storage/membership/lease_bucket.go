@@ -1,0 +1,79 @@
+package membership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/nats"
+)
+
+// leaseBucket keeps leases in a KV bucket, which must allow a TTL per key
+// (LimitMarkerTTL).
+type leaseBucket struct {
+	js  jetstream.JetStream
+	kv  jetstream.KeyValue
+	ttl time.Duration // whole seconds
+}
+
+var _ leaseStore = leaseBucket{}
+
+// create is decided by the bucket's leader, whatever a replica that lags may say
+// of the key.
+func (b leaseBucket) create(ctx context.Context, key, value string) (uint64, error) {
+	revision, err := b.kv.Create(ctx, key, []byte(value), jetstream.KeyTTL(b.ttl))
+	if !errors.Is(err, jetstream.ErrKeyExists) && !nats.IsWrongSequence(err) { // the second is what a race for it gives
+		return revision, err
+	}
+	revision, err = b.ours(ctx, key, value)
+	if errors.Is(err, errLost) {
+		return 0, errHeld
+	}
+	return revision, err
+}
+
+func (b leaseBucket) renew(ctx context.Context, key, value string, revision uint64) (uint64, error) {
+	next, err := b.put(ctx, key, value, b.ttl, revision)
+	if !nats.IsWrongSequence(err) {
+		return next, err
+	}
+	// Either the key is somebody else's, or an earlier renewal did arrive.
+	if revision, err = b.ours(ctx, key, value); err != nil {
+		return 0, err
+	}
+	return b.put(ctx, key, value, b.ttl, revision)
+}
+
+// ours is the revision of a key that has our value, or errLost.
+func (b leaseBucket) ours(ctx context.Context, key, value string) (uint64, error) {
+	entry, err := b.kv.Get(ctx, key)
+	switch {
+	case errors.Is(err, jetstream.ErrKeyNotFound): // includes ErrKeyDeleted
+		return 0, errLost
+	case err != nil:
+		return 0, err
+	case string(entry.Value()) != value:
+		return 0, errLost
+	}
+	return entry.Revision(), nil
+}
+
+// release removes a lease, so that it need not run out.
+func (b leaseBucket) release(ctx context.Context, key string, revision uint64) error {
+	return b.kv.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(b.ttl))
+}
+
+// put replaces a key that is at revision with one that has a TTL. The KV
+// interface can give a TTL to new keys only.
+func (b leaseBucket) put(ctx context.Context, key, value string, ttl time.Duration, revision uint64) (uint64, error) {
+	m := &natsgo.Msg{Subject: "$KV." + b.kv.Bucket() + "." + key, Data: []byte(value)}
+	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithMsgTTL(ttl), jetstream.WithExpectLastSequencePerSubject(revision))
+	if err != nil {
+		return 0, fmt.Errorf("put %s: %w", key, err)
+	}
+	return ack.Sequence, nil
+}

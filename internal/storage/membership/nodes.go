@@ -1,0 +1,267 @@
+// Package membership is which nodes there are. Each node holds a lease in a bucket of
+// NATS; who holds one is alive. [Nodes] keeps the lease of this process, watches the
+// others', carries requests from node to node, and says which nodes died with sessions
+// still on record.
+package membership
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/nats"
+	"tidegate/internal/wire"
+)
+
+// Keys of the bucket, and the beginnings of their values. A node is alive as long as
+// its lease is there. It is registered as long as sessions of it may be on record.
+const (
+	leaseKeys        = "lease."
+	registrationKeys = "roster."
+
+	heldByNode      = "node:" // a lease: by the node itself,
+	heldBySuccessor = "heir:" // or by the node that takes over its sessions
+)
+
+// NodesOptions configure Nodes. The zero value of a field stands for its default.
+type Options struct {
+	// Alone says that no other process can reach the engine. Leases that are found
+	// at the start are then of earlier lives and are dropped, and the node is
+	// never cut off.
+	Alone bool
+	// CutOff is called with the identity that this node has had when others may
+	// soon take it for dead. It ends all streams of it, within LeaseTTL -
+	// CutOffAfter, and tells nobody of their ends: that is for the heirs. The new
+	// identity is taken when it returns.
+	CutOff func(node string)
+
+	LeaseTTL    time.Duration // default 20s, whole seconds: after it a silent node counts as dead
+	RenewEvery  time.Duration // default 3s
+	CutOffAfter time.Duration // default 15s, at most 3/4 of LeaseTTL: without a renewal, the node gives itself up
+	AskTimeout  time.Duration // default 5s, for Ask and for the handler
+	MaxAsks     int           // default 256 requests of other nodes being answered; more get 503
+}
+
+func (o Options) withDefaults() Options {
+	o.LeaseTTL = max(cmp.Or(o.LeaseTTL, 20*time.Second).Round(time.Second), time.Second)
+	o.RenewEvery = cmp.Or(o.RenewEvery, 3*time.Second)
+	o.CutOffAfter = min(cmp.Or(o.CutOffAfter, 15*time.Second), o.LeaseTTL*3/4)
+	o.AskTimeout = cmp.Or(o.AskTimeout, 5*time.Second)
+	o.MaxAsks = cmp.Or(o.MaxAsks, 256)
+	if o.CutOff == nil {
+		o.CutOff = func(string) {}
+	}
+	return o
+}
+
+// Nodes are the nodes of a cluster as one of them, this process, sees and is
+// seen by the others. NewNodes makes it; all methods may be called concurrently,
+// Run once. It satisfies the gateway's Peers.
+type Nodes struct {
+	e      *nats.Engine
+	opts   Options
+	log    *slog.Logger
+	bucket leaseBucket
+
+	self  atomic.Pointer[nodeIdentity]
+	wake  chan struct{} // size 1: leases or registrations have changed
+	slots chan struct{} // one for each request being answered
+
+	mu   sync.Mutex
+	seen view            // guarded by mu
+	past map[string]bool // guarded by mu: what this node was known as before, one name for each time it was cut off
+
+	asked, answered, refused, cutOffs atomic.Uint64
+}
+
+// nodeIdentity is what a node is known as until it is cut off.
+type nodeIdentity struct {
+	name   string
+	joined atomic.Bool               // it has had its lease
+	fresh  atomic.Pointer[time.Time] // when that was renewed; not as a number, which a change of the clock would shift
+}
+
+// NodesStats count what Nodes have done since they were made.
+type Stats struct {
+	Others   int    // alive now
+	Asked    uint64 // requests to other nodes
+	Answered uint64 // requests of other nodes, with those refused
+	Refused  uint64 // because of MaxAsks
+	CutOffs  uint64
+}
+
+// NewNodes makes the node of this process. The bucket is shared by all nodes; it
+// must have a LimitMarkerTTL.
+func newNodes(e *nats.Engine, kv jetstream.KeyValue, opts Options) *Nodes {
+	opts = opts.withDefaults()
+	n := &Nodes{
+		e: e, opts: opts, log: e.Log().With("component", "nodes"),
+		bucket: leaseBucket{js: e.JetStream(), kv: kv, ttl: opts.LeaseTTL},
+		past:   map[string]bool{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, opts.MaxAsks),
+	}
+	n.self.Store(&nodeIdentity{name: nats.RandomName()})
+	return n
+}
+
+// OpenNodes makes what nodes know of each other by, unless it is there.
+func Open(ctx context.Context, e *nats.Engine, opts Options) (*Nodes, error) {
+	kv, err := e.NodeBucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newNodes(e, kv, opts), nil
+}
+
+// Node is what this process is known as, now: 8 letters and digits. It changes
+// when the node has been cut off.
+func (n *Nodes) Node() string { return n.self.Load().name }
+
+// Stats tells what has been done so far.
+func (n *Nodes) Stats() Stats {
+	return Stats{
+		Others: len(n.Others()), Asked: n.asked.Load(), Answered: n.answered.Load(),
+		Refused: n.refused.Load(), CutOffs: n.cutOffs.Load(),
+	}
+}
+
+// Run holds the node's lease, answers other nodes with handler, and watches who
+// else is there, until ctx ends; then it gives the lease back, so that others
+// deal at once with what is still on record. The streams must have ended before.
+// The handler's context ends after AskTimeout, or with ctx. Run returns an error
+// only if the engine's connection has been closed.
+func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.PeerRequest) wire.PeerAnswer) error {
+	watching, stop := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() { n.watch(watching) })
+	defer watch.Wait()
+	defer stop()
+
+	desk, err := n.openDesk(ctx, n.Node(), handler)
+	if err != nil {
+		return err
+	}
+	defer func() { desk.close() }()
+	for {
+		why := n.hold(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		next := nats.RandomName()
+		n.giveUp(n.Node(), next, why)
+		// Whoever reads the new name can ask for it.
+		opened, err := n.openDesk(ctx, next, handler)
+		if err != nil {
+			return err
+		}
+		n.rename(next)
+		desk.close()
+		desk = opened
+	}
+}
+
+// giveUp has the streams of a node's old name ended.
+func (n *Nodes) giveUp(old, next string, why error) {
+	n.cutOffs.Add(1)
+	n.log.Error("cut off from the other nodes: ending all streams", "node", old, "next", next, "why", why)
+	begun := time.Now()
+	n.opts.CutOff(old)
+	if took := time.Since(begun); took > n.opts.LeaseTTL-n.opts.CutOffAfter {
+		n.log.Warn("ending streams took longer than the lease: the backend may have been told of their ends before", "node", old, "took", took)
+	}
+}
+
+func (n *Nodes) rename(next string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.past[n.Node()] = true
+	n.self.Store(&nodeIdentity{name: next})
+}
+
+// hold gets the lease of the node's name and keeps it, until ctx ends or the
+// lease is gone, which it returns.
+func (n *Nodes) hold(ctx context.Context) error {
+	self := n.self.Load()
+	held := &kvLease{store: n.bucket, key: leaseKeys + self.name, value: heldByNode + rand.Text(), times: n.times()}
+	held.fresh = func(at time.Time) { self.fresh.Store(&at) }
+	if n.opts.Alone {
+		held.times.patience = 0
+		if !n.until(ctx, "drop leases of earlier lives", n.dropLeases) {
+			return nil
+		}
+	}
+	for {
+		if !n.until(ctx, "get a lease", held.acquire) {
+			return nil
+		}
+		self.joined.Store(true)
+		n.log.InfoContext(ctx, "joined", "node", self.name)
+		n.changed()
+		err := held.keep(ctx)
+		if ctx.Err() != nil {
+			n.leave(ctx, held)
+			return nil
+		}
+		if !n.opts.Alone {
+			return err
+		}
+		n.log.Warn("lost the lease, although nobody else can be there: getting it again", "node", self.name, "error", err)
+	}
+}
+
+func (n *Nodes) times() leaseTimes {
+	return leaseTimes{every: n.opts.RenewEvery, patience: n.opts.CutOffAfter, attempt: n.opts.CutOffAfter / 5}
+}
+
+// leave gives the lease back. It is only to save time: the lease runs out anyway.
+func (n *Nodes) leave(ctx context.Context, held *kvLease) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), held.times.attempt)
+	defer cancel()
+	if err := n.bucket.release(ctx, held.key, held.revision); err != nil {
+		n.log.Warn("the lease could not be given back and will run out", "key", held.key, "error", err)
+	}
+}
+
+// until does something again until it has succeeded. It reports false when ctx
+// has ended before that.
+func (n *Nodes) until(ctx context.Context, what string, do func(context.Context) error) bool {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for tries := 0; ; tries++ {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-pause.C:
+		}
+		err := do(ctx)
+		if err == nil {
+			return true
+		}
+		if tries == 0 && ctx.Err() == nil {
+			n.log.Warn("not yet possible: "+what, "error", err)
+		}
+		pause.Reset(n.opts.RenewEvery)
+	}
+}
+
+// dropLeases removes all leases: nobody is there to hold them.
+func (n *Nodes) dropLeases(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.opts.CutOffAfter)
+	defer cancel()
+	keys, err := n.bucket.kv.ListKeysFiltered(ctx, leaseKeys+"*")
+	if err != nil {
+		return fmt.Errorf("list leases: %w", err)
+	}
+	var all error
+	for key := range keys.Keys() {
+		all = errors.Join(all, n.bucket.kv.Purge(ctx, key, jetstream.PurgeTTL(n.opts.LeaseTTL)))
+	}
+	return errors.Join(all, ctx.Err()) // an end of the list that came with the end of ctx is none
+}

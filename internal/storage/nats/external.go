@@ -1,0 +1,234 @@
+package nats
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/backoff"
+)
+
+const (
+	// Servers before this one lose acknowledged messages in ways that were mended in it.
+	oldestMajor, oldestMinor = 2, 15
+
+	connectRetry = 250 * time.Millisecond // pause between attempts of Open
+	answerWait   = 3 * time.Second        // for one answer of JetStream
+)
+
+// openExternal connects to a server that others run, and makes sure that it will do.
+func (e *Engine) openExternal(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, e.opts.ConnectWait)
+	defer cancel()
+	access, err := e.accessOptions()
+	if err != nil {
+		return err
+	}
+	if e.nc, err = connect(ctx, e.opts.URLs, append(e.connectOptions(), access...)); err != nil {
+		return fmt.Errorf("connect to NATS at %s: %w", redacted(e.opts.URLs), err)
+	}
+	if e.js, err = jetstream.New(e.nc); err != nil {
+		return err
+	}
+	if err = e.admit(ctx); err == nil {
+		err = e.refuseFormer(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("NATS at %s: %w", redacted([]string{e.nc.ConnectedUrl()}), err)
+	}
+	e.opts.Prefix = cmp.Or(e.opts.Prefix, defaultPrefix)
+	return nil
+}
+
+// connect tries until ctx ends, because a cluster may be started together with us,
+// or until it is told something that will not change by itself.
+func connect(ctx context.Context, urls []string, options []natsgo.Option) (*natsgo.Conn, error) {
+	for {
+		nc, err := natsgo.Connect(strings.Join(urls, ","), options...)
+		if err == nil {
+			return nc, nil
+		}
+		if isRefusal(err) || backoff.Wait(ctx, connectRetry) != nil {
+			return nil, err
+		}
+	}
+}
+
+// isRefusal tells whether somebody is there who does not want us, or whom we do
+// not trust, or whether we have nothing to show.
+func isRefusal(err error) bool {
+	for _, refusal := range []error{
+		natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired,
+		natsgo.ErrSecureConnRequired, natsgo.ErrSecureConnWanted, natsgo.ErrNkeysNotSupported,
+	} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	_, unknown := errors.AsType[x509.UnknownAuthorityError](err)
+	_, name := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	_, file := errors.AsType[*fs.PathError](err) // a certificate of ours
+	return unknown || name || invalid || file
+}
+
+// accessOptions are how to get in.
+func (e *Engine) accessOptions() ([]natsgo.Option, error) {
+	o, options := e.opts, []natsgo.Option{natsgo.Timeout(answerWait)}
+	if o.Credentials != "" {
+		options = append(options, natsgo.UserCredentials(o.Credentials))
+	}
+	if o.NKey != "" {
+		nkey, err := natsgo.NkeyOptionFromSeed(o.NKey)
+		if err != nil {
+			return nil, fmt.Errorf("nkey file %s: %w", o.NKey, err)
+		}
+		options = append(options, nkey)
+	}
+	if o.User != "" {
+		options = append(options, natsgo.UserInfo(o.User, o.Password))
+	}
+	if o.Token != "" {
+		options = append(options, natsgo.Token(o.Token))
+	}
+	return append(options, e.papers.clientOptions()), nil
+}
+
+// connectOptions are common to both kinds of servers. Nothing is kept for later
+// while there is no connection: what is late must not be sent as if it were new.
+func (e *Engine) connectOptions() []natsgo.Option {
+	return []natsgo.Option{
+		natsgo.Name("tidegate " + e.opts.Command + "/" + e.opts.Node),
+		natsgo.MaxReconnects(-1),
+		natsgo.ReconnectBufSize(-1),
+		natsgo.ReconnectWait(500 * time.Millisecond),
+		natsgo.ReconnectJitter(500*time.Millisecond, 500*time.Millisecond), // all nodes lose a server at once
+		natsgo.PingInterval(5 * time.Second),                               // a dead peer is noticed in 15 s, not in 4 minutes
+		natsgo.MaxPingsOutstanding(2),
+		natsgo.IgnoreAuthErrorAbort(), // credentials may be mended while we run
+		natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) {
+			if err != nil {
+				e.log.Warn("disconnected", "err", err)
+			}
+			e.CheckNow()
+		}),
+		natsgo.ReconnectHandler(func(nc *natsgo.Conn) {
+			e.log.Info("connected again", "server", nc.ConnectedServerName())
+			e.CheckNow()
+		}),
+		natsgo.ReconnectErrHandler(func(_ *natsgo.Conn, err error) { e.log.Debug("connect again", "err", err) }),
+		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) { e.hear(err) }),
+	}
+}
+
+// hear takes what the server says of its own accord.
+func (e *Engine) hear(err error) {
+	if !errors.Is(err, natsgo.ErrPermissionViolation) {
+		e.log.Warn("NATS reports", "err", err)
+		return
+	}
+	if strings.Contains(err.Error(), subjectServers) { // told as a warning
+		e.log.Debug("not permitted", "err", err)
+		return
+	}
+	e.log.Error("not permitted: give the user the right to it", "err", err)
+	e.mu.Lock()
+	e.refused = err
+	giveUp := e.giveUp
+	e.mu.Unlock()
+	giveUp()
+}
+
+// untilRefused gives a context that ends when the server says that something is
+// not permitted: requests for it get no other answer. One goroutine at a time uses it.
+func (e *Engine) untilRefused(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refused, e.giveUp = nil, cancel
+	return ctx, cancel
+}
+
+// refusal is what was not permitted since untilRefused, nil for nothing.
+func (e *Engine) refusal() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.refused
+}
+
+// admit makes sure that a server can do what is needed of it.
+func (e *Engine) admit(ctx context.Context) error {
+	if version := e.nc.ConnectedServerVersion(); !isRecent(version) {
+		return fmt.Errorf("version %s is too old: want %d.%d or later", version, oldestMajor, oldestMinor)
+	}
+	if need := e.opts.MaxBody + smallestEnvelope; e.nc.MaxPayload() < need {
+		return fmt.Errorf("max_payload is %d bytes, and events of up to %d need %d: raise max_payload in the server's configuration, or lower --max-body to %d",
+			e.nc.MaxPayload(), e.opts.MaxBody, need, e.nc.MaxPayload()-smallestEnvelope)
+	}
+	ctx, cancel := e.untilRefused(ctx)
+	defer cancel()
+	for {
+		err := e.askJetStream(ctx)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+			return fmt.Errorf("JetStream is not enabled for this account: %w", err)
+		case e.refusal() != nil:
+			return fmt.Errorf("JetStream may not be used: %w", e.refusal())
+		case backoff.Wait(ctx, connectRetry) != nil:
+			return fmt.Errorf("JetStream does not answer: is it enabled, and does the cluster have a leader? %w", err)
+		}
+	}
+}
+
+// askJetStream asks for as little as can be asked for.
+func (e *Engine) askJetStream(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWait)
+	defer cancel()
+	_, err := e.js.AccountInfo(ctx)
+	return err
+}
+
+// isRecent tells whether a server's version is one that is supported.
+func isRecent(version string) bool {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	a, errA := strconv.Atoi(major)
+	b, errB := strconv.Atoi(minor)
+	return errA == nil && errB == nil && (a > oldestMajor || a == oldestMajor && b >= oldestMinor)
+}
+
+// redacted lists URLs without the secrets in them.
+func redacted(urls []string) string {
+	var safe []string
+	for _, raw := range urls {
+		u, err := parseURL(raw)
+		if err != nil {
+			continue
+		}
+		if _, both := u.User.Password(); !both && u.User != nil {
+			u.User = url.User("xxxxx") // a token
+		}
+		safe = append(safe, u.Redacted())
+	}
+	return strings.Join(safe, ", ")
+}
+
+// parseURL parses as the client does: nats:// may be left out.
+func parseURL(raw string) (*url.URL, error) {
+	if !strings.Contains(raw, "://") {
+		raw = "nats://" + raw
+	}
+	return url.Parse(raw)
+}

@@ -1,0 +1,183 @@
+package nats
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const (
+	firstRestartPause = time.Second
+	longRestartPause  = 30 * time.Second
+	// spareFiles are how many descriptors have to be there for a restart.
+	spareFiles = 64
+)
+
+// checkServer looks at the server in this process. Once a write of its has failed
+// it takes no more, or none for that stream, whatever becomes of the cause.
+func (e *Engine) checkServer(c *condition, full bool) {
+	s := e.embedded.current()
+	if s == nil {
+		c.failed(reasonOf("NATS in this process does not run", e.watch.failure))
+		e.restart(c)
+		return
+	}
+	// The server itself finds nothing wrong with a folder that it cannot read.
+	if _, err := os.ReadDir(e.embedded.streamsDir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.failed(reasonOf("the data folder cannot be read", err))
+		return
+	}
+	failed := false
+	if !s.JetStreamEnabled() {
+		c.failed("JetStream has stopped")
+		failed = true
+	} else {
+		for _, broken := range s.Healthz(&server.HealthzOptions{Details: true}).Errors {
+			c.reasons = append(c.reasons, broken.Error)
+			failed = failed || isLasting(broken.Error)
+		}
+	}
+	switch {
+	case !failed:
+		if time.Since(e.watch.restarted) > longRestartPause {
+			e.watch.pause = 0
+		}
+	case !full: // else it would fail again
+		c.refuse = errUnavailable
+		e.restart(c)
+	}
+}
+
+// failed notes a reason for which nothing can be stored.
+func (c *condition) failed(reason string) {
+	c.reasons = append(c.reasons, reason)
+	if c.refuse == nil {
+		c.refuse = errUnavailable
+	}
+}
+
+func reasonOf(what string, err error) string {
+	if err == nil {
+		return what
+	}
+	return fmt.Sprintf("%s: %v", what, err)
+}
+
+// isLasting tells whether what a server finds wrong with itself stays so until it
+// is restarted.
+func isLasting(broken string) bool {
+	return strings.Contains(broken, "write error") || strings.Contains(broken, "could not be recovered")
+}
+
+// restart restarts the server in this process, unless that was tried a moment ago,
+// or cannot end well.
+func (e *Engine) restart(c *condition) {
+	if err := descriptorsLeft(spareFiles); err != nil {
+		c.failed(err.Error())
+		e.watch.short = true
+		return
+	}
+	// Attempts without descriptors say nothing of the next one: it is made at once.
+	if !e.watch.short && e.watch.pause > 0 && time.Since(e.watch.restarted) < e.watch.pause {
+		return
+	}
+	e.watch.short = false
+	e.watch.pause = min(max(2*e.watch.pause, firstRestartPause), longRestartPause)
+	e.log.Warn("restarting NATS in this process", "reasons", c.reasons)
+	e.keep(*c) // for as long as it takes
+	e.watch.failure = e.embedded.restart()
+	e.watch.restarted = time.Now()
+	if e.watch.failure != nil {
+		e.log.Error("NATS in this process was not restarted: tried again", "in", e.watch.pause, "err", e.watch.failure)
+		return
+	}
+	*c = condition{} // what else there is to say the next check will find
+	e.CheckNow()
+}
+
+// descriptorsLeft returns an error if the process may not open so many files more.
+// A server that starts without takes what it cannot read for something that is not
+// there.
+func descriptorsLeft(n int) error {
+	files := make([]*os.File, 0, n)
+	defer func() {
+		for _, f := range files {
+			_ = f.Close()
+		}
+	}()
+	for range n {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return fmt.Errorf("storage waits for %d free descriptors to be restarted: %w", n, err)
+		}
+		files = append(files, f)
+	}
+	return nil
+}
+
+// streamsDir is where the server has a folder for each stream.
+func (e *embedded) streamsDir() string { return streamsDir(e.opts.StoreDir) }
+
+func streamsDir(store string) string {
+	return filepath.Join(store, "jetstream", "$G", "streams")
+}
+
+// recoveredAll returns an error unless a server has all streams and durable
+// consumers that are in its folder. It goes on without those that it could not
+// read.
+func (e *embedded) recoveredAll(s *server.Server) error {
+	streams, err := os.ReadDir(e.streamsDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(streams) == 0 {
+		return nil
+	}
+	account, err := s.JszAccount(&server.JSzOptions{Account: "$G", Streams: true, Consumer: true})
+	if err != nil {
+		return err
+	}
+	for _, dir := range streams {
+		if strings.HasPrefix(dir.Name(), ".") { // about to be removed
+			continue
+		}
+		i := slices.IndexFunc(account.Streams, func(d server.StreamDetail) bool { return d.Name == dir.Name() })
+		if i < 0 {
+			return fmt.Errorf("stream %s could not be recovered", dir.Name())
+		}
+		if err := e.recoveredConsumers(account.Streams[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *embedded) recoveredConsumers(stream server.StreamDetail) error {
+	dir := filepath.Join(e.streamsDir(), stream.Name, "obs")
+	consumers, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, c := range consumers {
+		meta, err := os.ReadFile(filepath.Join(dir, c.Name(), "meta.inf"))
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		case err != nil || !bytes.Contains(meta, []byte(`"durable_name"`)):
+		case !slices.ContainsFunc(stream.Consumer, func(i *server.ConsumerInfo) bool { return i.Name == c.Name() }):
+			return fmt.Errorf("consumer %s of stream %s could not be recovered", c.Name(), stream.Name)
+		}
+	}
+	return nil
+}

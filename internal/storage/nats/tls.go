@@ -1,0 +1,78 @@
+package nats
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+
+	natsgo "github.com/nats-io/nats.go"
+
+	"tidegate/internal/certs"
+)
+
+// papers are the certificates that this process shows, and those that it checks
+// others' with. Each may be nil.
+type papers struct {
+	pair      *certs.Pair
+	authority *certs.Pool
+}
+
+func (o Options) loadPapers() (p papers, err error) {
+	if o.TLSCert != "" {
+		if p.pair, err = certs.LoadPair("--nats-cert", o.TLSCert, o.TLSKey); err != nil {
+			return papers{}, err
+		}
+	}
+	if o.TLSCA != "" {
+		if p.authority, err = certs.LoadPool("--nats-ca", o.TLSCA); err != nil {
+			return papers{}, err
+		}
+	}
+	return p, nil
+}
+
+// Certificates are those that the engine uses, to be read anew when their files
+// change.
+func (e *Engine) Certificates() (sources []certs.Source) {
+	if e.papers.pair != nil {
+		sources = append(sources, e.papers.pair)
+	}
+	if e.papers.authority != nil {
+		sources = append(sources, e.papers.authority)
+	}
+	return sources
+}
+
+// clientOptions are for a connection to somebody else's server. Each new
+// connection asks for the certificates of that moment.
+func (p papers) clientOptions() natsgo.Option {
+	return func(o *natsgo.Options) error {
+		if p.pair != nil {
+			o.Secure = true
+			o.TLSCertCB = func() (tls.Certificate, error) { return *p.pair.Current(), nil }
+		}
+		if p.authority != nil {
+			o.Secure = true
+			o.RootCAsCB = func() (*x509.CertPool, error) { return p.authority.Current(), nil }
+		}
+		return nil
+	}
+}
+
+// serverConfig is of a server in this process; nil without a certificate. Each
+// handshake is done with the certificates of that moment.
+func (p papers) serverConfig() *tls.Config {
+	if p.pair == nil {
+		return nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.pair.GetCertificate}
+	if p.authority == nil {
+		return config
+	}
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, p.authority.Current()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := config.Clone()
+		now.GetConfigForClient, now.ClientCAs = nil, p.authority.Current()
+		return now, nil
+	}
+	return config
+}

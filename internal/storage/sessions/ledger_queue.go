@@ -1,0 +1,288 @@
+package sessions
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"tidegate/internal/backoff"
+)
+
+// ledgerKey names a record: the node, and a hash of the token.
+type recordKey struct {
+	node string
+	hash [16]byte
+}
+
+// ledgerChange is a record on its way into the ledger or out of it.
+type change struct {
+	key    recordKey
+	record []byte        // nil: take it out
+	done   chan struct{} // closed when this is over: it has been done, or never will be
+
+	busy   bool // being written now
+	tried  bool // has been, and perhaps it is there
+	struck bool // take it out once it is known to be there
+	gone   bool // not to be done any more
+}
+
+// ledgerQueue holds the changes that have not been made yet. For a record there
+// is one change at a time: its outcome is known before the next is begun, so that
+// a record cannot come back. Records to be written and those to be taken out have
+// a line each, and take turns: what makes room never waits for what needs it.
+type queue struct {
+	maxEnters int
+	wake      chan struct{} // size 1: there may be something to do
+
+	mu       sync.Mutex
+	changes  map[recordKey]*change // guarded by mu, like all below
+	entering line
+	striking line
+	enters   int // changes with a record, in line or being made
+	strikes  int
+	struck   bool          // the last change that was begun was a strike
+	room     chan struct{} // closed when there is room for a record again; nil while there is
+	longest  time.Duration // of a pause
+	empty    chan struct{} // closed when nothing is left; nil while nobody waits
+}
+
+// ledgerLine are changes of one kind that wait, first in first out. While the
+// engine does not make them, all wait and few are tried.
+type line struct {
+	changes []*change
+	gone    int // of those
+	busy    int
+	paused  time.Time // nothing is done before this
+	misses  int       // pauses in a row
+}
+
+func newQueue(maxEnters int) *queue {
+	return &queue{
+		maxEnters: maxEnters, wake: make(chan struct{}, 1),
+		changes: map[recordKey]*change{}, longest: maxPause,
+	}
+}
+
+// enter queues a record and returns a channel that is closed when it has been
+// written. If there is no room, it returns one that is closed when there may be,
+// and false.
+func (q *queue) enter(key recordKey, record []byte) (<-chan struct{}, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if c := q.changes[key]; c != nil { // a token is entered once
+		return c.done, true
+	}
+	if q.enters >= q.maxEnters {
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		return q.room, false
+	}
+	q.enters++
+	return q.add(&change{key: key, record: record}), true
+}
+
+// strike has a record taken out. It returns nil if more than most are waiting
+// for that.
+func (q *queue) strike(key recordKey, most int) *change {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	c := q.changes[key]
+	switch {
+	case c == nil && q.strikes >= most:
+		return nil
+	case c == nil:
+		q.strikes++
+		c = &change{key: key}
+		q.add(c)
+	case c.record != nil && !c.busy && !c.tried:
+		q.cancel(c)
+	case c.record != nil:
+		c.struck = true
+	}
+	return c
+}
+
+// cancel finishes a change that is in line. It stays there for next to find,
+// unless there are too many like it: next comes slowly while the engine is away.
+func (q *queue) cancel(c *change) {
+	c.gone = true
+	q.finish(c)
+	q.checkEmpty()
+	line := q.lineOf(c)
+	if line.gone++; line.gone > max(1024, len(line.changes)/2) {
+		line.changes = slices.DeleteFunc(line.changes, func(c *change) bool { return c.gone })
+		line.gone = 0
+	}
+}
+
+func (q *queue) lineOf(c *change) *line {
+	if c.record == nil {
+		return &q.striking
+	}
+	return &q.entering
+}
+
+func (q *queue) add(c *change) <-chan struct{} {
+	c.done = make(chan struct{})
+	q.changes[c.key] = c
+	line := q.lineOf(c)
+	line.changes = append(line.changes, c)
+	q.notify()
+	return c.done
+}
+
+// finish forgets a change. q.mu is held.
+func (q *queue) finish(c *change) {
+	delete(q.changes, c.key)
+	close(c.done)
+	if c.record == nil {
+		q.strikes--
+	} else if q.enters--; q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+}
+
+func (q *queue) checkEmpty() {
+	if q.empty != nil && len(q.changes) == 0 {
+		close(q.empty)
+		q.empty = nil
+	}
+}
+
+func (q *queue) notify() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// waiting tells how many records are to be written and to be taken out.
+func (q *queue) waiting() (enters, strikes int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.enters, q.strikes
+}
+
+// dispatch hands out what is to be done, until ctx ends.
+func (q *queue) dispatch(ctx context.Context, due chan<- *change) {
+	defer close(due)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		c, wait := q.next()
+		if c != nil {
+			select {
+			case due <- c:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		timer.Reset(wait)
+		select {
+		case <-q.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// next takes what is to be done next, or says how long nothing will be.
+func (q *queue) next() (*change, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first, second := &q.striking, &q.entering
+	if q.struck {
+		first, second = second, first
+	}
+	c, wait := first.next()
+	if c == nil {
+		var other time.Duration
+		c, other = second.next()
+		wait = min(wait, other)
+	}
+	if c == nil {
+		return nil, wait
+	}
+	q.struck = c.record == nil
+	return c, 0
+}
+
+// next is ledgerQueue.next for one line.
+func (l *line) next() (*change, time.Duration) {
+	for len(l.changes) > 0 && l.changes[0].gone {
+		l.changes = l.changes[1:]
+		l.gone--
+	}
+	if len(l.changes) == 0 {
+		l.changes = nil // gives back what a long line took
+		return nil, time.Hour
+	}
+	if l.misses > 0 && l.busy >= probes {
+		return nil, time.Hour // until one of those comes back
+	}
+	if wait := time.Until(l.paused); wait > 0 {
+		return nil, wait
+	}
+	c := l.changes[0]
+	l.changes[0] = nil
+	l.changes = l.changes[1:]
+	c.busy = true
+	l.busy++
+	return c, 0
+}
+
+// settle says how a change went: if again, it has to be made again because it is
+// not known whether it has been; if failed, it will never be.
+func (q *queue) settle(c *change, again, failed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	defer q.notify()
+	line := q.lineOf(c)
+	c.busy = false
+	line.busy--
+	switch now := time.Now(); {
+	case !again:
+		line.misses, line.paused = 0, time.Time{}
+	case !now.Before(line.paused): // those that were out together fail once
+		line.misses++
+		line.paused = now.Add(backoff.Exponential(line.misses, firstPause, q.longest))
+	}
+	if again {
+		c.tried = true
+		line.changes = append(line.changes, c)
+		return
+	}
+	q.finish(c)
+	// What is refused now may have been written by a try that nobody heard of.
+	if c.struck && (!failed || c.tried) {
+		q.strikes++
+		q.add(&change{key: c.key})
+	}
+	q.checkEmpty()
+}
+
+// resume ends pauses: there is news of the engine.
+func (q *queue) resume() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.entering.paused, q.striking.paused = time.Time{}, time.Time{}
+	q.notify()
+}
+
+// hurry shortens pauses and returns a channel that is closed when nothing is
+// left.
+func (q *queue) hurry() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.longest, q.entering.paused, q.striking.paused = firstPause, time.Time{}, time.Time{}
+	q.notify()
+	empty := make(chan struct{})
+	q.empty = empty
+	q.checkEmpty()
+	return empty
+}

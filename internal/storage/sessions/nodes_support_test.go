@@ -1,0 +1,208 @@
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/gateway"
+	"tidegate/internal/storage/membership"
+	"tidegate/internal/storage/nats"
+	"tidegate/internal/storage/natstest"
+	"tidegate/internal/wire"
+)
+
+// The gateway has the interface, and does not know of this package.
+var _ gateway.SessionStore = (*Store)(nil)
+
+// Keys of the bucket of nodes, and a value.
+const (
+	leaseKey        = "lease."
+	registrationKey = "roster."
+	drained         = "drained"
+)
+
+// quickNodes are the times of nodes that die during a test.
+var quickNodes = membership.Options{LeaseTTL: 2 * time.Second, RenewEvery: 100 * time.Millisecond, CutOffAfter: 1200 * time.Millisecond, AskTimeout: time.Second}
+
+// member is a process of a cluster, as far as this part is concerned.
+type member struct {
+	e      *nats.Engine
+	nodes  *membership.Nodes
+	ledger *Store
+	st     jetstream.Stream
+	stop   context.CancelFunc
+	ended  chan struct{}
+}
+
+// memberOptions say what a member does.
+type memberOptions struct {
+	nodes   membership.Options
+	ledger  Options
+	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
+	heir    func(context.Context, wire.SessionRecord) error
+}
+
+func memberEngine(t testing.TB, url string) *nats.Engine {
+	t.Helper()
+	return openWith(t, nats.Options{URLs: []string{url}, MaxBody: 32 << 10})
+}
+
+// newMember makes a member that does not run.
+func newMember(t testing.TB, e *nats.Engine, o memberOptions) *member {
+	t.Helper()
+	m := &member{e: e, ended: make(chan struct{})}
+	var err error
+	if m.nodes, err = membership.Open(natstest.Within(t), e, o.nodes); err != nil {
+		t.Fatal(err)
+	}
+	st, err := e.JetStream().CreateOrUpdateStream(t.Context(), jetstream.StreamConfig{Name: e.StreamName("ST"), Subjects: []string{e.Subject("st.>")}, MaxMsgsPerSubject: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.st = st
+	m.ledger = newStore(e, st, m.nodes, o.ledger)
+	return m
+}
+
+// run runs a member until the test ends, or it is stopped or killed before. The
+// node ends after its ledger, as in the program.
+func (m *member) run(t testing.TB, o memberOptions) {
+	t.Helper()
+	if o.handler == nil {
+		o.handler = func(context.Context, wire.PeerRequest) wire.PeerAnswer { return wire.PeerAnswer{Status: 204} }
+	}
+	if o.heir == nil {
+		o.heir = func(context.Context, wire.SessionRecord) error { return nil }
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	m.stop = stop
+	var ledger, nodes sync.WaitGroup
+	presence, leave := context.WithCancel(context.Background())
+	nodes.Go(func() {
+		if err := m.nodes.Run(presence, o.handler); err != nil && !m.e.Conn().IsClosed() {
+			t.Errorf("Nodes.Run = %v", err)
+		}
+	})
+	ledger.Go(func() { _ = m.ledger.Run(ctx, o.heir) })
+	go func() { // ends in end, for which the test waits
+		ledger.Wait()
+		leave()
+		nodes.Wait()
+		close(m.ended)
+	}()
+	t.Cleanup(m.end)
+}
+
+// startMember runs a member of the cluster at url.
+func startMember(t testing.TB, url string, o memberOptions) *member {
+	t.Helper()
+	m := newMember(t, memberEngine(t, url), o)
+	m.run(t, o)
+	natstest.Eventually(t, "the node has joined", func() bool { return m.nodes.MayRecord(m.nodes.Node()) })
+	return m
+}
+
+// end stops a member and waits for it.
+func (m *member) end() {
+	m.stop()
+	<-m.ended
+}
+
+// kill cuts a member off for good, without a clean stop.
+func (m *member) kill() { m.e.Conn().Close() }
+
+// bucket is where nodes have their leases and registrations.
+func (m *member) bucket(t testing.TB) jetstream.KeyValue {
+	t.Helper()
+	kv, err := m.e.NodeBucket(natstest.Within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kv
+}
+
+// records counts the records of a node.
+func (m *member) records(t testing.TB, node string) int {
+	t.Helper()
+	info, err := m.st.Info(context.Background(), jetstream.WithSubjectFilter(m.ledger.records(node)+"*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(info.State.Subjects)
+}
+
+func streamEntry(node string, i int) wire.SessionRecord {
+	return wire.SessionRecord{Node: node, Token: fmt.Sprintf("token-%d-%s", i, node), OpenedAt: 1, Request: []byte(`{"method":"GET"}`)}
+}
+
+// enterAll records n streams of a node.
+func (m *member) enterAll(t testing.TB, node string, n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
+	defer cancel()
+	var enter sync.WaitGroup
+	for i := range n {
+		enter.Go(func() { m.ledger.Put(ctx, streamEntry(node, i)) })
+	}
+	enter.Wait()
+	if ctx.Err() != nil {
+		t.Fatal("entering took too long")
+	}
+}
+
+// toldTally counts who was told of what.
+type toldTally struct {
+	mu    sync.Mutex
+	told  map[string]int // guarded by mu: by token
+	by    map[string]int // guarded by mu: by who told
+	first time.Time      // guarded by mu
+}
+
+func newToldTally() *toldTally { return &toldTally{told: map[string]int{}, by: map[string]int{}} }
+
+func (a *toldTally) add(by string, e wire.SessionRecord) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.told) == 0 {
+		a.first = time.Now()
+	}
+	a.told[e.Token]++
+	a.by[by]++
+}
+
+func (a *toldTally) heir(by string) func(context.Context, wire.SessionRecord) error {
+	return func(_ context.Context, e wire.SessionRecord) error {
+		a.add(by, e)
+		return nil
+	}
+}
+
+func (a *toldTally) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.told)
+}
+
+// twice lists the tokens that were told of more than once.
+func (a *toldTally) twice() (tokens []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for token, n := range a.told {
+		if n > 1 {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
+func (a *toldTally) tellers() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.by)
+}

@@ -1,0 +1,78 @@
+package taskstore
+
+import (
+	"testing"
+	"time"
+
+	"tidegate/task"
+)
+
+// orphan stores a task that is not in the queue.
+func orphan(t *testing.T, s *Store, id string) task.Record {
+	t.Helper()
+	subject, _ := s.taskSubject(id)
+	rec, err := s.store(t.Context(), subject, task.Record{
+		ID: id, Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now().Add(-time.Hour),
+	}, taskParts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+// TestTwoSweepersQueueATaskOnce has both see a task that is in no queue, and the second
+// act on it when the task is lent already.
+func TestTwoSweepersQueueATaskOnce(t *testing.T) {
+	t.Parallel()
+	e := openEngine(t, t.TempDir())
+	a, b := newTasks(t, e, Options{}), newTasks(t, anotherTo(t, e), Options{})
+	rec := orphan(t, a, "orphan")
+	wantLentOnce(t, a, b, rec, func(s *Store) error { return s.queueOrphan(t.Context(), rec.ID) })
+}
+
+// TestTwoSweepersDeleteAMessageOnce is the same for a task whose message nobody would
+// get.
+func TestTwoSweepersDeleteAMessageOnce(t *testing.T) {
+	t.Parallel()
+	e := openEngine(t, t.TempDir())
+	a, b := newTasks(t, e, Options{}), newTasks(t, anotherTo(t, e), Options{})
+	rec := orphan(t, a, "stuck")
+	if err := a.queueOrphan(t.Context(), rec.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Store{a, b} {
+		seq, err := s.unstick(t.Context(), rec) // the first sweep of each
+		if err != nil || seq == 0 {
+			t.Fatalf("unstick() = %d, %v; want the number of the message", seq, err)
+		}
+		s.stuck = map[string]uint64{rec.ID: seq}
+	}
+	wantLentOnce(t, a, b, rec, func(s *Store) error {
+		_, err := s.unstick(t.Context(), rec)
+		return err
+	})
+}
+
+// wantLentOnce lets a sweep and be lent a task, and then b sweep.
+func wantLentOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Store) error) {
+	t.Helper()
+	if err := sweep(a); err != nil {
+		t.Fatal(err)
+	}
+	lent, err := a.fetchType(t.Context(), "t", 10)
+	if err != nil || len(lent) != 1 {
+		t.Fatalf("%d tasks are lent, %v; want 1", len(lent), err)
+	}
+	if err := sweep(b); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := b.fetchType(t.Context(), "t", 10); err != nil || len(again) != 0 {
+		t.Errorf("a task that is lent is lent %d times more, error %v", len(again), err)
+	}
+	if err := a.Acknowledge(t.Context(), rec, lent[0]); err != nil {
+		t.Error(err)
+	}
+	if queued, err := a.Queued(t.Context(), rec); queued || err != nil {
+		t.Errorf("after it was settled it is queued: %v, %v", queued, err)
+	}
+}

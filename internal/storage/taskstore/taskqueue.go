@@ -1,0 +1,274 @@
+package taskstore
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/nats"
+	"tidegate/task"
+)
+
+// lookPause is between two looks at the queue when nobody said that something is
+// there: a task that is given back after a pause is announced by nobody.
+const lookPause = time.Second
+
+// maxLent bounds the tasks of one type that are lent or wait for their pause.
+const maxLent = 10_000
+
+// plainToken is s as a part of a subject: itself if it is plain, else in a form
+// that no plain one has.
+func plainToken(s string) string {
+	plain := s != "" && len(s) <= 128
+	for _, c := range []byte(s) {
+		plain = plain && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == ':' || c == '-')
+	}
+	if plain {
+		return s
+	}
+	return "=" + base64.RawURLEncoding.EncodeToString([]byte(s))
+}
+
+func (t *Store) queueSubject(typ, id string) string {
+	return t.e.Subject("tk.q." + plainToken(typ) + "." + id)
+}
+
+// enqueue puts a task in the queue unless it is there already.
+func (t *Store) enqueue(ctx context.Context, rec task.Record, id jetstream.PublishOpt) error {
+	_, err := t.e.JetStream().PublishMsg(ctx, &natsgo.Msg{Subject: t.queueSubject(rec.Type, rec.ID)}, id)
+	if nats.IsSubjectTaken(err) {
+		err = nil // it is there
+	}
+	if err != nil {
+		return fmt.Errorf("queue task: %w", err)
+	}
+	t.announce()
+	return nil
+}
+
+// announce tells all that something is in the queue. If it gets lost they see it
+// at their next look.
+func (t *Store) announce() { _ = t.e.Conn().Publish(t.e.Subject("tk.wake"), nil) }
+
+// woken lets Fetch look.
+func (t *Store) woken() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Queued implements [task.Store].
+func (t *Store) Queued(ctx context.Context, rec task.Record) (bool, error) {
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer cancel()
+	_, err = t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, away("look at the queue", err)
+	}
+	return true, nil
+}
+
+// Acknowledge implements [task.Store].
+func (t *Store) Acknowledge(ctx context.Context, rec task.Record, lease task.Lease) error {
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	if l, ok := lease.(*taskLease); ok && l.acknowledge(ctx, t.opts.Timeout/2) == nil {
+		return nil
+	}
+	// It is not lent to us, or by a consumer that is gone.
+	if err := t.unqueue(ctx, rec); err != nil {
+		return away("take a task out of the queue", err)
+	}
+	return nil
+}
+
+// acknowledge takes the task out of the queue.
+func (l *taskLease) acknowledge(ctx context.Context, bound time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
+	defer cancel()
+	err := l.msg.DoubleAck(ctx)
+	if errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
+		return nil
+	}
+	return err
+}
+
+// unqueue deletes the message of a task. It is not purged by its subject: a consumer
+// for more than that subject then takes all that it has lent for acknowledged, if
+// that is on its way to be lent again, and never lends it any more.
+func (t *Store) unqueue(ctx context.Context, rec task.Record) error {
+	if rec.Type == "" {
+		return nil // removed, and so is its message
+	}
+	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
+	if err == nil {
+		err = deleteMessage(ctx, t.taskq, m.Sequence)
+	}
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	return err
+}
+
+// deleteMessage deletes a message, unless somebody else has.
+func deleteMessage(ctx context.Context, s jetstream.Stream, seq uint64) error {
+	err := s.DeleteMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // for whatever reason
+		if _, missing := s.GetMsg(ctx, seq); errors.Is(missing, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+	}
+	return err
+}
+
+// Fetch implements [task.Store]. It asks for what is there when it is told that
+// something may be, rather than wait at the consumers of all types at once: those
+// would give more than was asked for.
+func (t *Store) Fetch(ctx context.Context, types []string, n int) ([]task.Lease, error) {
+	ticker := time.NewTicker(lookPause)
+	defer ticker.Stop()
+	for {
+		leases, err := t.fetchSome(ctx, types, n)
+		if len(leases) == n && n > 0 {
+			t.woken() // there may be more for whoever has room next
+		}
+		if len(leases) > 0 {
+			return leases, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-t.wake:
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// fetchSome looks once at each type, at another first each time.
+func (t *Store) fetchSome(ctx context.Context, types []string, n int) (leases []task.Lease, err error) {
+	t.mu.Lock()
+	first := t.next
+	t.next++
+	t.mu.Unlock()
+	for i := range types {
+		if len(leases) >= n || ctx.Err() != nil {
+			break
+		}
+		typ := types[(first+i)%len(types)]
+		more, typErr := t.fetchType(ctx, typ, n-len(leases))
+		leases = append(leases, more...)
+		err = errors.Join(err, typErr)
+	}
+	return leases, err
+}
+
+func (t *Store) fetchType(ctx context.Context, typ string, n int) ([]task.Lease, error) {
+	consumer, err := t.consumer(ctx, typ)
+	if err != nil {
+		return nil, err
+	}
+	if !t.e.Conn().IsConnected() { // what is asked for now would be lent when nobody listens
+		return nil, fmt.Errorf("%w: not connected to NATS", task.ErrUnavailable)
+	}
+	batch, err := consumer.FetchNoWait(n)
+	if err != nil {
+		return nil, away("fetch tasks", err)
+	}
+	var leases []task.Lease
+	for m := range batch.Messages() {
+		id := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+		leases = append(leases, &taskLease{t, m, id})
+	}
+	if err := batch.Error(); err != nil {
+		t.forgetConsumer(typ) // it may be gone
+		if len(leases) == 0 {
+			return nil, away("fetch tasks", err)
+		}
+	}
+	return leases, nil
+}
+
+// consumer returns the consumer of a type, which all processes share. A work queue
+// has at most one for each subject.
+func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, error) {
+	t.mu.Lock()
+	c, known := t.consumers[typ]
+	t.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	ctx, cancel, err := t.bounded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	name := "q-" + plainToken(typ)
+	if t.opts.Alone && !known {
+		// What is lent there was lent to processes that are gone.
+		if err := t.taskq.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return nil, away("fetch tasks", err)
+		}
+	}
+	c, err = t.taskq.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable:       name,
+		FilterSubject: t.queueSubject(typ, "*"),
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       t.opts.AckWait,
+		MaxDeliver:    -1,
+		MaxAckPending: maxLent,
+	})
+	if err != nil {
+		return nil, away("fetch tasks", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.consumers[typ] = c
+	return c, nil
+}
+
+// forgetConsumer has the consumer of a type made again if it is gone.
+func (t *Store) forgetConsumer(typ string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.consumers[typ] = nil
+}
+
+// taskLease is a message of the queue that was delivered and is not acknowledged.
+type taskLease struct {
+	tasks *Store
+	msg   jetstream.Msg
+	id    string
+}
+
+func (l *taskLease) TaskID() string              { return l.id }
+func (l *taskLease) TTL() time.Duration          { return l.tasks.opts.AckWait }
+func (l *taskLease) Renew(context.Context) error { return l.msg.InProgress() }
+
+// Release puts the task back in its place in the queue.
+func (l *taskLease) Release(_ context.Context, pause time.Duration) error {
+	if pause > 0 {
+		return l.msg.NakWithDelay(pause)
+	}
+	err := l.msg.Nak()
+	l.tasks.announce()
+	return err
+}

@@ -1,0 +1,213 @@
+// Package taskstore is a [task.Store] on NATS: records of tasks, their queue, leases and
+// results. Processes that share it share the work.
+package taskstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/internal/storage/nats"
+	"tidegate/task"
+)
+
+// TasksOptions configure a [Tasks]. The zero value of each means its default.
+type Options struct {
+	AckWait    time.Duration // after what time a task is given to another process if its worker is silent; default 30s
+	Timeout    time.Duration // of one call of the store, and a second more for each MiB of an object; default 5s
+	MaxTasks   int           // tasks remembered; default 100000, beyond it task.ErrBusy
+	MaxPending int           // of them pending; default 10000, beyond it task.ErrBusy
+
+	// SweepInterval is between two looks for tasks that nobody would come to;
+	// default 30s. The process that looks does so for twice that time, then
+	// another may.
+	SweepInterval time.Duration
+
+	// Alone says that no other process shares the store. Then what a dead one
+	// had is begun at once, not after AckWait.
+	Alone bool
+}
+
+var _ task.Store = (*Store)(nil)
+
+// Tasks keeps tasks in NATS, for one [task.Service]; others, here or elsewhere,
+// have their own and see the same. A task is a record, of which the stream tasks
+// keeps the newest version, and until it is over a message in the work queue
+// taskq. Records decide; the queue only tells who is to look at one.
+//
+// The message is taken out of the queue after the last events of the task are
+// published. So whoever dies, and whenever, leaves a message that brings another
+// process to the record. A process that dies between the two writes of Submit
+// leaves none; the sweeper looks for that.
+type Store struct {
+	// Set once.
+	e       *nats.Engine
+	log     *slog.Logger
+	tasks   jetstream.Stream
+	taskq   jetstream.Stream
+	lease   jetstream.KeyValue
+	results jetstream.ObjectStore
+	opts    Options
+	list    *taskList
+	inline  int // bytes; larger parts of a record are objects
+
+	wake   chan struct{} // of size 1: something may be in the queue
+	listed chan struct{} // closed when the list has all that there was at the start
+	sawAll func()        // closes it
+
+	orphanAge time.Duration
+	objectAge time.Duration
+	stuck     map[string]uint64 // messages of tasks, by id, that nobody would get at the last sweep; owned by sweep
+
+	mu           sync.Mutex
+	consumers    map[string]jetstream.Consumer // by type of task
+	next         int                           // the type to look at first, so that none starves
+	hooks        task.Hooks
+	objectStream jetstream.Stream // of results; nil until it is needed
+}
+
+// NewTasks makes a store of the given streams and buckets.
+func newStore(e *nats.Engine, s nats.TaskStreams, opts Options) *Store {
+	opts.AckWait = cmp.Or(opts.AckWait, 30*time.Second)
+	opts.Timeout = cmp.Or(opts.Timeout, 5*time.Second)
+	opts.MaxTasks = cmp.Or(opts.MaxTasks, 100_000)
+	opts.MaxPending = cmp.Or(opts.MaxPending, 10_000)
+	opts.SweepInterval = cmp.Or(opts.SweepInterval, 30*time.Second)
+	listed := make(chan struct{})
+	return &Store{
+		e: e, log: e.Log().With("component", "tasks"),
+		tasks: s.Records, taskq: s.Queue, lease: s.Leases, results: s.Results, opts: opts,
+		list: newTaskList(), inline: int(min(256<<10, e.MaxBody()/4)),
+		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }),
+		orphanAge: orphanAge, objectAge: objectAge,
+		consumers: map[string]jetstream.Consumer{},
+	}
+}
+
+// OpenTasks makes the store of tasks, unless it is there.
+func Open(ctx context.Context, e *nats.Engine, opts Options) (*Store, error) {
+	s, err := e.TaskStreams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newStore(e, s, opts), nil
+}
+
+// Durable implements [task.Store].
+func (*Store) Durable() bool { return true }
+
+// Run implements [task.Store]: it follows the records, answers who wants to cancel
+// what runs here, and sweeps.
+func (t *Store) Run(ctx context.Context, h task.Hooks) error {
+	t.mu.Lock()
+	t.hooks = h
+	t.mu.Unlock()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // the others end with serve
+	wg.Go(func() { t.follow(ctx, h) })
+	wg.Go(func() { t.sweep(ctx, h) })
+	return t.serve(ctx, &wg, h)
+}
+
+// asking bounds a question to another process, and its answer.
+const asking = 2 * time.Second
+
+// Answers to a question.
+const (
+	answerDone = "done" // the task is cancelled
+	answerOver = "over" // it does not run here
+)
+
+// serve answers questions and hears that something is in the queue, until ctx ends.
+func (t *Store) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) error {
+	answer := func(m *natsgo.Msg) {
+		ctx, cancel := context.WithTimeout(ctx, asking)
+		defer cancel()
+		text := answerOver
+		if h.Cancel(ctx, string(m.Data)) {
+			text = answerDone
+		}
+		if err := m.Respond([]byte(text)); err != nil {
+			t.log.Debug("question not answered", "task_id", string(m.Data), "error", err)
+		}
+	}
+	asked := make(chan *natsgo.Msg, 64) // more are dropped: who asks then writes it in the record
+	subs := make([]*natsgo.Subscription, 2)
+	var errs [2]error
+	subs[0], errs[0] = t.e.Conn().ChanSubscribe(t.e.Subject("tk.ctl."+h.Worker), asked)
+	subs[1], errs[1] = t.e.Conn().Subscribe(t.e.Subject("tk.wake"), func(*natsgo.Msg) { t.woken() })
+	for _, sub := range subs {
+		if sub != nil {
+			defer func() { _ = sub.Unsubscribe() }() // it may have ended with the connection
+		}
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		return fmt.Errorf("subscribe for tasks: %w", err)
+	}
+	for {
+		select {
+		case m := <-asked:
+			wg.Go(func() { answer(m) })
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// RequestCancel implements [task.Store].
+func (t *Store) RequestCancel(ctx context.Context, rec task.Record) (answered, done bool) {
+	if !t.e.Conn().IsConnected() {
+		return false, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	m, err := t.e.Conn().RequestWithContext(ctx, t.e.Subject("tk.ctl."+rec.Worker), []byte(rec.ID))
+	if err != nil {
+		return false, false
+	}
+	return true, string(m.Data) == answerDone
+}
+
+// Peek implements [task.Store].
+func (t *Store) Peek(id string) (task.Record, bool) { return t.list.peek(id) }
+
+// List implements [task.Store].
+func (t *Store) List(before uint64, f task.Filter, limit int) []task.Record {
+	return t.list.scan(before, f, limit)
+}
+
+// Counts implements [task.Store].
+func (t *Store) Counts() map[task.State]int { return t.list.counts() }
+
+// bounded limits a call of the store. Without a connection it is over at once: a
+// client that buffers would send later what nobody waits for any more.
+func (t *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	return t.boundedFor(ctx, 0)
+}
+
+// slowest is how many bytes of a part of a record are transferred in a second at
+// least; what is slower is given up.
+const slowest = 1 << 20
+
+// boundedFor is bounded for a call that transfers that many bytes.
+func (t *Store) boundedFor(ctx context.Context, size int) (context.Context, context.CancelFunc, error) {
+	if !t.e.Conn().IsConnected() {
+		return nil, nil, fmt.Errorf("%w: not connected to NATS", task.ErrUnavailable)
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.opts.Timeout+time.Duration(size)*time.Second/slowest)
+	return ctx, cancel, nil
+}
+
+// away wraps an error of NATS that is none of the answers that a call expects.
+func away(what string, err error) error {
+	return fmt.Errorf("%w: %s: %w", task.ErrUnavailable, what, err)
+}
