@@ -41,19 +41,19 @@ var longHistory = []string{"--namespace", "bench=events:10000,bytes:64MiB,age:1h
 // allModes lists them in the order in which they are run.
 func allModes() []mode {
 	return []mode{
-		{"idle", "open --first and then --streams streams: memory and goroutines of each more, connects", measureIdle, true, false, true, needsNothing, nil},
-		{"heartbeat", "all streams idle for --duration (60s): CPU of the gateway", measureHeartbeat, true, false, false, needsNothing, nil},
-		{"fanout", "--events spaced events to all streams, then --burst in one request: CPU, time to the last", measureFanout, true, false, true, needsNothing, nil},
-		{"unicast", "--senders send to random tokens for --duration (5s), singly and in batches: CPU, sends/s", measureUnicast, true, false, false, needsNothing, nil},
-		{"topics", "the same to random topics, one of each stream, and to tokens: CPU of both", measureTopics, false, false, false, needsNothing, nil},
-		{"latency", "one event at a time to one of few streams: POST begun until read by the client", measureLatency, true, false, true, needsNothing, nil},
-		{"churn", "--leaves clients come and leave at once: CPU, callbacks included, and what stays behind", measureChurn, true, false, false, needsNothing, nil},
-		{"slow", "a tenth of the streams stops reading during a fan-out: what the others notice, memory", measureSlow, false, false, false, needsNothing, nil},
-		{"publish", "1 and then --senders senders send to topics for --duration (5s), then batches: events/s, time to the answer", measurePublish, false, true, false, needsNothing, nil},
+		{"idle", "open --first and then --streams streams: memory and goroutines per stream, connects/s", measureIdle, true, false, true, needsNothing, nil},
+		{"heartbeat", "all streams are idle for --duration (60s): CPU of the gateway", measureHeartbeat, true, false, false, needsNothing, nil},
+		{"fanout", "--events single events to all streams, then --burst in one request: CPU, time to the last stream", measureFanout, true, false, true, needsNothing, nil},
+		{"unicast", "--senders send to random tokens for --duration (5s), one by one and in batches: CPU, sends/s", measureUnicast, true, false, false, needsNothing, nil},
+		{"topics", "--senders send to random topics of one stream each, and to tokens: CPU of both", measureTopics, false, false, false, needsNothing, nil},
+		{"latency", "one event at a time to one of few streams: time from the POST to the client", measureLatency, true, false, true, needsNothing, nil},
+		{"churn", "--leaves clients connect and leave at once: CPU with callbacks, memory that stays", measureChurn, true, false, false, needsNothing, nil},
+		{"slow", "a tenth of the streams stops reading during a fan-out: delay of the others, memory", measureSlow, false, false, false, needsNothing, nil},
+		{"publish", "1 and then --senders send to topics for --duration (5s), then in batches: events/s, time to the answer", measurePublish, false, true, false, needsNothing, nil},
 		{"history", "an event to each of --topics topics (100000): memory before, after and settled, bytes on the disk", measureHistory, false, false, false, needsNothing, nil},
-		{"resume", "--streams streams come back at once, each --behind events behind: resumes/s, what listeners notice", measureResume, false, false, false, needsNothing, longHistory},
-		{"restart", "--held events in --topics topics (10000), kill -9: time until ready again, with --storage", measureRestart, false, false, false, needsStorage, longHistory},
-		{"nodes", "sends to tokens through the node that has the stream and through another, with --nats-server", measureNodes, false, false, false, needsServer, nil},
+		{"resume", "--streams streams reconnect at once, each --behind events behind: resumes/s, delay of the others", measureResume, false, false, false, needsNothing, longHistory},
+		{"restart", "--held events in --topics topics (10000), then kill -9: time until ready again; needs --storage", measureRestart, false, false, false, needsStorage, longHistory},
+		{"nodes", "sends to tokens through the node that has the stream and through another; needs --nats-server", measureNodes, false, false, false, needsServer, nil},
 	}
 }
 

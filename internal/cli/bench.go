@@ -14,29 +14,35 @@ import (
 	"tidegate/internal/config"
 )
 
-const benchHelp = `Usage: tidegate bench [MODE…] [--flag value …]
-
-Measures a gateway from outside: one that it starts itself, from this program or
---binary, or with --public and --internal any that runs already and calls the
-backend that bench is, see --callback-listen. Every run checks that each event
-came once, in order and to the right stream.
-
-Modes (default: all):
-`
-
-const benchExamples = `
-Examples:
-  tidegate bench
-  tidegate bench idle --streams 19000 --first 5000 --settle 60s --runs 5
-  tidegate bench fanout unicast --json
-  tidegate bench fanout --protocol h2
-  tidegate bench all --limit ./limit --svg figures.svg
-  tidegate bench --public http://127.0.0.1:3000 --internal http://127.0.0.1:3001 \
-      --callback-listen 127.0.0.1:9099 --pid 4711
-
-Exit codes: 0 when all was measured and delivered; 1 when something was lost or
-broke; 2 for a mistake in the call.
-`
+func benchManual() manual {
+	m := manual{
+		usage: []string{"tidegate bench [MODE…] [--flag value …]"},
+		about: `Measures a gateway from outside. It starts the gateway itself, from this program or
+--binary. Or it measures one that runs already (--public and --internal) and that
+sends its callbacks to bench (--callback-listen). Every run checks that each event
+arrived once, in order and at the right stream.
+`,
+		wordsAre: "Modes (default: all)",
+		flags:    new(benchFlags).set(),
+		examples: []string{
+			"tidegate bench",
+			"tidegate bench idle --streams 19000 --first 5000 --settle 60s --runs 5",
+			"tidegate bench fanout unicast --json",
+			"tidegate bench fanout --protocol h2",
+			"tidegate bench all --limit ./limit --svg figures.svg",
+			"tidegate bench --public http://127.0.0.1:3000 --internal http://127.0.0.1:3001 --callback-listen 127.0.0.1:9099 --pid 4711",
+		},
+		exits: []entry{
+			{"0", "everything was measured and delivered"},
+			{"1", "an event was lost, or something failed"},
+			{"2", "the call has a mistake"},
+		},
+	}
+	for _, mode := range bench.Modes() {
+		m.words = append(m.words, entry{mode.Name, mode.Summary})
+	}
+	return m
+}
 
 type benchFlags struct{ bench.Options }
 
@@ -54,7 +60,7 @@ func measure(ctx context.Context, sys System) error {
 	fs := f.set()
 	modes, err := config.Parse(fs, "bench", sys.Args, sys.Env)
 	if errors.Is(err, config.ErrHelp) {
-		return commandHelp(sys.Stdout, fs, benchHead(), benchExamples)
+		return benchManual().help(sys.Stdout)
 	}
 	if secret, wrong := access.ClientSecret(f.InternalSecret); wrong != nil {
 		err = errors.Join(err, usagef("bench: --internal-secret: %v", wrong))
@@ -62,7 +68,7 @@ func measure(ctx context.Context, sys System) error {
 		f.InternalSecret = secret
 	}
 	f.Modes = modes
-	// A flag that could not be read has its default, so that both errors are told.
+	// A flag that could not be read has its default, so both errors are reported.
 	if wrong := f.Check(); wrong != nil {
 		lines := strings.ReplaceAll(wrong.Error(), "\n", "\ntidegate: bench: ")
 		err = errors.Join(err, usagef("bench: %s", lines))
@@ -74,15 +80,4 @@ func measure(ctx context.Context, sys System) error {
 		return fmt.Errorf("bench: find this program: %w", err)
 	}
 	return bench.Run(ctx, f.Options, sys.Stdout, sys.Stderr)
-}
-
-// benchHead is the help up to the flags.
-func benchHead() string {
-	var b strings.Builder
-	b.WriteString(benchHelp)
-	for _, m := range bench.Modes() {
-		fmt.Fprintf(&b, "  %-10s %s\n", m.Name, m.Summary)
-	}
-	b.WriteString("\nFlags:\n")
-	return b.String()
 }

@@ -34,22 +34,23 @@ type command struct {
 	name    string
 	summary string
 	run     func(ctx context.Context, sys System) error // sys.Args are those after the name
+	manual  func() manual                               // nil for the commands that config describes
 }
 
 // commands are in the order in which help shows them.
 func commands() []command {
 	return []command{
-		{"serve", "gateway, backend and page in one process: the quickest start", server("serve")},
-		{"gateway", "only the gateway, beside any backend", server("gateway")},
-		{"backend", "only the backend: callback endpoint, tasks, versions", server("backend")},
-		{"listen", "print the events of a stream as they come", listen},
-		{"send", "send an event to a stream or a topic", send},
-		{"bench", "measure a gateway: memory, fan-out, sends, latency, slow clients", measure},
-		{"cluster", "status of the storage that nodes share", clusterCommand},
-		{"storage", "check, dump, export and import the events in a data folder", storageCommand},
-		{"config", "check or print the configuration", configure},
-		{"licenses", "print the licences of what this program is made of", printLicenses},
-		{"version", "print the version", printVersion},
+		{"serve", "gateway, backend and page in one process: the quickest start", server("serve"), nil},
+		{"gateway", "only the gateway, beside any backend", server("gateway"), nil},
+		{"backend", "only the backend: callback endpoint, tasks, versions", server("backend"), nil},
+		{"listen", "print the events of a stream as they come", listen, listenManual},
+		{"send", "send an event to a stream or a topic", send, sendManual},
+		{"bench", "measure a gateway: memory, fan-out, sends, latency, slow clients", measure, benchManual},
+		{"cluster", "show the storage that nodes share", clusterCommand, clusterManual},
+		{"storage", "check, dump, export and import the events in a data folder", storageCommand, storageManual},
+		{"config", "check or print the configuration", configure, nil},
+		{"licenses", "print the licences of what this program is made of", printLicenses, licensesManual},
+		{"version", "print the version", printVersion, versionManual},
 	}
 }
 
@@ -104,7 +105,7 @@ func help(w io.Writer) {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary)
 	}
-	b.WriteString("\ntidegate COMMAND --help tells all about a command.\n")
+	b.WriteString("\ntidegate COMMAND --help shows the flags and examples of a command.\n")
 	_, _ = io.WriteString(w, b.String())
 }
 

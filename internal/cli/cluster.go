@@ -22,22 +22,24 @@ import (
 	"tidegate/internal/wire"
 )
 
-const clusterHelp = `Usage: tidegate cluster status [--flag value …]
-
-Shows the storage of a running gateway, as that sees it: where it is, which nodes
-are alive, what is stored, and what is wrong.
-
-Flags:
-`
-
-const clusterExamples = `
-Examples:
-  tidegate cluster status
-  tidegate cluster status --server http://10.0.0.5:8081 --json
-
-Exit codes: 0 when all is well, also if there are warnings; 1 when there is a
-problem, or nobody answers; 2 for a mistake in the call.
-`
+func clusterManual() manual {
+	return manual{
+		usage: []string{"tidegate cluster status [--flag value …]"},
+		about: `Shows the storage of a running gateway as the gateway sees it: where it is, which
+nodes are alive, what is stored, and what is wrong.
+`,
+		flags: new(clusterFlags).set(),
+		examples: []string{
+			"tidegate cluster status",
+			"tidegate cluster status --server http://10.0.0.5:8081 --json",
+		},
+		exits: []entry{
+			{"0", "storage works; there may be warnings"},
+			{"1", "storage has a problem, or no gateway answers"},
+			{"2", "the call has a mistake"},
+		},
+	}
+}
 
 type clusterFlags struct {
 	server  string
@@ -50,27 +52,27 @@ type clusterFlags struct {
 func (f *clusterFlags) set() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("cluster", pflag.ContinueOnError)
 	fs.StringVar(&f.server, "server", "http://127.0.0.1:8081", "`URL` of the gateway's internal listener")
-	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API, or file:PATH of a file with it")
+	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API, or file:PATH of a file that has it")
 	fs.BoolVar(&f.json, "json", false, "print the answer as JSON")
-	fs.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long the answer may take")
+	fs.DurationVar(&f.timeout, "timeout", 30*time.Second, "time within which the gateway must answer")
 	f.trust.set(fs)
 	return fs
 }
 
-// errUnwell is the exit code of a cluster that something is wrong with.
-var errUnwell = errors.New("not all is well")
+// errProblem makes the exit code 1 when the status has a problem.
+var errProblem = errors.New("storage has a problem: see above")
 
 func clusterCommand(ctx context.Context, sys System) error {
 	var f clusterFlags
 	fs := f.set()
 	words, err := config.Parse(fs, "cluster", sys.Args, sys.Env)
 	if errors.Is(err, config.ErrHelp) {
-		return commandHelp(sys.Stdout, fs, clusterHelp, clusterExamples)
+		return clusterManual().help(sys.Stdout)
 	} else if err != nil {
 		return err
 	}
 	if len(words) != 1 || words[0] != "status" {
-		return usagef("cluster: give status")
+		return usagef("cluster: give status, as in: tidegate cluster status")
 	}
 	server, ok := reach(f.server)
 	if !ok {
@@ -91,7 +93,7 @@ func clusterCommand(ctx context.Context, sys System) error {
 		err = printStatus(sys.Stdout, status)
 	}
 	if err == nil && len(status.Health) > 0 {
-		return errUnwell
+		return errProblem
 	}
 	return err
 }
@@ -113,7 +115,7 @@ func (f *clusterFlags) ask(ctx context.Context, server socket.Target) (status wi
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		return status, fmt.Errorf("no answer from the gateway: is --server its internal listener? %w", f.trust.explain(err))
+		return status, fmt.Errorf("no gateway answers; check that --server is its internal listener: %w", f.trust.explain(err))
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
@@ -130,12 +132,12 @@ func (f *clusterFlags) ask(ctx context.Context, server socket.Target) (status wi
 		return status, noStatus(response.StatusCode, body)
 	}
 	if err := json.Unmarshal(body, &status); err != nil {
-		return status, fmt.Errorf("the answer is not a status: %w", err)
+		return status, fmt.Errorf("read the status: %w; check that --server is the internal listener of a gateway", err)
 	}
 	return status, nil
 }
 
-// noStatus is the error of an answer that is not a gateway's.
+// noStatus explains an answer that does not come from a gateway.
 func noStatus(status int, body []byte) error {
 	switch status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -145,12 +147,12 @@ func noStatus(status int, body []byte) error {
 		} else {
 			said = ""
 		}
-		return fmt.Errorf("status %d%s comes from something in front of the gateways, which reaches none that is ready: ask a gateway itself, --server is the URL of its internal listener", status, said)
+		return fmt.Errorf("a proxy answered with status %d%s because it reaches no gateway that is ready; give --server the internal listener of a gateway itself", status, said)
 	}
-	return fmt.Errorf("the answer has status %d: is --server the internal listener of a gateway?", status)
+	return fmt.Errorf("the answer has status %d; check that --server is the internal listener of a gateway", status)
 }
 
-// printStatus is for people.
+// printStatus prints the status for people.
 func printStatus(out io.Writer, s wire.ClusterStatus) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
@@ -174,7 +176,7 @@ func printStatus(out io.Writer, s wire.ClusterStatus) error {
 			line("log", "%d topics in %d segments, positions %d to %d, %d holes", st.Topics, st.Segments, st.First, st.Last, st.Holes)
 		}
 	}
-	line("nodes", "%s (%s answers)", cmp.Or(strings.Join(s.Nodes, ", "), "unknown"), s.Node)
+	line("nodes", "%s (%s answered)", cmp.Or(strings.Join(s.Nodes, ", "), "unknown"), s.Node)
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "STREAM\tMESSAGES\tSIZE\tOF\tREPLICAS\tLEADER\tLAG\tOFFLINE")

@@ -29,14 +29,14 @@ func TestClusterStatusSaysWhatIsWrong(t *testing.T) {
 	}{
 		"well": {200, `{"node":"a","mode":"embedded","version":"2.15.2","durability":"process","generation":"g","nodes":["a"],"health":[],
 			"streams":[{"name":"EV","messages":7,"bytes":2048,"max_bytes":1048576,"replicas":1,"leader":"s"}]}`, exitOK, "2 KiB", ""},
-		"unwell":         {200, `{"mode":"external","health":["not connected to NATS"]}`, exitError, "not connected to NATS", "not all is well"},
+		"unwell":         {200, `{"mode":"external","health":["not connected to NATS"]}`, exitError, "not connected to NATS", "has a problem"},
 		"in memory":      {404, `{"error":{"message":"Everything is in memory here","code":"NOT_FOUND"}}`, exitError, "", "in memory"},
-		"something":      {200, `<html>`, exitError, "", "not a status"},
-		"nothing":        {404, ``, exitError, "", "is --server the internal listener"},
-		"X38 a balancer": {502, "no node answers: none is ready\n", exitError, "", "(no node answers: none is ready) comes from something in front"},
-		"X38 a proxy":    {503, "<html>", exitError, "", "status 503 comes from something in front"},
+		"something":      {200, `<html>`, exitError, "", "read the status"},
+		"nothing":        {404, ``, exitError, "", "check that --server is the internal listener"},
+		"X38 a balancer": {502, "no node answers: none is ready\n", exitError, "", "a proxy answered with status 502 (no node answers: none is ready)"},
+		"X38 a proxy":    {503, "<html>", exitError, "", "a proxy answered with status 503"},
 		"X38 a stream without a leader": {200, `{"mode":"external","health":["stream EV: it has no leader"],"streams":[{"name":"EV","error":"it has no leader"},{"name":"ST","leader":"s"}]}`,
-			exitError, "EV      ?", "not all is well"},
+			exitError, "EV      ?", "has a problem"},
 		"X38 a warning": {200, `{"mode":"external","health":[],"warnings":["servers do not sync every write"]}`, exitOK, "warning", ""},
 	}
 	for name, a := range answers {

@@ -3,16 +3,18 @@ package cli
 import (
 	"bufio"
 	"context"
-	"fmt"
 
 	"tidegate/internal/licenses"
 )
 
-const licensesHelp = `Usage: tidegate licenses [--list]
-
-Prints the licence of every module that this program links, whole. With --list it
+func licensesManual() manual {
+	return manual{
+		usage: []string{"tidegate licenses [--list]"},
+		about: `Prints the whole licence of every module that this program links. With --list it
 prints a table of modules, versions and kinds of licences instead.
-`
+`,
+	}
+}
 
 // printLicenses prints what the authors of the linked modules ask to be passed on.
 func printLicenses(_ context.Context, sys System) error {
@@ -23,8 +25,8 @@ func printLicenses(_ context.Context, sys System) error {
 		err = licenses.Print(out)
 	case len(sys.Args) == 1 && sys.Args[0] == "--list":
 		err = licenses.List(out)
-	case sys.Args[0] == "--help" || sys.Args[0] == "-h":
-		_, err = fmt.Fprint(out, licensesHelp)
+	case isHelp(sys.Args):
+		return licensesManual().help(sys.Stdout)
 	default:
 		return usagef("licenses: unexpected argument %q", sys.Args[0])
 	}

@@ -18,26 +18,28 @@ import (
 	"tidegate/sse"
 )
 
-const listenHelp = `Usage: tidegate listen URL [--flag value …]
-
-Opens a stream and prints its events as they come, one a line: the name and the
+func listenManual() manual {
+	return manual{
+		usage: []string{"tidegate listen URL [--flag value …]"},
+		about: `Opens a stream and prints its events as they come, one a line: the name and the
 data. It reconnects and resumes as a browser does, until the server ends the
-stream for good (204), refuses it, or it is interrupted. On a terminal, characters
-that would steer it are written as \u001b and the like; a pipe gets all as it came.
-
-Flags:
-`
-
-const listenExamples = `
-Examples:
-  tidegate listen 'http://localhost:8080/api/sse/tasks?task_id=ID'
-  tidegate listen http://localhost:8080/api/sse/utils/version?request_id=me --json
-  tidegate listen unix:/run/tidegate/public.sock:/news
-  tidegate listen http://localhost:3000/news --limit 1 --header 'Authorization: Bearer …'
-
-Exit codes: 0 when the stream has ended for good, the limit is reached or after
-an interrupt; 1 when the stream is refused; 2 for a mistake in the call.
-`
+stream for good (204) or refuses it, or you interrupt it. A terminal gets control
+characters of the data in the form \u001b; a pipe gets the data unchanged.
+`,
+		flags: new(listenFlags).set(),
+		examples: []string{
+			"tidegate listen 'http://localhost:8080/api/sse/tasks?task_id=ID'",
+			"tidegate listen http://localhost:8080/api/sse/utils/version?request_id=me --json",
+			"tidegate listen unix:/run/tidegate/public.sock:/news",
+			"tidegate listen http://localhost:3000/news --limit 1 --header 'Authorization: Bearer …'",
+		},
+		exits: []entry{
+			{"0", "the stream has ended for good, --limit is reached, or you interrupted it"},
+			{"1", "the server refused the stream"},
+			{"2", "the call has a mistake"},
+		},
+	}
+}
 
 type listenFlags struct {
 	json    bool
@@ -56,15 +58,15 @@ type listenFlags struct {
 func (f *listenFlags) set() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("listen", pflag.ContinueOnError)
 	fs.BoolVar(&f.json, "json", false, "print each event as a JSON object on one line: id, event, data")
-	fs.BoolVar(&f.quiet, "quiet", false, "say nothing of opening, ending and reconnecting on standard error")
-	fs.IntVar(&f.limit, "limit", 0, "stop after this many events; 0 for never")
+	fs.BoolVar(&f.quiet, "quiet", false, "do not report opens, ends and reconnects on standard error")
+	fs.IntVar(&f.limit, "limit", 0, "end after this many events; 0 is no limit")
 	fs.StringVar(&f.last, "last-event-id", "", "resume after the event with this `ID`")
-	fs.StringArrayVar(&f.headers, "header", nil, "send this header, `'Name: value'`; may be repeated")
-	fs.DurationVar(&f.timeout, "timeout", time.Minute, "reconnect when nothing has come for so long, heartbeats included; 0 for never")
+	fs.StringArrayVar(&f.headers, "header", nil, "header to send, `'Name: value'`; can be given several times")
+	fs.DurationVar(&f.timeout, "timeout", time.Minute, "reconnect after this time without any data, heartbeats included; 0 is never")
 	f.maxEvent = 64 << 20
-	fs.Var((*config.ByteSize)(&f.maxEvent), "max-event", "largest event; larger ones are dropped, and said so on standard error")
-	fs.DurationVar(&f.maxWait, "max-wait", 5*time.Minute, "longest wait before it connects again, whatever the server asks for")
-	fs.IntVar(&f.maxReconnects, "max-reconnects", 0, "give up after so many attempts in a row that opened no stream; 0 for never")
+	fs.Var((*config.ByteSize)(&f.maxEvent), "max-event", "largest event; a larger one is dropped and reported on standard error")
+	fs.DurationVar(&f.maxWait, "max-wait", 5*time.Minute, "longest wait before a reconnect, even if the server asks for more")
+	fs.IntVar(&f.maxReconnects, "max-reconnects", 0, "end after this many attempts in a row that opened no stream; 0 is no limit")
 	f.trust.set(fs)
 	return fs
 }
@@ -74,7 +76,7 @@ func listen(ctx context.Context, sys System) error {
 	fs := f.set()
 	words, err := config.Parse(fs, "listen", sys.Args, sys.Env)
 	if errors.Is(err, config.ErrHelp) {
-		return commandHelp(sys.Stdout, fs, listenHelp, listenExamples)
+		return listenManual().help(sys.Stdout)
 	} else if err != nil {
 		return err
 	}
@@ -104,8 +106,8 @@ func (f *listenFlags) options(address string, header http.Header, stderr io.Writ
 		URL: address, Header: header, LastEventID: f.last, IdleTimeout: f.timeout,
 		MaxLine: int(f.maxEvent), MaxEvent: int(f.maxEvent),
 		MaxRetry: f.maxWait, MaxDelay: min(f.maxWait, sse.DefaultMaxDelay), MaxReconnects: f.maxReconnects,
-		OnTooLarge: func(err error) { // not for --quiet to hide: something is missing
-			fmt.Fprintf(stderr, "listen: an event was dropped: %v; --max-event allows larger ones\n", err)
+		OnTooLarge: func(err error) { // reported with --quiet too: the output lacks an event
+			fmt.Fprintf(stderr, "listen: dropped an event: %v; give a larger --max-event\n", err)
 		},
 	}
 	if !f.quiet {
@@ -172,18 +174,4 @@ func parseHeaders(lines []string) (http.Header, error) {
 		header.Set("User-Agent", version.UserAgent())
 	}
 	return header, nil
-}
-
-// commandHelp writes the help of a command that has flags of its own.
-func commandHelp(w io.Writer, fs *pflag.FlagSet, head, foot string) error {
-	if _, err := io.WriteString(w, head); err != nil {
-		return err
-	}
-	if err := config.FlagUsage(fs, w); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(w, foot); err != nil {
-		return err
-	}
-	return config.ErrHelp
 }

@@ -22,53 +22,57 @@ import (
 	"tidegate/internal/wire"
 )
 
-const sendHelp = `Usage: tidegate send (--token TOKEN | --topic TOPIC) [DATA] [--flag value …]
-       tidegate send -
-
-Sends one event to a stream or to a topic, through the gateway's internal API,
-and prints the answer. Without DATA no event is sent, only --close is done. With -
+func sendManual() manual {
+	return manual{
+		usage: []string{
+			"tidegate send (--token TOKEN | --topic TOPIC) [DATA] [--flag value …]",
+			"tidegate send -",
+		},
+		about: `Sends one event to a stream or to a topic, through the gateway's internal API,
+and prints the answer. Without DATA it sends no event and does --close only. With -
 it reads messages from standard input, one JSON object a line, and prints one
 answer a line, in order.
-
-Flags:
-`
-
-const sendExamples = `
-Examples:
-  tidegate send --topic news 'hello, all'
-  tidegate send --topic task:42 --name task_event '{"event_type":"progress_update"}'
-  tidegate send --token TOKEN 'goodbye' --close
-  echo '{"topic":"news","event":{"data":"one"}}' | tidegate send -
-
-Exit codes: 0 when everything was taken; 1 when something was not; 2 for a
-mistake in the call.
-`
+`,
+		flags: new(sendFlags).set(),
+		examples: []string{
+			"tidegate send --topic news 'hello, all'",
+			`tidegate send --topic task:42 --name task_event '{"event_type":"progress_update"}'`,
+			"tidegate send --token TOKEN 'goodbye' --close",
+			`echo '{"topic":"news","event":{"data":"one"}}' | tidegate send -`,
+		},
+		exits: []entry{
+			{"0", "the gateway has taken everything"},
+			{"1", "it refused something, or does not answer"},
+			{"2", "the call has a mistake"},
+		},
+	}
+}
 
 type sendFlags struct {
-	server  string
-	secret  string
-	token   string
-	topic   string
-	name    string
-	close   bool
-	key     string
-	passing bool
-	timeout time.Duration
-	trust   trust
-	client  *http.Client
+	server    string
+	secret    string
+	token     string
+	topic     string
+	name      string
+	close     bool
+	key       string
+	transient bool
+	timeout   time.Duration
+	trust     trust
+	client    *http.Client
 }
 
 func (f *sendFlags) set() *pflag.FlagSet {
 	fs := pflag.NewFlagSet("send", pflag.ContinueOnError)
 	fs.StringVar(&f.server, "server", "http://127.0.0.1:8081", "`URL` of the gateway's internal listener")
-	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API, or file:PATH of a file with it")
-	fs.StringVar(&f.token, "token", "", "the stream to send to")
-	fs.StringVar(&f.topic, "topic", "", "the topic to send to")
-	fs.StringVar(&f.name, "name", "", "name of the event; none makes it a \"message\"")
+	fs.StringVar(&f.secret, "internal-secret", "", "bearer token of the internal API, or file:PATH of a file that has it")
+	fs.StringVar(&f.token, "token", "", "`TOKEN` of the stream to send to")
+	fs.StringVar(&f.topic, "topic", "", "`TOPIC` to send to")
+	fs.StringVar(&f.name, "name", "", "`NAME` of the event; without it browsers dispatch a message event")
 	fs.BoolVar(&f.close, "close", false, "end the stream, or the topic, after the event")
 	fs.StringVar(&f.key, "idempotency-key", "", "`KEY` that makes a repeat within two minutes return the first answer; with --topic")
-	fs.BoolVar(&f.passing, "transient", false, "only for the streams that are there; with --topic")
-	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long an answer may take")
+	fs.BoolVar(&f.transient, "transient", false, "send to the streams that are attached now, and store nothing; with --topic")
+	fs.DurationVar(&f.timeout, "timeout", 10*time.Second, "time within which the gateway must answer")
 	f.trust.set(fs)
 	return fs
 }
@@ -78,7 +82,7 @@ func send(ctx context.Context, sys System) error {
 	fs := f.set()
 	words, err := config.Parse(fs, "send", sys.Args, sys.Env)
 	if errors.Is(err, config.ErrHelp) {
-		return commandHelp(sys.Stdout, fs, sendHelp, sendExamples)
+		return sendManual().help(sys.Stdout)
 	} else if err != nil {
 		return err
 	}
@@ -95,15 +99,15 @@ func send(ctx context.Context, sys System) error {
 	}
 	switch {
 	case len(words) == 1 && words[0] == "-":
-		if f.token != "" || f.topic != "" || f.name != "" || f.close || f.key != "" || f.passing {
-			return usagef("send: with - each line says for itself where it goes; leave out --token, --topic, --name, --close, --idempotency-key and --transient")
+		if f.token != "" || f.topic != "" || f.name != "" || f.close || f.key != "" || f.transient {
+			return usagef("send: with - each line names its own target; leave out --token, --topic, --name, --close, --idempotency-key and --transient")
 		}
 		return f.batches(ctx, sys.Stdin, sys.Stdout)
 	case (f.token == "") == (f.topic == ""):
 		return usagef("send: give --token or --topic, one of them")
-	case f.topic == "" && (f.key != "" || f.passing):
+	case f.topic == "" && (f.key != "" || f.transient):
 		return usagef("send: --idempotency-key and --transient go with --topic")
-	case f.passing && (f.key != "" || f.close || len(words) == 0):
+	case f.transient && (f.key != "" || f.close || len(words) == 0):
 		return usagef("send: --transient needs data, and goes without --close and --idempotency-key")
 	case len(words) > 1:
 		return usagef("send: give the data as one argument, in quotes")
@@ -129,7 +133,7 @@ func (f *sendFlags) single(ctx context.Context, words []string, out io.Writer) e
 		Key   string `json:"idempotency_key,omitempty"`
 	}{Token: f.token, Topic: f.topic, Close: f.close, Key: f.key}
 	if len(words) == 1 {
-		message.Event = &event{f.name, words[0], f.passing}
+		message.Event = &event{f.name, words[0], f.transient}
 	}
 	body, err := json.Marshal(message)
 	if err != nil {
@@ -236,13 +240,13 @@ func (f *sendFlags) post(ctx context.Context, contentType string, body []byte) (
 	return answer, nil
 }
 
-// refusalText is what a gateway says, or what something else there does.
+// refusalText says why a gateway refused, or that something else answered.
 func refusalText(response *http.Response, answer []byte) string {
-	var told struct {
+	var body struct {
 		Error *wire.Error `json:"error"`
 	}
-	if json.Unmarshal(answer, &told) == nil && told.Error != nil {
-		return terminal.Line(told.Error.Error())
+	if json.Unmarshal(answer, &body) == nil && body.Error != nil {
+		return terminal.Line(body.Error.Error())
 	}
 	return cmp.Or(terminal.Line(response.Status), "unknown status") + ", not from a Tidegate gateway"
 }

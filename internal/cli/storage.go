@@ -16,35 +16,43 @@ import (
 	"tidegate/internal/transfer"
 )
 
-const storageHelp = `Usage: tidegate storage check DIR [--json]
-       tidegate storage dump DIR [--topic TOPIC]
-       tidegate storage export (DIR | --nats-url URL) [--out FILE]
-       tidegate storage import (DIR | --shared DIR | --nats-url URL) [--in FILE] [--overwrite]
+func storageManual() manual {
+	return manual{
+		usage: []string{
+			"tidegate storage check DIR [--json]",
+			"tidegate storage dump DIR [--topic TOPIC]",
+			"tidegate storage export (DIR | --nats-url URL) [--out FILE]",
+			"tidegate storage import (DIR | --shared DIR | --nats-url URL) [--in FILE] [--overwrite]",
+		},
+		about: `DIR is a data folder that no process has open.
 
-check reads the event log in a data folder, and says what is there and what is
-damaged. dump prints events, one JSON object a line. export writes the whole log
-to standard output or to a file, and import reads that. DIR is a data folder that
-no process has open. Check, dump and export change nothing in the log of one process.
-
-Into a data folder (DIR), events keep their positions and times: clients go on with
-the ids that they have. Into a folder for --nats-listen (--shared DIR) or a cluster
-(--nats-url) positions are new: clients get one reset, and then what is there. What
-the log had before stays, and is an error, unless --overwrite is given.
-
-Flags:
-`
-
-const storageExamples = `
-Examples:
-  tidegate storage check ./tidegate-data
-  tidegate storage dump ./tidegate-data --topic news
-  tidegate storage export ./tidegate-data --out events.ndjson
-  tidegate storage import --nats-url nats://127.0.0.1:4222 --in events.ndjson
-  tidegate storage export --nats-url nats://127.0.0.1:4222 | tidegate storage import ./tidegate-data
-
-Exit codes: 0 when it is done, and for check when nothing is damaged; 1 for
-damage, or when something is in the way; 2 for a mistake in the call.
-`
+Into a data folder, import keeps positions and times: clients resume with the ids
+that they have. Into a folder for --nats-listen (--shared DIR) or a cluster
+(--nats-url) positions are new: clients receive one reset, and then everything that
+is there. If the log already has events, import fails unless --overwrite is given.
+`,
+		wordsAre: "Actions",
+		words: []entry{
+			{"check", "read the event log, and report what is there and what is damaged; changes nothing"},
+			{"dump", "print events, one JSON object a line; changes nothing"},
+			{"export", "write the whole log to standard output or to a file; changes nothing"},
+			{"import", "read what export has written"},
+		},
+		flags: new(storageFlags).set(),
+		examples: []string{
+			"tidegate storage check ./tidegate-data",
+			"tidegate storage dump ./tidegate-data --topic news",
+			"tidegate storage export ./tidegate-data --out events.ndjson",
+			"tidegate storage import --nats-url nats://127.0.0.1:4222 --in events.ndjson",
+			"tidegate storage export --nats-url nats://127.0.0.1:4222 | tidegate storage import ./tidegate-data",
+		},
+		exits: []entry{
+			{"0", "it is done, and check found no damage"},
+			{"1", "check found damage, or something failed"},
+			{"2", "the call has a mistake"},
+		},
+	}
+}
 
 type storageFlags struct {
 	topic, out, in          string
@@ -61,24 +69,24 @@ func (f *storageFlags) set() *pflag.FlagSet {
 	f.maxBody = 1 << 20
 	fs := pflag.NewFlagSet("storage", pflag.ContinueOnError)
 	fs.BoolVar(&f.json, "json", false, "check: print the report as JSON, with all topics")
-	fs.StringVar(&f.topic, "topic", "", "dump: events of this `TOPIC` alone")
-	fs.StringVar(&f.out, "out", "", "export: write to this `FILE`, which must not exist, and not to standard output")
-	fs.StringVar(&f.in, "in", "", "import: read this `FILE`, and not standard input")
-	fs.BoolVar(&f.overwrite, "overwrite", false, "import: drop the events that the log has")
+	fs.StringVar(&f.topic, "topic", "", "dump: print events of this `TOPIC` only")
+	fs.StringVar(&f.out, "out", "", "export: write to this `FILE`, which must not exist, instead of standard output")
+	fs.StringVar(&f.in, "in", "", "import: read this `FILE` instead of standard input")
+	fs.BoolVar(&f.overwrite, "overwrite", false, "import: delete the events that the log has")
 	fs.BoolVar(&f.shared, "shared", false, "import: make DIR a folder for --nats-listen")
-	fs.StringArrayVar(&f.urls, "nats-url", nil, "`URL` of a server of an external NATS cluster, where no DIR is given")
-	fs.StringVar(&f.prefix, "nats-prefix", "", "beginning of the names of all subjects and streams, as it is configured for the servers")
-	fs.StringVar(&f.token, "nats-token", "", "token to log in with, or file:PATH of a file with it")
-	fs.StringVar(&f.user, "nats-user", "", "`NAME` of the user to log in as")
-	fs.StringVar(&f.password, "nats-password", "", "password of --nats-user, or file:PATH of a file with it")
-	fs.StringVar(&f.creds, "nats-creds", "", "credentials `FILE` to log in with")
-	fs.StringVar(&f.nkey, "nats-nkey", "", "`FILE` with the seed of the nkey to log in with")
-	fs.StringVar(&f.ca, "nats-ca", "", "PEM `FILE` with the authorities that servers' certificates are checked with")
+	fs.StringArrayVar(&f.urls, "nats-url", nil, "`URL` of a server of an external NATS cluster, instead of DIR")
+	fs.StringVar(&f.prefix, "nats-prefix", "", "beginning of the names of all subjects and streams, as the servers have it")
+	fs.StringVar(&f.token, "nats-token", "", "token to log in with at NATS, or file:PATH of a file that has it")
+	fs.StringVar(&f.user, "nats-user", "", "`NAME` of the user to log in as at NATS")
+	fs.StringVar(&f.password, "nats-password", "", "password of --nats-user, or file:PATH of a file that has it")
+	fs.StringVar(&f.creds, "nats-creds", "", "credentials `FILE` to log in with at NATS")
+	fs.StringVar(&f.nkey, "nats-nkey", "", "`FILE` with the seed of the nkey to log in with at NATS")
+	fs.StringVar(&f.ca, "nats-ca", "", "PEM `FILE` with the authorities that check the certificates of NATS servers")
 	fs.StringVar(&f.certificate, "nats-cert", "", "PEM `FILE` with the certificate to show; needs --nats-key")
 	fs.StringVar(&f.clientID, "nats-key", "", "PEM `FILE` with the private key of --nats-cert")
 	fs.IntVar(&f.replicas, "nats-replicas", 0, "import: copies that a cluster keeps, `N`; 0 is 3 if it has three servers, else 1")
-	fs.Var((*config.ByteSize)(&f.maxBody), "max-body", "import into a cluster or --shared: `SIZE` of the largest message, as it is configured for the servers")
-	fs.Var((*config.ByteSize)(&f.storeSize), "store-size", "import: `SIZE` that stored events may take from then on; 0 is what it was, or is for servers")
+	fs.Var((*config.ByteSize)(&f.maxBody), "max-body", "import into a cluster or --shared: `SIZE` of the largest message, as the servers have it in --max-body")
+	fs.Var((*config.ByteSize)(&f.storeSize), "store-size", "import: `SIZE` that stored events can take from then on; 0 keeps the size that is configured")
 	return fs
 }
 
@@ -88,7 +96,7 @@ func storageCommand(ctx context.Context, sys System) error {
 	fs := f.set()
 	words, err := config.Parse(fs, "storage", sys.Args, sys.Env)
 	if errors.Is(err, config.ErrHelp) {
-		return commandHelp(sys.Stdout, fs, storageHelp, storageExamples)
+		return storageManual().help(sys.Stdout)
 	} else if err != nil {
 		return err
 	}
@@ -102,7 +110,7 @@ func storageCommand(ctx context.Context, sys System) error {
 	log := slog.New(slog.NewTextHandler(sys.Stderr, nil))
 	switch {
 	case len(words) > 2 || len(words) == 2 && dir == "":
-		return usagef("storage: behind %s give one data folder", words[0])
+		return usagef("storage: after %s give one data folder", words[0])
 	case what == "check" && dir != "":
 		return f.check(ctx, sys, dir)
 	case what == "dump" && dir != "":
@@ -118,10 +126,10 @@ func storageCommand(ctx context.Context, sys System) error {
 	case what == "import":
 		return f.load(ctx, sys, dir, log)
 	}
-	return usagef("storage: say check, dump, export or import, as in: tidegate storage check ./tidegate-data")
+	return usagef("storage: give check, dump, export or import, as in: tidegate storage check ./tidegate-data")
 }
 
-// nats is where a cluster is. How many events of a topic it keeps the servers say.
+// nats returns the options for a cluster. The servers decide how many events of a topic it keeps.
 func (f *storageFlags) nats() (o transfer.NATSOptions, err error) {
 	o = transfer.NATSOptions{
 		Prefix: f.prefix, Command: "storage", Replicas: f.replicas, User: f.user,
@@ -140,11 +148,11 @@ func (f *storageFlags) nats() (o transfer.NATSOptions, err error) {
 	return o, nil
 }
 
-// quiet keeps what servers tell about themselves from who waits for an answer.
+// quiet drops the log lines of the storage engine: the caller wants the answer only.
 var quiet = slog.New(slog.DiscardHandler)
 
-// errDamaged is the exit code of a log that something is missing of.
-var errDamaged = errors.New("the event log is damaged")
+// errDamaged makes the exit code 1 when check finds damage.
+var errDamaged = errors.New("the event log is damaged: the report names the places")
 
 func (f *storageFlags) check(ctx context.Context, sys System, dir string) error {
 	report, err := transfer.Check(ctx, dir, quiet)
@@ -172,7 +180,7 @@ func (f *storageFlags) dump(ctx context.Context, sys System, dir string) error {
 	return from.Dump(ctx, sys.Stdout, f.topic)
 }
 
-// missing says what a log lacks that is read.
+// missing reports what the log lacks.
 func (f *storageFlags) missing(sys System, from *transfer.Source) {
 	const most = 10
 	for i, text := range from.Missing {

@@ -22,8 +22,8 @@ type trust struct {
 }
 
 func (t *trust) set(fs *pflag.FlagSet) {
-	fs.StringVar(&t.ca, "ca", "", "PEM `FILE` with the authorities that the server's certificate is checked with, beside those of the system")
-	fs.BoolVar(&t.insecure, "insecure", false, "take any certificate: whoever is on the way can read and change everything")
+	fs.StringVar(&t.ca, "ca", "", "PEM `FILE` with more authorities that check the server's certificate, besides the system's")
+	fs.BoolVar(&t.insecure, "insecure", false, "accept any certificate; anybody between client and server can then read and change everything")
 }
 
 // client makes a client of a server, without a timeout of its own.

@@ -8,16 +8,17 @@ import (
 	"tidegate/internal/version"
 )
 
-const versionHelp = `Usage: tidegate version
-
-Prints the version, the commit it was built from, and the Go version.
-`
+func versionManual() manual {
+	return manual{
+		usage: []string{"tidegate version"},
+		about: "Prints the version, the commit it was built from, and the Go version.\n",
+	}
+}
 
 // printVersion prints what was built, from what, with what.
 func printVersion(_ context.Context, sys System) error {
-	if len(sys.Args) > 0 && (sys.Args[0] == "--help" || sys.Args[0] == "-h") {
-		_, err := fmt.Fprint(sys.Stdout, versionHelp)
-		return err
+	if isHelp(sys.Args) {
+		return versionManual().help(sys.Stdout)
 	}
 	if len(sys.Args) > 0 {
 		return usagef("version: unexpected argument %q", sys.Args[0])

@@ -13,12 +13,12 @@ import (
 // callers says who may call the listeners.
 func (c *Config) callers() []setting {
 	return []setting{
-		{"internal-secret", all, secrets(&c.InternalSecrets), "bearer token that the internal API asks for, and that the backend sends; several are all accepted and the first is sent, so that they can be exchanged one after the other"},
-		{"internal-open", all, toggle(&c.InternalOpen), "serve the internal API without a secret off loopback too: whoever reaches it can send events to every stream"},
-		{"allowed-host", all, hosts(&c.AllowedHosts), "name that clients call the server by, on routes that ask for no secret, beside addresses and localhost; another name is answered with 421"},
-		{"api-token", tasks, secrets(&c.APITokens), "token that /api/, the page and the streams of `tidegate serve` ask for, as a bearer token or once in the page's login; several are all accepted"},
-		{"api-open", tasks, toggle(&c.APIOpen), "serve them without a token off loopback too: whoever reaches the listener can start, read, cancel and remove tasks"},
-		{"auth-header", tasks, headerName(&c.AuthHeader), "header in which a --trusted-proxy says who calls, in place of --api-token; nobody else's counts"},
+		{"internal-secret", all, secrets(&c.InternalSecrets), "bearer token that the internal API requires, and that the backend sends. To rotate it, give several: all are accepted, and the first is sent"},
+		{"internal-open", all, toggle(&c.InternalOpen), "serve the internal API without a secret off loopback too. Everybody who reaches it can send events to every stream"},
+		{"allowed-host", all, hosts(&c.AllowedHosts), "name by which clients call the server, on routes that ask for no secret. Addresses and localhost are always allowed. Another name gets 421"},
+		{"api-token", tasks, secrets(&c.APITokens), "token that /api/, the page and the streams of `tidegate serve` require: as a bearer token, or once in the page's login. Of several, all are accepted"},
+		{"api-open", tasks, toggle(&c.APIOpen), "serve /api/, the page and the streams of `tidegate serve` without a token off loopback too. Everybody who reaches the listener can start, read, cancel and remove tasks"},
+		{"auth-header", tasks, headerName(&c.AuthHeader), "header in which a --trusted-proxy names the caller, in place of --api-token. It does not count from anybody else"},
 		{"metrics-token", all, secrets(&c.MetricsTokens), "bearer token that opens /metrics and nothing else"},
 	}
 }

@@ -87,3 +87,25 @@ func (s commands) names() []string {
 	}
 	return names
 }
+
+// Manual describes a command that [Load] knows, for the page of all commands.
+type Manual struct {
+	Summary  string // to follow "tidegate gateway "
+	About    string
+	Usage    string
+	Examples []string
+}
+
+// ManualOf describes the command. It panics on the name of a command that Load does not know.
+func ManualOf(name string) Manual {
+	c := lookUp(name)
+	return Manual{Summary: c.summary, About: c.about, Usage: c.usage(), Examples: c.examples}
+}
+
+// usage is the line that says how the command is called.
+func (c command) usage() string {
+	if c.args {
+		return "tidegate " + c.name + " print|check [serve|gateway|backend] [--flag value …]"
+	}
+	return "tidegate " + c.name + " [--flag value …]"
+}

@@ -17,11 +17,7 @@ func Usage(cmd string, w io.Writer) error {
 	for line := range strings.Lines(c.about) {
 		p.WriteString(line)
 	}
-	argument := ""
-	if c.args {
-		argument = " print"
-	}
-	fmt.Fprintf(&p, "\n\nUsage: tidegate %s%s [FLAG…]\n", c.name, argument)
+	fmt.Fprintf(&p, "\n\nUsage: %s\n", c.usage())
 	for _, g := range new(Config).bind(cmd) {
 		p.group(g, c.set)
 	}
@@ -29,13 +25,15 @@ func Usage(cmd string, w io.Writer) error {
 	for _, e := range c.examples {
 		p.WriteString("  " + e + "\n")
 	}
-	p.WriteString("\n" + sources + "\n")
+	p.WriteString("\n" + sources + "\n\n" + exits + "\n")
 	_, err := io.WriteString(w, p.String())
 	return err
 }
 
 const sources = `A flag beats its environment variable, that beats the key of the same name in the file of --config,
 and that beats the default. Several values of one variable are separated by ";".`
+
+const exits = `Exit codes: 0 after a clean stop; 2 for a mistake in the configuration; 1 for anything else.`
 
 // paragraphs is the text of help while it is written.
 type paragraphs struct{ strings.Builder }
@@ -55,9 +53,9 @@ func (p *paragraphs) group(g group, cmds commands) {
 		if _, many := s.value.(repeatable); many {
 			kind += "…"
 		}
-		usage := s.usage
+		usage := Sentence(s.usage)
 		if !s.obvious() {
-			usage += ". Takes " + s.value.Allowed()
+			usage += " Value: " + s.value.Allowed() + "."
 		}
 		p.flag("--"+s.name, kind, usage, s.shownDefault(), envName(s.name))
 	}

@@ -217,19 +217,13 @@ func TestReferencePageIsRight(t *testing.T) {
 		t.Errorf("namespaces of the example: %v", cfg.Namespaces)
 	}
 	for name := range samples {
-		if !strings.Contains(page, "\n| `--"+name) {
-			t.Errorf("no row for --%s", name)
+		if !strings.Contains(page, "\n### `--"+name+"`\n") {
+			t.Errorf("no section for --%s", name)
 		}
 	}
 	for _, row := range []string{"| 10000 | 1 | 1000 |", "| 16MiB | 1MiB | 4MiB |", "| 24h | 0 | 1h |", "| all | last | held |"} {
 		if !strings.Contains(page, row) {
 			t.Errorf("no row %q", row)
-		}
-	}
-	// A cell with a bar of its own would make a column more.
-	for line := range strings.Lines(page) {
-		if strings.HasPrefix(line, "| `--") && strings.Count(line, "|")-strings.Count(line, `\|`) != 5 {
-			t.Errorf("a row has not four cells: %s", line)
 		}
 	}
 }

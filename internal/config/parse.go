@@ -107,17 +107,39 @@ func explain(flag *pflag.Flag, err error) string {
 func FlagUsage(fs *pflag.FlagSet, w io.Writer) error {
 	var p paragraphs
 	fs.VisitAll(func(f *pflag.Flag) {
-		kind, usage := pflag.UnquoteUsage(f)
-		def := f.DefValue
-		if def == "[]" || def == "false" || def == "0" || def == "0s" {
-			def = ""
-		}
+		kind, usage := FlagText(f)
 		name := "--" + f.Name
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", " + name
 		}
-		p.flag(name, kind, usage, def, envName(f.Name))
+		p.flag(name, kind, usage, ShownDefault(f), envName(f.Name))
 	})
 	_, err := fmt.Fprint(w, p.String())
 	return err
 }
+
+// FlagText returns the placeholder of a flag's value, "" for a switch, and its usage as a sentence.
+func FlagText(f *pflag.Flag) (kind, usage string) {
+	kind, usage = pflag.UnquoteUsage(f)
+	switch kind {
+	case "string":
+		kind = "TEXT"
+	case "int":
+		kind = "N"
+	case "duration":
+		kind = "DURATION"
+	}
+	return kind, Sentence(usage)
+}
+
+// ShownDefault is the default of a flag as help shows it, "" for what needs no word.
+func ShownDefault(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "[]", "false", "0", "0s":
+		return ""
+	}
+	return f.DefValue
+}
+
+// Variable is the environment variable of a flag.
+func Variable(flag string) string { return envName(flag) }

@@ -103,10 +103,10 @@ func TestParseHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
-		"  -j, --json line\n      print one JSON object a line [TIDEGATE_JSON]\n",
-		"  -n, --limit N\n      end after N events [default 10, TIDEGATE_LIMIT]\n",
-		"  --message-size SIZE\n      size of a message [default 1KiB, TIDEGATE_MESSAGE_SIZE]\n",
-		"  --timeout duration\n      give up after this time [default 1m0s, TIDEGATE_TIMEOUT]\n",
+		"  -j, --json line\n      Print one JSON object a line. [TIDEGATE_JSON]\n",
+		"  -n, --limit N\n      End after N events. [default 10, TIDEGATE_LIMIT]\n",
+		"  --message-size SIZE\n      Size of a message. [default 1KiB, TIDEGATE_MESSAGE_SIZE]\n",
+		"  --timeout DURATION\n      Give up after this time. [default 1m0s, TIDEGATE_TIMEOUT]\n",
 	} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("no %q in\n%s", part, out.String())

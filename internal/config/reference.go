@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // exampleFile is the file of the reference page. A test loads it.
@@ -23,69 +25,86 @@ func Reference() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, referenceTop, exampleFile)
 	for _, g := range new(Config).bind("config") {
-		fmt.Fprintf(&out, "\n## %s\n\n", g.title)
-		out.WriteString("| Setting | Default | Meaning | Commands |\n| --- | --- | --- | --- |\n")
+		fmt.Fprintf(&out, "\n## %s\n", g.title)
 		for _, s := range g.settings {
-			out.WriteString(s.row())
+			s.write(&out)
 		}
 	}
 	out.WriteString(referenceEnd)
 	return out.Bytes()
 }
 
-// row is the line of the setting in the table of its group.
-func (s setting) row() string {
-	name := strings.TrimSpace("--" + s.name + " " + s.value.Type())
-	def := s.shownDefault()
-	switch {
+// write writes the section of the setting.
+func (s setting) write(out *bytes.Buffer) {
+	fmt.Fprintf(out, "\n### `--%s`\n\n%s\n\n", s.name, Sentence(s.usage))
+	takes := s.value.Allowed()
+	if _, many := s.value.(repeatable); many {
+		takes += "; can be given several times"
+	}
+	fmt.Fprintf(out, "- Value: %s\n- Default: %s\n- Variable: `%s`\n- Commands: `%s`\n",
+		takes, s.defaultText(), envName(s.name), strings.Join(s.cmds.names(), "`, `"))
+}
+
+// defaultText is the default as the page shows it.
+func (s setting) defaultText() string {
+	switch text := s.shownDefault(); {
 	case s.name == "namespace":
-		def = "[below](#namespaces)"
-	case def != "":
-		def = "`" + def + "`"
+		return "[below](#namespaces)"
+	case text != "":
+		return "`" + text + "`"
 	case s.value.Type() == "":
-		def = "`false`"
+		return "`false`"
 	}
-	cells := []string{
-		"`" + name + "`<br>`" + envName(s.name) + "`",
-		def,
-		strings.ToUpper(s.usage[:1]) + s.usage[1:] + ".<br>Takes " + s.value.Allowed() + ".",
-		strings.Join(s.cmds.names(), ", "),
+	return "none"
+}
+
+// Sentence gives text a capital letter and a full stop.
+func Sentence(text string) string {
+	for i, r := range text {
+		text = string(unicode.ToUpper(r)) + text[i+utf8.RuneLen(r):]
+		break
 	}
-	for i, c := range cells {
-		cells[i] = strings.ReplaceAll(c, "|", `\|`)
-	}
-	return "| " + strings.Join(cells, " | ") + " |\n"
+	return strings.TrimSuffix(text, ".") + "."
 }
 
 const referenceTop = `# Configuration
 
-<!-- Made from internal/config by: go test ./internal/config -run TestReference -update -->
+<!-- Generated from internal/config by: go test ./internal/config -run TestReference -update -->
 
-Every setting of ` + "`tidegate serve`, `tidegate gateway` and `tidegate backend`" + ` has one name, which is
+For operators: every setting of ` + "`tidegate serve`, `tidegate gateway` and `tidegate backend`" + `, with its default,
+its variable and its bounds. The other commands are on [their own page](cli.md).
+
+Each setting has one name, which is
 
 - a flag: ` + "`--heartbeat 15s` or `--heartbeat=15s`" + `; a switch is ` + "`--replace` or `--replace=false`" + `,
 - an environment variable: ` + "`TIDEGATE_HEARTBEAT=15s`" + `,
 - a key of the YAML file that ` + "`--config` (or `TIDEGATE_CONFIG`)" + ` names: ` + "`heartbeat: 15s`" + `.
 
-A flag beats the environment, the environment beats the file, the file beats the default. Settings that may be given several
-times (their flag repeated, a list in the file, separated by ` + "`;`" + ` in the environment) replace, as a whole, what a lower source gives.
+A flag beats the environment, the environment beats the file, the file beats the default. Some settings
+can be given several times: repeat the flag, give a list in the file, or separate values by ` + "`;`" + ` in the
+variable. The values of one source replace all values of a lower source.
 
-Nothing is guessed: an unknown flag, key or ` + "`TIDEGATE_` variable" + `, a key given twice and a value that is not allowed are errors. All errors
-are reported at once, each with its source (file and line), and the program ends with exit code 2. A setting of another command is
-an error as a flag; in the file or the environment, which several processes may share, it is checked, not used, and logged as a warning.
+Durations are written ` + "`300ms`, `15s`, `1h30m`" + `. Sizes are bytes: ` + "`1048576`, `1MiB`, `512KiB` (1024) or `1MB`" + ` (1000).
 
-Durations are written ` + "`300ms`, `15s`, `1h30m`" + `; sizes are bytes, ` + "`1048576`, `1MiB`, `512KiB` (1024) or `1MB`" + ` (1000).
+` + "```yaml\n%s```" + `
 
-` + "`tidegate config print gateway`" + ` shows the effective configuration of a command (without a name: of serve) and where each value comes from. Secrets are shown as ` + "`<set>`" + `.
-Give them as environment variables or in the file: other users of the machine can read the flags of a process.
+**Errors.** An unknown flag, key or ` + "`TIDEGATE_` variable" + `, a key given twice and a value that is not allowed are
+errors. The program reports all of them at once, each with its source (file and line), and ends with exit code 2.
+A setting of another command is an error as a flag. In the file or the environment, which several processes can
+share, it is checked, logged as a warning, and not used.
 
-` + "```yaml\n%s```\n"
+**Effective configuration.** ` + "`tidegate config print gateway`" + ` shows the settings of a command (without a name: of
+serve) and where each value comes from.
+
+**Secrets.** ` + "`config print`" + ` shows them as ` + "`<set>`" + `. Give them as environment variables, in the file, or as ` + "`file:PATH`" + `:
+other users of the machine can read the flags of a process.
+`
 
 const referenceEnd = `
 ## Namespaces
 
-The namespace of a topic is the part of its name before the first ` + "`:`" + `. It says how much history each of its topics keeps, whichever
-bound is met first, and what a stream is sent that attaches without a position of its own.
+The namespace of a topic is the part of its name before the first ` + "`:`" + `. It decides how much history each of its topics
+keeps, and what a stream gets that attaches without a position of its own. The bound that is met first counts.
 
 | Field | Meaning | ` + "`task` | `version` | `*`" + ` (all others) |
 | --- | --- | --- | --- | --- |
@@ -94,13 +113,18 @@ bound is met first, and what a stream is sent that attaches without a position o
 | ` + "`age`" + ` | age at which an event is dropped; 0 is never | 24h | 0 | 1h |
 | ` + "`replay`" + ` | ` + "`all`, `held`, `last` or `none`" + ` | all | last | held |
 
-An entry changes only the fields that it names: ` + "`--namespace chat=events:500,age:1h --namespace task=bytes:64MiB`" + `, in the environment
-` + "`TIDEGATE_NAMESPACE='chat=events:500,age:1h;task=bytes:64MiB'`" + `, in the file a map as above. A namespace without defaults of its own starts
-from ` + "`*`" + `. ` + "`--max-history` and `--max-topics`" + ` bound all namespaces together.
+An entry changes only the fields that it names. A namespace without defaults of its own starts from ` + "`*`" + `.
 
-## Variables of the gateway that Tidegate replaces
+- Flag: ` + "`--namespace chat=events:500,age:1h --namespace task=bytes:64MiB`" + `
+- Variable: ` + "`TIDEGATE_NAMESPACE='chat=events:500,age:1h;task=bytes:64MiB'`" + `
+- File: a map, as in the example above
 
-` + "`tidegate gateway`" + ` reads them where the variable on the right is absent. Empty means absent. A bad value is an error.
+` + "`--max-history` and `--max-topics`" + ` bound all namespaces together.
+
+## Variables of the Node gateway
+
+` + "`tidegate gateway`" + ` reads these variables of the gateway that it replaces where the variable on the right is absent. Empty
+means absent. A bad value is an error.
 
 | Variable | Allowed | In place of |
 | --- | --- | --- |
@@ -110,6 +134,6 @@ from ` + "`*`" + `. ` + "`--max-history` and `--max-topics`" + ` bound all names
 
 ## Kubernetes
 
-For a service called ` + "`tidegate` or `tidegate-…`" + ` Kubernetes puts variables such as ` + "`TIDEGATE_SERVICE_HOST` and `TIDEGATE_PORT=tcp://…`" + ` into each container
-of the namespace. They are ignored.
+For a service called ` + "`tidegate` or `tidegate-…`" + `, Kubernetes puts variables such as ` + "`TIDEGATE_SERVICE_HOST` and `TIDEGATE_PORT=tcp://…`" + ` into each
+container of the namespace. Tidegate ignores them.
 `

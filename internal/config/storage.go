@@ -14,20 +14,20 @@ func (c *Config) storage(command string) []setting {
 		data = ""
 	}
 	return []setting{
-		{"data", all, folder(&c.Data, data), "folder of the embedded storage, made if it is missing; empty keeps everything in memory, as `tidegate gateway` does by default"},
-		{"durability", all, choice(&c.Durability, ProcessDurability, ProcessDurability, PowerDurability), "what is answered survives: the end of the process, or a loss of power, for which sends wait for the disk; an external cluster follows its own configuration"},
-		{"store-size", all, sizeOrZero(&c.StoreSize, 16*mib, 64*tib, "the smaller of 1GiB and a quarter of the free disk"), "bytes that stored events may take; beyond it the oldest are dropped"},
-		{"nats-url", all, natsURLs(&c.NATSURLs), "server of an external NATS cluster, 2.15 or newer, which is used in place of embedded storage, and shared with other nodes"},
-		{"nats-listen", all, optionalAddress(&c.NATSListen), "address at which the embedded storage serves other nodes of this deployment, who have to give its token; off loopback it needs --nats-token, --nats-cert and --nats-key"},
-		{"nats-prefix", all, prefix(&c.NATSPrefix, "tidegate"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster; a data folder keeps the one it was made with"},
-		{"nats-replicas", all, count(&c.NATSReplicas, 0, 0, 5), "copies that an external cluster keeps; 0 is 3 if it has three servers, else 1"},
-		{"nats-token", all, natsToken(&c.NATSToken), "token to log in with; with --nats-listen the one that others must give, of 16 characters or more; without it one is made and kept in the file nats-token of --data"},
-		{"nats-user", all, unbroken(&c.NATSUser), "user to log in as"},
+		{"data", all, folder(&c.Data, data), "folder of the embedded storage. It is made if it is missing. Empty keeps everything in memory, as `tidegate gateway` does by default"},
+		{"durability", all, choice(&c.Durability, ProcessDurability, ProcessDurability, PowerDurability), "what an answered event survives. `process`: the end of the process. `power`: a loss of power too, for which sends wait for the disk. An external cluster has its own configuration"},
+		{"store-size", all, sizeOrZero(&c.StoreSize, 16*mib, 64*tib, "the smaller of 1GiB and a quarter of the free disk"), "bytes that stored events can take. Beyond it the oldest are deleted"},
+		{"nats-url", all, natsURLs(&c.NATSURLs), "server of an external NATS cluster, 2.15 or newer, in place of embedded storage. Nodes that use the same cluster share it"},
+		{"nats-listen", all, optionalAddress(&c.NATSListen), "address at which the embedded storage serves other nodes of this deployment. They need its token. Off loopback it needs --nats-token, --nats-cert and --nats-key"},
+		{"nats-prefix", all, prefix(&c.NATSPrefix, "tidegate"), "beginning of the names of all subjects and streams, so that several deployments can share a cluster. A data folder keeps the prefix it was made with"},
+		{"nats-replicas", all, count(&c.NATSReplicas, 0, 0, 5), "copies that an external cluster keeps. 0 is 3 if it has three servers, else 1"},
+		{"nats-token", all, natsToken(&c.NATSToken), "token to log in with. With --nats-listen it is the one that others must give, of 16 characters or more. Without it, one is made and kept in the file nats-token of --data"},
+		{"nats-user", all, unbroken(&c.NATSUser), "user to log in as at NATS"},
 		{"nats-password", all, secret(&c.NATSPassword), "password of --nats-user"},
-		{"nats-creds", all, file(&c.NATSCreds), "credentials file to log in with"},
-		{"nats-nkey", all, file(&c.NATSNKey), "file with the seed of the nkey to log in with"},
-		{"nats-ca", all, file(&c.NATSCA), "PEM file with the authorities that servers' certificates are checked with"},
-		{"nats-cert", all, file(&c.NATSCert), "PEM file with the certificate to show, of --nats-listen or to --nats-url; needs --nats-key"},
+		{"nats-creds", all, file(&c.NATSCreds), "credentials file to log in with at NATS"},
+		{"nats-nkey", all, file(&c.NATSNKey), "file with the seed of the nkey to log in with at NATS"},
+		{"nats-ca", all, file(&c.NATSCA), "PEM file with the authorities that check the certificates of NATS servers"},
+		{"nats-cert", all, file(&c.NATSCert), "PEM file with the certificate to show: that of --nats-listen, or to --nats-url. Needs --nats-key"},
 		{"nats-key", all, file(&c.NATSKey), "PEM file with the private key of --nats-cert"},
 	}
 }

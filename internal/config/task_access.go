@@ -14,8 +14,8 @@ const (
 // rights says who may read tasks.
 func (c *Config) rights() []setting {
 	return []setting{
-		{"task-access", tasks, choice(&c.TaskAccess, AutoAccess, AutoAccess, OpenAccess, TokenAccess), "`open` lets whoever knows a task's id read its stream and status; `token` asks for the access token that its start was answered with, or for --api-token; `auto` is open on loopback or with --api-open, else token"},
-		{"access-secret", tasks, accessKeys(&c.AccessSecrets), "key that access tokens are signed with (HS256), for a backend that makes its own, and for several backends that share tasks; several are all accepted and the first signs; without one a key is kept in --data"},
+		{"task-access", tasks, choice(&c.TaskAccess, AutoAccess, AutoAccess, OpenAccess, TokenAccess), "right to read a task. `open`: everybody who knows its id. `token`: its access token, or --api-token. `auto`: open on loopback or with --api-open, else token"},
+		{"access-secret", tasks, accessKeys(&c.AccessSecrets), "key that signs access tokens (HS256), for a backend that makes its own, or several that share tasks. Of several, all are accepted, and the first signs. Without one, a key is kept in --data"},
 	}
 }
 
