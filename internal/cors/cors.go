@@ -1,7 +1,7 @@
-// Package cors answers the browser's question whether a page of another origin
-// may read an answer: https://fetch.spec.whatwg.org/#http-cors-protocol. It
-// protects nothing by itself: a request without its blessing is made all the
-// same, and only its answer is kept from the page.
+// Package cors tells browsers which pages of other origins may read an answer:
+// https://fetch.spec.whatwg.org/#http-cors-protocol. It protects nothing by itself: a
+// request that it does not allow is still made, and only its answer is hidden from the
+// page.
 package cors
 
 import (
@@ -14,17 +14,17 @@ import (
 
 // Options configure a [Policy].
 type Options struct {
-	// Origins are those whose pages may read answers, as browsers send them; "*"
-	// is every page, without cookies. Empty: no other origin may.
+	// Origins are those whose pages may read answers, as browsers send them. "*" is
+	// every page, without cookies. Empty: no other origin.
 	Origins []string
-	// Headers are the names that a page may send besides the few that every page
-	// may; "*" is whatever a page asks for, except for [Forwarding] ones.
+	// Headers are the names of headers that a page may send, besides the few that
+	// every page may. "*" is whatever a page asks for, except [Forwarding] ones.
 	Headers []string
-	Log     *slog.Logger // told of each refused origin once; default: none
+	Log     *slog.Logger // receives each refused origin once; default: none
 }
 
-// Policy says which pages may read answers. Make it with [New]; its methods may
-// be called concurrently, and on nil, which allows no page.
+// Policy decides which pages may read answers. Its methods may be called concurrently,
+// and on nil, which allows no page.
 type Policy struct {
 	// Set once.
 	origins    map[string]bool
@@ -33,18 +33,18 @@ type Policy struct {
 	anyHeaders bool
 
 	log     *slog.Logger
-	told    told
+	logged  logged
 	refused atomic.Uint64
 }
 
-// exposed are the headers of answers that a page gets to read besides those
-// that every page may.
+// exposed are the headers of answers that a page may read, besides those that every page
+// may.
 const exposed = "Allow, Location, Retry-After, WWW-Authenticate"
 
-// preflightAge is how long, in seconds, a browser need not ask again.
+// preflightAge is how long a browser may cache a preflight, in seconds.
 const preflightAge = "600"
 
-// New makes a policy.
+// New returns a policy.
 func New(opts Options) *Policy {
 	p := &Policy{origins: map[string]bool{}, log: opts.Log}
 	if p.log == nil {
@@ -62,8 +62,8 @@ func New(opts Options) *Policy {
 	return p
 }
 
-// canonical is an origin as browsers send it: in lower case and without the
-// port that its scheme has anyway.
+// canonical is an origin as browsers send it: in lower case, and without the default port
+// of its scheme.
 func canonical(origin string) string {
 	origin = strings.ToLower(origin)
 	switch {
@@ -75,9 +75,8 @@ func canonical(origin string) string {
 	return origin
 }
 
-// Allow sets the headers of the answer to r. methods are those that the route
-// has, as in Allow. Whatever the answer will be, they are the same, so that a
-// page can read errors too.
+// Allow sets the headers of the answer to r. methods are those of the route, as in the
+// header Allow. It is called for errors too, so that a page can read them.
 func (p *Policy) Allow(w http.ResponseWriter, r *http.Request, methods string) {
 	if p == nil {
 		return
@@ -96,7 +95,7 @@ func (p *Policy) Allow(w http.ResponseWriter, r *http.Request, methods string) {
 	case p.origins[origin]:
 		h.Set("Access-Control-Allow-Origin", origin)
 		h.Set("Access-Control-Allow-Credentials", "true")
-	case p.any: // "*" and cookies do not go together, and browsers insist on it
+	case p.any: // browsers do not accept "*" with cookies
 		h.Set("Access-Control-Allow-Origin", "*")
 	default:
 		p.refuse(r, origin)
@@ -111,7 +110,7 @@ func (p *Policy) Allow(w http.ResponseWriter, r *http.Request, methods string) {
 	p.allowHeaders(h, r, origin)
 }
 
-// isPreflight also counts an OPTIONS that does not say what it is for.
+// isPreflight also counts an OPTIONS without Access-Control-Request-Method.
 func isPreflight(r *http.Request) bool { return r.Method == http.MethodOptions }
 
 // allowHeaders answers which headers the page may send.
@@ -128,9 +127,8 @@ func (p *Policy) allowHeaders(h http.Header, r *http.Request, origin string) {
 	p.complain(origin, asked, allowed)
 }
 
-// Handler answers preflights itself and gives what else there is to next.
-// methods says which methods a path has; for those that it has none for, the
-// policy is not asked.
+// Handler answers preflights itself, and passes all other requests to next. methods
+// returns the methods of a path; a path without any is passed on unchanged.
 func (p *Policy) Handler(next http.Handler, methods func(path string) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if list := methods(r.URL.Path); list != "" {
@@ -145,8 +143,8 @@ func (p *Policy) Handler(next http.Handler, methods func(path string) string) ht
 	})
 }
 
-// Preflight reports whether r is a browser's question, which carries neither
-// cookies nor tokens and must be answered before anybody asks for those.
+// Preflight reports whether r is a preflight. It carries neither cookies nor tokens, so
+// it must be answered before any check of these.
 func (p *Policy) Preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }

@@ -10,15 +10,15 @@ const (
 	maxAskedName = 128 // bytes of a name
 )
 
-// forwarding are headers by which a proxy says who its client is, or what it
-// asked for. A page has no business with them, and where a proxy lets them pass
-// they would be believed. "x-forwarded-" stands for all that begin with it.
+// forwarding are headers in which a proxy reports its client, or what the client asked
+// for. A page must not send them: if a proxy passed them on, they would be trusted.
+// "x-forwarded-" stands for all that start with it.
 var forwarding = []string{
 	"forwarded", "x-forwarded-", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip",
 	"fastly-client-ip", "x-original-url", "x-rewrite-url", "x-original-host", "x-remote-user", "remote-user", "x-http-method-override",
 }
 
-// Forwarding reports whether a header is one that only proxies send.
+// Forwarding reports whether only proxies send a header.
 func Forwarding(name string) bool {
 	name = strings.ToLower(name)
 	for _, f := range forwarding {
@@ -40,7 +40,7 @@ func names(list string) func(yield func(string) bool) {
 	}
 }
 
-// grantable is what may be granted of what a page asks for, in its order.
+// grantable is the part of what a page asks for that "*" allows, in its order.
 func grantable(asked string) string {
 	var granted []string
 	for name := range names(asked) {

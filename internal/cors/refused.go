@@ -6,35 +6,35 @@ import (
 	"sync"
 )
 
-// maxTold bounds what is remembered of what was logged. Origins are the choice of
-// whoever sends them: beyond it nothing more is logged.
-const maxTold = 256
+// maxLogged bounds the messages that are logged once. Clients choose what origin they
+// send: beyond the bound nothing more is logged.
+const maxLogged = 256
 
 // maxShown bounds an origin or a header in a log line.
 const maxShown = 200
 
-// told remembers what was logged already. It is safe for concurrent use.
-type told struct {
+// logged is the set of messages that were logged already. It is safe for concurrent use.
+type logged struct {
 	mu   sync.Mutex
 	what map[string]bool // guarded by mu
 }
 
-// first reports whether what is new, and whether the set is full with it.
-func (t *told) first(what string) (is, last bool) {
+// first adds what, and reports whether it was new, and whether the set is full now.
+func (t *logged) first(what string) (is, last bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.what[what] || len(t.what) == maxTold {
+	if t.what[what] || len(t.what) == maxLogged {
 		return false, false
 	}
 	if t.what == nil {
 		t.what = map[string]bool{}
 	}
 	t.what[what] = true
-	return true, len(t.what) == maxTold
+	return true, len(t.what) == maxLogged
 }
 
-// refuse counts and logs that a page may not read an answer: all that its author
-// sees is an error without a reason.
+// refuse counts and logs that a page may not read an answer. The browser shows the
+// page's author no reason.
 func (p *Policy) refuse(r *http.Request, origin string) {
 	if sameOrigin(r, origin) {
 		return
@@ -43,7 +43,7 @@ func (p *Policy) refuse(r *http.Request, origin string) {
 	p.LogOrigin(origin)
 }
 
-// LogOrigin logs that pages of an origin are refused, once, whoever refuses them.
+// LogOrigin logs that pages of an origin are refused, once for each origin.
 func (p *Policy) LogOrigin(origin string) {
 	origin = cut(origin)
 	advice := "allow it with --cors-origin " + origin
@@ -53,8 +53,8 @@ func (p *Policy) LogOrigin(origin string) {
 	p.once(origin, "a page of another origin is refused: "+advice, "origin", origin)
 }
 
-// complain logs a header that a page asks for and may not send: the browser does
-// not make the request then.
+// complain logs a header that a page asks for and may not send. The browser does not
+// make the request then.
 func (p *Policy) complain(origin, asked, allowed string) {
 	if asked == "" {
 		return
@@ -73,17 +73,17 @@ func (p *Policy) complain(origin, asked, allowed string) {
 }
 
 func (p *Policy) once(key, message string, attrs ...any) {
-	first, last := p.told.first(key)
+	first, last := p.logged.first(key)
 	if first {
 		p.log.Warn(message, attrs...)
 	}
 	if last {
-		p.log.Warn("pages of many origins were refused: no further ones are logged", "origins", maxTold)
+		p.log.Warn("pages of many origins were refused: no further ones are logged", "origins", maxLogged)
 	}
 }
 
-// sameOrigin reports whether a request with an Origin comes from a page of our
-// own, as a POST of it does.
+// sameOrigin reports whether a request with an Origin comes from a page of this server:
+// browsers send Origin with every POST.
 func sameOrigin(r *http.Request, origin string) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "same-origin":
@@ -100,7 +100,7 @@ func sameOrigin(r *http.Request, origin string) bool {
 	return false
 }
 
-// trimPort takes off the ports that browsers leave away.
+// trimPort removes the default ports, which browsers omit.
 func trimPort(host string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
 }

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// answer is a response that is gathered and written at once.
+// answer collects a response, which is written at once.
 type answer struct {
 	header http.Header
-	status int // 0: not said yet
+	status int // 0: not set yet
 	body   []byte
 	out    []byte
 
-	date   []byte // of the second that it was made in
+	date   []byte // rendered, of second
 	second int64
 }
 
@@ -42,9 +42,9 @@ func (a *answer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// render gives the response as it goes out, until the next is rendered.
+// render returns the response as it is written. It is valid until the next call.
 func (a *answer) render() []byte {
-	a.WriteHeader(http.StatusOK) // unless there is one
+	a.WriteHeader(http.StatusOK) // unless one is set
 	out := append(a.out[:0], "HTTP/1.1 "...)
 	out = strconv.AppendInt(out, int64(a.status), 10)
 	out = append(out, ' ')
@@ -52,7 +52,7 @@ func (a *answer) render() []byte {
 	out = append(out, "\r\n"...)
 	for name, values := range a.header {
 		if name == "Content-Length" {
-			continue // told below
+			continue // added below
 		}
 		for _, value := range values {
 			out = append(out, name...)
@@ -70,7 +70,7 @@ func (a *answer) render() []byte {
 	return a.out
 }
 
-// now is the time in the form of RFC 9110, 5.6.7.
+// now is the time in the format of RFC 9110, section 5.6.7.
 func (a *answer) now() []byte {
 	if t := time.Now(); t.Unix() != a.second {
 		a.second = t.Unix()

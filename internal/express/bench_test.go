@@ -14,7 +14,7 @@ func TestARequestMakesNoGarbage(t *testing.T) {
 	kind := []string{"application/json"}
 	if n := testing.AllocsPerRun(1000, func() {
 		r, s := parse(text, testLine, testMax)
-		if s != whole {
+		if s != complete {
 			t.Fatal("not taken")
 		}
 		a.reset()

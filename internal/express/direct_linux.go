@@ -10,12 +10,11 @@ import (
 	"unsafe"
 )
 
-// direct is a TCP connection whose reads and writes do not tell the scheduler.
-// The runtime takes each system call of the net package for one that may block:
-// it wakes its monitor thread, which then polls for a millisecond, and when the
-// cores are busy it hands the processor to another thread. Sockets of Go never
-// block, so that is work for nothing. Waiting is the runtime's poller's, and
-// deadlines hold, as ever.
+// direct is a TCP connection whose reads and writes bypass the scheduler. The runtime
+// treats each system call of the net package as one that may block. It wakes its monitor
+// thread, which then polls for a millisecond, and on busy CPUs it hands the CPU to
+// another thread. Sockets of Go never block, so that is wasted. Waiting is still done by
+// the runtime's poller, and deadlines work as usual.
 type direct struct {
 	*net.TCPConn
 	raw    syscall.RawConn
@@ -34,10 +33,10 @@ func newDirect(c *net.TCPConn) (*direct, error) {
 	return d, nil
 }
 
-// transfer is one direction: a read or write that is going on.
+// transfer is one direction: a read or write in progress.
 type transfer struct {
 	mu  sync.Mutex
-	do  func(fd uintptr) bool // set once: made for each call it would be garbage
+	do  func(fd uintptr) bool // set once: a closure for each call would be garbage
 	p   []byte                // guarded by mu, like all below
 	n   int
 	err error
@@ -90,7 +89,7 @@ func (t *transfer) send(fd uintptr) bool {
 	return t.done(n, errno, "write")
 }
 
-// done notes what a call did, and reports false if it has to wait for the socket.
+// done stores the result of a call, and reports false if it has to wait for the socket.
 func (t *transfer) done(n int, errno syscall.Errno, what string) bool {
 	switch errno {
 	case 0:

@@ -1,16 +1,17 @@
 // Package express answers one kind of request before net/http sees it.
 //
-// A backend sends its events as small POSTs over a few connections that stay
-// open. For each, net/http allocates a request, starts a goroutine that watches
-// the connection, and arms and disarms timers: that costs more than all that is
-// done with the request. Here such a request is read, answered and forgotten
-// between two reads of the connection.
+// A backend sends its events as small POSTs over a few connections that stay open. For
+// each, net/http allocates a request, starts a goroutine that watches the connection,
+// and sets and stops timers. That costs more than processing the request. Here such a
+// request is parsed and answered between two reads of the connection.
 //
-// Only what is plain is taken: the one target, HTTP/1.1, JSON with a length, no
-// more bytes than fit the buffer. With the first request that is anything else,
-// and be it just unusual, the connection is net/http's for good, with every byte
-// that has come. So there is one place that knows HTTP, and this is a shortcut
-// past it.
+// Only plain requests are handled: the one target, HTTP/1.1, JSON with a length, not
+// more bytes than fit the buffer. With the first request that is anything else, even
+// slightly unusual, the connection belongs to net/http for good, with every byte that
+// has arrived. So net/http remains the only full implementation of HTTP.
+//
+// It replaces the connections of one listener; without it, net/http gives the same
+// answers. docs/explanation/streams.md has the figures.
 package express
 
 import (
@@ -22,35 +23,35 @@ import (
 	"time"
 )
 
-// Options configure a listener. All of them are needed.
+// Options configure a listener. All fields are required.
 type Options struct {
-	Target  string // of the requests that are taken, such as "/internal/send"
-	MaxBody int64  // longer ones are left to net/http
-	// Serve answers a request. authorization is the header of that name. Nothing
-	// of the request may be kept. The answer must be small, and have a
-	// Content-Type. Connections call it concurrently.
+	Target  string // of the requests that are handled, such as "/internal/send"
+	MaxBody int64  // of a request; longer ones are left to net/http
+	// Serve answers a request. authorization is the header of that name. Serve must
+	// not retain either slice. The answer must be small, and have a Content-Type. It
+	// is called concurrently, once at a time for each connection.
 	Serve func(w http.ResponseWriter, authorization, body []byte)
-	// Host says whether requests with this Host may be taken; the others are
-	// left to net/http. It is asked once for each connection and name.
+	// Host reports whether requests with this Host are handled; others are left to
+	// net/http. It is called once for each connection and name.
 	Host func(host string) bool
 
-	IdleTimeout time.Duration // for the next request to begin
-	// HeaderTimeout is what net/http gives a request's headers. It holds for a
-	// whole request here, for a new connection's first, and for an answer to go.
+	IdleTimeout time.Duration // until the next request starts
+	// HeaderTimeout is the timeout of net/http for the headers of a request. Here it
+	// bounds a whole request, the first one of a connection, and writing an answer.
 	HeaderTimeout time.Duration
 }
 
 const (
-	// bufferBytes is how much a request may be, headers included.
+	// bufferBytes bounds a request, headers included.
 	bufferBytes = 8 << 10
-	// closeTimeout is what an answer gets to go when its connection is closed. It
-	// need not wait at all, unless the client has long stopped reading.
+	// closeTimeout bounds writing an answer while the connection is being closed. The
+	// write blocks only if the client has stopped reading long before.
 	closeTimeout = 100 * time.Millisecond
-	// blankBytes is how much of empty lines net/http forgives after a POST.
+	// blankBytes is how many bytes of empty lines net/http accepts after a POST.
 	blankBytes = 4
 )
 
-// Listen gives l's connections the shortcut.
+// Listen returns l with the shortcut for its connections.
 func Listen(l *net.TCPListener, opts Options) net.Listener {
 	return &listener{TCPListener: l, opts: opts, line: "POST " + opts.Target + " HTTP/1.1\r\n"}
 }
@@ -58,7 +59,7 @@ func Listen(l *net.TCPListener, opts Options) net.Listener {
 type listener struct {
 	*net.TCPListener
 	opts Options
-	line string // that a request has to begin with
+	line string // request line of the requests that are handled
 }
 
 // Accept implements net.Listener.
@@ -69,44 +70,44 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 	d, err := newDirect(c)
 	if err != nil {
-		return c, nil // net/http will find out what is wrong
+		return c, nil // net/http will meet the error
 	}
 	return &conn{direct: d, listener: l}, nil
 }
 
-// conn is one connection. Its first Read takes requests for as long as they are
-// plain, and returns the bytes of the first that is not.
+// conn is one connection. Its first Read handles requests as long as they are plain, and
+// returns the bytes of the first one that is not.
 type conn struct {
 	*direct
 	listener *listener
 
-	// Owned by who reads.
-	over   bool      // net/http has taken over
-	left   []byte    // what it is still to be given
-	host   string    // that may be taken, once one was seen
-	blanks int       // how much of empty lines may come before the next request
-	begun  time.Time // when the request that is coming began; zero: none has
-	idle   time.Time // when the deadline for one was set; zero: to be set anew
-	wrote  time.Time // the same for writing
+	// Owned by the reader.
+	passedOn  bool      // net/http reads from now on
+	left      []byte    // bytes that net/http has not read yet
+	host      string    // the last one that Options.Host accepted
+	blanks    int       // bytes of empty lines that may precede the next request
+	startedAt time.Time // when the request that is being read started; zero: none has
+	idle      time.Time // when the idle deadline was set; zero: it must be set
+	wrote     time.Time // when the write deadline was set
 
 	mu      sync.Mutex // held while a request is answered
 	closing atomic.Bool
 	used    atomic.Bool
-	last    atomic.Int64 // when the last answer was made, unix nanoseconds
+	last    atomic.Int64 // when the last answer was written, unix nanoseconds
 }
 
-// Used reports whether a request has been answered here, or is being.
+// Used reports whether a request was answered here, or is being answered.
 func (c *conn) Used() bool { return c.used.Load() }
 
-// LastUsed is when the last one was answered, in unix nanoseconds; 0: not yet.
+// LastUsed is when the last one was answered, in unix nanoseconds; 0: never.
 func (c *conn) LastUsed() int64 { return c.last.Load() }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	if !c.over {
-		c.over = true
+	if !c.passedOn {
+		c.passedOn = true
 		if c.left = c.serve(); len(c.left) > 0 {
-			c.handOver()
+			c.passOn()
 		}
 	}
 	if len(c.left) > 0 {
@@ -119,21 +120,22 @@ func (c *conn) Read(p []byte) (int, error) {
 	return c.direct.Read(p)
 }
 
-// WriteTo implements io.WriterTo. The TCP connection's would miss what is left.
+// WriteTo implements io.WriterTo. The method of the TCP connection would miss what is
+// left.
 func (c *conn) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{c})
 }
 
-// handOver leaves the deadlines as net/http would have them by now.
-func (c *conn) handOver() {
-	if c.begun.IsZero() {
-		c.begun = time.Now()
+// passOn sets the deadlines that net/http would have set by now.
+func (c *conn) passOn() {
+	if c.startedAt.IsZero() {
+		c.startedAt = time.Now()
 	}
-	_ = c.SetReadDeadline(c.begun.Add(c.listener.opts.HeaderTimeout))
+	_ = c.SetReadDeadline(c.startedAt.Add(c.listener.opts.HeaderTimeout))
 	_ = c.SetWriteDeadline(time.Time{})
 }
 
-// Close implements net.Conn. A request that is being answered is answered first.
+// Close implements net.Conn. It waits until a request that is being served is answered.
 func (c *conn) Close() error {
 	c.closing.Store(true)
 	_ = c.SetWriteDeadline(time.Now().Add(closeTimeout))
@@ -142,29 +144,29 @@ func (c *conn) Close() error {
 	return c.direct.Close()
 }
 
-// serve answers requests until one comes that it leaves to net/http, and gives
-// what has been read of that. It also ends with the connection: net/http then
-// meets the same end.
+// serve answers requests until one is left to net/http, and returns the bytes that were
+// read of that. It also returns at the end of the connection: net/http then meets the
+// same end.
 func (c *conn) serve() (left []byte) {
-	var buf [bufferBytes]byte // on the heap, for as long as the connection is here
+	var buf [bufferBytes]byte // on the heap, until net/http takes over
 	var a answer
 	have := 0
-	c.patience(true)
+	c.setReadDeadline(true)
 	for {
 		n, err := c.direct.Read(buf[have:])
 		rest, s := c.take(&a, buf[:have+n])
-		if s == foreign || len(rest) == len(buf) {
+		if s == unusual || len(rest) == len(buf) {
 			return rest
 		}
 		have = copy(buf[:], rest)
 		if err != nil {
 			return buf[:have]
 		}
-		c.patience(have > 0)
+		c.setReadDeadline(have > 0)
 	}
 }
 
-// take answers the requests that b begins with, and gives what is left of it.
+// take answers the complete requests at the start of b, and returns the rest.
 func (c *conn) take(a *answer, b []byte) (rest []byte, s state) {
 	for {
 		for c.blanks > 0 && len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
@@ -172,21 +174,21 @@ func (c *conn) take(a *answer, b []byte) (rest []byte, s state) {
 			c.blanks--
 		}
 		r, s := parse(b, c.listener.line, c.listener.opts.MaxBody)
-		if s != whole {
+		if s != complete {
 			return b, s
 		}
 		if !c.hostAllowed(r.host) {
-			return b, foreign
+			return b, unusual
 		}
 		if !c.answer(a, r) {
-			return nil, foreign
+			return nil, unusual
 		}
 		b = b[r.size:]
-		c.blanks, c.begun = blankBytes, time.Time{}
+		c.blanks, c.startedAt = blankBytes, time.Time{}
 	}
 }
 
-// hostAllowed looks at the host of a request. A client hardly ever changes it.
+// hostAllowed checks the host of a request. A client hardly ever changes it.
 func (c *conn) hostAllowed(host []byte) bool {
 	if c.host != "" && string(host) == c.host {
 		return true
@@ -199,17 +201,17 @@ func (c *conn) hostAllowed(host []byte) bool {
 	return true
 }
 
-// patience says how long the next bytes may take. A request gets its time once,
-// whatever it trickles. Deadlines are timers, and setting one costs more than
-// looking at the time: that of a quiet connection may come a little early.
-func (c *conn) patience(begun bool) {
-	if !c.begun.IsZero() {
+// setReadDeadline bounds the wait for the next bytes. A request gets its time once, however
+// slowly it arrives. Setting a deadline costs more than reading the time, so the idle
+// deadline is not renewed each time, and may come a little early.
+func (c *conn) setReadDeadline(started bool) {
+	if !c.startedAt.IsZero() {
 		return
 	}
 	now, opts := time.Now(), &c.listener.opts
 	switch {
-	case begun:
-		c.begun, c.idle = now, time.Time{}
+	case started:
+		c.startedAt, c.idle = now, time.Time{}
 		_ = c.SetReadDeadline(now.Add(opts.HeaderTimeout))
 	case now.Sub(c.idle) > opts.IdleTimeout/4:
 		c.idle = now
@@ -217,7 +219,7 @@ func (c *conn) patience(begun bool) {
 	}
 }
 
-// answer serves a request. It reports false if the connection is closed.
+// answer answers a request. It reports false if the connection is closed.
 func (c *conn) answer(a *answer, r request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -236,12 +238,12 @@ func (c *conn) answer(a *answer, r request) bool {
 		c.wrote = now
 		_ = c.SetWriteDeadline(now.Add(opts.HeaderTimeout))
 	}
-	if c.closing.Load() { // after the above: one of the two sets the last deadline
+	if c.closing.Load() { // checked after the above: one of the two sets the last deadline
 		_ = c.SetWriteDeadline(time.Now().Add(closeTimeout))
 	}
 	if _, err := c.direct.Write(a.render()); err != nil {
-		// Half an answer may have gone: nothing may follow it. Nor may net/http
-		// go on reading, for it would begin in the middle of a request.
+		// A part of the answer may have been written: nothing may follow it. And
+		// net/http must not read on: it would start in the middle of a request.
 		_ = c.direct.Close()
 		return false
 	}

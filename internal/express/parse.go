@@ -2,29 +2,29 @@ package express
 
 import "bytes"
 
-// request is one that was taken. Its parts lie in the buffer.
+// request is a request that is handled here. Its parts point into the buffer.
 type request struct {
 	host          []byte
 	authorization []byte
 	body          []byte
-	size          int // of all of it
+	size          int // of the whole request
 }
 
-// state is what is to be done with bytes.
+// state is what the bytes at the start of a buffer are.
 type state int
 
 const (
-	whole   state = iota // a request that is taken
-	partial              // it may become one
-	foreign              // it is net/http's
+	complete state = iota // a request that is handled here
+	partial               // the start of what may become one
+	unusual               // left to net/http
 )
 
-// parse looks for a plain request at the beginning of b, with this request line
-// and its CRLF. What it takes, net/http would read the same way (RFC 9112);
-// whatever it is not sure of is foreign.
+// parse reads a plain request at the start of b, with this request line and its CRLF.
+// net/http reads a complete one in the same way (RFC 9112); everything in doubt is
+// unusual.
 func parse(b []byte, line string, maxBody int64) (r request, s state) {
 	if begins := min(len(b), len(line)); string(b[:begins]) != line[:begins] {
-		return r, foreign
+		return r, unusual
 	}
 	if len(b) < len(line) {
 		return r, partial
@@ -32,42 +32,42 @@ func parse(b []byte, line string, maxBody int64) (r request, s state) {
 	h, rest := headers{length: -1}, b[len(line):]
 	for {
 		var field []byte
-		if field, rest, s = cutLine(rest); s != whole {
+		if field, rest, s = cutLine(rest); s != complete {
 			return r, s
 		}
 		if len(field) == 0 {
 			break
 		}
 		if !h.take(field) {
-			return r, foreign
+			return r, unusual
 		}
 	}
 	size := int64(len(b)-len(rest)) + h.length
 	switch {
 	case h.length < 0 || h.length > maxBody || size > bufferBytes || h.hosts != 1 || h.types != 1:
-		return r, foreign
+		return r, unusual
 	case int64(len(b)) < size:
 		return r, partial
 	}
-	return request{host: h.host, authorization: h.authorization, body: rest[:h.length], size: int(size)}, whole
+	return request{host: h.host, authorization: h.authorization, body: rest[:h.length], size: int(size)}, complete
 }
 
-// cutLine cuts the next line off. One that ends with a bare LF is foreign: for
-// net/http it is a line as well.
+// cutLine cuts off the next line. One that ends with a bare LF is unusual: net/http
+// accepts it as a line.
 func cutLine(b []byte) (line, rest []byte, s state) {
 	i := bytes.IndexByte(b, '\n')
 	switch {
 	case i < 0:
 		return nil, b, partial
 	case i == 0 || b[i-1] != '\r':
-		return nil, b, foreign
+		return nil, b, unusual
 	}
-	return b[:i-1], b[i+1:], whole
+	return b[:i-1], b[i+1:], complete
 }
 
-// headers are those that matter.
+// headers are the header fields that matter.
 type headers struct {
-	length              int64 // -1: none has come
+	length              int64 // -1: none was read
 	hosts, types, auths int
 	host, authorization []byte
 }
@@ -97,7 +97,7 @@ func (h *headers) take(line []byte) bool {
 		h.authorization = value
 		return h.auths == 1
 	case is(name, "origin"), begins(name, "sec-fetch-"):
-		return false // a browser's: net/http has who looks where its page is from
+		return false // from a browser: the handlers of net/http check the page's origin
 	case is(name, "connection"):
 		return is(value, "keep-alive")
 	case is(name, "transfer-encoding"), is(name, "content-encoding"), is(name, "expect"), is(name, "upgrade"),
@@ -123,7 +123,7 @@ func (h *headers) readLength(value []byte) bool {
 	return true
 }
 
-// is compares without regard to the case of letters; word is in lower case.
+// is compares without regard to case; word is in lower case.
 func is(text []byte, word string) bool {
 	if len(text) != len(word) {
 		return false
@@ -139,13 +139,13 @@ func is(text []byte, word string) bool {
 	return true
 }
 
-// begins says whether a text begins with a word, which is in lower case.
+// begins reports whether a text starts with a word, which is in lower case.
 func begins(text []byte, word string) bool {
 	return len(text) >= len(word) && is(text[:len(word)], word)
 }
 
-// isToken says whether all of it is of letters, digits and hyphens: names of
-// other characters are legal, and rare.
+// isToken reports whether a name has letters, digits and hyphens only. Other characters
+// are legal, and rare.
 func isToken(name []byte) bool {
 	for _, c := range name {
 		if !isAlphanumeric(c) && c != '-' {
@@ -155,7 +155,7 @@ func isToken(name []byte) bool {
 	return true
 }
 
-// isText says whether a value has no control characters but tabs.
+// isText reports whether a value has no control characters but tabs.
 func isText(value []byte) bool {
 	for _, c := range value {
 		if c < ' ' && c != '\t' || c == 0x7f {
@@ -165,7 +165,7 @@ func isText(value []byte) bool {
 	return true
 }
 
-// isHost says whether a Host is a name or an address with or without a port.
+// isHost reports whether a value can be a name or an address, with or without a port.
 func isHost(value []byte) bool {
 	for _, c := range value {
 		if !isAlphanumeric(c) && c != '.' && c != ':' && c != '-' && c != '[' && c != ']' && c != '_' {

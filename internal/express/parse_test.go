@@ -35,7 +35,7 @@ func TestPlainRequestsAreTaken(t *testing.T) {
 	t.Parallel()
 	for name, text := range taken {
 		r, s := parse([]byte(text+"POST"), testLine, testMax)
-		if s != whole || r.size != len(text) {
+		if s != complete || r.size != len(text) {
 			t.Errorf("%s: parse = %v with %d bytes, want it whole with %d", name, s, r.size, len(text))
 		}
 		agree(t, text, r)
@@ -123,8 +123,8 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 		"two Authorizations":       plain("{}", "Authorization: a", "Authorization: b"),
 		"an empty one and another": plain("{}", "Authorization: ", "Authorization: b"),
 	} {
-		if r, s := parse([]byte(text), testLine, testMax); s != foreign {
-			t.Errorf("%s: parse = %v %q, want foreign", name, s, r.body)
+		if r, s := parse([]byte(text), testLine, testMax); s != unusual {
+			t.Errorf("%s: parse = %v %q, want unusual", name, s, r.body)
 		}
 	}
 }
@@ -132,8 +132,8 @@ func TestUnusualRequestsAreForeign(t *testing.T) {
 func TestAnUnusualRequestIsForeignAtItsFirstOddLine(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"G", "\n", "POST /internal/send HTTP/1.1\n", "GET / HTTP/1.1\n", testLine + "A: b\n", testLine + "\n"} {
-		if _, s := parse([]byte(text), testLine, testMax); s != foreign {
-			t.Errorf("parse(%q) = %v, want foreign: net/http would not wait for more", text, s)
+		if _, s := parse([]byte(text), testLine, testMax); s != unusual {
+			t.Errorf("parse(%q) = %v, want unusual: net/http would not wait for more", text, s)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, s := parse(b, testLine, testMax)
-		if s != whole {
+		if s != complete {
 			return
 		}
 		agree(t, string(b), r)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// addresses counts by address. Entries are hashes and numbers, without pointers:
-// as many streams as there are may come from an address each.
+// addresses counts by address. Entries are hashes and numbers without pointers, because
+// every stream may have an address of its own.
 type addresses struct{ shards [64]addressShard }
 
 type addressShard struct {
@@ -19,8 +19,8 @@ type counts struct{ conns, streams uint32 }
 
 func (a *addresses) shard(hash uint64) *addressShard { return &a.shards[hash%64] }
 
-// add changes the counts of an address, and gives what they were before. Where
-// one of them would exceed most, nothing is changed and it reports false.
+// add changes the counts of an address. If one of them would exceed most, it changes
+// nothing and reports false.
 func (a *addresses) add(hash uint64, conns, streams, most int) bool {
 	s := a.shard(hash)
 	s.mu.Lock()
@@ -58,8 +58,8 @@ func (a *addresses) len() (n int) {
 	return n
 }
 
-// rates admits connects at a rate for each address, with a burst of a second, or
-// of one connect.
+// rates is a token bucket for the connects of each address. Its size is the connects of a
+// second, or one.
 type rates struct {
 	perSecond float64
 
@@ -67,14 +67,14 @@ type rates struct {
 	buckets map[uint64]bucket // guarded by mu
 }
 
-// bucket is what an address may still do, and when that was reckoned.
+// bucket is how many connects an address may still make, as of a time.
 type bucket struct {
 	left float64
 	at   time.Time
 }
 
-// maxBuckets bounds the addresses whose rates are known. Beyond it those that
-// have been quiet are dropped, and if there are none, all.
+// maxBuckets bounds the buckets. Beyond it full ones are dropped, and if there are none,
+// all.
 const maxBuckets = 1 << 16
 
 func (r *rates) allow(hash uint64) bool {

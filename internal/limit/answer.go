@@ -10,16 +10,16 @@ import (
 
 // Bounds of an answer.
 const (
-	writeTime  = 30 * time.Second // that no write may wait longer than
-	answerRate = 16 << 10         // bytes a second that a client has to take
-	// deadlineSlack is how much earlier a write may end.
+	writeTime  = 30 * time.Second // of one write
+	answerRate = 16 << 10         // bytes a second that a client must read
+	// deadlineSlack is how much earlier than its bound a write may time out.
 	deadlineSlack = 3 * time.Second
-	// writeBytes is how much is written with one deadline.
+	// writeBytes bounds what is written with one deadline.
 	writeBytes = 64 << 10
 )
 
-// writer is the answer to a request: what a client does not take in time is cut,
-// and what waits for the client is counted.
+// writer is the answer to a request. It cuts an answer that the client does not read in
+// time, and counts the bytes that wait for the client.
 type writer struct {
 	http.ResponseWriter
 	rc      *http.ResponseController
@@ -27,17 +27,17 @@ type writer struct {
 	address uint64 // hash, see [Limits.hash]
 	conn    *Conn  // of HTTP/1.1; nil: not known
 
-	status  int // that is to be written; 0: none
+	status  int // to be written; 0: none, -1: it was written
 	written int64
-	waited  time.Duration // for the client, so far
+	waited  time.Duration // time spent waiting for the client
 	failed  error
 }
 
 // Unwrap is for [http.ResponseController].
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader notes the status. It goes out with the first bytes, which may have
-// no room: then another one does.
+// WriteHeader stores the status, which is sent with the first bytes. If there is no room
+// for these, another status is sent.
 func (w *writer) WriteHeader(status int) {
 	switch {
 	case status < http.StatusOK && status != http.StatusSwitchingProtocols:
@@ -63,10 +63,10 @@ func (w *writer) Write(p []byte) (int, error) {
 	n := int64(len(p))
 	if !w.limits.bytes.add(w.address, n) {
 		w.failed = w.limits.refuse(ErrInflight, netip.Addr{})
-		if w.status < 0 { // too late to say so
+		if w.status < 0 { // the status was sent
 			panic(http.ErrAbortHandler)
 		}
-		w.instead()
+		w.rejectLate()
 		return 0, w.failed
 	}
 	defer w.limits.bytes.remove(w.address, n)
@@ -81,10 +81,10 @@ func (w *writer) Write(p []byte) (int, error) {
 	}
 }
 
-// write writes with a deadline. Only the time in which the client takes nothing
-// counts, not that in which the answer is made.
+// write writes with a deadline. Only the time spent waiting for the client counts, not
+// the time in which the handler makes the answer.
 func (w *writer) write(p []byte) (int, error) {
-	w.patience()
+	w.setDeadline()
 	begin := time.Now()
 	n, err := w.ResponseWriter.Write(p)
 	w.waited += time.Since(begin)
@@ -92,52 +92,53 @@ func (w *writer) write(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *writer) patience() {
+// setDeadline sets the deadline of the next write.
+func (w *writer) setDeadline() {
 	left := writeTime + time.Duration(w.written)*time.Second/answerRate - w.waited
 	now := time.Now()
 	at := now.Add(min(writeTime, left))
 	if w.conn != nil {
-		// A deadline costs as much as the rest of a small answer: that of the answer
-		// before holds a little longer.
-		if was := w.conn.late.Load(); was <= at.UnixNano() && was > at.Add(-deadlineSlack).UnixNano() {
+		// Setting a deadline costs as much as the rest of a small answer: the deadline
+		// of the previous answer is used if it is close enough.
+		if was := w.conn.writeDeadline.Load(); was <= at.UnixNano() && was > at.Add(-deadlineSlack).UnixNano() {
 			return
 		}
-		w.conn.late.Store(at.UnixNano())
+		w.conn.writeDeadline.Store(at.UnixNano())
 	}
 	_ = w.rc.SetWriteDeadline(at)
 }
 
-// instead answers that there is too much under way.
-func (w *writer) instead() {
+// rejectLate answers with ErrInflight instead of the handler's answer.
+func (w *writer) rejectLate() {
 	clear(w.Header())
 	if w.conn != nil {
-		w.conn.late.Store(1)
+		w.conn.writeDeadline.Store(1)
 	}
 	_ = w.rc.SetWriteDeadline(time.Now().Add(refusalTime))
 	wire.WriteError(w.ResponseWriter, ErrInflight)
 	w.status = -1
 }
 
-// FlushError implements what [http.ResponseController] looks for.
+// FlushError is for [http.ResponseController].
 func (w *writer) FlushError() error {
 	w.header()
-	w.patience()
+	w.setDeadline()
 	begin := time.Now()
 	err := w.rc.Flush()
 	w.waited += time.Since(begin)
 	return err
 }
 
-// finish sends the status of an answer without a body. What is still buffered
-// has the last deadline.
+// finish sends the status of an answer without a body. The last deadline bounds the
+// write of what is still buffered.
 func (w *writer) finish() {
 	if w.written == 0 && w.failed == nil {
-		w.patience()
+		w.setDeadline()
 	}
 	w.header()
 }
 
-// close has the connection closed behind the answer.
+// close makes net/http close the connection after the answer.
 func (w *writer) close() {
 	if w.status >= 0 {
 		w.Header().Set("Connection", "close")

@@ -14,30 +14,30 @@ import (
 
 // Bounds of a request's body.
 const (
-	bodyStart = 10 * time.Second // for its first bytes, and for pauses in all
-	bodyPause = 30 * time.Second // for one pause, however fast it came before
-	bodyRate  = 1 << 10          // bytes a second that it has to come at
-	apiBody   = 30 * time.Second // for all of it, under /api/
-	// batchBytes is what a batch counts for: it is taken line by line.
+	bodyStart = 10 * time.Second // for the first bytes, and for all pauses together
+	bodyPause = 30 * time.Second // for one pause, however fast the body was before
+	bodyRate  = 1 << 10          // bytes a second, at least
+	apiBody   = 30 * time.Second // for the whole body, under /api/
+	// batchBytes is what a batch counts for: it is processed line by line.
 	batchBytes = 256 << 10
 )
 
 var errSlowBody = wire.Errorf(http.StatusRequestTimeout, wire.CodeBodyTooSlow,
-	"The body came too slowly: it has to come at 1 KiB a second, and under /api/ within 30 s")
+	"The body came too slowly: send 1 KiB a second at least, and under /api/ all of it within 30 s")
 
-// body is a request's body: it has to come in time, and its bytes are counted
-// until the request has been answered.
+// body is a request's body. It must arrive in time, and its bytes are counted until the
+// request is answered.
 type body struct {
 	io.ReadCloser
 	out   *writer
 	batch bool
 
-	begun    time.Time // when it was first read
-	latest   time.Time // it must have come by then; zero: no bound but the rate
-	deadline time.Time // that is set
-	read     int64
-	counted  int64
-	over     bool
+	startedAt time.Time // the first read
+	latest    time.Time // when all of it must have arrived; zero: only the rate bounds it
+	deadline  time.Time // as set on the connection
+	read      int64
+	counted   int64
+	over      bool
 }
 
 func newBody(r *http.Request, out *writer) *body {
@@ -53,7 +53,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.over {
 		return b.ReadCloser.Read(p)
 	}
-	b.patience()
+	b.setDeadline()
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	if b.batch {
@@ -69,21 +69,21 @@ func (b *body) Read(p []byte) (int, error) {
 		b.out.limits.refuse(errSlowBody, netip.Addr{})
 		err = errSlowBody
 		b.out.close()
-	default: // the end: net/http goes on listening for one of the connection
+	default: // the end: net/http reads on, to see the connection end
 		b.over = true
 		_ = b.out.rc.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }
 
-// patience sets the time by which the next bytes must be there. Setting it costs
-// more than a small read, so it is moved in steps.
-func (b *body) patience() {
+// setDeadline sets the deadline of the next read. Setting it costs more than a small
+// read, so it is moved in steps of a second.
+func (b *body) setDeadline() {
 	now := time.Now()
-	if b.begun.IsZero() {
-		b.begun = now
+	if b.startedAt.IsZero() {
+		b.startedAt = now
 	}
-	at := b.begun.Add(bodyStart + time.Duration(b.read)*time.Second/bodyRate)
+	at := b.startedAt.Add(bodyStart + time.Duration(b.read)*time.Second/bodyRate)
 	if pause := now.Add(bodyPause); at.After(pause) {
 		at = pause
 	}
@@ -96,8 +96,8 @@ func (b *body) patience() {
 	}
 }
 
-// Count counts n bytes more that are held for the request, such as what a body
-// unpacks to. The error has to be answered with.
+// Count counts n more bytes that are held for the request, such as what a body
+// decompresses to. The caller must answer with the error.
 func (b *body) Count(n int64) error {
 	if n <= 0 {
 		return nil

@@ -2,8 +2,8 @@ package limit
 
 import "sync"
 
-// inflight counts bytes of bodies and answers under way: over all, and for each
-// address, which may have a quarter.
+// inflight counts bytes of bodies and answers in progress: in all, and for each address,
+// which may use a quarter.
 type inflight struct {
 	most int64 // 0: no bound
 
@@ -12,11 +12,11 @@ type inflight struct {
 	addresses map[uint64]int64 // by hash
 }
 
-// addressShare is which part of all one address may have: one of so many.
+// addressShare is the divisor of what one address may use.
 const addressShare = 4
 
-// add counts n more bytes, unless there would be too many. What is alone is let
-// through whatever its size: else it could never be.
+// add counts n more bytes, unless there would be too many. If nothing else is counted, any
+// size is admitted: otherwise it never could be.
 func (f *inflight) add(hash uint64, n int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -8,22 +8,22 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Conn is a connection that is counted until it is closed, or until a stream
-// takes it over.
+// Conn is a connection that is counted until it is closed, or until a stream takes over
+// its count.
 type Conn struct {
 	net.Conn
-	raw     net.Conn // set once: what was accepted
-	pool    *Pool    // set once
-	address uint64   // hash that it counts for; 0: none. Owned by admit, then guarded by pool.mu
-	why     uint32   // set once, by admit: why its requests are refused
-	counted bool     // set once, by admit: its address is known and limited
-	asked   atomic.Bool
-	late    atomic.Int64 // deadline for writing that an answer has left, unix nanoseconds; 0: none
+	raw           net.Conn // set once: what was accepted
+	pool          *Pool    // set once
+	address       uint64   // hash of the address that counts it; 0: none. Owned by admit, then guarded by pool.mu
+	why           uint32   // set once, by admit: why its requests are refused
+	counted       bool     // set once, by admit: its address is known and limited
+	asked         atomic.Bool
+	writeDeadline atomic.Int64 // left by the previous answer, unix nanoseconds; 0: none
 
 	// guarded by pool.mu
 	place      place
-	begun      bool  // a byte of a request has come
-	hold       *Hold // of the stream that is being opened on it
+	started    bool  // a byte of a request was read
+	hold       *Hold // of the stream that it is opening
 	list       *list // that it is in; nil: none
 	prev, next *Conn
 
@@ -45,7 +45,7 @@ const (
 	tooManyOfAddress
 )
 
-// refusal says why the requests of a connection are refused; nil if they are not.
+// refusal is why the requests of a connection are refused; nil if they are served.
 func (c *Conn) refusal() *wire.Error {
 	switch c.why {
 	case tooManyOfAll:
@@ -56,7 +56,7 @@ func (c *Conn) refusal() *wire.Error {
 	return nil
 }
 
-// connOf finds the counted connection in what net/http has, below TLS or not.
+// connOf finds the counted connection in a connection of net/http, maybe below TLS.
 func connOf(c net.Conn) *Conn {
 	for c != nil {
 		if counted, ok := c.(*Conn); ok {
@@ -96,7 +96,7 @@ func (c *Conn) dropAddress() {
 	}
 }
 
-// used reports whether requests have been answered that net/http has not seen.
+// used reports whether requests were answered without net/http, see internal/express.
 func (c *Conn) used() bool {
 	u, ok := c.raw.(interface{ Used() bool })
 	return ok && u.Used()
@@ -111,8 +111,8 @@ func (c *Conn) lastUsed() int64 {
 	return u.LastUsed()
 }
 
-// ask notes that a request has come, and reports whether it is the first.
-func (c *Conn) ask() (first bool) {
+// markAsked notes that a request has arrived, and reports whether it is the first.
+func (c *Conn) markAsked() (first bool) {
 	if c.asked.Load() || c.asked.Swap(true) {
 		return false
 	}
@@ -125,7 +125,7 @@ func (c *Conn) ask() (first bool) {
 	return true
 }
 
-// list is connections in order. The zero value is empty.
+// list is a linked list of connections. The zero value is empty.
 type list struct{ first, last *Conn }
 
 func (l *list) push(c *Conn) {

@@ -2,11 +2,11 @@ package limit
 
 import "fmt"
 
-// Files is how the descriptors of a process are divided: what clients may have,
-// and what is kept back so that the process works when they have all of it.
+// Files is how the descriptors of a process are divided: what clients may use, and what is
+// reserved so that the process works when they use all of it.
 type Files struct {
 	Public    int // connections on public listeners that are served
-	Waiting   int // more of them, which are only told that there are too many
+	Waiting   int // more of them, whose requests are refused
 	Internal  int // connections on the internal listener
 	Callbacks int // connections to the backend
 	Kept      int // for storage and the process itself
@@ -15,8 +15,8 @@ type Files struct {
 // LeastFiles is the lowest limit of open files that the program works under.
 const LeastFiles = 128
 
-// DivideFiles divides the limit of open files of a process. The kept parts grow
-// with it, slower than it does.
+// DivideFiles divides the limit of open files of a process. The reserved parts grow with
+// it, but more slowly. It returns an error below LeastFiles.
 func DivideFiles(limit uint64) (Files, error) {
 	if limit < LeastFiles {
 		return Files{}, fmt.Errorf("the limit of open files is %d, and must be %d or more: raise it with `ulimit -n` or LimitNOFILE", limit, LeastFiles)
@@ -25,7 +25,7 @@ func DivideFiles(limit uint64) (Files, error) {
 	n := int(min(limit, most))
 	f := Files{
 		Kept:      min(44+n/32, 192),
-		Internal:  min(12+n/64, 512), // those of a backend that are idle make room
+		Internal:  min(12+n/64, 512), // idle ones of a backend make room
 		Callbacks: min(12+n/64, 1152),
 		Waiting:   min(8+n/128, 64),
 	}

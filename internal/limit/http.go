@@ -9,28 +9,28 @@ import (
 	"tidegate/internal/wire"
 )
 
-// HandlerOptions say what requests of a listener are.
+// HandlerOptions describe the requests of a listener.
 type HandlerOptions struct {
-	// Streams tells the requests that open a stream: they bound themselves, see
-	// [Limits.OpenStream].
+	// Streams reports whether a request opens a stream: those call [Limits.OpenStream]
+	// themselves. nil: none does.
 	Streams   func(*http.Request) bool
 	MaxHeader int // bytes of request line and headers; 0: no bound
 }
 
-// Handler bounds the requests of the pool's connections.
+// Handler bounds the requests of the pool's connections before next serves them.
 func (p *Pool) Handler(next http.Handler, opts HandlerOptions) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := connOfRequest(r)
-		first := c == nil || c.ask()
+		first := c == nil || c.markAsked()
 		if c != nil && c.why != admitted && r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "close") // whatever it is told: others wait for its place
+			w.Header().Set("Connection", "close") // whatever the answer is: other connections wait for its place
 		}
 		if opts.MaxHeader > 0 && headerBytes(r) > opts.MaxHeader {
 			p.limits.answer(w, r, errHeader)
 			return
 		}
 		if opts.Streams != nil && opts.Streams(r) {
-			if c != nil && c.late.Swap(0) > 0 {
+			if c != nil && c.writeDeadline.Swap(0) > 0 {
 				_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 			}
 			next.ServeHTTP(w, r)
@@ -40,11 +40,11 @@ func (p *Pool) Handler(next http.Handler, opts HandlerOptions) http.Handler {
 	})
 }
 
-// errHeader is for what net/http forgives: it reads 4 KiB more than it is told.
+// errHeader is for what net/http tolerates: it reads 4 KiB more than its bound.
 var errHeader = wire.Errorf(http.StatusRequestHeaderFieldsTooLarge, wire.CodeHeaderTooLarge,
 	"Request line and headers are too large: see --max-header")
 
-// headerBytes is about what a request line and its headers take on the wire.
+// headerBytes is about how many bytes a request line and its headers have on the wire.
 func headerBytes(r *http.Request) int {
 	n := len(r.Method) + len(r.RequestURI) + len(r.Host) + 20
 	for name, values := range r.Header {
@@ -57,7 +57,7 @@ func headerBytes(r *http.Request) int {
 
 // serve bounds a request that opens no stream.
 func (l *Limits) serve(w http.ResponseWriter, r *http.Request, c *Conn, first bool, next http.Handler) {
-	if isHealth(r.URL.Path) { // who looks after the process is always answered
+	if isHealth(r.URL.Path) { // health checks are always answered
 		l.bounded(w, r, c, 0, next)
 		return
 	}
@@ -72,7 +72,7 @@ func (l *Limits) serve(w http.ResponseWriter, r *http.Request, c *Conn, first bo
 		l.answer(w, r, ErrRate)
 		return
 	}
-	// Behind a proxy a request is what a connection is to others.
+	// Behind a proxy, requests are counted instead of connections.
 	if most := l.opts.PerAddress; address != 0 && most > 0 && (c == nil || !c.counted) {
 		if !l.addresses.add(address, 1, 0, most) {
 			l.answer(w, r, ErrAddress)
@@ -103,17 +103,17 @@ func (l *Limits) bounded(w http.ResponseWriter, r *http.Request, c *Conn, addres
 	next.ServeHTTP(out, r)
 }
 
-// answer refuses a request, and with it the connection: it may be one too many.
+// answer refuses a request and closes its connection, which may be one too many.
 func (l *Limits) answer(w http.ResponseWriter, r *http.Request, e *wire.Error) {
 	l.refuse(e, l.opts.Peers.Client(r).Addr)
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(refusalTime))
-	wire.WriteError(w, e) // in HTTP/1.1 it is the last on its connection
+	wire.WriteError(w, e) // in HTTP/1.1 it is the last answer on its connection
 }
 
-// refusalTime is what a refusal gets to go.
+// refusalTime bounds writing a refusal.
 const refusalTime = 5 * time.Second
 
 // refuse counts a refusal, and logs the first of its kind and address.

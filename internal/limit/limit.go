@@ -1,8 +1,8 @@
-// Package limit bounds what clients may cost: connections and streams, over all
-// and for each address, and bytes of bodies and answers under way.
+// Package limit bounds what clients may use: connections and streams, in all and for each
+// address, and bytes of bodies and answers in progress.
 //
-// A [Limits] belongs to a process, a [Pool] to a listener. A parked stream
-// leaves net/http but keeps its connection: its [Hold] counts it until its end.
+// A [Limits] belongs to a process, a [Pool] to a listener. A parked stream leaves
+// net/http but keeps its connection: its [Hold] counts it until the stream ends.
 package limit
 
 import (
@@ -21,13 +21,13 @@ import (
 type Options struct {
 	PerAddress  int          // connections, and as many streams, of one address
 	ConnectRate float64      // connects a second of one address
-	Inflight    int64        // bytes of bodies and answers under way
-	Peers       *peer.Rules  // say who a client is
+	Inflight    int64        // bytes of bodies and answers in progress
+	Peers       *peer.Rules  // find the client behind proxies
 	Log         *slog.Logger // default: none
 }
 
-// Limits is the one account of a process. All methods may be called
-// concurrently; those of nil bound nothing.
+// Limits counts for a whole process. All methods may be called concurrently; those of nil
+// bound nothing.
 type Limits struct {
 	opts      Options
 	seed      maphash.Seed
@@ -39,7 +39,7 @@ type Limits struct {
 	metrics   *metrics
 }
 
-// New makes an account.
+// New returns limits that have counted nothing.
 func New(opts Options) *Limits {
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
 	l := &Limits{opts: opts, seed: maphash.MakeSeed()}
@@ -57,12 +57,12 @@ var (
 	ErrRate = &wire.Error{Status: http.StatusTooManyRequests, Code: wire.CodeConnectRate, RetryAfter: 5 * time.Second,
 		Message: "Too many connects from your address: see --connect-rate"}
 	ErrFull = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeTooManyConnections, RetryAfter: 5 * time.Second,
-		Message: "Too many connections: come again"}
+		Message: "Too many connections: try again later"}
 	ErrInflight = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeInflight, RetryAfter: time.Second,
-		Message: "Too many bytes of requests and answers are under way: see --max-inflight"}
+		Message: "Too many bytes of requests and answers are in progress: see --max-inflight"}
 )
 
-// hash is what an address is counted by; 0: it is not limited.
+// hash is the key by which an address is counted; 0: it is not limited.
 func (l *Limits) hash(a netip.Addr) uint64 {
 	if !a.IsValid() {
 		return 0

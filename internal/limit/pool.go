@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// Pool is a listener whose connections are counted and bounded. Beyond its seats
-// it takes a few more, whose requests are answered with what there is too much
-// of. Where there is no room for those either, connections are closed: the
-// oldest that has asked nothing first.
+// Pool is a listener whose connections are counted and bounded. Beyond its seats it
+// accepts a few more, whose requests are refused with the limit that was reached. If
+// there is no room for those either, it closes connections: first the oldest that has
+// sent no request.
 type Pool struct {
 	net.Listener
 	limits  *Limits
@@ -21,10 +21,10 @@ type Pool struct {
 	mu      sync.Mutex
 	seated  int // guarded by mu, like all below
 	waiting int
-	fresh   list // seated, and have asked nothing, the oldest first
-	idle    list // seated, and wait for another request
-	served  list // seated, with requests that net/http has not seen; found by evict
-	refused list // waiting, and have asked nothing
+	fresh   list // seated, no request yet, the oldest first
+	idle    list // seated, between two requests
+	served  list // seated, with requests that bypass net/http; filled by evict
+	refused list // waiting, no request yet
 	counter poolCounter
 }
 
@@ -32,8 +32,8 @@ type Pool struct {
 type PoolOptions struct {
 	Name    string // for metrics: "public" or "internal"
 	Seats   int    // connections that are served
-	Waiting int    // and that are told that there are too many
-	// Addresses says that connections count for their addresses.
+	Waiting int    // more of them, whose requests are refused
+	// Addresses: connections count for their client addresses.
 	Addresses bool
 }
 
@@ -59,7 +59,7 @@ func (p *Pool) Accept() (net.Conn, error) {
 		}
 		victim, ok := p.admit(c)
 		if victim != nil {
-			go func() { _ = victim.raw.Close() }() // ends when what is being answered there is answered
+			go func() { _ = victim.raw.Close() }() // ends when the request in progress there is answered
 		}
 		if ok {
 			return c, nil
@@ -68,7 +68,7 @@ func (p *Pool) Accept() (net.Conn, error) {
 	}
 }
 
-// admit finds a place for a connection. victim has to be closed in its stead.
+// admit finds a place for a connection. The caller must close victim in exchange.
 func (p *Pool) admit(c *Conn) (victim *Conn, ok bool) {
 	why := uint32(admitted)
 	if most := p.limits.opts.PerAddress; p.opts.Addresses && most > 0 {
@@ -112,8 +112,8 @@ func (p *Pool) admit(c *Conn) (victim *Conn, ok bool) {
 	return victim, ok
 }
 
-// evict takes the oldest connection that has asked nothing out of its seat, or
-// else the one that has been idle longest. It is called with mu held.
+// evict frees the seat of the oldest connection that has sent no request, or else of the
+// one that has been idle longest. It is called with mu held.
 func (p *Pool) evict() *Conn {
 	for c := p.fresh.pop(); c != nil; c = p.fresh.pop() {
 		if !c.used() {
@@ -134,13 +134,12 @@ func (p *Pool) evict() *Conn {
 	return c
 }
 
-// lookAt is how many connections are looked at for one that is idle.
+// lookAt bounds the connections that are searched for an idle one.
 const lookAt = 32
 
-// leastServed is the connection that has been idle longest among the next few
-// whose requests net/http does not see; nil if there are none. A request that is
-// being answered there is answered before the connection is closed. It is called
-// with mu held.
+// leastServed is the connection that has been idle longest among the next few whose
+// requests bypass net/http; nil if there are none. A request in progress there is
+// answered before the connection is closed. It is called with mu held.
 func (p *Pool) leastServed() (least *Conn) {
 	for range lookAt {
 		c := p.served.first
@@ -148,7 +147,7 @@ func (p *Pool) leastServed() (least *Conn) {
 			break
 		}
 		p.served.remove(c)
-		p.served.push(c) // another time others are looked at
+		p.served.push(c) // the next search starts with others
 		if least == nil || c.lastUsed() < least.lastUsed() {
 			least = c
 		}
@@ -156,7 +155,7 @@ func (p *Pool) leastServed() (least *Conn) {
 	return least
 }
 
-// leave gives the place of a connection back. It is called with mu held.
+// leave frees the place of a connection. It is called with mu held.
 func (p *Pool) leave(c *Conn) {
 	if c.list != nil {
 		c.list.remove(c)
@@ -170,7 +169,7 @@ func (p *Pool) leave(c *Conn) {
 	c.place = gone
 }
 
-// ConnContext lets requests find their connection: see [http.Server.ConnContext].
+// ConnContext is the [http.Server.ConnContext] of a server on the pool.
 func (p *Pool) ConnContext(ctx context.Context, c net.Conn) context.Context {
 	if counted := connOf(c); counted != nil {
 		return context.WithValue(ctx, connKey{}, counted)
@@ -199,7 +198,7 @@ func (p *Pool) Track(nc net.Conn, state http.ConnState) {
 			_ = c.raw.Close()
 		}
 	case http.StateActive:
-		c.begun = true
+		c.started = true
 		if c.list == &p.idle {
 			p.idle.remove(c)
 		}
@@ -212,8 +211,8 @@ func (p *Pool) Track(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// handOver makes the stream that took a connection from net/http count it. It is
-// called with mu held.
+// handOver moves the count of a connection to the stream that took it from net/http. It
+// is called with mu held.
 func (p *Pool) handOver(c *Conn) {
 	if c.hold == nil || c.place != seat {
 		return
@@ -231,16 +230,16 @@ func (p *Pool) handOver(c *Conn) {
 	c.place, c.address, c.hold = gone, 0, nil
 }
 
-// CloseUnused closes the connections that have not carried a byte, and those
-// that are still to come: a browser opens some in advance, and so do the pools of
-// HTTP clients. [http.Server.Shutdown] would wait five seconds for each.
+// CloseUnused closes the connections that have sent no byte, and all that connect later.
+// Browsers and the pools of HTTP clients open some in advance, and
+// [http.Server.Shutdown] would wait five seconds for each.
 func (p *Pool) CloseUnused() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closing = true
 	for _, l := range []*list{&p.fresh, &p.refused} {
 		for c := l.first; c != nil; c = c.next {
-			if !c.begun && !c.used() {
+			if !c.started && !c.used() {
 				_ = c.raw.Close()
 			}
 		}

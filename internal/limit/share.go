@@ -7,14 +7,14 @@ import (
 	"tidegate/internal/peer"
 )
 
-// Share bounds bytes that are kept for long, over all and for each address, which
-// may have a quarter. It is safe for concurrent use.
+// Share bounds bytes that are kept for long, in all and for each address, which may use a
+// quarter. It is safe for concurrent use.
 type Share struct {
 	seed  maphash.Seed
 	bytes inflight
 }
 
-// NewShare makes one; most of 0 is no bound.
+// NewShare returns one for at most most bytes; 0 is no bound.
 func NewShare(most int64) *Share {
 	return &Share{seed: maphash.MakeSeed(), bytes: inflight{most: most}}
 }
@@ -23,13 +23,13 @@ func NewShare(most int64) *Share {
 // address, or one of this machine, has no bound of its own.
 func (s *Share) Add(a netip.Addr, n int64) bool { return s.bytes.add(s.hash(a), n) }
 
-// Remove takes bytes out that Add has counted.
+// Remove undoes an Add that returned true.
 func (s *Share) Remove(a netip.Addr, n int64) { s.bytes.remove(s.hash(a), n) }
 
 // Bytes is how many are counted.
 func (s *Share) Bytes() int64 { return s.bytes.now() }
 
-// Most is how many bytes there may be.
+// Most is the bound in bytes.
 func (s *Share) Most() int64 { return s.bytes.most }
 
 func (s *Share) hash(a netip.Addr) uint64 {

@@ -23,11 +23,11 @@ const (
 	holdsStream  = 1 << iota // a stream of its address
 	holdsConn                // a connection of a pool
 	holdsAddress             // which counts for the same address
-	released                 // nothing any more
+	released                 // nothing, for good
 	poolShift    = 8
 )
 
-// take adds to what is held, unless all has been released.
+// take adds to what is held, unless Release was called.
 func (h *Hold) take(bits uint32) bool {
 	for {
 		old := h.state.Load()
@@ -40,15 +40,15 @@ func (h *Hold) take(bits uint32) bool {
 	}
 }
 
-// OpenStream counts a stream for the address that asks for it. What it returns
-// says why there may be no other.
+// OpenStream counts a stream for its client's address in h. It returns [ErrAddress],
+// [ErrRate] or [ErrFull] if no more streams may be opened; nil otherwise.
 func (l *Limits) OpenStream(r *http.Request, h *Hold) *wire.Error {
 	if l == nil {
 		return nil
 	}
 	c := connOfRequest(r)
 	if c != nil {
-		c.ask()
+		c.markAsked()
 		if err := c.refusal(); err != nil {
 			return l.refuse(err, l.opts.Peers.Client(r).Addr)
 		}
@@ -73,7 +73,7 @@ func (l *Limits) OpenStream(r *http.Request, h *Hold) *wire.Error {
 	return nil
 }
 
-// Release ends a hold. Only the first call does something.
+// Release uncounts what h holds. Only the first call has an effect.
 func (l *Limits) Release(h *Hold) {
 	if l == nil {
 		return
@@ -97,8 +97,8 @@ func (l *Limits) Release(h *Hold) {
 	}
 }
 
-// addressOf is the hash of the address that a new connection counts for: none
-// for those on this machine, and for proxies, behind which are many clients.
+// addressOf is the hash of the address that counts a new connection; 0 for clients on this
+// machine, and for proxies, which stand for many clients.
 func (l *Limits) addressOf(c net.Conn) uint64 {
 	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
 	if !ok {

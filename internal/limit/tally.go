@@ -9,39 +9,40 @@ import (
 	"tidegate/internal/peer"
 )
 
-// Tally logs what clients cause, once for each kind and address, and then sums up
-// how often it came: whoever repeats something does not fill the log.
+// Tally logs what clients cause: the first time for each kind and address, and then once
+// a minute how often it was repeated. So a client cannot fill the log. All methods may
+// be called concurrently.
 type Tally struct {
 	log   *slog.Logger
 	text  string // of the lines
 	pause time.Duration
 
 	mu    sync.Mutex
-	seen  map[tallyKey]*tallied // guarded by mu, as is armed
-	armed bool                  // a summary is due
+	seen  map[tallyKey]*tallyEntry // guarded by mu, as is armed
+	armed bool                     // a summary is due
 }
 
 type tallyKey struct {
 	kind    string
-	address netip.Addr // as limits count; invalid: this machine, or all beyond maxTallied
+	address netip.Addr // as limits count; invalid: this machine, or all beyond maxTallyEntries
 }
 
-type tallied struct{ more int }
+type tallyEntry struct{ more int }
 
 const (
-	// tallyPause is between two lines of one kind and address.
+	// tallyPause is the time between two lines of one kind and address.
 	tallyPause = time.Minute
-	// maxTallied bounds the kinds and addresses that have lines of their own.
-	maxTallied = 128
+	// maxTallyEntries bounds the kinds and addresses that have lines of their own.
+	maxTallyEntries = 128
 )
 
-// NewTally makes a tally whose lines have the given text.
+// NewTally returns a tally whose log lines have the given text.
 func NewTally(log *slog.Logger, text string) *Tally {
-	return &Tally{log: log, text: text, pause: tallyPause, seen: make(map[tallyKey]*tallied)}
+	return &Tally{log: log, text: text, pause: tallyPause, seen: make(map[tallyKey]*tallyEntry)}
 }
 
-// Add notes that something came of a kind and from an address; attributes are
-// those of the line if it has one.
+// Add counts something of a kind, which an address has caused. attributes are added to
+// the line, if it is logged.
 func (t *Tally) Add(kind string, address netip.Addr, attributes ...any) {
 	if address.IsValid() {
 		address = peer.Key(address)
@@ -49,16 +50,16 @@ func (t *Tally) Add(kind string, address netip.Addr, attributes ...any) {
 	key := tallyKey{kind, address}
 	t.mu.Lock()
 	entry := t.seen[key]
-	if entry == nil && len(t.seen) >= maxTallied {
+	if entry == nil && len(t.seen) >= maxTallyEntries {
 		key.address = netip.Addr{}
 		entry = t.seen[key]
 	}
-	first := entry == nil && len(t.seen) < 2*maxTallied
+	first := entry == nil && len(t.seen) < 2*maxTallyEntries
 	switch {
 	case entry != nil:
 		entry.more++
 	case first:
-		t.seen[key] = new(tallied)
+		t.seen[key] = new(tallyEntry)
 	}
 	if !t.armed {
 		t.armed = true
@@ -77,8 +78,7 @@ func (k tallyKey) shown() string {
 	return k.address.String()
 }
 
-// sum logs how often things came since the last time. What did not come is
-// forgotten.
+// sum logs how often entries were repeated since the last time, and deletes the others.
 func (t *Tally) sum() {
 	counts := make(map[tallyKey]int)
 	t.mu.Lock()

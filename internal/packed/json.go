@@ -2,18 +2,17 @@ package packed
 
 import "tidegate/internal/wire"
 
-// AppendJSON appends the bytes that a [encoding/json.Encoder] without HTML
-// escapes gives for what [Store.Unpack] returns, without making it: it takes no
-// memory if dst has room.
+// AppendJSON appends what an [encoding/json.Encoder] without HTML escapes writes for the
+// result of [Store.Unpack]. It does not allocate if dst has room.
 func (s *Store) AppendJSON(dst []byte, r Request) []byte {
 	return s.AppendJSONWith(dst, r, r.URL(), nil)
 }
 
-// Header is a header that is told of a request and was not packed with it.
+// Header is a header of a request that was not packed with it.
 type Header struct{ Name, Value string }
 
-// AppendJSONWith is AppendJSON with another URL and with more headers, which r
-// does not have.
+// AppendJSONWith is AppendJSON with another URL, and with more headers, which r must not
+// have.
 func (s *Store) AppendJSONWith(dst []byte, r Request, url string, more []Header) []byte {
 	p := r.parts()
 	dst = append(dst, `{"url":`...)

@@ -2,9 +2,9 @@ package packed
 
 import "slices"
 
-// ownNames are headers that tell one client, or one request, from another.
-// Their lines are never shared: the same cookie comes back whenever its owner
-// reconnects, and would take a place in the table that serves nobody else.
+// ownNames are headers that identify a client or a request. Their lines are never shared:
+// a cookie returns whenever its owner reconnects, and would fill a place in the table
+// that no other request uses.
 var ownNames = [...]string{
 	"authorization", "baggage", "cf-connecting-ip", "cf-ray", "cookie", "forwarded",
 	"last-event-id", "traceparent", "tracestate", "true-client-ip", "x-amzn-trace-id",
@@ -43,7 +43,7 @@ var (
 	codeLastEventID = nameCodes["last-event-id"]
 )
 
-// codesOf gives each word its code; 0 is left for those without.
+// codesOf assigns a code to each word; 0 means none.
 func codesOf(words []string) map[string]uint32 {
 	codes := make(map[string]uint32, len(words))
 	for i, word := range words {
@@ -52,7 +52,7 @@ func codesOf(words []string) map[string]uint32 {
 	return codes
 }
 
-// ownCodes says of each code whether it belongs to one of the ownNames.
+// ownCodes reports for each code whether it belongs to one of the ownNames.
 func ownCodes() (own [firstRef]bool) {
 	for _, name := range ownNames {
 		own[nameCodes[name]] = true

@@ -24,10 +24,10 @@ func (r Request) URL() string { return r.parts().url }
 // Method is the method as the client sent it.
 func (r Request) Method() string { return r.parts().method }
 
-// RemoteAddr is the client's address as net/http gave it.
+// RemoteAddr is the client's address as net/http reported it.
 func (r Request) RemoteAddr() string { return string(r.parts().appendRemote(nil)) }
 
-// LastEventID is where the client wants to go on: the Last-Event-ID header or,
+// LastEventID is where the client resumes: the Last-Event-ID header or,
 // without it, lastEventId or lastEventID in the query of the target. (A header that comes more
 // than once, which no client sends, is read with its values joined.)
 func (r Request) LastEventID() string {
@@ -47,7 +47,7 @@ func (r Request) LastEventID() string {
 	return cmp.Or(values.Get("lastEventId"), values.Get("lastEventID"))
 }
 
-// Unpack gives the request as callbacks tell it: the target byte for byte, the
+// Unpack returns the request as callbacks report it: the target byte for byte, the
 // names of headers in lower case, the values of one name joined by ", " (of
 // Cookie by "; "), and the host among the headers.
 func (s *Store) Unpack(r Request) wire.Request {
@@ -57,7 +57,7 @@ func (s *Store) Unpack(r Request) wire.Request {
 	return wire.Request{URL: p.url, Headers: headers, Method: p.method, RemoteAddr: string(p.appendRemote(nil))}
 }
 
-// headers gives the names and values in the order of names.
+// headers yields the names and values in the order of names.
 func (s *Store) headers(p parts) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for rest := p.fields; rest != ""; {
@@ -73,7 +73,7 @@ func (s *Store) headers(p parts) iter.Seq2[string, string] {
 	}
 }
 
-// parts is a packed request taken apart.
+// parts is a packed request, split.
 type parts struct {
 	method string
 	form   byte   // of remote

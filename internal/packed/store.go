@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Options bound the table of a [Store]. The zero value is good.
+// Options bound the table of a [Store]. The zero value of a field stands for its default.
 type Options struct {
 	MaxLines int // default 8192: header lines that are held once for all requests
 	MaxText  int // default 1 MiB: bytes of text in them
@@ -18,13 +18,12 @@ type Options struct {
 	Headers []string
 }
 
-// Always are the headers that are kept in any case: callbacks promise the host,
-// and a stream goes on after the id.
+// Always are the headers that are always kept: callbacks promise the host, and a stream
+// resumes after the id.
 var Always = []string{"host", "last-event-id"}
 
-// Store packs requests and holds the header lines that they share. Lines that
-// find no room in its table stay in their request, which is then larger and
-// works as well.
+// Store packs requests, and holds the header lines that they share. A line that finds no
+// room in its table stays in its request, which is larger then.
 //
 // A Store is safe for concurrent use; make it with [New].
 type Store struct {
@@ -34,7 +33,7 @@ type Store struct {
 	scratch sync.Pool       // of *scratch
 }
 
-// New makes an empty Store.
+// New returns an empty Store.
 func New(opts Options) *Store {
 	var keep map[string]bool
 	if opts.Headers != nil {
@@ -51,8 +50,8 @@ func New(opts Options) *Store {
 	}
 }
 
-// Pack keeps what callbacks tell of r, and nothing of r itself. Whoever asks
-// for it must [Store.Release] it once.
+// Pack copies what callbacks report of r, and keeps no reference to r. The caller must
+// call [Store.Release] once for the result.
 //
 // Of headers whose names differ only in case, which net/http does not hand out,
 // one is kept; and the Host of r counts before a header of that name.
@@ -65,8 +64,8 @@ func (s *Store) Pack(r *http.Request) Request {
 	return Request{data: string(w.encode(r))}
 }
 
-// Release gives back the lines that r refers to; a line that nobody refers to
-// leaves the table. From then on only the methods of r itself may be used:
+// Release frees the lines that r refers to; a line without references leaves the table.
+// After that only the methods of r itself may be used:
 // [Store.Unpack] and [Store.AppendJSON] would panic, or find lines of other
 // requests. So would a second Release: it panics, or takes what others use.
 func (s *Store) Release(r Request) {
@@ -83,7 +82,7 @@ func (s *Store) Release(r Request) {
 	s.table.release(w.ids)
 }
 
-// recycle keeps w for another request unless an unusual one has made it large.
+// recycle keeps w for another request, unless a large request has made it large.
 func (s *Store) recycle(w *scratch) {
 	if cap(w.text) <= 16<<10 && cap(w.out) <= 16<<10 && cap(w.fields) <= 256 && cap(w.ids) <= 256 {
 		s.scratch.Put(w)
@@ -94,7 +93,7 @@ func (s *Store) recycle(w *scratch) {
 type Stats struct {
 	Lines   int    // header lines in the table
 	Bytes   int    // of text in them
-	Refused uint64 // times that a line was worth its place, and the table full
+	Refused uint64 // how often a line was to be shared, and the table was full
 }
 
 // Stats counts what the table holds now and has refused since the start.

@@ -11,10 +11,10 @@ const (
 	// ever sent by two clients, and few of them would fill the table.
 	maxLine = 2 << 10
 	// maxNew bounds the lines that one request adds to the table, so that it
-	// takes hundreds of streams, and not two, to fill it with rubbish.
+	// takes hundreds of streams, and not two, to fill it with useless lines.
 	maxNew = 32
-	// recentSets is a quarter of how many hashes of lines are remembered, to
-	// tell a second sight from a first. A power of two.
+	// recentSets is a quarter of how many hashes of lines are kept, to recognize a
+	// line that is seen again. A power of two.
 	recentSets = 1024
 )
 
@@ -26,9 +26,9 @@ type line struct {
 	hash  uint64 // of text; set once
 }
 
-// recentSet has the last hashes that belong in one place, the newest first. It
-// is for more than one, since two lines of the same request that took turns in
-// one place would never be known again.
+// recentSet has the last hashes that belong in one place, the newest first. With one
+// entry, two lines of the same request that alternate in one place would never be
+// recognized.
 type recentSet [4]uint64
 
 // table holds the lines that requests share.
@@ -42,7 +42,7 @@ type table struct {
 
 	mu      sync.Mutex
 	numbers map[uint64]uint32 // by hash: the place in lines
-	recent  []recentSet       // by hash: what has been seen of late
+	recent  []recentSet       // by hash: lines that were seen recently
 	free    []uint32          // places that were used before
 	used    int               // places from here on never were
 	bytes   int
@@ -95,8 +95,7 @@ func (t *table) claim(text []byte, fields []field) {
 	}
 }
 
-// first says whether the line of this hash has not been seen of late, and
-// remembers it.
+// first reports whether the line of this hash was not seen recently, and stores the hash.
 func (t *table) first(hash uint64) bool {
 	set := &t.recent[hash%recentSets]
 	if slices.Contains(set[:], hash) {
@@ -107,7 +106,7 @@ func (t *table) first(hash uint64) bool {
 	return true
 }
 
-// fits says whether there is room for another line of size bytes.
+// fits reports whether there is room for another line of size bytes.
 func (t *table) fits(size int) bool {
 	return len(t.numbers) < len(t.lines) && t.bytes+size <= t.maxText
 }

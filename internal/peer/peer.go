@@ -1,7 +1,7 @@
-// Package peer tells who is at the other end of a request: the address that
-// connected, or, behind proxies that are trusted, the one that they forward.
+// Package peer finds the client of a request: the address that connected, or behind
+// trusted proxies the one that they forward.
 //
-// Limits, logs and callbacks use what it says. It says nothing of who a user is.
+// Limits, logs and callbacks use it. It does not identify users.
 package peer
 
 import (
@@ -12,18 +12,18 @@ import (
 	"sync"
 )
 
-// Options say whom to believe. The zero value trusts nobody.
+// Options say which proxies to trust. The zero value trusts none.
 type Options struct {
-	// Trusted are the networks of proxies. What they forward is believed: the
-	// client's address, and for [Rules.Trusted] host, scheme and identity too.
+	// Trusted are the networks of proxies. The client's address that they forward is
+	// used; so are host, scheme and identity, see [Rules.Trusted].
 	Trusted []netip.Prefix
-	// TrustUnix says the same of whoever connects through a Unix socket.
+	// TrustUnix trusts every peer that connects through a Unix socket as well.
 	TrustUnix bool
 	Log       *slog.Logger // default: none
 }
 
-// Rules say who a request comes from. They do not change and are safe for
-// concurrent use. A nil *Rules trusts nobody.
+// Rules find the client of a request. They do not change and are safe for concurrent use.
+// A nil *Rules trusts no proxy.
 type Rules struct {
 	opts Options
 
@@ -31,7 +31,7 @@ type Rules struct {
 	warned map[netip.Addr]bool // guarded by mu; peers that forward and are not trusted
 }
 
-// New makes rules.
+// New returns rules.
 func New(opts Options) *Rules {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -41,13 +41,13 @@ func New(opts Options) *Rules {
 
 // Client is who sent a request.
 type Client struct {
-	// Addr is the client's address, without a zone; IPv4 also where it came as
-	// IPv4 in IPv6. It is invalid for a peer on a Unix socket or in this process
-	// that forwards no address.
+	// Addr is the client's address, without a zone; IPv4 also if it is IPv4 mapped to
+	// IPv6. It is invalid for a peer on a Unix socket or in this process that forwards
+	// no address.
 	Addr netip.Addr
-	// Forwarded says that a proxy gave the address.
+	// Forwarded reports that a proxy has forwarded the address.
 	Forwarded bool
-	// Local says that the client is a process of this machine: the peer is on
+	// Local reports that the client is a process of this machine: the peer is on
 	// loopback, a Unix socket or in this process, and forwards no address.
 	Local bool
 }
@@ -59,7 +59,7 @@ func (c Client) Key() netip.Addr {
 	case c.Local:
 		return netip.Addr{}
 	case !c.Addr.IsValid():
-		return netip.IPv6Unspecified() // all that a Unix socket forwards and nobody can be told from
+		return netip.IPv6Unspecified() // a Unix socket that forwards no valid address: all such clients count as one
 	}
 	return Key(c.Addr)
 }
@@ -76,7 +76,7 @@ func Key(a netip.Addr) netip.Addr {
 // plain is an address without a zone, and IPv4 if it is that in IPv6.
 func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 
-// Client tells who sent a request: the rightmost hop that is not trusted.
+// Client is who sent a request: the rightmost hop that is not trusted.
 func (u *Rules) Client(r *http.Request) Client {
 	hop := AddrOf(r.RemoteAddr)
 	local := isLocal(hop)
@@ -90,8 +90,8 @@ func (u *Rules) Client(r *http.Request) Client {
 	return u.forwarded(hop, r.Header)
 }
 
-// Trusted reports whether the peer of a request is a proxy that --trusted-proxy
-// names. Only then do forwarded host, scheme and identity count.
+// Trusted reports whether the peer of a request is a proxy that --trusted-proxy names. Only
+// then may the forwarded host, scheme and identity be used.
 func (u *Rules) Trusted(r *http.Request) bool {
 	if r.RemoteAddr == inProcess {
 		return false
@@ -132,7 +132,7 @@ func (u *Rules) lists(a netip.Addr) bool {
 // maxWarned bounds the peers that are named in the log.
 const maxWarned = 16
 
-// warn says once of a peer that what it forwards is not believed.
+// warn logs once for each peer that the addresses it forwards are ignored.
 func (u *Rules) warn(a netip.Addr) {
 	if u == nil {
 		return

@@ -8,12 +8,12 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// proxyTime is what a proxy has to send its PROXY header.
+// proxyTime bounds the wait for the PROXY header of a proxy.
 const proxyTime = 5 * time.Second
 
-// Proxied is a connection whose remote address is what the PROXY protocol says,
-// versions 1 and 2, if a proxy that --trusted-proxy names sends it. Of others
-// the header is not understood, and so refused as no request.
+// Proxied returns a connection whose remote address is the one of the PROXY protocol,
+// versions 1 and 2, if a proxy that --trusted-proxy names sends one. From other peers
+// the header is not a valid request, and is refused as such.
 func (u *Rules) Proxied(c net.Conn) net.Conn {
 	var a netip.Addr // invalid: a Unix socket
 	if tcp, ok := c.RemoteAddr().(*net.TCPAddr); ok {

@@ -6,16 +6,16 @@ import (
 	"sync"
 )
 
-// Listener is a net.Listener whose connections are pipes in memory. Both ends
-// block for the other, as net.Pipe does, so that in a synctest bubble time
-// passes while they wait.
+// Listener is a net.Listener whose connections are pipes in memory. Both ends block for
+// each other, as with net.Pipe, so that in a synctest bubble time passes while they
+// wait.
 type Listener struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
 }
 
-// Listen makes a listener. It is safe for concurrent use.
+// Listen returns a listener. It is safe for concurrent use.
 func Listen() *Listener {
 	return &Listener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
@@ -30,7 +30,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
-// Close implements net.Listener. Connections that were made stay.
+// Close implements net.Listener. Open connections stay open.
 func (l *Listener) Close() error {
 	l.once.Do(func() { close(l.done) })
 	return nil
@@ -39,8 +39,8 @@ func (l *Listener) Close() error {
 // Addr implements net.Listener.
 func (l *Listener) Addr() net.Addr { return addr{} }
 
-// DialContext connects to the listener; network and address are not looked at,
-// so it fits http.Transport.DialContext.
+// DialContext connects to the listener. It ignores network and address; so it fits
+// http.Transport.DialContext.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {

@@ -1,6 +1,6 @@
-// Package pipenet carries HTTP inside one process, without sockets: Transport
-// hands requests to a handler, for the two halves of the program that share a
-// process; Listen is a network of pipes, for tests in a synctest bubble.
+// Package pipenet carries HTTP inside one process, without sockets. [Transport] passes
+// requests to a handler: gateway and backend use it when they share a process. [Listen]
+// is a network of pipes, for tests in a synctest bubble.
 package pipenet
 
 import (
@@ -16,15 +16,15 @@ import (
 	"sync"
 )
 
-// Transport is an http.RoundTripper that calls a handler directly, so that one
-// path through clients and handlers serves both one process and two. It is
-// meant for short exchanges: the answer is handed over when the handler has
-// returned. It is safe for concurrent use once Handler is set.
+// Transport is an http.RoundTripper that calls a handler directly, so that clients and
+// handlers take the same path in one process and in two. It is meant for short
+// exchanges: it returns the answer when the handler has returned. It is safe for
+// concurrent use once Handler is set.
 type Transport struct {
 	// Handler answers every request, whatever its host.
 	Handler http.Handler
-	// Panicked is called with what a handler panicked with; nil drops it. The
-	// caller gets 500, as over a network it would get a broken connection.
+	// Panicked is called with the value of a handler's panic; nil drops it. The caller
+	// receives 500, where over a network the connection would break.
 	Panicked func(value any, stack []byte)
 }
 
@@ -37,7 +37,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, context.Cause(r.Context())
 	}
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteRequest != nil {
-		trace.WroteRequest(httptrace.WroteRequestInfo{}) // the handler has it all at once
+		trace.WroteRequest(httptrace.WroteRequestInfo{}) // the handler has the whole request at once
 	}
 	in := serverRequest(r)
 	out := &recorder{header: make(http.Header)}
@@ -87,7 +87,7 @@ func serverRequest(r *http.Request) *http.Request {
 	case in.Body == nil:
 		in.Body = http.NoBody
 	case in.Body != http.NoBody && in.ContentLength == 0:
-		in.ContentLength = -1 // a client's way to say that it does not know
+		in.ContentLength = -1 // on the client side, 0 with a body means an unknown length
 	}
 	return in
 }
@@ -111,7 +111,7 @@ func (o *recorder) WriteHeader(status int) {
 }
 
 func (o *recorder) writeHeader(status int) {
-	if o.status == 0 && status >= 200 { // what comes before that is no answer yet
+	if o.status == 0 && status >= 200 { // 1xx is no final answer
 		o.status, o.sent = status, o.header.Clone()
 	}
 }
