@@ -31,6 +31,7 @@ type Callback struct {
 	Action  Action
 	Token   string // of the stream: for Send, Subscribe and EndStream
 	Request Request
+	Gateway string // id of the gateway process, for logs
 
 	// Of a disconnect only.
 	Reason      Reason

@@ -38,6 +38,7 @@ func ParseCallback(body []byte) (Callback, error) {
 	}
 	c.Token = v.text("token", fields["token"])
 	v.request(fields["request"], &c.Request)
+	_ = json.Unmarshal(fields["gateway"], &c.Gateway)
 	if c.Action == Disconnect {
 		c.Reason = Reason(v.text("reason", fields["reason"]))
 		c.addOptional(fields)

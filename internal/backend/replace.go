@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -59,6 +60,9 @@ func (m *manager) replaceAt(ctx context.Context, topic, token string, r route) e
 func (m *manager) streamsOf(ctx context.Context, topic string) ([]client.Stream, error) {
 	var streams []client.Stream
 	for s, err := range m.gateway.Streams(ctx, client.StreamQuery{Topic: topic}) {
+		if isIncomplete(err) {
+			return streams, nil // streams of a node that is away are replaced another time
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -68,6 +72,11 @@ func (m *manager) streamsOf(ctx context.Context, topic string) ([]client.Stream,
 		streams = append(streams, s)
 	}
 	return streams, nil
+}
+
+func isIncomplete(err error) bool {
+	_, ok := errors.AsType[*client.IncompleteError](err)
+	return ok
 }
 
 // outdated chooses the streams that have to go, by their tokens: those that the

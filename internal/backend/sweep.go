@@ -41,6 +41,9 @@ func (t *taskLogs) sweep(ctx context.Context, interval, longest time.Duration) {
 func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 	now := time.Now()
 	for topic, err := range t.gateway.Topics(ctx, client.TopicQuery{Prefix: taskTopic(""), Open: true}) {
+		if isIncomplete(err) {
+			return nil // topics of a node that is away are looked at in the next turn
+		}
 		if err != nil {
 			return err
 		}
