@@ -26,17 +26,17 @@ var wireMutants = []mutant{
 	{name: "sse: an id with NUL counts", dir: "sse", find: `bytes\.IndexByte\(value, 0\) >= 0`, with: "bytes.IndexByte(value, 0) > len(value)"},
 	{name: "sse: an event without data is dispatched", dir: "sse", find: `if n := len\(d\.data\); n > 0 \{`, with: "if n := max(1, len(d.data)); d.data != nil || n > 1 {"},
 	{name: "sse: a byte order mark is text", dir: "sse", find: `if d\.line == 1 \{`, with: "if d.line == 0 {"},
-	{name: "sse: the client resumes without an id", dir: "sse", find: `req\.Header\.Set\("Last-Event-ID", c\.lastID\)`, with: `_ = c.lastID`},
+	{name: "sse: the client resumes without an id", dir: "sse", find: `req\.Header\.Set\("Last-Event-ID", c\.lastID\)`, with: `_ = c.lastID`, tests: "^TestClientResumesAfterTheLastEvent$"},
 	{name: "sse: retry: 0 makes a busy loop", dir: "sse", find: `max\(retry, minServerRetry\)`, with: "retry"},
 	{name: "sse: 204 does not end a client", dir: "sse", find: `StatusCode == http\.StatusNoContent \{`, with: "StatusCode == http.StatusNoContent+1 {"},
 }
 
 // limitMutants are mistakes in what clients may cost.
 var limitMutants = []mutant{
-	{name: "limit: one connection too many from an address", dir: "internal/limit", find: `int\(n\.conns\)\+conns > most`, with: "int(n.conns)+conns > most+1"},
-	{name: "limit: an address is never forgotten", dir: "internal/limit", find: `\tif n == \(counts\{\}\) \{`, with: "\tif false {"},
+	{name: "limit: one connection too many from an address", dir: "internal/limit", find: `int\(n\.conns\)\+conns > most`, with: "int(n.conns)+conns > most+1", tests: "^TestX14(ThisMachine|OneAddress)"},
+	{name: "limit: an address is never forgotten", dir: "internal/limit", find: `\tif n == \(counts\{\}\) \{`, with: "\tif false {", tests: "^TestX14Hijacked"},
 	{name: "limit: one seat too many", dir: "internal/limit", find: `p\.seated < p\.opts\.Seats \{`, with: "p.seated <= p.opts.Seats {"},
-	{name: "limit: a closed connection keeps its seat", dir: "internal/limit", find: `(\tcase seat:\n)\t\tp\.seated--\n`, with: "$1"},
+	{name: "limit: a closed connection keeps its seat", dir: "internal/limit", find: `(\tcase seat:\n)\t\tp\.seated--\n`, with: "$1", tests: "^TestX14AFullListener"},
 	{name: "limit: a connection that is closed counts for its address", dir: "internal/limit", find: `(\t\tc\.pool\.mu\.Unlock\(\)\n)\t\tc\.dropAddress\(\)\n`, with: "$1"},
 	{name: "limit: one address has more than its share of bytes", dir: "internal/limit", find: `had\+n > f\.most/addressShare`, with: "had+n > f.most"},
 	{name: "limit: bytes that are done still count", dir: "internal/limit", find: `^\tf\.sum -= n\n`, with: ""},

@@ -31,7 +31,7 @@ func main() {
 	sample := flag.Int("sample", 0, "run so many mutants; which ones depends on the commit")
 	list := flag.Bool("list", false, "print the mutants and stop")
 	parallel := flag.Int("parallel", 2, "mutants at once")
-	wide := flag.Bool("wide", false, "run all tests of the package, and name those that fail: to find a narrow -run for a new mutant")
+	wide := flag.Bool("wide", false, "go on after the first failure, and name all tests that fail: to find a narrow -run for a new mutant")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "mutate: unexpected argument", flag.Arg(0))

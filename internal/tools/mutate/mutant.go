@@ -115,9 +115,7 @@ const testTime = "90s"
 
 func test(ctx context.Context, root string, m mutant, overlay string, wide bool) result {
 	args := []string{"test", "-vet=off", "-timeout=" + testTime, "-run=" + m.tests}
-	if wide {
-		args[len(args)-1] = "-v"
-	} else {
+	if !wide {
 		args = append(args, "-failfast")
 	}
 	if overlay != "" {
