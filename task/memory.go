@@ -150,6 +150,7 @@ func (m *memory) Remove(_ context.Context, rec Record) error {
 	m.mu.Lock()
 	r, err := m.find(rec)
 	if err == nil {
+		m.dequeue(rec.ID)
 		m.delete(r)
 	}
 	m.mu.Unlock()

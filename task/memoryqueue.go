@@ -40,11 +40,10 @@ func (m *memory) release(id string, first bool) {
 	}
 }
 
-// Fetch lends tasks. It does not look at their types: it has none but those of
-// its one service.
-func (m *memory) Fetch(ctx context.Context, _ []string, n int) ([]Lease, error) {
+// Fetch implements [Store].
+func (m *memory) Fetch(ctx context.Context, types []string, n int) ([]Lease, error) {
 	for {
-		leases, more := m.lease(n)
+		leases, more := m.lease(types, n)
 		if len(leases) > 0 {
 			return leases, nil
 		}
@@ -56,17 +55,25 @@ func (m *memory) Fetch(ctx context.Context, _ []string, n int) ([]Lease, error) 
 	}
 }
 
-// lease takes up to n tasks out of the queue. If there are none, more closes when
-// there may be one.
-func (m *memory) lease(n int) (leases []Lease, more <-chan struct{}) {
+// lease takes up to n tasks of the given types out of the queue. If there are none,
+// more closes when there may be one.
+func (m *memory) lease(types []string, n int) (leases []Lease, more <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n = min(n, len(m.queue))
-	for _, id := range m.queue[:n] {
+	for i := 0; i < len(m.queue) && len(leases) < n; {
+		id := m.queue[i]
+		switch {
+		case !slices.Contains(types, m.rows[id].Type):
+			i++
+			continue
+		case i == 0: // moves nothing
+			m.queue[0] = ""
+			m.queue = m.queue[1:]
+		default:
+			m.queue = slices.Delete(m.queue, i, i+1)
+		}
 		leases = append(leases, &memoryLease{m, id})
 	}
-	clear(m.queue[:n])
-	m.queue = m.queue[n:]
 	if m.queued == nil {
 		m.queued = make(chan struct{})
 	}

@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"task/checksum":               {"task"},
 	"client":                      nil,
 	"task/publish":                {"client", "task"},
+	"task/storetest":              {"task"},
 	"internal/wire":               nil,
 	"internal/selfsigned":         nil,
 	"internal/leftover":           nil,
@@ -100,10 +101,10 @@ var allowed = map[string][]string{
 
 // publicStdlibOnly lists the packages that import nothing but the standard
 // library and each other.
-var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish"}
+var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish", "task/storetest"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
+var testSupport = []string{"internal/leftover", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string
