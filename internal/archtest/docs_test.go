@@ -44,7 +44,7 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 	t.Parallel()
 	all := tests(t)
 	name := regexp.MustCompile("`(Test[A-Z]\\w+)(…?)`")
-	for _, page := range []string{"docs/explanation/security.md", "docs/reference/reliability.md"} {
+	for _, page := range []string{"docs/explanation/security.md", "docs/reference/defects.md"} {
 		text := readPage(t, page)
 		named := name.FindAllStringSubmatch(text, -1)
 		if len(named) == 0 {
@@ -64,7 +64,7 @@ func TestPagesNameTestsThatExist(t *testing.T) {
 // TestDefectsAreListed: a name that cannot be looked up explains nothing.
 func TestDefectsAreListed(t *testing.T) {
 	t.Parallel()
-	text := readPage(t, "docs/reference/reliability.md")
+	text := readPage(t, "docs/reference/defects.md")
 	defect := regexp.MustCompile(`^Test(GW|BE|F|X)(\d+)`)
 	told := map[string]bool{}
 	for _, test := range tests(t) {
@@ -75,7 +75,7 @@ func TestDefectsAreListed(t *testing.T) {
 		row := "| " + found[1] + "-" + found[2] + " | "
 		if !strings.Contains(text, "\n"+row) && !told[row] {
 			told[row] = true
-			t.Errorf("%s is named after a defect that docs/reference/reliability.md does not list: it has no line that begins with %q", test, row)
+			t.Errorf("%s is named after a defect that docs/reference/defects.md does not list: it has no line that begins with %q", test, row)
 		}
 	}
 }

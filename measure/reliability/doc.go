@@ -24,5 +24,5 @@
 //	callback     a backend that lets every client in
 //	command      flags, help and exit codes
 //
-// docs/reference/reliability.md has the commands and the figures.
+// docs/guides/check-reliability.md has the commands, docs/reference/figures.md the figures.
 package reliability

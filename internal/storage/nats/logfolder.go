@@ -143,7 +143,7 @@ func (f *folder) checkOwnLog(listen string) error {
 	}
 	if listen != "" {
 		return fmt.Errorf("data folder %s has its events in %s, which only one process can use, so --nats-listen %s would begin with none: "+
-			"move them first, with tidegate storage export %[1]s and tidegate storage import --shared (docs/explanation/storage.md), or leave --nats-listen out",
+			"move them first, with tidegate storage export %[1]s and tidegate storage import --shared (docs/guides/backup.md), or leave --nats-listen out",
 			f.dir, logDir(f.dir), listen)
 	}
 	return f.dropAdopted()

@@ -82,7 +82,7 @@ func New(ctx context.Context, o Options) (*Deployment, error) {
 			*program, err = filepath.Abs(*program)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w; build it first, see docs/reference/reliability.md", err)
+			return nil, fmt.Errorf("%w; build it first, see docs/guides/check-reliability.md", err)
 		}
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
