@@ -2,12 +2,14 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 )
 
 // Bounds of one request of a batch, below what a gateway takes by default.
@@ -28,49 +30,55 @@ const maxResultBytes = 64 << 10
 // failed. A request is repeated only if each of its messages has an idempotency key.
 func (c *Client) SendBatch(ctx context.Context, messages []Message) ([]Result, error) {
 	lines := make([][]byte, len(messages))
-	keyed := make([]bool, len(messages))
+	keyless := make([]bool, len(messages))
 	for i, m := range messages {
 		m = c.withKey(m)
-		lines[i], keyed[i] = encode(m), m.IdempotencyKey != ""
+		lines[i], keyless[i] = encode(m), m.IdempotencyKey == ""
 	}
-	return c.sendLines(ctx, lines, func(from, to int) bool {
-		for _, ok := range keyed[from:to] {
-			if !ok {
-				return false
-			}
-		}
-		return true
-	})
+	results := make([]Result, 0, len(messages))
+	err := c.sendLines(ctx, lines, func(answers [][]byte) error {
+		parsed, err := parseResults(answers)
+		results = append(results, parsed...)
+		return err
+	}, func(from, to int) bool { return !slices.Contains(keyless[from:to], true) })
+	return results, err
 }
 
 // SendLines is [Client.SendBatch] for messages that are JSON already, for programs that
-// pass on what others wrote. Each line is one object in the form of [Message], without
-// a line feed. What it says is not looked at, gets no key, and so is repeated only if
-// the gateway took nothing.
-func (c *Client) SendLines(ctx context.Context, lines [][]byte) ([]Result, error) {
-	return c.sendLines(ctx, lines, func(int, int) bool { return false })
+// pass on what others wrote. Each line is one object in the form of [Message], and each
+// answer one in the form of [Result], both without a line feed. Neither is looked at:
+// messages get no key, and so are repeated only if the gateway took nothing.
+func (c *Client) SendLines(ctx context.Context, lines [][]byte) (answers [][]byte, err error) {
+	err = c.sendLines(ctx, lines, func(some [][]byte) error {
+		answers = append(answers, some...)
+		return nil
+	}, func(int, int) bool { return false })
+	return answers, err
 }
 
-// sendLines sends lines in as few requests as possible. A request that is refused as
-// too large, by the gateway or by what is in front of it, is sent in smaller ones.
-func (c *Client) sendLines(ctx context.Context, lines [][]byte, repeatable func(from, to int) bool) ([]Result, error) {
-	results := make([]Result, 0, len(lines))
-	for most := maxBatchLines; len(results) < len(lines); {
-		from := len(results)
+// sendLines sends lines in as few requests as possible, and calls take with the answers
+// to each. A request that is refused as too large, by the gateway or by what is in front
+// of it, is sent in smaller ones. repeatable says whether a request of some of the lines
+// may be repeated.
+func (c *Client) sendLines(ctx context.Context, lines [][]byte, take func([][]byte) error, repeatable func(from, to int) bool) error {
+	for from, most := 0, maxBatchLines; from < len(lines); {
 		body, n := joinLines(lines[from:], most)
-		got, err := c.sendRequest(ctx, body, n, repeatable(from, from+n))
+		answers, err := c.sendRequest(ctx, body, n, repeatable(from, from+n))
 		if e, ok := tooLarge(err); ok && n > 1 {
 			most = n / 2
 			continue
 		} else if ok {
-			got, err = []Result{{Code: e.Status, Error: e}}, nil
+			answers, err = [][]byte{encode(Result{Code: e.Status, Error: e})}, nil
 		}
 		if err != nil {
-			return results, err
+			return err
 		}
-		results = append(results, got...)
+		if err := take(answers); err != nil {
+			return err
+		}
+		from += n
 	}
-	return results, nil
+	return nil
 }
 
 // joinLines makes the body of one request of the first lines, most at most.
@@ -88,43 +96,50 @@ func tooLarge(err error) (e *Error, ok bool) {
 	return e, ok && e.Status == http.StatusRequestEntityTooLarge
 }
 
-// sendRequest posts n lines. It returns a result for each of them, or an error.
-func (c *Client) sendRequest(ctx context.Context, body []byte, n int, repeatable bool) ([]Result, error) {
-	var results []Result
-	err := c.do(ctx, call{
+// sendRequest posts n lines. It returns the answers to all of them, or an error.
+func (c *Client) sendRequest(ctx context.Context, body []byte, n int, repeatable bool) (answers [][]byte, err error) {
+	err = c.do(ctx, call{
 		name: "POST /internal/send (batch)", method: http.MethodPost, path: "/internal/send",
 		media: mediaLines, body: body, repeatable: repeatable,
 	}, func(r io.Reader) (err error) {
-		results, err = readResults(r, n)
+		answers, err = readLines(r, n)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return results, nil
+	return answers, err
 }
 
-func readResults(r io.Reader, n int) ([]Result, error) {
-	results := make([]Result, 0, n)
+// readLines reads n lines of an answer.
+func readLines(r io.Reader, n int) ([][]byte, error) {
+	lines := make([][]byte, 0, n)
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, maxResultBytes)
-	for len(results) < n && scanner.Scan() {
-		var result Result
-		if err := json.Unmarshal(scanner.Bytes(), &result); err != nil {
-			return nil, fmt.Errorf("line %d: %w", len(results)+1, err)
+	for len(lines) < n && scanner.Scan() {
+		lines = append(lines, bytes.Clone(scanner.Bytes()))
+	}
+	if err := scanner.Err(); err != nil { // then the last line may be half of one
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	if len(lines) < n {
+		return nil, fmt.Errorf("%w: answers to %d of %d lines", ErrUnreachable, len(lines), n)
+	}
+	return lines, nil
+}
+
+func parseResults(answers [][]byte) ([]Result, error) {
+	results := make([]Result, len(answers))
+	for i, line := range answers {
+		r := &results[i]
+		if err := json.Unmarshal(line, r); err != nil {
+			return nil, fmt.Errorf("POST /internal/send (batch): read answer: line %d: %w", i+1, err)
 		}
 		switch {
-		case result.Code/100 == 2:
-			result.Error = nil
-		case result.Error == nil:
-			result.Error = &Error{Status: result.Code, Message: fmt.Sprintf("result with code %d and no error", result.Code)}
+		case r.Code/100 == 2:
+			r.Error = nil
+		case r.Error == nil:
+			r.Error = &Error{Status: r.Code, Message: fmt.Sprintf("result with code %d and no error", r.Code)}
 		default:
-			result.Error.Status = result.Code
+			r.Error.Status = r.Code
 		}
-		results = append(results, result)
-	}
-	if len(results) < n {
-		return nil, fmt.Errorf("%w: answers to %d of %d lines", ErrUnreachable, len(results), n)
 	}
 	return results, nil
 }

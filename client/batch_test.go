@@ -124,3 +124,28 @@ func TestBatchErrorLeavesTheAnswersBeforeIt(t *testing.T) {
 		t.Errorf("SendBatch = %d answers, %v", len(answers), err)
 	}
 }
+
+// TestLinesArePassedOnAsTheyAre, in both directions.
+func TestLinesArePassedOnAsTheyAre(t *testing.T) {
+	t.Parallel()
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	})
+	lines := [][]byte{[]byte(`{"topic":"a", "new":1}`), []byte("no JSON")}
+	answers, err := c.SendLines(t.Context(), lines)
+	if diff := cmp.Diff(lines, answers); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+func TestAnAnswerThatIsCutIsNone(t *testing.T) {
+	t.Parallel()
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = io.WriteString(w, `{"code":200}`) // net/http then closes the connection
+	})
+	if answers, err := c.SendLines(t.Context(), [][]byte{[]byte("{}")}); len(answers) > 0 || !errors.Is(err, ErrUnreachable) {
+		t.Errorf("SendLines = %q, %v", answers, err)
+	}
+}

@@ -93,6 +93,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 		// kept connection as the request goes out, see http.Transport.
 		req.Header["Idempotency-Key"] = nil
 	}
+	if c.userAgent != "" {
+		req.Header.Set("User-Agent", c.userAgent)
+	}
 	if secret := c.secret(); secret != "" {
 		req.Header.Set("Authorization", "Bearer "+secret)
 	}

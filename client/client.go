@@ -40,6 +40,9 @@ type Options struct {
 	// own, through the proxy of the environment, or to the Unix socket of URL.
 	Transport http.RoundTripper
 
+	// UserAgent names your program in the gateway's log. Default: that of net/http.
+	UserAgent string
+
 	// Timeout bounds one request, from the first byte to the last. Default
 	// [DefaultTimeout].
 	Timeout time.Duration
@@ -68,6 +71,7 @@ type Options struct {
 type Client struct {
 	base      string
 	secret    func() string
+	userAgent string
 	timeout   time.Duration
 	retries   int
 	http      *http.Client
@@ -92,10 +96,11 @@ func New(opts Options) (*Client, error) {
 		secret = func() string { return opts.Secret }
 	}
 	return &Client{
-		base:    base,
-		secret:  secret,
-		timeout: cmp.Or(max(opts.Timeout, 0), DefaultTimeout),
-		retries: max(cmp.Or(opts.Retries, DefaultRetries), 0),
+		base:      base,
+		secret:    secret,
+		userAgent: opts.UserAgent,
+		timeout:   cmp.Or(max(opts.Timeout, 0), DefaultTimeout),
+		retries:   max(cmp.Or(opts.Retries, DefaultRetries), 0),
 		http: &http.Client{
 			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -20,7 +20,7 @@ func dial(t *testing.T, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	c, err := New(Options{URL: server.URL + "/", Secret: "inner", Timeout: time.Minute, Retries: -1})
+	c, err := New(Options{URL: server.URL + "/", Secret: "inner", UserAgent: "test/1", Timeout: time.Minute, Retries: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +36,9 @@ func TestClientRequestsAreWhatTheInternalAPIAsksFor(t *testing.T) {
 		got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", r.Method, r.RequestURI, r.Header.Get("Content-Type"), body)))
 		if auth := r.Header.Get("Authorization"); auth != "Bearer inner" {
 			t.Errorf("Authorization = %q", auth)
+		}
+		if agent := r.UserAgent(); agent != "test/1" {
+			t.Errorf("User-Agent = %q", agent)
 		}
 		_, _ = io.WriteString(w, `{"code":200}`)
 	})

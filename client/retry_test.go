@@ -105,6 +105,9 @@ func TestWhatIsRepeated(t *testing.T) {
 		"an error of its own": {refusalWith(500, "INTERNAL"), nil},
 	} {
 		for call, do := range calls {
+			if name == "half an answer" && call == "lines" {
+				continue // they are passed on as they come
+			}
 			synctest.Test(t, func(t *testing.T) {
 				server := &scripted{answers: []any{tt.answer, answerWith(200, `{"code":200}`)}, began: time.Now()}
 				c, err := New(Options{URL: "http://gateway.test", Transport: server})

@@ -21,6 +21,7 @@ import (
 	"tidegate/internal/pipenet"
 	"tidegate/internal/socket"
 	"tidegate/internal/topic"
+	"tidegate/internal/version"
 	"tidegate/task"
 	"tidegate/task/checksum"
 )
@@ -189,7 +190,7 @@ func (p *program) checksums() (task.Type, error) {
 func (p *program) remote() client.Options {
 	target, _ := socket.ParseTarget(p.cfg.GatewayURL) // config has looked at it
 	return client.Options{
-		URL: target.URL, SecretFunc: p.doors.secrets.First,
+		URL: target.URL, SecretFunc: p.doors.secrets.First, UserAgent: version.UserAgent(),
 		Transport: outbound.New(outbound.Options{Most: p.files.Callbacks, Socket: target.Path, Proxy: proxyOf(target)}),
 	}
 }

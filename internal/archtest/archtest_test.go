@@ -67,7 +67,7 @@ var allowed = map[string][]string{
 	"internal/peer":               nil,
 	"internal/limit":              {"internal/metric", "internal/peer", "internal/wire"},
 	"internal/bench":              {"internal/selfsigned", "sse"},
-	"internal/cli":                {"internal/licenses", "internal/outbound", "internal/socket", "internal/access", "internal/app", "internal/bench", "internal/config", "internal/logging", "internal/terminal", "internal/transfer", "internal/version", "internal/wire", "sse"},
+	"internal/cli":                {"client", "internal/licenses", "internal/outbound", "internal/socket", "internal/access", "internal/app", "internal/bench", "internal/config", "internal/logging", "internal/terminal", "internal/transfer", "internal/version", "internal/wire", "sse"},
 	"cmd/tidegate":                {"internal/cli"},
 	"internal/e2e":                nil,
 	"internal/archtest":           nil,

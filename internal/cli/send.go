@@ -15,11 +15,12 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tidegate/client"
 	"tidegate/internal/access"
 	"tidegate/internal/config"
+	"tidegate/internal/socket"
 	"tidegate/internal/terminal"
 	"tidegate/internal/version"
-	"tidegate/internal/wire"
 )
 
 func sendManual() manual {
@@ -59,7 +60,7 @@ type sendFlags struct {
 	transient bool
 	timeout   time.Duration
 	trust     trust
-	client    *http.Client
+	gateway   *client.Client
 }
 
 func (f *sendFlags) set() *pflag.FlagSet {
@@ -90,12 +91,11 @@ func send(ctx context.Context, sys System) error {
 	if !ok {
 		return usagef("send: --server is not an http or https URL, nor unix:SOCKET")
 	}
-	f.server = strings.TrimRight(server.URL, "/") + "/internal/send"
-	if f.client, err = f.trust.client(server); err != nil {
-		return err
-	}
 	if f.secret, err = access.ClientSecret(f.secret); err != nil {
 		return usagef("send: --internal-secret: %v", err)
+	}
+	if err := f.dial(server); err != nil {
+		return err
 	}
 	switch {
 	case len(words) == 1 && words[0] == "-":
@@ -117,37 +117,37 @@ func send(ctx context.Context, sys System) error {
 	return f.single(ctx, words, sys.Stdout)
 }
 
-// single sends one message and prints the answer.
-func (f *sendFlags) single(ctx context.Context, words []string, out io.Writer) error {
-	type event struct {
-		Name string `json:"name,omitempty"`
-		Data string `json:"data"`
-
-		Transient bool `json:"transient,omitempty"`
-	}
-	message := struct {
-		Token string `json:"token,omitempty"`
-		Topic string `json:"topic,omitempty"`
-		Event *event `json:"event,omitempty"`
-		Close bool   `json:"close,omitempty"`
-		Key   string `json:"idempotency_key,omitempty"`
-	}{Token: f.token, Topic: f.topic, Close: f.close, Key: f.key}
-	if len(words) == 1 {
-		message.Event = &event{f.name, words[0], f.transient}
-	}
-	body, err := json.Marshal(message)
+// dial makes the client of the gateway. It calls nobody.
+func (f *sendFlags) dial(server socket.Target) error {
+	h, err := f.trust.client(server)
 	if err != nil {
 		return err
 	}
-	answer, err := f.post(ctx, "application/json", body)
+	f.gateway, err = client.New(client.Options{
+		URL: server.URL, Secret: f.secret, Timeout: f.timeout, UserAgent: version.UserAgent(),
+		Transport: cmp.Or(h.Transport, http.DefaultTransport),
+		Retries:   -1, // who calls sees the error, and decides
+	})
 	if err != nil {
-		return err
+		return usagef("send: --server: %s", strings.TrimPrefix(err.Error(), "client: "))
 	}
-	_, err = fmt.Fprintf(out, "%s\n", bytes.TrimSpace(answer))
-	return err
+	return nil
 }
 
-// Bounds of one request of a batch, below what a gateway takes by default.
+// single sends one message and prints the answer.
+func (f *sendFlags) single(ctx context.Context, words []string, out io.Writer) error {
+	m := client.Message{Token: f.token, Topic: f.topic, Close: f.close, IdempotencyKey: f.key}
+	if len(words) == 1 {
+		m.Event = &client.Event{Name: f.name, Data: words[0], Transient: f.transient}
+	}
+	result, err := f.gateway.Send(ctx, m)
+	if err != nil {
+		return f.explain(err)
+	}
+	return json.NewEncoder(out).Encode(result)
+}
+
+// Bounds of what is read at once.
 const (
 	batchLines = 1000
 	batchBytes = 8 << 20
@@ -167,14 +167,18 @@ func (f *sendFlags) batches(ctx context.Context, in io.Reader, out io.Writer) er
 		if len(batch) == 0 {
 			continue
 		}
-		answers, err := f.post(ctx, "application/x-ndjson", batch)
+		answers, err := f.gateway.SendLines(ctx, batch)
+		for _, answer := range answers {
+			if _, err := fmt.Fprintf(out, "%s\n", answer); err != nil {
+				return fmt.Errorf("send: print answers: %w", err)
+			}
+			if isRefused(answer) {
+				refused++
+			}
+		}
 		if err != nil {
-			return err
+			return f.explain(err)
 		}
-		if _, err := out.Write(answers); err != nil {
-			return fmt.Errorf("send: print answers: %w", err)
-		}
-		refused += countRefused(answers)
 	}
 	if refused > 0 {
 		return fmt.Errorf("send: %d messages were refused; see the answers", refused)
@@ -183,15 +187,14 @@ func (f *sendFlags) batches(ctx context.Context, in io.Reader, out io.Writer) er
 }
 
 // readBatch waits for one line and takes what else is there already.
-func readBatch(in *bufio.Reader) ([]byte, error) {
-	var batch []byte
-	for n := 0; n < batchLines && len(batch) < batchBytes; n++ {
+func readBatch(in *bufio.Reader) (batch [][]byte, err error) {
+	for size := 0; len(batch) < batchLines && size < batchBytes; {
 		line, err := in.ReadBytes('\n')
 		if len(line) > lineBytes {
 			return nil, fmt.Errorf("a line is longer than %d bytes", lineBytes)
 		}
-		if len(bytes.TrimSpace(line)) > 0 {
-			batch = append(append(batch, bytes.TrimSpace(line)...), '\n')
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			batch, size = append(batch, line), size+len(line)
 		}
 		if err != nil {
 			return batch, err
@@ -203,50 +206,18 @@ func readBatch(in *bufio.Reader) ([]byte, error) {
 	return batch, nil
 }
 
-func countRefused(answers []byte) (refused int) {
-	for line := range bytes.Lines(answers) {
-		var answer wire.SendAnswer
-		if json.Unmarshal(line, &answer) != nil || answer.Code != http.StatusOK {
-			refused++
-		}
-	}
-	return refused
+func isRefused(answer []byte) bool {
+	var result client.Result
+	return json.Unmarshal(answer, &result) != nil || result.Code != http.StatusOK
 }
 
-func (f *sendFlags) post(ctx context.Context, contentType string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, f.timeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.server, bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("send: %w", f.trust.explain(err))
+// explain words an error of the client for the person who typed the command.
+func (f *sendFlags) explain(err error) error {
+	if refusal, ok := errors.AsType[*client.Error](err); ok {
+		return fmt.Errorf("send: refused: %s", terminal.Line(refusal.Error()))
 	}
-	request.Header.Set("Content-Type", contentType)
-	request.Header.Set("User-Agent", version.UserAgent())
-	if f.secret != "" {
-		request.Header.Set("Authorization", "Bearer "+f.secret)
+	if errors.Is(err, client.ErrUnreachable) {
+		return fmt.Errorf("send: no gateway answers there; check --server: %w", f.trust.explain(err))
 	}
-	response, err := f.client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("send: no gateway answers there; check --server: %w", f.trust.explain(err))
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<20))
-	if err != nil {
-		return nil, fmt.Errorf("send: read answer: %w", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("send: refused: %s", refusalText(response, answer))
-	}
-	return answer, nil
-}
-
-// refusalText says why a gateway refused, or that something else answered.
-func refusalText(response *http.Response, answer []byte) string {
-	var body struct {
-		Error *wire.Error `json:"error"`
-	}
-	if json.Unmarshal(answer, &body) == nil && body.Error != nil {
-		return terminal.Line(body.Error.Error())
-	}
-	return cmp.Or(terminal.Line(response.Status), "unknown status") + ", not from a Tidegate gateway"
+	return fmt.Errorf("send: %w", err)
 }
