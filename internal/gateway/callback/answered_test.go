@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -46,7 +47,9 @@ func newCaller(b backend) (*callback.Caller, func(wire.Action) *callback.Message
 		URL: "http://backend.test/callback", Transport: b, Timeout: timeout, Concurrency: 1, Requests: store, Metrics: noMetrics{},
 	})
 	return c, func(action wire.Action) *callback.Message {
-		return &callback.Message{Action: action, Token: token.New(), Node: node, Request: store.Pack(httptest.NewRequest("GET", "/", nil))}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = "127.0.0.1:1" // no address with a share of its own
+		return &callback.Message{Action: action, Token: token.New(), Node: node, Request: store.Pack(r)}
 	}
 }
 
@@ -132,5 +135,36 @@ func TestAnAnswerOfWhateverKindEndsThePause(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestTheOldestDisconnectGivesWay in a full queue, and the others stay.
+func TestTheOldestDisconnectGivesWay(t *testing.T) {
+	t.Parallel()
+	caller, message := newCaller(func(*http.Request) (int, error) { return http.StatusOK, nil })
+	var gaveWay []string
+	q := callback.NewQueue(caller, callback.QueueOptions{
+		Size: 3, Retention: time.Hour, Log: slog.New(slog.DiscardHandler),
+		Finished: func(m *callback.Message) { gaveWay = append(gaveWay, m.Name()) },
+		Disowned: func(*callback.Message) { t.Error("another node delivers it") },
+	})
+	var names []string
+	for range 5 {
+		m := message(wire.Disconnect)
+		names = append(names, m.Name())
+		q.Add(*m)
+	}
+	if !slices.Equal(gaveWay, names[:2]) || q.Depth() != 3 {
+		t.Errorf("%q gave way of %q, %d are left; want the first two, and 3", gaveWay, names, q.Depth())
+	}
+}
+
+// TestOnly2xxIsAYes: what else comes back does not open a stream.
+func TestOnly2xxIsAYes(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]bool{0: false, 101: false, 199: false, 200: true, 204: true, 299: true, 300: false, 302: false, 304: false, 400: false, 500: false} {
+		if got := (callback.Answer{Status: status}).Accepted(); got != want {
+			t.Errorf("status %d is accepted: %t, want %t", status, got, want)
+		}
 	}
 }

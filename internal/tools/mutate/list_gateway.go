@@ -42,13 +42,13 @@ var gatewayMutants = []mutant{
 		name: "gateway: a stream that ends keeps its place at its address",
 		dir:  "internal/gateway",
 		find: `(if \w+\.table\.remove\(c\) \{\n)\t\t\w+\.opts\.Limits\.Release\(&c\.hold\)\n`, with: "$1",
-		tests: "^Test(GW20Most|MostConn|X14|X16)",
+		tests: "^TestAStreamThatHasEnded",
 	},
 	{
 		name: "gateway: a stream that ends stays at its topics",
 		dir:  "internal/gateway",
 		find: `^\t\t\w+\.opts\.Topics\.Leave\(&c\.member\)\n`, with: "",
-		tests: "^Test(F15|ListingOfTopics|ListingOfStreams)",
+		tests: "^TestAStreamThatHasEnded",
 	},
 	{
 		name: "gateway: a stream that ends has no disconnect",
@@ -72,7 +72,7 @@ var gatewayMutants = []mutant{
 		name: "gateway: a direct event overtakes an earlier one of a topic",
 		dir:  "internal/gateway",
 		find: `^\t\w+\.opts\.Topics\.Settle\(b, &c\.member\).*\n`, with: "",
-		tests: "^Test(Send|Undelivered|ATransient)",
+		tests: "^TestADirectEventFollows",
 	},
 	{
 		name: "gateway: a batch takes one line too many",
@@ -90,8 +90,7 @@ var gatewayMutants = []mutant{
 		name: "callback: any answer is a yes",
 		dir:  "internal/gateway/callback",
 		find: `a\.Status >= 200 && a\.Status < 300`, with: "a.Status >= 200 && a.Status < 400",
-		in:    "internal/gateway",
-		tests: "^TestCallbackStatusDecides",
+		tests: "^TestOnly2xx",
 	},
 	{
 		name: "callback: a callback without an answer counts as one",
@@ -142,15 +141,13 @@ var gatewayMutants = []mutant{
 		name: "callback: the youngest disconnect gives way",
 		dir:  "internal/gateway/callback",
 		find: `excess, why = q\.oldest, queueFull`, with: "excess, why = q.youngest, queueFull",
-		in:    "internal/gateway",
-		tests: "^TestFullQueue",
+		tests: "^TestTheOldestDisconnect",
 	},
 	{
 		name: "callback: the queue is longer than its bound",
 		dir:  "internal/gateway/callback",
 		find: `case len\(q\.items\) > q\.opts\.Size:`, with: "case len(q.items) > q.opts.Size+1:",
-		in:    "internal/gateway",
-		tests: "^TestFullQueue",
+		tests: "^TestTheOldestDisconnect",
 	},
 	{
 		name: "callback: one address fills the queue",
