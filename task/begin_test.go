@@ -31,7 +31,7 @@ func TestATaskThatIsBegunAsTheServiceStopsIsNotLeftBehind(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				typ := lasting(time.Hour)
 				typ.MaxAttempts = c.attempts
-				b := borrow(t, nil, typ)
+				b := serveLeasing(t, nil, typ)
 				first := true
 				b.store.on = func(ctx context.Context, rec Record) error {
 					if rec.State != Running || !first {
@@ -60,7 +60,7 @@ func TestATaskThatIsBegunAsTheServiceStopsIsNotLeftBehind(t *testing.T) {
 					t.Errorf("log has %q, want %q", got, c.log)
 				}
 				if done := b.store.counted(&b.store.returns) + b.store.counted(&b.store.ended); done != 1 {
-					t.Errorf("lease was settled or returned %d times, want once", done)
+					t.Errorf("lease was acknowledged or released %d times, want once", done)
 				}
 			})
 		})
@@ -78,7 +78,7 @@ func sleepOr(ctx context.Context, d time.Duration) error {
 func TestDrainLetsATaskFinishThatIsAboutToBegin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Minute))
+		b := serveLeasing(t, nil, lasting(time.Minute))
 		b.store.on = func(ctx context.Context, rec Record) error { return sleepOr(ctx, time.Second) }
 		id := b.start(t, "lasting")
 		synctest.Wait()
@@ -92,7 +92,7 @@ func TestDrainLetsATaskFinishThatIsAboutToBegin(t *testing.T) {
 func TestATaskOfWhoseBeginNobodyKnowsIsNotGivenBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Minute))
+		b := serveLeasing(t, nil, lasting(time.Minute))
 		first := true
 		b.store.on = func(ctx context.Context, rec Record) error {
 			if rec.State != Running || !first {

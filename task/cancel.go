@@ -43,8 +43,8 @@ func cancelling(cause error) ending {
 	return ending{cause: cause, become: func(rec *Record) error { return rec.become(Cancelled, now()) }}
 }
 
-// cancelRemote has a task cancelled by the process that runs it, or if that does
-// not answer by whoever gets it next.
+// cancelRemote has a task cancelled by the process that runs it. If that does not
+// answer, the record says so to the process that leases the task next.
 func (s *Service) cancelRemote(ctx context.Context, rec Record, try int) error {
 	answered, done := s.store.RequestCancel(ctx, rec)
 	switch {
@@ -68,8 +68,8 @@ func (s *Service) cancelLocal(ctx context.Context, id string) bool {
 	return done && err == nil
 }
 
-// finishIdle makes a task final that nobody is at work on, and writes its last
-// events from here.
+// finishIdle makes a task final that no process works on, and writes its last events
+// from here.
 func (s *Service) finishIdle(ctx context.Context, rec Record, become func(*Record) error) error {
 	s.finishBegins()
 	defer s.finishEnds()
@@ -81,8 +81,7 @@ func (s *Service) finishIdle(ctx context.Context, rec Record, become func(*Recor
 		return err
 	}
 	defer j.unlock()
-	// A job that was there before is about to be begun, or to be put back: then its
-	// events come first.
+	// An older job is about to begin the task, or to requeue it: its events come first.
 	if s.job(rec.ID) != j || j.begun && !j.over {
 		return ErrConflict
 	}
@@ -95,9 +94,9 @@ func (s *Service) finishIdle(ctx context.Context, rec Record, become func(*Recor
 	return nil
 }
 
-// discard forgets a job that was made for nothing. If the task was lent to us
-// meanwhile, nobody was set to work on it, and it is given back. The caller has the
-// turn.
+// discard drops a job that turned out to have nothing to do. If the task was leased
+// to us meanwhile, no goroutine works on it yet, and the lease is released. The
+// caller holds the job's lock.
 func (s *Service) discard(j *job) {
 	s.mu.Lock()
 	idle := !j.working && !j.begun && !j.over
@@ -111,13 +110,13 @@ func (s *Service) discard(j *job) {
 	}
 }
 
-// failOverdue fails a task that runs past its deadline, because nobody has come to
-// take it over.
+// failOverdue fails a task that runs past its deadline and that no service has taken
+// over.
 func (s *Service) failOverdue(ctx context.Context, rec Record) {
 	if s.job(rec.ID) != nil {
 		return
 	}
-	rec, err := s.store.Load(ctx, rec.ID) // what we were told is in part
+	rec, err := s.store.Load(ctx, rec.ID) // the hook gets a part of it
 	if err == nil && rec.State == Running {
 		err = s.finishIdle(ctx, rec, func(rec *Record) error { return rec.fail(timedOut, now()) })
 	}
@@ -126,7 +125,8 @@ func (s *Service) failOverdue(ctx context.Context, rec Record) {
 	}
 }
 
-// recordChanged has a run look at its record, unless that says that all is well.
+// recordChanged makes a run read its record again if another process has changed more
+// than its progress.
 func (s *Service) recordChanged(rec Record) {
 	if rec.State.Final() {
 		s.signalEnd(rec.ID)

@@ -29,13 +29,13 @@ var (
 	ErrHistoryLost = errors.New("task: events are not held any more")
 )
 
-// errOnTheirWay is what Republish says of a log that is not written yet.
+// errOnTheirWay is what Republish returns for a log that is not written yet.
 var errOnTheirWay = fmt.Errorf("%w: the last events of the task are on their way", ErrBusy)
 
 // Errors of a [Store]. A service returns the last of them, too: its store cannot
 // be reached for now.
 var (
-	ErrConflict    = errors.New("task: changed by somebody else meanwhile")
+	ErrConflict    = errors.New("task: changed by another writer")
 	ErrExists      = errors.New("task: exists already")
 	ErrUnavailable = errors.New("task: store is not available")
 )
@@ -46,9 +46,8 @@ var (
 	ErrCancelled = errors.New("task: cancelled")
 	ErrTimeout   = errors.New("task: timed out")
 	ErrStopping  = errors.New("task: service is stopping")
-	// ErrLost: the service did not keep its hold on the task, because it could
-	// not reach the store for too long, and another one has taken over, or the
-	// store has forgotten the task.
+	// ErrLost: the service could not reach the store until its lease of the task
+	// had expired, and another one has taken over; or the task was deleted.
 	ErrLost = errors.New("task: taken over by another service")
 )
 
@@ -56,7 +55,7 @@ var (
 // outlives it cannot report any more.
 var errReturned = errors.New("task: the task's function has returned")
 
-// Permanent marks an error of a [Func] as one that no further attempt would mend:
+// Permanent marks an error of a [Func] as one that no further attempt would avoid:
 // the task fails at once, whatever [Type.MaxAttempts] allows. Its text is err's;
 // nil stays nil.
 func Permanent(err error) error {

@@ -16,7 +16,7 @@ type outcome struct {
 	permanent bool // a further attempt would end the same
 }
 
-// work runs one task in a slot and gives the slot back.
+// work runs one task in a worker slot and frees the slot.
 func (s *Service) work(taking context.Context, j *job) {
 	defer s.freeSlot()
 	run := s.prepare(taking, j)
@@ -40,10 +40,10 @@ func (s *Service) work(taking context.Context, j *job) {
 	}
 }
 
-// beginRun makes the task of j one that runs here. The caller has the turn.
+// beginRun makes the task of j one that runs here. The caller holds the lock of j.
 func (s *Service) beginRun(j *job, at time.Time) (*Run, error) {
 	rec := j.rec
-	if rec.State != Running || rec.Worker != s.worker { // else we wrote that, and did not hear of it
+	if rec.State != Running || rec.Worker != s.worker { // else we wrote that, and got no answer
 		err := rec.begin(s.worker, j.typ.Timeout, at)
 		if err != nil {
 			return nil, err
@@ -99,7 +99,7 @@ func (s *Service) await(returned <-chan outcome) {
 	}
 }
 
-// freeSlot gives a slot back.
+// freeSlot frees a worker slot.
 func (s *Service) freeSlot() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Service) freeSlot() {
 	s.notifyLocked()
 }
 
-// prepared notes that a task that was fetched is begun, or will not be.
+// prepared notes that a fetched task was begun, or will not be.
 func (s *Service) prepared() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,12 +116,12 @@ func (s *Service) prepared() {
 }
 
 // begin calls the function of a run in a goroutine of its own, since nothing can
-// make it return. Run waits for s.calls to become 0, but not for ever.
+// force it to return. Run waits for s.calls to become 0, but not for ever.
 func (s *Service) begin(ctx context.Context, run *Run) <-chan outcome {
 	s.mu.Lock()
 	s.calls++
 	s.mu.Unlock()
-	returned := make(chan outcome, 1) // nobody may be waiting any more
+	returned := make(chan outcome, 1) // its reader may have left
 	go func() {
 		defer s.returned(run.job)
 		out := internalError // of a function that ends its goroutine
@@ -143,11 +143,11 @@ func (s *Service) returned(j *job) {
 	s.notifyLocked()
 }
 
-// internalError is what is told of a function that did not return.
+// internalError is the outcome of a function that did not return.
 var internalError = outcome{state: Failed, err: "internal error"}
 
-// call calls the function of a run and encodes its result. What a function that
-// panics or ends its goroutine has to say goes to the log only.
+// call calls the function of a run and encodes its result. The value and the stack of
+// a panic go to the log only, and so does a function that ends its goroutine.
 func (s *Service) call(ctx context.Context, run *Run) (out outcome) {
 	returned := false
 	defer func() {
@@ -187,8 +187,9 @@ func (s *Service) outcomeOf(result any, err error) outcome {
 	return outcome{state: Completed, result: encoded}
 }
 
-// allowStray says whether the slot of a function that outstayed its timeout may be
-// given to another. There is a bound, because nothing can end such a function.
+// allowStray reports whether the slot of a function that is still running after its
+// timeout may be given to another task. There is a bound, because nothing can end such
+// a function.
 func (s *Service) allowStray(j *job, t Type) bool {
 	s.mu.Lock()
 	if j.returned { // just now

@@ -30,7 +30,7 @@ func (s *Service) fetch(ctx context.Context) {
 		if try == warnTry {
 			log = s.log.Warn
 		}
-		log("no tasks can be fetched, will go on trying", "try", try, "error", err)
+		log("cannot fetch tasks; trying again", "try", try, "error", err)
 		if !sleep(ctx, pause(try)) {
 			return
 		}
@@ -58,9 +58,9 @@ func (s *Service) slots() int {
 	return s.free
 }
 
-// assign gives a slot to a task that was lent to us. If we are at work on it still,
-// because its lease has run out before without our knowing, the work just goes on
-// with the new one. If we are about to end it, the lease is held until it is ended.
+// assign gives a worker slot to a task that was leased to us. If we still work on it,
+// because an earlier lease expired unnoticed, the work goes on with the new lease. If
+// we are about to end it, the lease is held until it has ended.
 func (s *Service) assign(ctx context.Context, lease Lease) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,17 +83,17 @@ func (s *Service) assign(ctx context.Context, lease Lease) {
 	s.workers.Go(func() { s.holdLease(j) })
 }
 
-// stoppingTries bounds the tries to learn what became of a write when no task is to be
-// begun any more.
+// stoppingTries bounds the tries to learn the outcome of a write once the service
+// begins no more tasks.
 const stoppingTries = 3
 
-// prepare looks what is to be done with a task that was lent to us, and does it,
-// unless that is to run it: then it returns the Run. Several may be at it, but the
+// prepare decides what to do with a task that was leased to us. If that is to run it,
+// prepare returns the Run; else it does it. Several services may try at once, but the
 // store lets only one of them change the record.
 //
-// A task that may have been begun without our hearing of it is not given back:
-// whoever got it would find it begun, and count an attempt or call us lost. So a
-// write is waited for even if taking has ended, after which nothing is begun.
+// A task that may have been begun by a write without an answer is not released: the
+// next service would find it begun, and count an attempt or call us lost. So prepare
+// waits for such a write even if taking has ended, after which it begins nothing.
 func (s *Service) prepare(taking context.Context, j *job) *Run {
 	if err := j.lock(s.base); err != nil {
 		s.releaseJob(j)
@@ -117,15 +117,15 @@ func (s *Service) prepare(taking context.Context, j *job) *Run {
 			s.seal(j, j.rec, nil)
 			return nil
 		case errors.Is(err, ErrConflict):
-			try-- // somebody was quicker
+			try-- // another writer was first
 		case !sleep(taking, pause(try)):
 			sleep(s.base, firstPause)
 		}
 	}
 }
 
-// decide reads the record of a task that was lent to us, and moves it on by one
-// step; if taking has ended it begins none. The caller has the turn.
+// decide reads the record of a leased task, and moves it on by one step; if taking
+// has ended it begins none. The caller holds the lock of j.
 func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	rec, err := s.store.Load(s.base, j.id)
 	if err != nil {
@@ -159,9 +159,9 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	}
 }
 
-// adoptEndOfLog makes a record final whose log has an end: the log was shown to others, and
-// the record that said the same was lost, with the power. It asks only for tasks that
-// another process may have ended. The caller has the turn.
+// adoptEndOfLog makes a record final whose log has a terminal event: clients have seen
+// the log, and the record that said the same was lost with the power. It reads only
+// logs of tasks that another process may have ended. The caller holds the lock of j.
 func (s *Service) adoptEndOfLog(j *job) (bool, error) {
 	reader, ok := s.opts.Publisher.(EndReader)
 	lost := j.rec.State == Running && j.rec.Worker != s.worker || j.rec.State == Pending && j.rec.Created.Before(s.since)
@@ -196,14 +196,14 @@ func (s *Service) adoptEndOfLog(j *job) (bool, error) {
 	return true, nil
 }
 
-// Errors of tasks that nobody is at work on any more.
+// Errors of tasks that no process works on any more.
 const (
 	timedOut   = "Task timed out"
 	workerLost = "worker_lost: the process that ran the task is gone"
 )
 
-// finishLeased makes a task final that is lent to us and that we do not run. The caller
-// has the turn.
+// finishLeased makes a task final that is leased to us and that we do not run. The
+// caller holds the lock of j.
 func (s *Service) finishLeased(j *job, become func(*Record) error) error {
 	s.finishBegins()
 	defer s.finishEnds()
@@ -219,17 +219,17 @@ func (s *Service) finishLeased(j *job, become func(*Record) error) error {
 	return nil
 }
 
-// releaseJob returns a task that we did not begin.
+// releaseJob releases the lease of a task that we did not begin.
 func (s *Service) releaseJob(j *job) {
-	s.retire(j) // before it is returned: it may be lent to us again at once
+	s.retire(j) // before the release: the task may be leased to us again at once
 	s.releaseLease(j.id, s.leaseOf(j))
 }
 
-// releaseLease has a task lent to the next at once, which may be us.
+// releaseLease lets a task be leased again at once, perhaps to us.
 func (s *Service) releaseLease(id string, lease Lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	if err := lease.Release(ctx, 0); err != nil {
-		s.log.Warn("task not given back; it waits until its lease runs out", "task_id", id, "error", err)
+		s.log.Warn("lease of a task not released; the task waits until it expires", "task_id", id, "error", err)
 	}
 }

@@ -12,13 +12,13 @@ type ending struct {
 	become func(*Record) error
 	cause  error // of the end of the function's context
 
-	// untilStored: the end is certain, and the store is tried until it takes it. Then
-	// the function's context ends even while the store is away.
+	// untilStored: the end is certain, and the store is tried until it takes it. The
+	// function's context then ends even while the store cannot be reached.
 	untilStored bool
 	pause       time.Duration // before a task that became pending is begun again
 
-	// full, if set, is called when the store has no room for what become made of
-	// the record: then it is to make less of it.
+	// full, if set, is called when the store has no room for the record: become then
+	// makes a smaller one of it.
 	full func()
 }
 
@@ -95,7 +95,7 @@ func (s *Service) finish(ctx context.Context, j *job, e ending) (bool, error) {
 }
 
 // write stores the end of a run, or what else e makes of the record. It returns
-// ErrLost if the task is not ours any more. The caller has the turn.
+// ErrLost if the task is not ours any more. The caller holds the lock of j.
 func (s *Service) write(ctx context.Context, j *job, e ending) (Record, error) {
 	for try := 1; ; try++ {
 		rec := j.rec
@@ -124,7 +124,7 @@ func (s *Service) write(ctx context.Context, j *job, e ending) (Record, error) {
 		}
 		s.endContext(j, e.cause)
 		if try == warnTry {
-			s.log.Warn("end of a task cannot be stored, will go on trying", "task_id", j.id, "error", err)
+			s.log.Warn("cannot store the end of a task; trying again", "task_id", j.id, "error", err)
 		}
 		if !sleep(ctx, pause(try)) {
 			return rec, err
@@ -140,8 +140,8 @@ func (s *Service) update(ctx context.Context, rec Record) (Record, error) {
 	return s.store.Update(ctx, rec)
 }
 
-// reread takes over what another process wrote to the record of our run. ErrLost
-// if that was to take the task from us. The caller has the turn.
+// reread loads what another process wrote to the record of our run. It returns ErrLost
+// if that took the task from us. The caller holds the lock of j.
 func (s *Service) reread(ctx context.Context, j *job) error {
 	rec, err := s.store.Load(ctx, j.id)
 	switch {
@@ -154,8 +154,8 @@ func (s *Service) reread(ctx context.Context, j *job) error {
 	return nil
 }
 
-// ended notes that a task is over, as rec says, by our own doing, and puts its last
-// events in the outbox. The caller has the turn.
+// ended notes that this process has ended a task as rec says, and puts its last events
+// in the outbox. The caller holds the lock of j.
 func (s *Service) ended(j *job, rec Record) {
 	wasLive := j.begun && !j.over
 	j.rec, j.over = rec, true
@@ -177,8 +177,8 @@ func (s *Service) liveEnds() {
 	s.notifyLocked()
 }
 
-// seal puts the given last events of a task in its outbox. If the process may have
-// died that was to publish the first one, that is put before them.
+// seal puts the given last events of a task in its outbox. The first event is put
+// before them if the process that should have published it may have died.
 func (s *Service) seal(j *job, rec Record, end []item) {
 	var started *item
 	whole := len(end) == 2 // else the log has the beginning, and more
@@ -191,7 +191,7 @@ func (s *Service) seal(j *job, rec Record, end []item) {
 	}
 }
 
-// acknowledge tells the store that the log of a task is complete.
+// acknowledge takes a task whose log is complete out of the queue.
 func (s *Service) acknowledge(j *job, rec Record) {
 	for try := 1; ; try++ {
 		err := s.store.Acknowledge(s.base, rec, s.leaseOf(j))
@@ -199,7 +199,7 @@ func (s *Service) acknowledge(j *job, rec Record) {
 			break
 		}
 		if try == warnTry {
-			s.log.Warn("task cannot be taken out of the queue, will go on trying", "task_id", j.id, "error", err)
+			s.log.Warn("cannot take a task out of the queue; trying again", "task_id", j.id, "error", err)
 		}
 		if !sleep(s.base, pause(try)) {
 			break
@@ -207,11 +207,11 @@ func (s *Service) acknowledge(j *job, rec Record) {
 	}
 }
 
-// requeue returns a task to the queue when all that was reported is published.
+// requeue returns a task to the queue once all its events are published.
 func (s *Service) requeue(j *job, rec Record, pause time.Duration) {
 	j.after = func() {
 		if err := s.leaseOf(j).Release(s.base, pause); err != nil {
-			s.log.Warn("task not given back; it waits until its lease runs out", "task_id", j.id, "error", err)
+			s.log.Warn("lease of a task not released; the task waits until it expires", "task_id", j.id, "error", err)
 		}
 	}
 	s.log.Info("task will be run again", "task_id", rec.ID, "type", rec.Type, "attempts", rec.Attempt, "of", rec.MaxAttempts, "in", pause)
@@ -221,13 +221,13 @@ func (s *Service) requeue(j *job, rec Record, pause time.Duration) {
 }
 
 // lose stops a run that another process has taken over: nothing more is published,
-// and the record is left alone. The caller has the turn.
+// and the record is left alone. The caller holds the lock of j.
 func (s *Service) lose(j *job) {
 	if j.over {
 		return
 	}
 	j.over = true
-	s.log.Warn("task lost to another service: the store could not be reached for too long", "task_id", j.id, "run", j.rec.Run)
+	s.log.Warn("task lost to another service: the store was unreachable until the lease expired", "task_id", j.id, "run", j.rec.Run)
 	j.out.lose()
 	s.endContext(j, ErrLost)
 	s.retire(j)

@@ -10,30 +10,29 @@ type job struct {
 	// Set once.
 	id      string
 	out     outbox
-	retired chan struct{} // closed when this process has nothing more to do with the task
-	recheck chan struct{} // of size 1: somebody else wrote the record
+	retired chan struct{} // closed when this process is done with the task
+	recheck chan struct{} // of size 1: another process wrote the record
 
-	// lockCh lets one at a time write the record, and what belongs to it below. It is
-	// a channel because the store takes its time, and whoever waits must see its
-	// context end.
+	// lockCh is a lock for the record and what belongs to it below. It is a channel
+	// because its holder may wait for the store, and others must see their context end.
 	lockCh chan struct{}
 
-	// Guarded by turn.
+	// Guarded by lockCh.
 	rec    Record
 	typ    Type
 	begun  bool   // rec is of a run of ours
 	unsure bool   // or it may be: the write that began it got no answer
-	over   bool   // somebody has ended the run: its record is not ours any more
+	over   bool   // the run was ended: its record is not ours any more
 	after  func() // what is to be done once all is published
 
 	// Guarded by Service.mu.
-	lease     Lease                   // nil if the task was not lent to us
+	lease     Lease                   // nil if the task is not leased to us
 	working   bool                    // it was given a slot
 	cancel    context.CancelCauseFunc // ends the function's context; nil before it runs
 	returned  bool                    // its function has returned
-	stray     bool                    // its function outstayed the timeout, and the slot was given to another
-	isRetired bool                    // settled is closed
-	deleted   bool                    // the store has forgotten the task: only its lease is left to be settled
+	stray     bool                    // its function still runs after the timeout, and its slot was freed
+	isRetired bool                    // retired is closed
+	deleted   bool                    // the task was deleted: only its lease is left to acknowledge
 }
 
 // newJob makes a job for a task.
@@ -61,9 +60,8 @@ func (s *Service) jobFor(id string) *job {
 	return s.jobs[id]
 }
 
-// lock waits for the turn to write the record. A turn that is free it takes whatever
-// ctx says: only who has it sees to it that a job that was made for nothing is
-// forgotten.
+// lock locks the record. A free lock is taken even if ctx has ended: its holder drops
+// a job that has nothing to do.
 func (j *job) lock(ctx context.Context) error {
 	select {
 	case j.lockCh <- struct{}{}:
@@ -87,8 +85,8 @@ func (s *Service) leaseOf(j *job) Lease {
 	return j.lease
 }
 
-// complete does what is left to do when all events of a job are published, and
-// forgets the job, unless there is something to publish again.
+// complete does what is left to do when all events of a job are published, and drops
+// the job, unless there is something to publish again.
 func (s *Service) complete(j *job) {
 	if j.lock(s.base) != nil {
 		return
@@ -101,7 +99,7 @@ func (s *Service) complete(j *job) {
 	j.after = nil
 	again := j.rec.State == Pending && after != nil
 	if again {
-		s.retire(j) // before it is returned: it may be lent to us again at once
+		s.retire(j) // before the release: the task may be leased to us again at once
 	}
 	j.unlock()
 	if after != nil {
@@ -114,8 +112,8 @@ func (s *Service) complete(j *job) {
 	}
 }
 
-// retire forgets a job: the task is not ours any more. If it is lent to us again
-// it gets another.
+// retire drops a job: the task is not ours any more. If it is leased to us again it
+// gets another job.
 func (s *Service) retire(j *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

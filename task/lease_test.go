@@ -12,7 +12,7 @@ import (
 func TestALeaseIsKeptWhileTheEndOfItsTaskCannotBeStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Second))
+		b := serveLeasing(t, nil, lasting(time.Second))
 		until := time.Now().Add(10 * time.Minute)
 		b.store.on = func(_ context.Context, rec Record) error {
 			if rec.State.Final() && time.Now().Before(until) {
@@ -24,7 +24,7 @@ func TestALeaseIsKeptWhileTheEndOfItsTaskCannotBeStored(t *testing.T) {
 		id := b.start(t, "lasting")
 		time.Sleep(10*time.Minute - time.Nanosecond)
 		b.wantState(t, id, Running)
-		if got, want := b.store.counted(&b.store.keeps), int(10*time.Minute/(leaseLasts/3)); got < want-1 {
+		if got, want := b.store.counted(&b.store.keeps), int(10*time.Minute/(leaseTTL/3)); got < want-1 {
 			t.Errorf("lease was renewed %d times in 10 minutes, want %d", got, want)
 		}
 		time.Sleep(time.Minute)
@@ -32,9 +32,9 @@ func TestALeaseIsKeptWhileTheEndOfItsTaskCannotBeStored(t *testing.T) {
 	})
 }
 
-// cancelWhileLent cancels a pending task, and has it lent to the same service before
+// cancelWhileLeased cancels a pending task, and has it leased to the same service before
 // the store answers, with an error. stored says that it is cancelled nevertheless.
-func cancelWhileLent(t *testing.T, b *leasingService, stored bool) (id string) {
+func cancelWhileLeased(t *testing.T, b *leasingService, stored bool) (id string) {
 	t.Helper()
 	b.start(t, "lasting")
 	synctest.Wait()
@@ -58,11 +58,11 @@ func cancelWhileLent(t *testing.T, b *leasingService, stored bool) (id string) {
 	return id
 }
 
-func TestATaskThatIsLentWhileItsCancellationFailsIsRun(t *testing.T) {
+func TestATaskThatIsLeasedWhileItsCancellationFailsIsRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Minute))
-		id := cancelWhileLent(t, b, false)
+		b := serveLeasing(t, nil, lasting(time.Minute))
+		id := cancelWhileLeased(t, b, false)
 		time.Sleep(2 * time.Minute)
 		b.wantState(t, id, Completed)
 		b.wantNoLease(t)
@@ -72,8 +72,8 @@ func TestATaskThatIsLentWhileItsCancellationFailsIsRun(t *testing.T) {
 func TestATaskThatIsCancelledWithoutAnAnswerHasItsLastEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Minute))
-		id := cancelWhileLent(t, b, true)
+		b := serveLeasing(t, nil, lasting(time.Minute))
+		id := cancelWhileLeased(t, b, true)
 		time.Sleep(2 * time.Minute)
 		b.wantState(t, id, Cancelled)
 		if want := []string{":started", ":end", ":close", ":end", ":close"}; !slices.Equal(b.log.all(), want) {
@@ -86,7 +86,7 @@ func TestATaskThatIsCancelledWithoutAnAnswerHasItsLastEvents(t *testing.T) {
 func TestACallerThatIsGoneLeavesNoTaskBehind(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Hour))
+		b := serveLeasing(t, nil, lasting(time.Hour))
 		b.store.on = func(ctx context.Context, _ Record) error {
 			if ctx.Err() != nil {
 				return ErrUnavailable
@@ -110,11 +110,11 @@ func TestACallerThatIsGoneLeavesNoTaskBehind(t *testing.T) {
 	})
 }
 
-func TestTheLeaseOfATaskThatIsForgottenIsSettled(t *testing.T) {
+func TestTheLeaseOfATaskThatIsDeletedIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &forgetfulLog{until: time.Now().Add(time.Minute)} // it does not answer before
-		b := borrow(t, p, lasting(time.Second))
+		p := &keylessLog{until: time.Now().Add(time.Minute)} // it does not answer before
+		b := serveLeasing(t, p, lasting(time.Second))
 		id := b.start(t, "lasting")
 		time.Sleep(10 * time.Second)
 		b.wantState(t, id, Completed)
@@ -123,19 +123,19 @@ func TestTheLeaseOfATaskThatIsForgottenIsSettled(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := b.store.counted(&b.store.ended); n != 1 {
-			t.Errorf("lease was settled %d times, want once", n)
+			t.Errorf("lease was acknowledged %d times, want once", n)
 		}
 		b.wantNoLease(t)
 	})
 }
 
-func TestAFunctionWhoseTaskIsForgottenIsTold(t *testing.T) {
+func TestTheContextOfADeletedTaskEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		told := make(chan error, 1)
-		b := borrow(t, nil, Type{Name: "waits", Run: func(ctx context.Context, _ *Run) (any, error) {
+		cause := make(chan error, 1)
+		b := serveLeasing(t, nil, Type{Name: "waits", Run: func(ctx context.Context, _ *Run) (any, error) {
 			<-ctx.Done()
-			told <- context.Cause(ctx)
+			cause <- context.Cause(ctx)
 			return nil, nil
 		}})
 		id := b.start(t, "waits")
@@ -148,7 +148,7 @@ func TestAFunctionWhoseTaskIsForgottenIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if err := <-told; !errors.Is(err, ErrLost) {
+		if err := <-cause; !errors.Is(err, ErrLost) {
 			t.Errorf("cause of the function's end is %v, want ErrLost", err)
 		}
 		if !b.idle() || b.slots() != 1 {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// leasingStore is a store in memory that says it is a durable one, lends tasks for a time,
+// leasingStore is a store in memory that says it is a durable one, leases tasks for a time,
 // and counts what is done with its leases.
 type leasingStore struct {
 	*memory
@@ -19,8 +19,8 @@ type leasingStore struct {
 	away                  time.Time // until when no record can be read
 }
 
-// leaseLasts is how long a task is lent.
-const leaseLasts = 30 * time.Second
+// leaseTTL is how long a lease lasts.
+const leaseTTL = 30 * time.Second
 
 func (s *leasingStore) Durable() bool { return true }
 
@@ -52,7 +52,7 @@ func (s *leasingStore) Update(ctx context.Context, rec Record) (Record, error) {
 func (s *leasingStore) Fetch(ctx context.Context, types []string, n int) ([]Lease, error) {
 	leases, err := s.memory.Fetch(ctx, types, n)
 	for i, l := range leases {
-		leases[i] = &lent{l, s}
+		leases[i] = &leased{l, s}
 	}
 	return leases, err
 }
@@ -83,20 +83,20 @@ func (s *leasingStore) counted(n *int) int {
 	return *n
 }
 
-// lent is a lease of a lending store.
-type lent struct {
+// leased is a lease of a leasingStore.
+type leased struct {
 	Lease
 	store *leasingStore
 }
 
-func (l *lent) TTL() time.Duration { return leaseLasts }
+func (l *leased) TTL() time.Duration { return leaseTTL }
 
-func (l *lent) Renew(context.Context) error {
+func (l *leased) Renew(context.Context) error {
 	l.store.count(&l.store.keeps)
 	return nil
 }
 
-func (l *lent) Release(ctx context.Context, pause time.Duration) error {
+func (l *leased) Release(ctx context.Context, pause time.Duration) error {
 	l.store.count(&l.store.returns)
 	if pause > 0 {
 		return l.Lease.Release(ctx, pause)
@@ -105,7 +105,7 @@ func (l *lent) Release(ctx context.Context, pause time.Duration) error {
 	return nil
 }
 
-// leasingService is a service with one slot at work on a lending store, in a bubble.
+// leasingService is a service with one slot at work on a leasingStore, in a bubble.
 type leasingService struct {
 	*Service
 	store *leasingStore
@@ -113,8 +113,8 @@ type leasingService struct {
 	stop  func() // ends it; so does the end of the test
 }
 
-// borrow makes one that publishes to p, or if that is nil to its log.
-func borrow(t *testing.T, p Publisher, types ...Type) *leasingService {
+// serveLeasing makes one that publishes to p, or if that is nil to its log.
+func serveLeasing(t *testing.T, p Publisher, types ...Type) *leasingService {
 	t.Helper()
 	b := &leasingService{store: &leasingStore{}, log: &written{}}
 	opts := Options{Publisher: p, Store: b.store, Workers: 1}
@@ -160,7 +160,7 @@ func (b *leasingService) wantState(t *testing.T, id string, want State) {
 	}
 }
 
-// wantNoLease fails unless all leases are settled or returned: none is kept any more.
+// wantNoLease fails unless all leases are acknowledged or released: none is kept any more.
 func (b *leasingService) wantNoLease(t *testing.T) {
 	t.Helper()
 	before := b.store.counted(&b.store.keeps)

@@ -39,7 +39,7 @@ func (s *Service) List(f Filter) (items []Info, next string) {
 	}
 	limit := min(cmp.Or(max(f.Limit, 0), defaultPage), maxPage)
 
-	// One more than asked for tells whether this is the last page.
+	// One more than asked for shows whether this is the last page.
 	found := s.store.List(before, f, limit+1)
 	if len(found) > limit {
 		found = found[:limit]

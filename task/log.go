@@ -52,7 +52,7 @@ type taskLog struct {
 	started, terminal bool          // has that event, or had it
 	gone              error         // why it is not in Log.logs any more; nil if it is
 	watchers          int           // an empty log is there for them
-	changed           chan struct{} // closes at the next event, or when the log is deleted; nil if nobody waits
+	changed           chan struct{} // closes at the next event, or when the log is deleted; nil if none waits
 }
 
 // NewLog makes an empty log.
@@ -119,7 +119,7 @@ func (l *Log) grow(log *taskLog, n int) {
 	l.bytes += n
 }
 
-// drop deletes a log and says why to those who watch it. The caller holds mu.
+// drop deletes a log; why is the error of its watchers. The caller holds mu.
 func (l *Log) drop(log *taskLog, why error) {
 	delete(l.logs, log.id)
 	l.grow(log, -log.bytes)
@@ -244,7 +244,7 @@ func (log *taskLog) after(position string) (int, error) {
 	return n - log.first + 1, nil
 }
 
-// notify wakes those who watch. The caller holds Log.mu.
+// notify wakes the watchers. The caller holds Log.mu.
 func (log *taskLog) notify() {
 	if log.changed != nil {
 		close(log.changed)

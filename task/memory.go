@@ -20,37 +20,37 @@ type memory struct {
 
 	mu           sync.Mutex
 	rows         map[string]*row
-	order        []*row    // by Seq; forgotten rows stay until tidy
-	holes        int       // forgotten rows in order
-	acknowledged list.List // of *row, in the order in which they settled
+	order        []*row    // by Seq; deleted rows stay until most are
+	holes        int       // deleted rows in order
+	acknowledged list.List // of *row, in the order in which they were acknowledged
 	byState      map[State]int
 	bytes        int
 	lastSeq      uint64
 
-	queue  []string      // ids of pending tasks that are not lent, oldest first
-	queued chan struct{} // closed when queue grows; nil if nobody waits
+	queue  []string      // ids of pending tasks that are not leased, oldest first
+	queued chan struct{} // closed when queue grows; nil if none waits
 }
 
 // row is a record's place in the store. Guarded by memory.mu.
 type row struct {
 	Record
 	acknowledgedAt time.Time
-	place          *list.Element // in settled; nil if it is not there
+	place          *list.Element // in acknowledged; nil if it is not there
 	deleted        bool
 }
 
-// newMemory makes a store in memory; gone is told of each task that it forgets.
-func newMemory(o Options, gone func(id string)) *memory {
+// newMemory makes a store in memory; it calls onDelete for each task that it deletes.
+func newMemory(o Options, onDelete func(id string)) *memory {
 	return &memory{
 		maxPending: o.QueueLimit, maxTasks: o.MaxTasks, maxBytes: o.MaxBytes,
-		retention: o.Retention, cleanup: o.CleanupInterval, onDelete: gone,
+		retention: o.Retention, cleanup: o.CleanupInterval, onDelete: onDelete,
 		rows: map[string]*row{}, byState: map[State]int{},
 	}
 }
 
 func (m *memory) Durable() bool { return false }
 
-// Run forgets tasks whose retention is over.
+// Run deletes tasks whose retention is over.
 func (m *memory) Run(ctx context.Context, _ Hooks) error {
 	ticker := time.NewTicker(m.cleanup)
 	defer ticker.Stop()
@@ -64,14 +64,14 @@ func (m *memory) Run(ctx context.Context, _ Hooks) error {
 	}
 }
 
-// Submit forgets the oldest tasks that settled if there is no room.
+// Submit deletes the tasks that were acknowledged first if there is no room.
 func (m *memory) Submit(_ context.Context, rec Record) (Record, error) {
-	rec, forgotten, err := m.submit(rec)
-	m.notifyDeleted(forgotten)
+	rec, deleted, err := m.submit(rec)
+	m.notifyDeleted(deleted)
 	return rec, err
 }
 
-func (m *memory) submit(rec Record) (_ Record, forgotten []string, err error) {
+func (m *memory) submit(rec Record) (_ Record, deleted []string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.rows[rec.ID] != nil {
@@ -83,9 +83,9 @@ func (m *memory) submit(rec Record) (_ Record, forgotten []string, err error) {
 	for len(m.rows) >= m.maxTasks || m.bytes+rec.bytes() > m.maxBytes {
 		oldest := m.acknowledged.Front()
 		if oldest == nil {
-			return rec, forgotten, fmt.Errorf("%w: %d are remembered and none can be forgotten yet", ErrBusy, len(m.rows))
+			return rec, deleted, fmt.Errorf("%w: %d are kept and none can be deleted yet", ErrBusy, len(m.rows))
 		}
-		forgotten = append(forgotten, m.delete(oldest.Value.(*row)))
+		deleted = append(deleted, m.delete(oldest.Value.(*row)))
 	}
 	m.lastSeq++
 	rec.Seq, rec.Revision = m.lastSeq, 1
@@ -95,7 +95,7 @@ func (m *memory) submit(rec Record) (_ Record, forgotten []string, err error) {
 	m.byState[rec.State]++
 	m.bytes += rec.bytes()
 	m.enqueue(len(m.queue), rec.ID)
-	return rec, forgotten, nil
+	return rec, deleted, nil
 }
 
 func (m *memory) Load(_ context.Context, id string) (Record, error) {
@@ -145,7 +145,7 @@ func (m *memory) find(rec Record) (*row, error) {
 	}
 }
 
-// Remove forgets a task, settled or not.
+// Remove deletes a task, acknowledged or not.
 func (m *memory) Remove(_ context.Context, rec Record) error {
 	m.mu.Lock()
 	r, err := m.find(rec)
@@ -160,13 +160,13 @@ func (m *memory) Remove(_ context.Context, rec Record) error {
 	return err
 }
 
-// Acknowledge lets a task be forgotten, from now on if there is no room for it.
+// Acknowledge lets a task be deleted, at once if there is no room for it.
 func (m *memory) Acknowledge(_ context.Context, rec Record, _ Lease) error {
 	m.notifyDeleted(m.acknowledge(rec.ID))
 	return nil
 }
 
-func (m *memory) acknowledge(id string) (forgotten []string) {
+func (m *memory) acknowledge(id string) (deleted []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.rows[id]
@@ -177,12 +177,12 @@ func (m *memory) acknowledge(id string) (forgotten []string) {
 	r.place = m.acknowledged.PushBack(r)
 	// The newest result stays even when it alone fills the room.
 	for m.bytes > m.maxBytes && m.acknowledged.Len() > 1 {
-		forgotten = append(forgotten, m.delete(m.acknowledged.Front().Value.(*row)))
+		deleted = append(deleted, m.delete(m.acknowledged.Front().Value.(*row)))
 	}
-	return forgotten
+	return deleted
 }
 
-// Queued is true until the task settles.
+// Queued is true until the task is acknowledged.
 func (m *memory) Queued(_ context.Context, rec Record) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -193,8 +193,8 @@ func (m *memory) Queued(_ context.Context, rec Record) (bool, error) {
 // RequestCancel is for other processes, and there are none.
 func (m *memory) RequestCancel(context.Context, Record) (answered, done bool) { return false, false }
 
-// expire forgets the tasks that settled at or before the given time.
-func (m *memory) expire(before time.Time) (forgotten []string) {
+// expire deletes the tasks that were acknowledged at or before the given time.
+func (m *memory) expire(before time.Time) (deleted []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for e := m.acknowledged.Front(); e != nil; e = m.acknowledged.Front() {
@@ -202,14 +202,14 @@ func (m *memory) expire(before time.Time) (forgotten []string) {
 		if r.acknowledgedAt.After(before) {
 			break
 		}
-		forgotten = append(forgotten, m.delete(r))
+		deleted = append(deleted, m.delete(r))
 	}
-	return forgotten
+	return deleted
 }
 
-// notifyDeleted passes on what was forgotten.
-func (m *memory) notifyDeleted(forgotten []string) {
-	for _, id := range forgotten {
+// notifyDeleted reports what was deleted.
+func (m *memory) notifyDeleted(deleted []string) {
+	for _, id := range deleted {
 		m.onDelete(id)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// memoryLease is a task that the store in memory has lent. It does not run out:
-// its holder dies with the store.
+// memoryLease is a lease of the store in memory. It does not expire: its holder dies
+// with the store.
 type memoryLease struct {
 	store *memory
 	id    string
@@ -17,7 +17,7 @@ func (l *memoryLease) TaskID() string              { return l.id }
 func (l *memoryLease) TTL() time.Duration          { return 0 }
 func (l *memoryLease) Renew(context.Context) error { return nil }
 
-// Release puts the task at the head of the queue, or at its end after a pause.
+// Release puts the task at the head of the queue, or after a pause at its end.
 func (l *memoryLease) Release(_ context.Context, pause time.Duration) error {
 	if pause > 0 {
 		time.AfterFunc(pause, func() { l.store.release(l.id, false) })

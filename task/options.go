@@ -22,17 +22,17 @@ type Options struct {
 
 	Workers   int           // tasks that run at the same time; default 4
 	Timeout   time.Duration // of one run, for types without their own; default 5m
-	MaxStrays int           // functions that may outstay their timeout without blocking a worker; default 64
+	MaxStrays int           // functions that may go on after their timeout without blocking a worker; default 64
 
 	RetryPause time.Duration // before the second attempt; default 1s, doubled with each further one up to 5m
 
 	QueueLimit      int           // pending tasks; default 10000, beyond it ErrBusy
-	MaxTasks        int           // tasks remembered; default 100000, beyond it the oldest finished one is forgotten, or ErrBusy
-	MaxBytes        int           // of parameters, results, errors and latest progress remembered; default 256 MiB, beyond it as for MaxTasks
+	MaxTasks        int           // tasks kept; default 100000, beyond it the one that finished first is deleted, or ErrBusy
+	MaxBytes        int           // of parameters, results, errors and latest progress kept; default 256 MiB, beyond it as for MaxTasks
 	MaxParamsBytes  int           // of one task's parameters; default 1 MiB, beyond it ErrBadParams
 	MaxResultBytes  int           // of one task's encoded result or error; default 64 MiB, beyond it the task fails
-	Retention       time.Duration // how long a finished task is remembered after its last event went out; default 24h
-	CleanupInterval time.Duration // pause between two looks for tasks to forget; default 1m
+	Retention       time.Duration // how long a finished task is kept after its last event went out; default 24h
+	CleanupInterval time.Duration // pause between two sweeps for tasks to delete; default 1m
 
 	OutboxEvents int // events of one task that wait for the Publisher; default 1000, then Progress blocks
 	OutboxBytes  int // bytes of data of them; default 4 MiB
@@ -49,10 +49,10 @@ type Options struct {
 	// result was too large to publish; default "/api/tasks/", at most 256 bytes.
 	StatusPath string
 
-	// OnDelete, if set, is called for each task that is forgotten, after its
-	// last event: the owner of the logs may then drop the task's log. With the
-	// store in memory it is called once; services that share a store may call
-	// it once each. It is called without locks, possibly from several goroutines.
+	// OnDelete, if set, is called for each task that is deleted, after its last
+	// event: the owner of the logs may then delete the task's log. With the store
+	// in memory it is called once; services that share a store may call it once
+	// each. It is called without locks, possibly from several goroutines.
 	OnDelete func(id string)
 
 	Observer Observer     // default: none

@@ -34,7 +34,7 @@ func flaky(rng *rand.Rand, p float64) func(context.Context, string, []task.Event
 }
 
 // TestBE3OrderAndCompleteness checks many random schedules against a model: the
-// log of each task must be what its function was told was taken, between the
+// log of each task must be what its function saw taken, between the
 // right first and last events, and the last must say what Get says.
 func TestBE3OrderAndCompleteness(t *testing.T) {
 	t.Parallel()

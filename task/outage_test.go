@@ -59,15 +59,15 @@ func (p *written) all() []string {
 	return slices.Clone(p.names)
 }
 
-// trouble is a service at work on a troubled store, in a bubble.
-type trouble struct {
+// outage is a service at work on an unreliableStore, in a bubble.
+type outage struct {
 	*Service
 	store *unreliableStore
 	log   *written
 }
 
-// inTrouble makes one and runs test with it.
-func inTrouble(t *testing.T, test func(t *testing.T, s *trouble)) {
+// inOutage makes one and runs test with it.
+func inOutage(t *testing.T, test func(t *testing.T, s *outage)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -78,13 +78,13 @@ func inTrouble(t *testing.T, test func(t *testing.T, s *trouble)) {
 		}
 		store := &unreliableStore{Store: s.store}
 		s.store = store
-		test(t, &trouble{s, store, log})
+		test(t, &outage{s, store, log})
 	})
 }
 
 // begin begins a task of the given function, and returns when nothing happens
 // any more. The service ends with the test.
-func (s *trouble) begin(t *testing.T, f Func) (id string) {
+func (s *outage) begin(t *testing.T, f Func) (id string) {
 	t.Helper()
 	if err := s.Register(Type{Name: "x", Run: f}); err != nil {
 		t.Fatal(err)
@@ -107,14 +107,14 @@ func (s *trouble) begin(t *testing.T, f Func) (id string) {
 	return info.ID
 }
 
-func (s *trouble) wantLog(t *testing.T, want ...string) {
+func (s *outage) wantLog(t *testing.T, want ...string) {
 	t.Helper()
 	if got := s.log.all(); !slices.Equal(got, want) {
 		t.Errorf("log has %q, want %q", got, want)
 	}
 }
 
-func (s *trouble) wantState(t *testing.T, id string, want State) {
+func (s *outage) wantState(t *testing.T, id string, want State) {
 	t.Helper()
 	if info, err := s.Get(t.Context(), id); err != nil || info.Status != want {
 		t.Errorf("task is %s, %v; want %s", info.Status, err, want)
@@ -122,7 +122,7 @@ func (s *trouble) wantState(t *testing.T, id string, want State) {
 }
 
 func TestTheEndOfATaskIsTriedUntilTheStoreIsBack(t *testing.T) {
-	inTrouble(t, func(t *testing.T, s *trouble) {
+	inOutage(t, func(t *testing.T, s *outage) {
 		release := make(chan struct{})
 		id := s.begin(t, func(context.Context, *Run) (any, error) { <-release; return 1, nil })
 		s.store.set(true)
@@ -139,7 +139,7 @@ func TestTheEndOfATaskIsTriedUntilTheStoreIsBack(t *testing.T) {
 }
 
 func TestATimeoutEndsTheFunctionAlthoughTheStoreIsAway(t *testing.T) {
-	inTrouble(t, func(t *testing.T, s *trouble) {
+	inOutage(t, func(t *testing.T, s *outage) {
 		var cause error
 		id := s.begin(t, func(ctx context.Context, _ *Run) (any, error) {
 			<-ctx.Done()
@@ -162,7 +162,7 @@ func TestATimeoutEndsTheFunctionAlthoughTheStoreIsAway(t *testing.T) {
 }
 
 func TestATaskThatCannotBeCancelledGoesOn(t *testing.T) {
-	inTrouble(t, func(t *testing.T, s *trouble) {
+	inOutage(t, func(t *testing.T, s *outage) {
 		step, reported := make(chan struct{}), make(chan error)
 		id := s.begin(t, func(_ context.Context, run *Run) (any, error) {
 			for range step {
@@ -186,7 +186,7 @@ func TestATaskThatCannotBeCancelledGoesOn(t *testing.T) {
 }
 
 func TestAResultThatHasNoRoomInTheStoreFailsTheTask(t *testing.T) {
-	inTrouble(t, func(t *testing.T, s *trouble) {
+	inOutage(t, func(t *testing.T, s *outage) {
 		s.store.room = 100
 		id := s.begin(t, func(context.Context, *Run) (any, error) { return strings.Repeat("x", 2000), nil })
 		time.Sleep(time.Minute)
@@ -198,10 +198,10 @@ func TestAResultThatHasNoRoomInTheStoreFailsTheTask(t *testing.T) {
 	})
 }
 
-// TestARunWhoseRecordIsAnothersIsLost has somebody else take the task, as a store
+// TestARunWhoseRecordIsAnothersIsLost has another service take the task, as a store
 // allows it when a lease has run out.
 func TestARunWhoseRecordIsAnothersIsLost(t *testing.T) {
-	inTrouble(t, func(t *testing.T, s *trouble) {
+	inOutage(t, func(t *testing.T, s *outage) {
 		release := make(chan struct{})
 		var cause, late error
 		id := s.begin(t, func(ctx context.Context, run *Run) (any, error) {
@@ -227,7 +227,7 @@ func TestARunWhoseRecordIsAnothersIsLost(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if !errors.Is(cause, ErrLost) || !errors.Is(late, ErrLost) {
-			t.Errorf("the zombie was told %v and %v, want ErrLost", cause, late)
+			t.Errorf("the zombie got %v and %v, want ErrLost", cause, late)
 		}
 		s.wantLog(t, ":started")
 		if now, _ := s.store.Load(t.Context(), id); now.Revision != rec.Revision || now.Worker != "another" {
@@ -236,15 +236,15 @@ func TestARunWhoseRecordIsAnothersIsLost(t *testing.T) {
 	})
 }
 
-// forgetfulLog is a log that takes events but loses its answers for a while, and does
-// not know any keys when it is told the same again.
-type forgetfulLog struct {
+// keylessLog is a log that takes events but loses its answers for a while, and does
+// not know any keys when it gets the same again.
+type keylessLog struct {
 	until time.Time
 	mu    sync.Mutex
 	names []string
 }
 
-func (l *forgetfulLog) Publish(_ context.Context, _ string, events []Event) error {
+func (l *keylessLog) Publish(_ context.Context, _ string, events []Event) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	young := len(l.names) > 0 && time.Until(l.until) > 0
@@ -259,16 +259,16 @@ func (l *forgetfulLog) Publish(_ context.Context, _ string, events []Event) erro
 	return nil
 }
 
-func (l *forgetfulLog) Ended(context.Context, string) (terminal, closed bool, err error) {
+func (l *keylessLog) Ended(context.Context, string) (terminal, closed bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Contains(l.names, ":end"), slices.Contains(l.names, ":close"), nil
 }
 
-func TestLastEventsAreNotRepeatedWhenTheirKeysMayBeForgotten(t *testing.T) {
+func TestLastEventsAreNotRepeatedWhenTheirKeysMayBeDropped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &forgetfulLog{until: time.Now().Add(2*keyLife + time.Second)}
+		log := &keylessLog{until: time.Now().Add(2*keyLife + time.Second)}
 		s, err := New(Options{Publisher: log})
 		if err != nil {
 			t.Fatal(err)

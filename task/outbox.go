@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -50,14 +49,14 @@ type outbox struct {
 	sealed    bool // the last event was put in
 	complete  bool // all was published after it was sealed
 	repeating bool // the whole log was put in once more, and is not out yet
-	dropped   bool // nothing is published any more: the task was forgotten
+	dropped   bool // nothing is published any more: the task was deleted
 	lost      bool // or, if this is set too, another process writes its log
 	last      *lastProgress
 	room      chan struct{} // of size 1; wakes the one Progress that waits
 
 	pumping  bool               // a pump is at work: it alone takes from queue
 	stopPump context.CancelFunc // ends the pump's context
-	idle     chan struct{}      // closed when the pump ends; nil if nobody waits for it
+	idle     chan struct{}      // closed when the pump ends; nil if none waits for it
 }
 
 // lastProgress is the latest progress, as Get shows it and as it was published.
@@ -66,7 +65,7 @@ type lastProgress struct {
 	at   time.Time
 }
 
-// put appends it, unless nobody is to see it. The caller holds mu.
+// put appends it, unless nothing is published any more. The caller holds mu.
 func (o *outbox) put(it item, key string) {
 	if o.dropped {
 		return
@@ -82,8 +81,8 @@ func (o *outbox) grow(n int) {
 	o.total.Add(int64(n))
 }
 
-// begin opens the outbox for the progress of a run, and puts in its first
-// events.// wake says that a pump is needed; so in the methods below.
+// begin opens the outbox for the progress of a run, and puts in its first events. It
+// reports whether the caller must start the pump, as the methods below do.
 func (o *outbox) begin(run int, first []item) (wake bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -184,7 +183,7 @@ func (o *outbox) repeat(log []item) (idle <-chan struct{}, err error) {
 	return o.idle, nil
 }
 
-// repeated tells a caller of repeat, once the pump has ended, how it went.
+// repeated is the outcome of repeat once the pump has ended.
 func (o *outbox) repeated() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -205,91 +204,6 @@ func (o *outbox) progress() *lastProgress {
 	return o.last
 }
 
-// claim makes the caller the pump if one is needed: also when there is nothing to
-// publish, but to note that all is out.
-func (o *outbox) claim(stop context.CancelFunc) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.pumping || o.dropped || len(o.queue) == 0 && (o.complete || !o.sealed) {
-		return false
-	}
-	o.pumping, o.stopPump = true, stop
-	return true
-}
-
-// pumpEnd says why a pump ends.
-type pumpEnd int
-
-const (
-	notEnded    pumpEnd = iota
-	endIdle             // nothing to publish for now, or the service stopped
-	endComplete         // the log is complete
-	endDropped          // the task was forgotten while the pump was at work
-)
-
-// take returns the next batch for the pump, still held: up to events events and
-// bytes bytes of data, but at least one. With any pumpEnd but notEnded the pump has
-// ended, and the next event needs another.
-func (o *outbox) take(events, bytes int, stop bool) ([]item, pumpEnd) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.queue) == 0 || stop || o.dropped {
-		return nil, o.endPump()
-	}
-	n := 1
-	for size := len(o.queue[0].Data); n < min(len(o.queue), events); n++ {
-		if size += len(o.queue[n].Data); size > bytes {
-			break
-		}
-	}
-	return slices.Clone(o.queue[:n]), notEnded
-}
-
-// endPump notes that there is no pump any more. The caller holds mu.
-func (o *outbox) endPump() pumpEnd {
-	o.pumping, o.stopPump = false, nil
-	if o.idle != nil {
-		close(o.idle)
-		o.idle = nil
-	}
-	switch {
-	case o.lost:
-		return endIdle
-	case o.dropped:
-		return endDropped
-	case o.sealed && len(o.queue) == 0:
-		o.complete = true
-		return endComplete
-	default:
-		return endIdle
-	}
-}
-
-// idleForGood reports whether all is published and nobody is about to add to it.
-func (o *outbox) idleForGood() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.complete && !o.pumping && len(o.queue) == 0
-}
-
-// done forgets the n oldest events: they are in the log.
-func (o *outbox) done(n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.dropped {
-		return
-	}
-	for i := range n {
-		o.grow(-len(o.queue[i].Data))
-	}
-	clear(o.queue[:n])
-	o.queue = o.queue[n:]
-	if len(o.queue) == 0 {
-		o.queue, o.repeating = nil, false
-	}
-	o.wakeProgress()
-}
-
 // wakeProgress lets a waiting Progress look again. The caller holds mu.
 func (o *outbox) wakeProgress() {
 	if o.room != nil {
@@ -298,32 +212,4 @@ func (o *outbox) wakeProgress() {
 		default:
 		}
 	}
-}
-
-// drop throws away what is left of a task that is forgotten. It reports whether a
-// pump is still at work; that one is told to stop, and is the last to touch the log.
-func (o *outbox) drop() (pumping bool) { return o.discard(false) }
-
-// lose is drop for a task that another process has taken over, unless it was dropped
-// before: whoever did that is told when the pump has ended.
-func (o *outbox) lose() { o.discard(true) }
-
-func (o *outbox) discard(lost bool) (pumping bool) {
-	o.mu.Lock()
-	o.lost = lost && (o.lost || !o.dropped)
-	o.dropped = true
-	o.grow(-o.bytes)
-	o.queue = nil
-	o.wakeProgress()
-	pumping = o.pumping
-	stop := o.stopPump
-	if o.idle != nil && !pumping {
-		close(o.idle)
-		o.idle = nil
-	}
-	o.mu.Unlock()
-	if pumping {
-		stop()
-	}
-	return pumping
 }

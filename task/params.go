@@ -27,7 +27,7 @@ func DecodeParams(raw json.RawMessage, v any) error {
 	return nil
 }
 
-// inWords names a type as those who write JSON know it.
+// inWords names a type in the words of JSON.
 func inWords(t reflect.Type) string {
 	switch {
 	case t.Kind() == reflect.String:

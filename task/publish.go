@@ -113,23 +113,23 @@ func (s *Service) withoutRejected(j *job, batch []item, rejected *RejectedError)
 	if it := &batch[i]; it.kind == kindEnd && j.lock(s.base) == nil {
 		rec := j.rec
 		j.unlock()
-		s.log.Warn("terminal event rejected, published without its payload", "task_id", j.id, "bytes", len(it.Data), "error", rejected.Err)
+		s.log.Warn("terminal event rejected; publishing it without its payload", "task_id", j.id, "bytes", len(it.Data), "error", rejected.Err)
 		it.kind = kindShortEnd
 		it.Data = shortEnd(rec, s.opts.StatusPath, minEventBytes)
 		return batch
 	}
-	s.log.Error("event rejected, left out of the log", "task_id", j.id, "key", batch[i].Key, "bytes", len(batch[i].Data), "error", rejected.Err)
+	s.log.Error("event rejected; leaving it out of the log", "task_id", j.id, "key", batch[i].Key, "bytes", len(batch[i].Data), "error", rejected.Err)
 	s.opts.Observer.Dropped(j.id, rejected.Err)
 	return append(batch[:i], batch[i+1:]...)
 }
 
-// logFailure says once for each batch that the Publisher has been away for long.
+// logFailure warns once for each batch that the Publisher fails for long.
 func (s *Service) logFailure(j *job, try int, err error) {
 	log := s.log.Debug
 	if try == warnTry {
 		log = s.log.Warn
 	}
-	log("events cannot be published, will go on trying", "task_id", j.id, "try", try, "error", err)
+	log("cannot publish events; trying again", "task_id", j.id, "try", try, "error", err)
 }
 
 // pause is how long to wait after the given try, the first being 1: doubled each

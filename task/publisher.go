@@ -42,19 +42,19 @@ type Publisher interface {
 	Publish(ctx context.Context, taskID string, events []Event) error
 }
 
-// A LogReader is a [Publisher] that can tell what is in a log. A service asks
-// before it writes last events that may be there already, written by a process
-// that died, or so long ago that a repeat is not known by its Key any more.
+// A LogReader is a [Publisher] that can read logs. A service asks it before it writes
+// last events that may be there already: written by a process that died, or so long
+// ago that the log has dropped their Keys.
 type LogReader interface {
 	// Ended reports whether the log of a task has its terminal event, and
 	// whether it is closed. A log that does not exist has neither.
 	Ended(ctx context.Context, taskID string) (terminal, closed bool, err error)
 }
 
-// An EndReader is a [LogReader] that can also tell how a log ends. A record and a log are
-// written one after the other, and a loss of power may take the record back. A service
-// asks before it runs, or fails, a task that may have ended already, and makes the record
-// what the log says: others have been shown that.
+// An EndReader is a [LogReader] that can also read how a log ends. A record and a log are
+// written one after the other, and a loss of power may undo the write of the record. A
+// service asks before it runs, or fails, a task that may have ended already, and makes
+// the record agree with the log, which clients have seen.
 type EndReader interface {
 	LogReader
 	// End gives the terminal event of the log of a task; ok is false if it has none.
@@ -88,15 +88,15 @@ func (e *RejectedError) Unwrap() error { return e.Err }
 // An Observer counts what happens, for metrics. Its methods are called without
 // locks, concurrently, and must be quick.
 type Observer interface {
-	// Ended is told of each task that reached a final state.
+	// Ended is called for each task that reached a final state.
 	Ended(info Info)
-	// Published is told of each call of Publish: how many events, how long it took.
+	// Published is called after each call of Publish.
 	Published(events int, took time.Duration, err error)
-	// Dropped is told of each event that the Publisher rejected for good.
+	// Dropped is called for each event that the Publisher rejected for good.
 	Dropped(taskID string, reason error)
 }
 
-// noObserver is the Observer of those who gave none.
+// noObserver is the Observer if none is given.
 type noObserver struct{}
 
 func (noObserver) Ended(Info)                          {}

@@ -11,7 +11,7 @@ import (
 type Record struct {
 	ID     string
 	Type   string
-	Params json.RawMessage // nil once the task is final: nobody will run it again
+	Params json.RawMessage // nil once the task is final: it will not run again
 
 	// Set by the store. Seq rises with each task that is submitted, and stays.
 	// Revision changes with each write and is what a write is compared with.
@@ -20,14 +20,14 @@ type Record struct {
 
 	State State
 	// Run counts how often the task was begun. Together with Worker it is the
-	// fence: who finds another Run than its own has lost the task. Attempt
-	// counts the same, but without runs that were handed back.
+	// fence: a service that finds another Run than its own has lost the task.
+	// Attempt counts the same, but without runs that were released.
 	Run         int
 	Attempt     int
 	MaxAttempts int
 	Worker      string    // the service that runs it; "" if none does
 	Cancel      bool      // it is to be cancelled, but its worker did not answer
-	Deadline    time.Time // of the run; zero if none is at work on it
+	Deadline    time.Time // of the run; zero if it does not run
 
 	Progress   *ProgressInfo // the latest, or one that is a second older while it runs
 	ProgressAt time.Time
@@ -41,7 +41,7 @@ type Record struct {
 	Started time.Time // zero until it ran
 	Ended   time.Time // zero until it is final
 
-	// Retention is for how long a final record is to be remembered.
+	// Retention is how long a final record is kept.
 	Retention time.Duration
 }
 

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// storeProgressEvery is between two looks whether there is progress to store.
+// storeProgressEvery is between two writes of a task's latest progress.
 const storeProgressEvery = time.Second
 
-// holdLease keeps the lease of a task, and stores its progress, for as long as the task
-// is ours: also while its last events wait to be published. The lease of one that is
-// forgotten before they are is settled here.
+// holdLease renews the lease of a task, and stores its progress, for as long as the
+// task is ours: also while its last events wait to be published. It acknowledges the
+// lease of a task that was deleted before they were.
 func (s *Service) holdLease(j *job) {
-	lasts := s.leaseOf(j).TTL()
-	if lasts == 0 {
-		return // nobody else will ever ask
+	ttl := s.leaseOf(j).TTL()
+	if ttl == 0 {
+		return // it never expires
 	}
 	var renewals sync.WaitGroup
 	defer renewals.Wait()
-	renewals.Go(func() { s.renew(j, lasts/3) })
-	looks := time.NewTicker(lasts / 3 * 4)
-	defer looks.Stop()
-	snapshots := time.NewTicker(storeProgressEvery)
-	defer snapshots.Stop()
+	renewals.Go(func() { s.renew(j, ttl/3) })
+	checks := time.NewTicker(ttl / 3 * 4)
+	defer checks.Stop()
+	progress := time.NewTicker(storeProgressEvery)
+	defer progress.Stop()
 	for {
 		select {
 		case <-s.base.Done():
@@ -33,11 +33,11 @@ func (s *Service) holdLease(j *job) {
 				s.acknowledge(j, Record{ID: j.id, State: Cancelled})
 			}
 			return
-		case <-looks.C:
+		case <-checks.C:
 			s.checkRecord(s.base, j)
 		case <-j.recheck:
 			s.checkRecord(s.base, j)
-		case <-snapshots.C:
+		case <-progress.C:
 			s.storeProgress(s.base, j)
 		}
 	}
@@ -49,9 +49,8 @@ func (s *Service) isDeleted(j *job) bool {
 	return j.deleted
 }
 
-// renew keeps the lease of a task. It waits for nothing but that: whoever has the
-// turn, and for however long the store does not take what is written, the task
-// stays ours.
+// renew renews the lease of a task. It waits for nothing else, so that the task stays
+// ours however long the job's lock is held or the store refuses writes.
 func (s *Service) renew(j *job, every time.Duration) {
 	beat := time.NewTicker(every)
 	defer beat.Stop()
@@ -75,8 +74,8 @@ func (s *Service) keep(j *job, bound time.Duration) {
 	}
 }
 
-// checkRecord reads the record of a run: it may have been taken from us, or be about to
-// be cancelled by somebody whom we did not answer.
+// checkRecord reads the record of a run: another service may have taken it over, or
+// asked to cancel it while we did not answer.
 func (s *Service) checkRecord(ctx context.Context, j *job) {
 	if j.lock(ctx) != nil {
 		return
@@ -92,7 +91,7 @@ func (s *Service) checkRecord(ctx context.Context, j *job) {
 	cancel := err == nil && j.rec.Cancel
 	j.unlock()
 	if cancel {
-		_, _ = s.finish(ctx, j, cancelling(ErrCancelled)) // the next look tries again
+		_, _ = s.finish(ctx, j, cancelling(ErrCancelled)) // the next check tries again
 	}
 }
 

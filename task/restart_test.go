@@ -33,7 +33,7 @@ func (b *leasingService) wantLog(t *testing.T, want ...string) {
 func TestATaskThatIsBegunAgainHasItsFirstEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, lasting(time.Second))
+		b := serveLeasing(t, nil, lasting(time.Second))
 		b.begunBefore(t, time.Minute)
 		time.Sleep(time.Minute)
 		b.wantLog(t, ":started", ":2:1", ":end", ":close")
@@ -43,7 +43,7 @@ func TestATaskThatIsBegunAgainHasItsFirstEvent(t *testing.T) {
 func TestATaskThatIsCancelledBetweenItsAttemptsHasItsFirstEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := borrow(t, nil, Type{Name: "waits", Run: func(ctx context.Context, _ *Run) (any, error) {
+		b := serveLeasing(t, nil, Type{Name: "waits", Run: func(ctx context.Context, _ *Run) (any, error) {
 			<-ctx.Done()
 			return nil, nil
 		}}, lasting(time.Second))
@@ -71,7 +71,7 @@ func (c *closed) Publish(ctx context.Context, id string, events []Event) error {
 	return c.written.Publish(ctx, id, events)
 }
 
-func TestTheFirstEventIsNotRepeatedWhenItsKeyMayBeForgotten(t *testing.T) {
+func TestTheFirstEventIsNotRepeatedWhenItsKeyMayBeDropped(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ ago, away time.Duration }{
 		"begun long ago":     {keyLife + time.Second, 0},
@@ -81,7 +81,7 @@ func TestTheFirstEventIsNotRepeatedWhenItsKeyMayBeForgotten(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				log := &written{}
-				b := borrow(t, &closed{log, time.Now().Add(c.away)}, lasting(time.Second))
+				b := serveLeasing(t, &closed{log, time.Now().Add(c.away)}, lasting(time.Second))
 				b.log = log
 				b.begunBefore(t, c.ago)
 				time.Sleep(time.Hour)

@@ -13,7 +13,7 @@ type Result struct {
 }
 
 // ResultOpener is a [Store] that keeps large results apart from their records,
-// and gives them piece by piece: many who read one at once hold no copy each.
+// and reads them piece by piece, so that many readers of one hold no copy each.
 type ResultOpener interface {
 	// OpenResult is Load without the parameters and without a large result, for
 	// which it returns a reader; nil if there is none, or rec has it. The reader
@@ -21,7 +21,7 @@ type ResultOpener interface {
 	OpenResult(ctx context.Context, id string) (rec Record, result *Result, err error)
 }
 
-// Summary is Get without what is large: then Info is Partial. It costs little.
+// Summary is Get without what is large: then Info is Partial. It is cheap.
 func (s *Service) Summary(ctx context.Context, id string) (Info, error) {
 	rec, ok := s.store.Peek(id)
 	if !ok {

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// resume writes the last events of a final task that is lent to us: whoever made
-// it final died, or is late, before it had told so. The caller has the turn.
+// resume writes the last events of a final task that is leased to us: the process that
+// made it final died before it had published them, or is late. The caller holds the
+// lock of j.
 func (s *Service) resume(j *job) {
 	rec := j.rec
 	j.over = true
@@ -17,7 +18,7 @@ func (s *Service) resume(j *job) {
 		s.seal(j, rec, end)
 		return
 	}
-	// The log may be asked for long; others have the turn meanwhile.
+	// Reading the log may take long; the lock is free meanwhile.
 	s.workers.Go(func() {
 		end, ok := missing(s.base, reader, j.id, end, s.logUnread(j))
 		if !ok || j.lock(s.base) != nil {
@@ -28,11 +29,11 @@ func (s *Service) resume(j *job) {
 	})
 }
 
-// logUnread tells of a log that cannot be read.
+// logUnread warns once that a log cannot be read.
 func (s *Service) logUnread(j *job) func(try int, err error) {
 	return func(try int, err error) {
 		if try == warnTry {
-			s.log.Warn("log of a task cannot be read, will go on trying", "task_id", j.id, "error", err)
+			s.log.Warn("cannot read the log of a task; trying again", "task_id", j.id, "error", err)
 		}
 	}
 }

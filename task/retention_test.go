@@ -12,29 +12,29 @@ import (
 	"tidegate/task"
 )
 
-// forgetter is an OnDelete that remembers.
-type forgetter struct {
+// deletions is an OnDelete that keeps the ids.
+type deletions struct {
 	mu   sync.Mutex
 	list []string
 }
 
-func (f *forgetter) add(id string) {
+func (f *deletions) add(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = append(f.list, id)
 }
 
-func (f *forgetter) ids() []string {
+func (f *deletions) ids() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.list)
 }
 
-func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
+func TestFinishedTasksAreDeletedAfterTheirRetention(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		forgotten := &forgetter{}
+		deleted := &deletions{}
 		door, publisher := gated()
-		b := serve(t, task.Options{Workers: 1, Publisher: publisher, OnDelete: forgotten.add}, quick)
+		b := serve(t, task.Options{Workers: 1, Publisher: publisher, OnDelete: deleted.add}, quick)
 		id := b.start(t, "quick", "")
 		time.Sleep(48 * time.Hour)
 		b.wantState(t, id, task.Completed) // its log is not written yet
@@ -46,7 +46,7 @@ func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
 		if _, err := b.Get(t.Context(), id); !errors.Is(err, task.ErrNotFound) {
 			t.Error("the task is still known")
 		}
-		if got := forgotten.ids(); !slices.Equal(got, []string{id}) {
+		if got := deleted.ids(); !slices.Equal(got, []string{id}) {
 			t.Errorf("OnDelete was called for %q", got)
 		}
 		if items, _ := b.List(task.Filter{}); len(items) != 0 {
@@ -60,8 +60,8 @@ func TestFinishedTasksAreForgottenAfterTheirRetention(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		forgotten := &forgetter{}
-		b := serve(t, task.Options{Workers: 1, OnDelete: forgotten.add}, quick, obedient)
+		deleted := &deletions{}
+		b := serve(t, task.Options{Workers: 1, OnDelete: deleted.add}, quick, obedient)
 		done := b.start(t, "quick", "")
 		synctest.Wait()
 		running, pending := b.start(t, "obedient", ""), b.start(t, "obedient", "")
@@ -77,13 +77,13 @@ func TestRemove(t *testing.T) {
 		if err := b.Remove(t.Context(), done); !errors.Is(err, task.ErrNotFound) {
 			t.Errorf("second Remove(%q) = %v, want ErrNotFound", done, err)
 		}
-		if got := forgotten.ids(); !slices.Equal(got, []string{done}) {
+		if got := deleted.ids(); !slices.Equal(got, []string{done}) {
 			t.Errorf("OnDelete was called for %q, want %q", got, done)
 		}
 	})
 }
 
-func TestRemoveWhilePublishingForgetsAfterTheLastCall(t *testing.T) {
+func TestRemoveWhilePublishingDeletesAfterTheLastCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var order []string
@@ -98,7 +98,7 @@ func TestRemoveWhilePublishingForgetsAfterTheLastCall(t *testing.T) {
 			note("published")
 			return 0, ctx.Err()
 		}}
-		b := serve(t, task.Options{Publisher: publisher, OnDelete: func(string) { note("forgotten") }}, quick)
+		b := serve(t, task.Options{Publisher: publisher, OnDelete: func(string) { note("deleted") }}, quick)
 		id := b.start(t, "quick", "")
 		synctest.Wait()
 		if err := b.Remove(t.Context(), id); err != nil {
@@ -107,7 +107,7 @@ func TestRemoveWhilePublishingForgetsAfterTheLastCall(t *testing.T) {
 		note("removed")
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if want := []string{"removed", "published", "forgotten"}; !slices.Equal(order, want) {
+		if want := []string{"removed", "published", "deleted"}; !slices.Equal(order, want) {
 			t.Errorf("order is %q, want %q", order, want)
 		}
 	})

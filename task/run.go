@@ -19,18 +19,17 @@ type Run struct {
 
 	attempt, maxAttempts int
 
-	// progressCh lets one Progress in at a time. It is a channel, not a mutex, because
-	// Progress may have to wait for room, and whoever waits behind it must still
-	// see ctx end.
+	// progressCh is a lock that admits one Progress at a time. It is a channel because
+	// its holder may wait for room, and others must see ctx end.
 	progressCh chan struct{}
 
-	highest float64 // progress so far; guarded by turn
+	highest float64 // progress so far; guarded by progressCh
 }
 
 // ID is the task's id.
 func (r *Run) ID() string { return r.job.id }
 
-// Attempt tells which attempt this is, from 1, and how many there may be.
+// Attempt returns which attempt this is, from 1, and how many there may be.
 func (r *Run) Attempt() (n, most int) { return r.attempt, r.maxAttempts }
 
 // Params are the task's parameters: a JSON object, "{}" if none were given. They
@@ -42,9 +41,8 @@ func (r *Run) Params() json.RawMessage { return r.params }
 //
 // It blocks only while the task's outbox is full, because the Publisher is slower
 // than the task, or while the task is being ended; then it waits for room, or for
-// the end of the run. Once the
-// task is over, whatever ended it, nothing is published and the error is the
-// cause of the Func's context. Other errors are [ErrBadProgress] and
+// the end of the run. Once the task is over, nothing is published and the error is
+// the cause of the Func's context. Other errors are [ErrBadProgress] and
 // [ErrTooLarge]; they leave the task as it was.
 func (r *Run) Progress(p Progress) error {
 	select {
@@ -90,7 +88,7 @@ func (r *Run) publish(it item) error {
 			}
 			return nil
 		case refused:
-			// Whoever made the task final ends its context next.
+			// The call that made the task final ends the context next.
 			<-r.ctx.Done()
 			return context.Cause(r.ctx)
 		case full:

@@ -39,12 +39,12 @@ type Service struct {
 	mu      sync.Mutex
 	types   map[string]Type
 	jobs    map[string]*job
-	watches map[string]map[*context.CancelCauseFunc]bool // of tasks that somebody watches
-	ends    map[string]*endSignal                        // of tasks that somebody waits for
+	watches map[string]map[*context.CancelCauseFunc]bool // of tasks that are watched
+	ends    map[string]*endSignal                        // of tasks that Wait waits for
 	free    int                                          // worker slots
 	live    int                                          // tasks that run here
 	calls   int                                          // functions that have not returned
-	strays  int                                          // those of them that outstayed their timeout
+	strays  int                                          // those of them that go on after their timeout
 	pumping int                                          // pumps at work
 
 	phase      phase
@@ -56,7 +56,7 @@ type Service struct {
 	stopTaking context.CancelCauseFunc // ends the fetching of tasks; nil before Run
 	preparing  int                     // tasks that were fetched, and are about to begin
 	flushed    bool                    // Drain has waited for the last events already
-	changed    chan struct{}           // closed at the next change of what waitUntil waits for; nil if nobody waits
+	changed    chan struct{}           // closed at the next change of what waitUntil waits for; nil if none waits
 }
 
 // phase is how far the service is on its way to the end; it only rises.
@@ -159,15 +159,15 @@ func (s *Service) info(rec Record) Info {
 // Counts returns how many tasks are in each state; every state has a key.
 func (s *Service) Counts() map[State]int { return s.store.Counts() }
 
-// Strays returns how many functions outstayed their timeout and still have not
-// returned. More than a few mean that a type ignores its context.
+// Strays returns how many functions have not returned although their timeout is over.
+// More than a few mean that a type ignores its context.
 func (s *Service) Strays() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.strays
 }
 
-// Remove forgets a finished task, and what is still to be published of it.
+// Remove deletes a finished task, and what is still to be published of it.
 // ErrNotFound if the task is unknown or not over, ErrUnavailable.
 func (s *Service) Remove(ctx context.Context, id string) error {
 	for {
@@ -184,8 +184,8 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 	}
 }
 
-// taskDeleted drops what is here of a task that the store has forgotten. If it was lent
-// to us, its lease is settled by tend; if it runs, its function is told.
+// taskDeleted drops what this process has of a deleted task. holdLease acknowledges its
+// lease; the context of its function ends.
 func (s *Service) taskDeleted(id string) {
 	s.mu.Lock()
 	j := s.jobs[id]

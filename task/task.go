@@ -49,7 +49,7 @@ func (s State) mayBecome(next State) bool {
 // another's, and what it returns is ignored.
 //
 // result must be encodable by encoding/json and may be nil. The text of err
-// reaches whoever watches the task. A panic fails the task with "internal error";
+// reaches all who watch the task. A panic fails the task with "internal error";
 // its stack goes to the log only. A Func runs concurrently with others and
 // with other runs of itself.
 type Func func(ctx context.Context, run *Run) (result any, err error)

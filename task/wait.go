@@ -105,7 +105,7 @@ func (s *Service) endOf(id string) (ended <-chan struct{}, release func()) {
 	}
 }
 
-// signalEnd wakes those who wait for the end of a task.
+// signalEnd wakes calls of Wait for a task.
 func (s *Service) signalEnd(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

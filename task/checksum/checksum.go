@@ -6,7 +6,7 @@
 // symbolic links are not followed, also where one takes the place of a directory
 // meanwhile. Only regular files are read, and none of /proc, /sys and the like.
 //
-// No result, progress or error tells where on the machine a root is. A task whose
+// No result, progress or error shows where on the machine a root is. A task whose
 // disk does not answer ends when it is cancelled all the same.
 //
 // The parameters of a task are a JSON object with two optional keys: path, a
@@ -101,7 +101,7 @@ func New(opts Options) (task.Type, error) {
 }
 
 // maxAttempts is how often a task may be begun whose process died. Reading files
-// once more harms nobody.
+// once more does no harm.
 const maxAttempts = 3
 
 // runOnce is run, whose errors would be the same another time.
@@ -137,7 +137,7 @@ func newChecker(opts Options) (*checker, error) {
 	return c, nil
 }
 
-// checkPatience is how long the disk may take to tell whether a path is there.
+// checkPatience is how long the disk may take to answer whether a path exists.
 const checkPatience = 5 * time.Second
 
 // check judges the parameters of a task before it is accepted.

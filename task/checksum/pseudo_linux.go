@@ -3,7 +3,7 @@ package checksum
 import "syscall"
 
 // pseudo are the file systems without files of their own, by what statfs says
-// they are (linux/magic.h). Reading there may wait for ever, tell the kernel's
+// they are (linux/magic.h). Reading there may wait for ever, show the kernel's
 // secrets, or do something.
 var pseudo = map[uint32]bool{
 	0x00009fa0: true, // proc

@@ -19,7 +19,7 @@ func (j *job) due() bool { return time.Since(j.last) >= pause }
 // mayReportEach reports whether there are few enough files for a report each.
 func (j *job) mayReportEach() bool { return len(j.files) <= fewFiles }
 
-// reportScan tells how much was found so far. How much there is in all is not
+// reportScan reports how much was found so far. How much there is in all is not
 // known yet, so the value stays as it is.
 func (j *job) reportScan(always bool) error {
 	if !always && !j.due() {
@@ -33,7 +33,7 @@ func (j *job) reportScan(always bool) error {
 	}})
 }
 
-// report tells which file is being hashed, how many are done, and how many bytes.
+// report says which file is being hashed, how many are done, and how many bytes.
 func (j *job) report(path string, files int, bytes int64, always bool) error {
 	if !always && !j.due() {
 		return nil

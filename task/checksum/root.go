@@ -65,7 +65,7 @@ func (r root) name() string { return filepath.Base(r.dir) }
 func onPseudo(dir *os.Root) bool {
 	f, err := dir.Open(".")
 	if err != nil {
-		return false // whoever reads it is told
+		return false // the reader gets the error
 	}
 	defer f.Close()
 	return fileOnPseudo(f)

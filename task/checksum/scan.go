@@ -49,7 +49,7 @@ type file struct {
 	size int64
 }
 
-// scan finds all files, so that progress can be told as a share of the whole.
+// scan finds all files, so that progress is a share of the whole.
 func (j *job) scan() error {
 	if err := j.reportScan(true); err != nil {
 		return err

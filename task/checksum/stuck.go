@@ -31,7 +31,7 @@ func (c *checker) apart(ctx context.Context, f func() (any, error)) (any, error)
 	if c.stuck.Load() >= maxStuck {
 		return nil, errStuck
 	}
-	done := make(chan outcome, 1) // nobody may be waiting any more
+	done := make(chan outcome, 1) // its reader may have left
 	go func() {
 		var o outcome
 		defer func() {

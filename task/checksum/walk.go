@@ -13,7 +13,7 @@ import (
 // maxDepth is how many directories deep a file may lie: each is opened on the way.
 const maxDepth = 128
 
-// Why a directory is not entered. Errors of the system are told as they are.
+// Why a directory is not entered. Errors of the system are reported as they are.
 var (
 	errLeftOut  = errors.New("hidden or excluded")
 	errLink     = errors.New("symbolic link")

@@ -104,7 +104,7 @@ func cancelEndsPendingAndRunningTasks(t *testing.T, s Suite) {
 	}
 }
 
-// flakyType fails a number of times, of which the parameters tell, then completes.
+// flakyType fails a number of times, as its parameters say, then completes.
 func flakyType(attempts int, failure error) task.Type {
 	return task.Type{Name: "flaky", MaxAttempts: attempts, Run: func(_ context.Context, run *task.Run) (any, error) {
 		var p struct{ Failures int }
@@ -197,8 +197,8 @@ func listsPageNewestFirst(t *testing.T, s Suite) {
 }
 
 func removedTasksAreDeleted(t *testing.T, s Suite) {
-	forgotten := make(chan string, 10)
-	n := serve(t, s.Open(t, Bounds{}), task.Options{OnDelete: func(id string) { forgotten <- id }}, task.Demo(), waiting)
+	deleted := make(chan string, 10)
+	n := serve(t, s.Open(t, Bounds{}), task.Options{OnDelete: func(id string) { deleted <- id }}, task.Demo(), waiting)
 	id, running := n.start(t, "demo_task", `{"delay":0}`), n.start(t, "waiting", "")
 	n.log.waitClosed(t, id)
 	n.log.waitText(t, running, "here")
@@ -210,7 +210,7 @@ func removedTasksAreDeleted(t *testing.T, s Suite) {
 	if err := n.Remove(within(t), id); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-forgotten; got != id {
+	if got := <-deleted; got != id {
 		t.Errorf("OnDelete was called for %q, want %q", got, id)
 	}
 	if err := n.Remove(within(t), id); !errors.Is(err, task.ErrNotFound) {
