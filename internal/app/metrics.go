@@ -72,12 +72,12 @@ func (m *storageMetrics) nodes(s *storage) {
 	m.counter(metric.NodeRequestsReceived, func() uint64 { return nodes().Answered })
 	m.counter(metric.NodeRequestsRefused, func() uint64 { return nodes().Refused })
 	m.counter(metric.NodePartitions, func() uint64 { return nodes().CutOffs })
-	m.counter(metric.SessionRecordsWritten, func() uint64 { return ledger().Entered })
-	m.counter(metric.SessionRecordsDeleted, func() uint64 { return ledger().Struck })
-	m.counter(metric.SessionRecordsDropped, func() uint64 { s := ledger(); return s.DroppedEnters + s.DroppedStrikes })
-	m.gauge(metric.SessionRecordsWaiting, func() float64 { s := ledger(); return float64(s.WaitingEnters + s.WaitingStrikes) })
-	m.counter(metric.FailoverSessions, func() uint64 { return ledger().Inherited })
-	m.counter(metric.FailoverFailures, func() uint64 { return ledger().HeirFailures })
+	m.counter(metric.SessionRecordsWritten, func() uint64 { return ledger().Written })
+	m.counter(metric.SessionRecordsDeleted, func() uint64 { return ledger().Deleted })
+	m.counter(metric.SessionRecordsDropped, func() uint64 { s := ledger(); return s.DroppedPuts + s.DroppedDeletes })
+	m.gauge(metric.SessionRecordsWaiting, func() float64 { s := ledger(); return float64(s.WaitingPuts + s.WaitingDeletes) })
+	m.counter(metric.FailoverSessions, func() uint64 { return ledger().TakenOver })
+	m.counter(metric.FailoverFailures, func() uint64 { return ledger().TakeOverFailures })
 }
 
 // sharedLog adds the counts of an event log on NATS.

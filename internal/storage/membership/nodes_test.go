@@ -3,6 +3,7 @@ package membership
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -109,5 +110,23 @@ func TestNodeWhoseRenewalWasNotHeardOfKeepsItsLease(t *testing.T) {
 	}
 	if _, err := b.create(t.Context(), "lease.x", "yours"); err != nil {
 		t.Errorf("create after the release = %v", err)
+	}
+}
+
+func TestAliveListsLeasesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	n := newTestNode(t, natstest.ServeSmall(t), Options{})
+	for _, key := range []string{"lease.bbbbbbbb", "lease.aaaaaaaa", "roster.cccccccc"} {
+		if _, err := n.bucket.kv.Create(t.Context(), key, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := n.Alive(t.Context())
+	if want := []string{"aaaaaaaa", "bbbbbbbb"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("Alive = %v, %v; want %v", got, err, want)
+	}
+	n.e.Close()
+	if got, err := n.Alive(t.Context()); err == nil {
+		t.Errorf("Alive without NATS = %v, want an error", got)
 	}
 }

@@ -203,17 +203,8 @@ func TestStatusTellsWhatThereIs(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), Needs: NeedLog})
 	empty := e.Status(natstest.Within(t))
-	if len(empty.Streams) != 1 || len(empty.Nodes) != 0 {
+	if len(empty.Streams) != 1 {
 		t.Errorf("status %+v", empty)
-	}
-	nodes, err := e.NodeBucket(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{"lease.bbbbbbbb", "lease.aaaaaaaa", "roster.cccccccc"} {
-		if _, err := nodes.Create(t.Context(), key, nil); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if _, err := e.js.Publish(t.Context(), e.Subject("ev.a"), []byte("data")); err != nil {
 		t.Fatal(err)
@@ -224,7 +215,7 @@ func TestStatusTellsWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`"mode":"embedded"`, `"durability":"process"`, `"generation":"` + e.Generation(), `"nodes":["aaaaaaaa","bbbbbbbb"]`, `"health":[]`,
+		`"mode":"embedded"`, `"durability":"process"`, `"generation":"` + e.Generation(), `"health":[]`,
 		`{"name":"TIDEGATE_EV","messages":1,`, `"last":1,"replicas":1,`, `"disk":{"free":`,
 	} {
 		if !strings.Contains(string(text), want) {

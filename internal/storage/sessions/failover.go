@@ -20,15 +20,15 @@ import (
 )
 
 // heirFunc deals with the record of a dead node's stream.
-type heirFunc func(context.Context, wire.SessionRecord) error
+type takeOverFunc func(context.Context, wire.SessionRecord) error
 
 // sweep looks for dead nodes when something has changed, and every so often,
 // until ctx ends.
-func (l *Store) sweep(ctx context.Context, heir heirFunc) {
+func (l *Store) failOver(ctx context.Context, heir takeOverFunc) {
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { l.surveys(ctx) })
-	tick := time.NewTicker(l.opts.SweepEvery)
+	work.Go(func() { l.scans(ctx) })
+	tick := time.NewTicker(l.opts.CheckEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -47,8 +47,8 @@ func (l *Store) sweep(ctx context.Context, heir heirFunc) {
 			}
 			work.Go(func() {
 				defer l.finish(dead.Name)
-				s := &estate{l: l, dead: dead, heir: heir, told: map[[16]byte]bool{}}
-				if err := s.settle(ctx); err != nil && ctx.Err() == nil {
+				s := &failover{l: l, dead: dead, takeOver: heir, taken: map[[16]byte]bool{}}
+				if err := s.run(ctx); err != nil && ctx.Err() == nil {
 					l.log.Warn("a dead node's streams are left for later", "node", dead.Name, "error", err)
 				}
 			})
@@ -60,33 +60,33 @@ func (l *Store) sweep(ctx context.Context, heir heirFunc) {
 func (l *Store) begin(node string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.estates[node] || len(l.estates) >= l.opts.Estates {
+	if l.failovers[node] || len(l.failovers) >= l.opts.Failovers {
 		return false
 	}
-	l.estates[node] = true
+	l.failovers[node] = true
 	return true
 }
 
 func (l *Store) finish(node string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.estates, node)
+	delete(l.failovers, node)
 }
 
 // estate is what a dead node has left, being dealt with by one heir.
-type estate struct {
+type failover struct {
 	l    *Store
 	dead membership.DeadNode
-	heir heirFunc
+	takeOver takeOverFunc
 	from uint64 // where the next pass begins
 
 	mu   sync.Mutex
-	told map[[16]byte]bool // guarded by mu: what heir has dealt with, whether or not it is out
+	taken map[[16]byte]bool // guarded by mu: what heir has dealt with, whether or not it is out
 }
 
 // settle takes over all sessions of a dead node. It returns nil if there is nothing to
 // do, or somebody else does it.
-func (s *estate) settle(ctx context.Context) error {
+func (s *failover) run(ctx context.Context) error {
 	if s.dead.Drained {
 		// It was dealt with. Is there something that arrived after that?
 		if _, err := s.next(ctx, 1); errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -97,7 +97,7 @@ func (s *estate) settle(ctx context.Context) error {
 }
 
 // work makes passes until there is nothing left.
-func (s *estate) work(ctx context.Context) error {
+func (s *failover) work(ctx context.Context) error {
 	s.l.log.InfoContext(ctx, "dealing with the streams of a dead node", "node", s.dead.Name)
 	for misses := 0; ; {
 		whole := s.from <= 1
@@ -106,7 +106,7 @@ func (s *estate) work(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err == nil && whole && p.read == 0 {
-			done, err := s.strikeOff(ctx)
+			done, err := s.finish(ctx)
 			if err != nil || done {
 				return err
 			}
@@ -116,7 +116,7 @@ func (s *estate) work(ctx context.Context) error {
 			misses = 0
 			continue
 		}
-		if p.dealt.Load() > 0 {
+		if p.taken.Load() > 0 {
 			misses = 0
 		}
 		misses++
@@ -130,17 +130,17 @@ func (s *estate) work(ctx context.Context) error {
 }
 
 // estatePass is one reading of a dead node's records.
-type estatePass struct {
+type pass struct {
 	read          int
-	dealt, failed atomic.Int64
+	taken, failed atomic.Int64
 	inARow        atomic.Int64 // failures
 }
 
 // pass has heir deal with each record from s.from on. It ends early when heir
 // fails again and again; the next one begins there, so that records that always
 // fail do not hide those behind them.
-func (s *estate) pass(ctx context.Context) (*estatePass, error) {
-	p := &estatePass{}
+func (s *failover) pass(ctx context.Context) (*pass, error) {
+	p := &pass{}
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	at := max(s.from, 1)
@@ -157,15 +157,15 @@ func (s *estate) pass(ctx context.Context) (*estatePass, error) {
 		p.read++
 		at = m.Sequence + 1
 		select {
-		case s.l.heirs <- struct{}{}:
+		case s.l.calls <- struct{}{}:
 		case <-ctx.Done():
 			return p, context.Cause(ctx)
 		}
 		calls.Go(func() {
-			defer func() { <-s.l.heirs }()
-			s.deal(ctx, p, m)
+			defer func() { <-s.l.calls }()
+			s.takeOne(ctx, p, m)
 		})
-		if p.inARow.Load() >= int64(s.l.opts.Heirs) {
+		if p.inARow.Load() >= int64(s.l.opts.Calls) {
 			s.from = at
 			return p, nil
 		}
@@ -174,14 +174,14 @@ func (s *estate) pass(ctx context.Context) (*estatePass, error) {
 
 // next reads the first record from a position on, or returns
 // jetstream.ErrMsgNotFound.
-func (s *estate) next(ctx context.Context, from uint64) (*jetstream.RawStreamMsg, error) {
+func (s *failover) next(ctx context.Context, from uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.l.opts.WriteTimeout)
 	defer cancel()
 	return s.l.st.GetMsg(ctx, from, jetstream.WithGetMsgSubject(s.l.records(s.dead.Name)+"*"))
 }
 
 // deal gives one record to heir, unless that has been done, and takes it out.
-func (s *estate) deal(ctx context.Context, p *estatePass, m *jetstream.RawStreamMsg) {
+func (s *failover) takeOne(ctx context.Context, p *pass, m *jetstream.RawStreamMsg) {
 	key, entry, err := s.parse(m)
 	if err != nil {
 		s.l.unreadable.Add(1)
@@ -191,27 +191,27 @@ func (s *estate) deal(ctx context.Context, p *estatePass, m *jetstream.RawStream
 		}
 		return
 	}
-	if s.isTold(key) {
+	if s.isTaken(key) {
 		p.failed.Add(1) // it should not have been there
-	} else if err := s.heir(ctx, entry); err != nil {
-		s.l.heirFailures.Add(1)
+	} else if err := s.takeOver(ctx, entry); err != nil {
+		s.l.takeOverFailures.Add(1)
 		p.failed.Add(1)
 		p.inARow.Add(1)
 		return
 	} else {
-		s.l.inherited.Add(1)
-		p.dealt.Add(1)
+		s.l.takenOver.Add(1)
+		p.taken.Add(1)
 		p.inARow.Store(0)
-		s.setTold(key)
+		s.setTaken(key)
 	}
 	// There is no need of a bound: these are as many as calls of heir.
 	select {
-	case <-s.l.queue.strike(key, math.MaxInt).done:
+	case <-s.l.queue.delete(key, math.MaxInt).done:
 	case <-ctx.Done():
 	}
 }
 
-func (s *estate) parse(m *jetstream.RawStreamMsg) (key recordKey, entry wire.SessionRecord, err error) {
+func (s *failover) parse(m *jetstream.RawStreamMsg) (key recordKey, entry wire.SessionRecord, err error) {
 	hash, err := hex.DecodeString(strings.TrimPrefix(m.Subject, s.l.records(s.dead.Name)))
 	if err != nil {
 		return key, entry, err
@@ -223,22 +223,22 @@ func (s *estate) parse(m *jetstream.RawStreamMsg) (key recordKey, entry wire.Ses
 	return recordKey{node: s.dead.Name, hash: [16]byte(hash)}, entry, err
 }
 
-func (s *estate) isTold(key recordKey) bool {
+func (s *failover) isTaken(key recordKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.told[key.hash]
+	return s.taken[key.hash]
 }
 
-func (s *estate) setTold(key recordKey) {
+func (s *failover) setTaken(key recordKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told[key.hash] = true
+	s.taken[key.hash] = true
 }
 
 // strikeOff takes a node off the roster, of which there are no records. It stays
 // there as drained for a while, for records that were on their way. It reports
 // false if the node has been put on the roster again in the meantime.
-func (s *estate) strikeOff(ctx context.Context) (bool, error) {
+func (s *failover) finish(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.l.opts.WriteTimeout)
 	defer cancel()
 	done, err := s.l.nodes.MarkDrained(ctx, &s.dead, s.l.opts.DrainedFor)

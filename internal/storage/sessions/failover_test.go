@@ -18,33 +18,33 @@ import (
 	"tidegate/internal/wire"
 )
 
-func TestOneHeirDealsWithEachRecordOfADeadNodeOnce(t *testing.T) {
+func TestOneNodeTakesOverEachRecordOfADeadNodeOnce(t *testing.T) {
 	t.Parallel()
 	const streams = 1000
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
+	told := newTally()
 	dead := startMember(t, url, memberOptions{nodes: quickNodes})
 	heirs := quickNodes
 	heirs.LeaseTTL, heirs.CutOffAfter = natstest.Patience, natstest.Patience/2 // or a busy machine makes one an heir of the other
 	for _, name := range []string{"b", "c"} {
-		startMember(t, url, memberOptions{nodes: heirs, heir: told.heir(name)})
+		startMember(t, url, memberOptions{nodes: heirs, takeOver: told.takeOver(name)})
 	}
 	witness := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	node := dead.nodes.Node()
-	dead.enterAll(t, node, streams)
+	dead.putAll(t, node, streams)
 	dead.kill()
 	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == streams && witness.records(t, node) == 0 })
-	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.rosterValue(t, node) == drained })
+	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.registration(t, node) == drained })
 	if again := told.twice(); len(again) > 0 {
 		t.Errorf("%d streams were told of more than once", len(again))
 	}
-	if by := told.tellers(); len(by) != 1 {
+	if by := told.takers(); len(by) != 1 {
 		t.Errorf("told by %v, want one of them", by)
 	}
 }
 
 // rosterValue is what the roster says of a node; "" is nothing.
-func (m *member) rosterValue(t testing.TB, node string) string {
+func (m *member) registration(t testing.TB, node string) string {
 	t.Helper()
 	entry, err := m.bucket(t).Get(context.Background(), registrationKey+node)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
@@ -56,15 +56,15 @@ func (m *member) rosterValue(t testing.TB, node string) string {
 	return string(entry.Value())
 }
 
-func TestRecordsOfANodeThatStopsAreInheritedAtOnce(t *testing.T) {
+func TestRecordsOfANodeThatStopsAreTakenOverAtOnce(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
+	told := newTally()
 	long := membership.Options{LeaseTTL: 5 * natstest.Patience} // until a lease runs out
-	heir := startMember(t, url, memberOptions{heir: told.heir("b"), nodes: long})
+	heir := startMember(t, url, memberOptions{takeOver: told.takeOver("b"), nodes: long})
 	stops := startMember(t, url, memberOptions{nodes: long})
 	node := stops.nodes.Node()
-	stops.enterAll(t, node, 5)
+	stops.putAll(t, node, 5)
 	natstest.Eventually(t, "the heir sees it", func() bool { return len(heir.nodes.Others()) == 1 })
 	stops.end()
 	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 5 })
@@ -73,11 +73,11 @@ func TestRecordsOfANodeThatStopsAreInheritedAtOnce(t *testing.T) {
 	}
 }
 
-func TestHeirIsCalledAgainUntilItSucceeds(t *testing.T) {
+func TestTakingOverIsTriedAgainUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	const streams, stubborn = 200, 40
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
+	told := newTally()
 	var calls atomic.Int64
 	var mu sync.Mutex
 	var freed bool
@@ -91,33 +91,33 @@ func TestHeirIsCalledAgainUntilItSucceeds(t *testing.T) {
 		if calls.Add(1) <= 100 || (i < stubborn && !freed) {
 			return errors.New("the backend is away")
 		}
-		told.add("b", e)
+		told.note("b", e)
 		return nil
 	}
-	m := startMember(t, url, memberOptions{heir: heir, ledger: Options{FirstPause: time.Millisecond, MaxPause: 20 * time.Millisecond}})
+	m := startMember(t, url, memberOptions{takeOver: heir, sessions: Options{FirstPause: time.Millisecond, MaxPause: 20 * time.Millisecond}})
 	stops := startMember(t, url, memberOptions{})
 	node := stops.nodes.Node()
-	stops.enterAll(t, node, streams)
+	stops.putAll(t, node, streams)
 	stops.end()
 	natstest.Eventually(t, "those that fail do not hide the others", func() bool { return told.count() == streams-stubborn })
 	natstest.Eventually(t, "those that succeeded are out", func() bool { return m.records(t, node) == stubborn })
 	mu.Lock()
 	freed = true
 	mu.Unlock()
-	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && m.rosterValue(t, node) == drained })
+	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && m.registration(t, node) == drained })
 	if again := told.twice(); len(again) > 0 {
 		t.Errorf("told of %d streams again after it had succeeded", len(again))
 	}
-	if s := m.ledger.Stats(); s.Inherited != streams || s.HeirFailures < 100 {
+	if s := m.sessions.Stats(); s.TakenOver != streams || s.TakeOverFailures < 100 {
 		t.Errorf("stats = %+v, want %d inherited and at least 100 failures", s, streams)
 	}
 }
 
-func TestAnotherHeirGoesOnWhenOneDies(t *testing.T) {
+func TestAnotherNodeGoesOnWhenOneDiesDuringAFailover(t *testing.T) {
 	t.Parallel()
 	const streams, half = 300, 150
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
+	told := newTally()
 	reached := make(chan struct{})
 	dies := func(ctx context.Context, e wire.SessionRecord) error {
 		if told.count() >= half {
@@ -128,64 +128,64 @@ func TestAnotherHeirGoesOnWhenOneDies(t *testing.T) {
 			<-ctx.Done() // the backend is not told any more
 			return ctx.Err()
 		}
-		told.add("first", e)
+		told.note("first", e)
 		return nil
 	}
-	first := startMember(t, url, memberOptions{nodes: quickNodes, heir: dies})
+	first := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: dies})
 	stops := startMember(t, url, memberOptions{})
 	node := stops.nodes.Node()
-	stops.enterAll(t, node, streams)
+	stops.putAll(t, node, streams)
 	stops.end()
 	<-reached
-	second := startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("second")})
+	second := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("second")})
 	// As when the process dies between telling and taking out, 16 are told twice
 	// at most.
 	first.kill()
-	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && second.rosterValue(t, node) == drained })
+	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && second.registration(t, node) == drained })
 	if again := told.twice(); len(again) > 16 {
 		t.Errorf("%d streams were told of twice, want 16 at most", len(again))
 	}
-	if by := told.tellers(); by["first"] < half || by["second"] < streams-half-16 {
+	if by := told.takers(); by["first"] < half || by["second"] < streams-half-16 {
 		t.Errorf("told by %v, want about half each", by)
 	}
 }
 
-func TestRecordThatArrivesAfterTheHeirIsFound(t *testing.T) {
+func TestRecordThatArrivesAfterAFailoverIsFound(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
-	heir := startMember(t, url, memberOptions{heir: told.heir("b"), ledger: Options{SweepEvery: 50 * time.Millisecond}})
+	told := newTally()
+	heir := startMember(t, url, memberOptions{takeOver: told.takeOver("b"), sessions: Options{CheckEvery: 50 * time.Millisecond}})
 	stops := startMember(t, url, memberOptions{})
 	node := stops.nodes.Node()
-	stops.enterAll(t, node, 1)
+	stops.putAll(t, node, 1)
 	stops.end()
-	natstest.Eventually(t, "the dead is struck off", func() bool { return heir.rosterValue(t, node) == drained })
+	natstest.Eventually(t, "the dead is struck off", func() bool { return heir.registration(t, node) == drained })
 
 	// What was on its way when the process died.
-	late, err := stops.e.JetStream().Publish(t.Context(), stops.ledger.subject(keyOf(node, "late")), []byte(`{"node":"`+node+`","token":"late"}`))
+	late, err := stops.e.JetStream().Publish(t.Context(), stops.sessions.subject(keyOf(node, "late")), []byte(`{"node":"`+node+`","token":"late"}`))
 	if err != nil {
 		t.Fatal(err, late)
 	}
 	natstest.Eventually(t, "the late one is dealt with", func() bool { return told.count() == 2 && heir.records(t, node) == 0 })
 }
 
-func TestRecordOfAnOldNameIsFoundThoughNobodyRemembersIt(t *testing.T) {
+func TestRecordOfAnOldNameIsFoundThoughItsRegistrationIsGone(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
-	startMember(t, url, memberOptions{heir: told.heir("b")})
-	zombie := startMember(t, url, memberOptions{heir: told.heir("zombie")})
+	told := newTally()
+	startMember(t, url, memberOptions{takeOver: told.takeOver("b")})
+	zombie := startMember(t, url, memberOptions{takeOver: told.takeOver("zombie")})
 	const old = "oldname1" // it had this name, and it is on no roster any more
-	zombie.enterAll(t, old, 3)
+	zombie.putAll(t, old, 3)
 	natstest.Eventually(t, "they are dealt with", func() bool { return told.count() == 3 && zombie.records(t, old) == 0 })
-	natstest.Eventually(t, "it is struck off", func() bool { return zombie.rosterValue(t, old) == drained })
+	natstest.Eventually(t, "it is struck off", func() bool { return zombie.registration(t, old) == drained })
 	// Again, while the heirs think that it is done.
-	zombie.ledger.mu.Lock()
-	clear(zombie.ledger.enrolled) // a minute later
-	zombie.ledger.mu.Unlock()
+	zombie.sessions.mu.Lock()
+	clear(zombie.sessions.registered) // a minute later
+	zombie.sessions.mu.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
-	zombie.ledger.Put(ctx, streamEntry(old, 7))
+	zombie.sessions.Put(ctx, streamEntry(old, 7))
 	natstest.Eventually(t, "the fourth is dealt with", func() bool { return told.count() == 4 && zombie.records(t, old) == 0 })
 }
 
@@ -193,34 +193,34 @@ func TestUnreadableRecordsDoNotStay(t *testing.T) {
 	t.Parallel()
 	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
 	const dead = "deadnode"
-	for _, subject := range []string{m.ledger.subject(keyOf(dead, "x")), m.ledger.records(dead) + "short", m.ledger.records(dead) + "00ff", m.ledger.subject(keyOf(dead, "y")) + "ff"} {
+	for _, subject := range []string{m.sessions.subject(keyOf(dead, "x")), m.sessions.records(dead) + "short", m.sessions.records(dead) + "00ff", m.sessions.subject(keyOf(dead, "y")) + "ff"} {
 		if _, err := m.e.JetStream().Publish(t.Context(), subject, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	m.enterAll(t, dead, 1)
+	m.putAll(t, dead, 1)
 	natstest.Eventually(t, "they are out", func() bool {
-		return m.records(t, dead) == 0 && m.ledger.Stats().Unreadable == 4 && m.ledger.Stats().Inherited == 1
+		return m.records(t, dead) == 0 && m.sessions.Stats().Unreadable == 4 && m.sessions.Stats().TakenOver == 1
 	})
 }
 
-func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
+func TestNodeThatIsCutOffEndsItsStreamsBeforeTheFailover(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
 	p := natstest.NewProxy(t, url)
-	told := newToldTally()
+	told := newTally()
 	type cut struct {
 		node string
 		at   time.Time
 	}
 	cuts := make(chan cut, 1)
-	o := memberOptions{nodes: quickNodes, heir: told.heir("itself")}
+	o := memberOptions{nodes: quickNodes, takeOver: told.takeOver("itself")}
 	o.nodes.CutOff = func(node string) { cuts <- cut{node, time.Now()} }
 	lone := startMember(t, p.URL, o)
-	startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("other")})
-	asker := startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("asker")})
+	startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("other")})
+	asker := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("asker")})
 	old := lone.nodes.Node()
-	lone.enterAll(t, old, 100)
+	lone.putAll(t, old, 100)
 
 	p.Freeze()
 	c := <-cuts
@@ -252,7 +252,7 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	if _, err := asker.nodes.Ask(t.Context(), old, wire.PeerRequest{}); !errors.Is(err, wire.ErrNoNode) {
 		t.Errorf("asking the old name: %v, want ErrNoNode", err)
 	}
-	lone.enterAll(t, lone.nodes.Node(), 1)
+	lone.putAll(t, lone.nodes.Node(), 1)
 	if s := lone.nodes.Stats(); s.CutOffs != 1 {
 		t.Errorf("stats = %+v, want one cut-off: an identity without a lease is not cut off", s)
 	}
@@ -261,7 +261,7 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
 	}
 }
 
-func TestNodeAloneInheritsFromItsEarlierLifeAtOnce(t *testing.T) {
+func TestNodeAloneTakesOverFromItsEarlierLifeAtOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open := func() *nats.Engine {
@@ -276,12 +276,12 @@ func TestNodeAloneInheritsFromItsEarlierLifeAtOnce(t *testing.T) {
 	first := newMember(t, open(), o)
 	first.run(t, o)
 	node := first.nodes.Node()
-	first.enterAll(t, node, 20)
+	first.putAll(t, node, 20)
 	first.e.Close() // dies
 	first.end()
 
-	told := newToldTally()
-	o.heir = told.heir("second")
+	told := newTally()
+	o.takeOver = told.takeOver("second")
 	second := newMember(t, open(), o)
 	second.run(t, o)
 	natstest.Eventually(t, "all are dealt with, though the lease has not run out", func() bool { return told.count() == 20 && second.records(t, node) == 0 })

@@ -15,18 +15,18 @@ import (
 	"tidegate/internal/wire"
 )
 
-func TestFullLedgerOfThisProcessHoldsNobodyUp(t *testing.T) {
+func TestFullStoreOfThisProcessBlocksNobody(t *testing.T) {
 	t.Parallel()
-	fullLedgerHoldsNobodyUp(t, nats.Options{Dir: t.TempDir()})
+	fullStoreBlocksNobody(t, nats.Options{Dir: t.TempDir()})
 }
 
 // A stream with copies is refused at another place of the server.
-func TestFullLedgerOfAClusterHoldsNobodyUp(t *testing.T) {
+func TestFullStoreOfAClusterBlocksNobody(t *testing.T) {
 	t.Parallel()
-	fullLedgerHoldsNobodyUp(t, nats.Options{URLs: natstest.StartCluster(t, 3).URLs()})
+	fullStoreBlocksNobody(t, nats.Options{URLs: natstest.StartCluster(t, 3).URLs()})
 }
 
-func fullLedgerHoldsNobodyUp(t *testing.T, o nats.Options) {
+func fullStoreBlocksNobody(t *testing.T, o nats.Options) {
 	t.Helper()
 	var logged natstest.Lines
 	o.SessionsBytes, o.Log = 1<<20, slog.New(slog.NewTextHandler(&logged, nil))
@@ -36,10 +36,10 @@ func fullLedgerHoldsNobodyUp(t *testing.T, o nats.Options) {
 
 	var crowd sync.WaitGroup
 	for i := range 200 {
-		crowd.Go(func() { m.enterAtOnce(t, largeEntry(node, 10_000+i)) })
+		crowd.Go(func() { m.putAtOnce(t, largeEntry(node, 10_000+i)) })
 	}
 	crowd.Wait()
-	if s := m.ledger.Stats(); s.Entered != uint64(written) || s.DroppedEnters != 201 || s.WaitingEnters != 0 {
+	if s := m.sessions.Stats(); s.Written != uint64(written) || s.DroppedPuts != 201 || s.WaitingPuts != 0 {
 		t.Errorf("stats = %+v, want 201 dropped, none waiting and %d entered", s, written)
 	}
 	if n := strings.Count(logged.String(), "streams are not recorded"); n != 1 {
@@ -48,18 +48,18 @@ func fullLedgerHoldsNobodyUp(t *testing.T, o nats.Options) {
 
 	// Room is made, and used.
 	for i := range 100 {
-		m.ledger.Delete(node, largeEntry(node, i).Token)
+		m.sessions.Delete(node, largeEntry(node, i).Token)
 	}
-	natstest.Eventually(t, "the records are out", func() bool { return m.ledger.Stats().Struck == 100 })
+	natstest.Eventually(t, "the records are out", func() bool { return m.sessions.Stats().Deleted == 100 })
 	for i := range 50 {
-		m.enterAtOnce(t, largeEntry(node, 20_000+i))
+		m.putAtOnce(t, largeEntry(node, 20_000+i))
 	}
-	if s := m.ledger.Stats(); s.Entered != uint64(written)+50 || s.DroppedEnters != 201 {
+	if s := m.sessions.Stats(); s.Written != uint64(written)+50 || s.DroppedPuts != 201 {
 		t.Errorf("stats = %+v after room was made, want 50 more entered", s)
 	}
 }
 
-func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
+func TestDeletesMakeRoomDuringAReconnectStorm(t *testing.T) {
 	t.Parallel()
 	m := openMember(t, openWith(t, nats.Options{Dir: t.TempDir(), SessionsBytes: 1 << 20}), memberOptions{})
 	node, written := m.nodes.Node(), m.fill(t)
@@ -69,17 +69,17 @@ func TestStrikesMakeRoomBesideACrowdThatFindsNone(t *testing.T) {
 		connects.Go(func() {
 			for i := 0; crowd.Err() == nil; i++ {
 				token := largeEntry(node, 1_000_000*(w+1)+i)
-				m.ledger.Put(crowd, token)
-				m.ledger.Delete(node, token.Token) // its client has had enough
+				m.sessions.Put(crowd, token)
+				m.sessions.Delete(node, token.Token) // its client has had enough
 			}
 		})
 	}
 	for i := range written {
-		m.ledger.Delete(node, largeEntry(node, i).Token)
+		m.sessions.Delete(node, largeEntry(node, i).Token)
 	}
 	natstest.Eventually(t, "all that was written before is out", func() bool {
 		for i := range written {
-			if changeOf(m.ledger.queue, keyOf(node, largeEntry(node, i).Token)) != nil {
+			if changeOf(m.sessions.queue, keyOf(node, largeEntry(node, i).Token)) != nil {
 				return false
 			}
 		}
@@ -98,10 +98,10 @@ func openMember(t *testing.T, e *nats.Engine, o memberOptions) *member {
 	if m.nodes, err = membership.Open(t.Context(), e, o.nodes); err != nil {
 		t.Fatal(err)
 	}
-	if m.ledger, err = Open(t.Context(), e, m.nodes, o.ledger); err != nil {
+	if m.sessions, err = Open(t.Context(), e, m.nodes, o.sessions); err != nil {
 		t.Fatal(err)
 	}
-	m.st = m.ledger.st
+	m.st = m.sessions.st
 	m.run(t, o)
 	natstest.Eventually(t, "the node has joined", func() bool { return m.nodes.MayRecord(m.nodes.Node()) })
 	return m
@@ -111,9 +111,9 @@ func openMember(t *testing.T, e *nats.Engine, o memberOptions) *member {
 func (m *member) fill(t *testing.T) int {
 	t.Helper()
 	for i := range 5000 {
-		m.enterAtOnce(t, largeEntry(m.nodes.Node(), i))
-		if s := m.ledger.Stats(); t.Failed() || s.DroppedEnters > 0 {
-			return int(s.Entered)
+		m.putAtOnce(t, largeEntry(m.nodes.Node(), i))
+		if s := m.sessions.Stats(); t.Failed() || s.DroppedPuts > 0 {
+			return int(s.Written)
 		}
 	}
 	t.Fatal("the ledger does not get full")
@@ -121,12 +121,12 @@ func (m *member) fill(t *testing.T) int {
 }
 
 // enterAtOnce enters a stream, which must not take as long as a connect waits.
-func (m *member) enterAtOnce(t *testing.T, entry wire.SessionRecord) {
+func (m *member) putAtOnce(t *testing.T, entry wire.SessionRecord) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
-	if m.ledger.Put(ctx, entry); ctx.Err() != nil {
-		t.Errorf("Enter waited as long as it may; stats = %+v", m.ledger.Stats())
+	if m.sessions.Put(ctx, entry); ctx.Err() != nil {
+		t.Errorf("Enter waited as long as it may; stats = %+v", m.sessions.Stats())
 	}
 }
 

@@ -34,7 +34,7 @@ var quickNodes = membership.Options{LeaseTTL: 2 * time.Second, RenewEvery: 100 *
 type member struct {
 	e      *nats.Engine
 	nodes  *membership.Nodes
-	ledger *Store
+	sessions *Store
 	st     jetstream.Stream
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -43,9 +43,9 @@ type member struct {
 // memberOptions say what a member does.
 type memberOptions struct {
 	nodes   membership.Options
-	ledger  Options
+	sessions  Options
 	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
-	heir    func(context.Context, wire.SessionRecord) error
+	takeOver    func(context.Context, wire.SessionRecord) error
 }
 
 func memberEngine(t testing.TB, url string) *nats.Engine {
@@ -66,7 +66,7 @@ func newMember(t testing.TB, e *nats.Engine, o memberOptions) *member {
 		t.Fatal(err)
 	}
 	m.st = st
-	m.ledger = newStore(e, st, m.nodes, o.ledger)
+	m.sessions = newStore(e, st, m.nodes, o.sessions)
 	return m
 }
 
@@ -77,8 +77,8 @@ func (m *member) run(t testing.TB, o memberOptions) {
 	if o.handler == nil {
 		o.handler = func(context.Context, wire.PeerRequest) wire.PeerAnswer { return wire.PeerAnswer{Status: 204} }
 	}
-	if o.heir == nil {
-		o.heir = func(context.Context, wire.SessionRecord) error { return nil }
+	if o.takeOver == nil {
+		o.takeOver = func(context.Context, wire.SessionRecord) error { return nil }
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
@@ -89,7 +89,7 @@ func (m *member) run(t testing.TB, o memberOptions) {
 			t.Errorf("Nodes.Run = %v", err)
 		}
 	})
-	ledger.Go(func() { _ = m.ledger.Run(ctx, o.heir) })
+	ledger.Go(func() { _ = m.sessions.Run(ctx, o.takeOver) })
 	go func() { // ends in end, for which the test waits
 		ledger.Wait()
 		leave()
@@ -130,7 +130,7 @@ func (m *member) bucket(t testing.TB) jetstream.KeyValue {
 // records counts the records of a node.
 func (m *member) records(t testing.TB, node string) int {
 	t.Helper()
-	info, err := m.st.Info(context.Background(), jetstream.WithSubjectFilter(m.ledger.records(node)+"*"))
+	info, err := m.st.Info(context.Background(), jetstream.WithSubjectFilter(m.sessions.records(node)+"*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,13 +142,13 @@ func streamEntry(node string, i int) wire.SessionRecord {
 }
 
 // enterAll records n streams of a node.
-func (m *member) enterAll(t testing.TB, node string, n int) {
+func (m *member) putAll(t testing.TB, node string, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 	defer cancel()
 	var enter sync.WaitGroup
 	for i := range n {
-		enter.Go(func() { m.ledger.Put(ctx, streamEntry(node, i)) })
+		enter.Go(func() { m.sessions.Put(ctx, streamEntry(node, i)) })
 	}
 	enter.Wait()
 	if ctx.Err() != nil {
@@ -157,43 +157,43 @@ func (m *member) enterAll(t testing.TB, node string, n int) {
 }
 
 // toldTally counts who was told of what.
-type toldTally struct {
+type tally struct {
 	mu    sync.Mutex
-	told  map[string]int // guarded by mu: by token
+	taken  map[string]int // guarded by mu: by token
 	by    map[string]int // guarded by mu: by who told
 	first time.Time      // guarded by mu
 }
 
-func newToldTally() *toldTally { return &toldTally{told: map[string]int{}, by: map[string]int{}} }
+func newTally() *tally { return &tally{taken: map[string]int{}, by: map[string]int{}} }
 
-func (a *toldTally) add(by string, e wire.SessionRecord) {
+func (a *tally) note(by string, e wire.SessionRecord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.told) == 0 {
+	if len(a.taken) == 0 {
 		a.first = time.Now()
 	}
-	a.told[e.Token]++
+	a.taken[e.Token]++
 	a.by[by]++
 }
 
-func (a *toldTally) heir(by string) func(context.Context, wire.SessionRecord) error {
+func (a *tally) takeOver(by string) func(context.Context, wire.SessionRecord) error {
 	return func(_ context.Context, e wire.SessionRecord) error {
-		a.add(by, e)
+		a.note(by, e)
 		return nil
 	}
 }
 
-func (a *toldTally) count() int {
+func (a *tally) count() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.told)
+	return len(a.taken)
 }
 
 // twice lists the tokens that were told of more than once.
-func (a *toldTally) twice() (tokens []string) {
+func (a *tally) twice() (tokens []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for token, n := range a.told {
+	for token, n := range a.taken {
 		if n > 1 {
 			tokens = append(tokens, token)
 		}
@@ -201,7 +201,7 @@ func (a *toldTally) twice() (tokens []string) {
 	return tokens
 }
 
-func (a *toldTally) tellers() map[string]int {
+func (a *tally) takers() map[string]int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return maps.Clone(a.by)

@@ -23,7 +23,7 @@ type change struct {
 
 	busy   bool // being written now
 	tried  bool // has been, and perhaps it is there
-	struck bool // take it out once it is known to be there
+	deleteAfter bool // take it out once it is known to be there
 	gone   bool // not to be done any more
 }
 
@@ -32,16 +32,16 @@ type change struct {
 // a record cannot come back. Records to be written and those to be taken out have
 // a line each, and take turns: what makes room never waits for what needs it.
 type queue struct {
-	maxEnters int
+	maxPuts int
 	wake      chan struct{} // size 1: there may be something to do
 
 	mu       sync.Mutex
 	changes  map[recordKey]*change // guarded by mu, like all below
-	entering line
-	striking line
-	enters   int // changes with a record, in line or being made
-	strikes  int
-	struck   bool          // the last change that was begun was a strike
+	putLine line
+	deleteLine line
+	puts   int // changes with a record, in line or being made
+	deletes  int
+	lastDeleted   bool          // the last change that was begun was a strike
 	room     chan struct{} // closed when there is room for a record again; nil while there is
 	longest  time.Duration // of a pause
 	empty    chan struct{} // closed when nothing is left; nil while nobody waits
@@ -59,7 +59,7 @@ type line struct {
 
 func newQueue(maxEnters int) *queue {
 	return &queue{
-		maxEnters: maxEnters, wake: make(chan struct{}, 1),
+		maxPuts: maxEnters, wake: make(chan struct{}, 1),
 		changes: map[recordKey]*change{}, longest: maxPause,
 	}
 }
@@ -67,39 +67,39 @@ func newQueue(maxEnters int) *queue {
 // enter queues a record and returns a channel that is closed when it has been
 // written. If there is no room, it returns one that is closed when there may be,
 // and false.
-func (q *queue) enter(key recordKey, record []byte) (<-chan struct{}, bool) {
+func (q *queue) put(key recordKey, record []byte) (<-chan struct{}, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if c := q.changes[key]; c != nil { // a token is entered once
 		return c.done, true
 	}
-	if q.enters >= q.maxEnters {
+	if q.puts >= q.maxPuts {
 		if q.room == nil {
 			q.room = make(chan struct{})
 		}
 		return q.room, false
 	}
-	q.enters++
+	q.puts++
 	return q.add(&change{key: key, record: record}), true
 }
 
 // strike has a record taken out. It returns nil if more than most are waiting
 // for that.
-func (q *queue) strike(key recordKey, most int) *change {
+func (q *queue) delete(key recordKey, most int) *change {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	c := q.changes[key]
 	switch {
-	case c == nil && q.strikes >= most:
+	case c == nil && q.deletes >= most:
 		return nil
 	case c == nil:
-		q.strikes++
+		q.deletes++
 		c = &change{key: key}
 		q.add(c)
 	case c.record != nil && !c.busy && !c.tried:
 		q.cancel(c)
 	case c.record != nil:
-		c.struck = true
+		c.deleteAfter = true
 	}
 	return c
 }
@@ -119,9 +119,9 @@ func (q *queue) cancel(c *change) {
 
 func (q *queue) lineOf(c *change) *line {
 	if c.record == nil {
-		return &q.striking
+		return &q.deleteLine
 	}
-	return &q.entering
+	return &q.putLine
 }
 
 func (q *queue) add(c *change) <-chan struct{} {
@@ -138,8 +138,8 @@ func (q *queue) finish(c *change) {
 	delete(q.changes, c.key)
 	close(c.done)
 	if c.record == nil {
-		q.strikes--
-	} else if q.enters--; q.room != nil {
+		q.deletes--
+	} else if q.puts--; q.room != nil {
 		close(q.room)
 		q.room = nil
 	}
@@ -163,7 +163,7 @@ func (q *queue) notify() {
 func (q *queue) waiting() (enters, strikes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.enters, q.strikes
+	return q.puts, q.deletes
 }
 
 // dispatch hands out what is to be done, until ctx ends.
@@ -195,8 +195,8 @@ func (q *queue) dispatch(ctx context.Context, due chan<- *change) {
 func (q *queue) next() (*change, time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	first, second := &q.striking, &q.entering
-	if q.struck {
+	first, second := &q.deleteLine, &q.putLine
+	if q.lastDeleted {
 		first, second = second, first
 	}
 	c, wait := first.next()
@@ -208,7 +208,7 @@ func (q *queue) next() (*change, time.Duration) {
 	if c == nil {
 		return nil, wait
 	}
-	q.struck = c.record == nil
+	q.lastDeleted = c.record == nil
 	return c, 0
 }
 
@@ -238,7 +238,7 @@ func (l *line) next() (*change, time.Duration) {
 
 // settle says how a change went: if again, it has to be made again because it is
 // not known whether it has been; if failed, it will never be.
-func (q *queue) settle(c *change, again, failed bool) {
+func (q *queue) resolve(c *change, again, failed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	defer q.notify()
@@ -259,8 +259,8 @@ func (q *queue) settle(c *change, again, failed bool) {
 	}
 	q.finish(c)
 	// What is refused now may have been written by a try that nobody heard of.
-	if c.struck && (!failed || c.tried) {
-		q.strikes++
+	if c.deleteAfter && (!failed || c.tried) {
+		q.deletes++
 		q.add(&change{key: c.key})
 	}
 	q.checkEmpty()
@@ -270,7 +270,7 @@ func (q *queue) settle(c *change, again, failed bool) {
 func (q *queue) resume() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.entering.paused, q.striking.paused = time.Time{}, time.Time{}
+	q.putLine.paused, q.deleteLine.paused = time.Time{}, time.Time{}
 	q.notify()
 }
 
@@ -279,7 +279,7 @@ func (q *queue) resume() {
 func (q *queue) hurry() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.longest, q.entering.paused, q.striking.paused = firstPause, time.Time{}, time.Time{}
+	q.longest, q.putLine.paused, q.deleteLine.paused = firstPause, time.Time{}, time.Time{}
 	q.notify()
 	empty := make(chan struct{})
 	q.empty = empty

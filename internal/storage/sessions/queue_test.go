@@ -10,13 +10,13 @@ import (
 
 func numberedKey(i int) recordKey { return recordKey{node: "n", hash: [16]byte{byte(i), byte(i >> 8)}} }
 
-func TestLedgerQueueTriesLittleWhileTheEngineIsAway(t *testing.T) {
+func TestQueueTriesLittleWhileTheEngineIsAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1000)
 		var all []<-chan struct{}
 		for i := range 100 {
-			done, _ := q.enter(numberedKey(i), []byte("record"))
+			done, _ := q.put(numberedKey(i), []byte("record"))
 			all = append(all, done)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -36,7 +36,7 @@ func TestLedgerQueueTriesLittleWhileTheEngineIsAway(t *testing.T) {
 						tries++
 						mu.Unlock()
 					}
-					q.settle(c, away, false)
+					q.resolve(c, away, false)
 				}
 			})
 		}
@@ -55,13 +55,13 @@ func TestLedgerQueueTriesLittleWhileTheEngineIsAway(t *testing.T) {
 	})
 }
 
-func TestLedgerQueueEndsItsPauseOnNews(t *testing.T) {
+func TestQueueEndsItsPauseOnNews(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(10)
-		q.enter(numberedKey(1), []byte("record"))
+		q.put(numberedKey(1), []byte("record"))
 		c, _ := q.next()
-		q.settle(c, true, false)
+		q.resolve(c, true, false)
 		if _, wait := q.next(); wait <= 0 {
 			t.Fatal("there is no pause after a failure")
 		}
@@ -72,77 +72,77 @@ func TestLedgerQueueEndsItsPauseOnNews(t *testing.T) {
 	})
 }
 
-func TestLedgerQueueDoesNotKeepWhatIsCancelled(t *testing.T) {
+func TestQueueDoesNotKeepWhatIsCancelled(t *testing.T) {
 	t.Parallel()
 	q := newQueue(10)
-	q.enter(numberedKey(60_000), []byte("stays")) // nobody takes it
+	q.put(numberedKey(60_000), []byte("stays")) // nobody takes it
 	for i := range 50_000 {
-		if _, ok := q.enter(numberedKey(i), []byte("record")); !ok {
+		if _, ok := q.put(numberedKey(i), []byte("record")); !ok {
 			t.Fatalf("no room for number %d", i)
 		}
-		q.strike(numberedKey(i), 0)
+		q.delete(numberedKey(i), 0)
 	}
-	if len(q.entering.changes) > 2_000 || len(q.changes) != 1 || q.strikes != 0 {
-		t.Errorf("%d in line, %d changes and %d strikes for one record", len(q.entering.changes), len(q.changes), q.strikes)
+	if len(q.putLine.changes) > 2_000 || len(q.changes) != 1 || q.deletes != 0 {
+		t.Errorf("%d in line, %d changes and %d strikes for one record", len(q.putLine.changes), len(q.changes), q.deletes)
 	}
 	if c, _ := q.next(); c == nil || string(c.record) != "stays" {
 		t.Errorf("next = %v, want the record that was not struck", c)
 	}
 }
 
-func TestLedgerQueueKnowsAnOutcomeBeforeItStrikes(t *testing.T) {
+func TestQueueKnowsAnOutcomeBeforeItDeletes(t *testing.T) {
 	t.Parallel()
 	q := newQueue(10)
-	entered, _ := q.enter(numberedKey(1), []byte("record"))
+	entered, _ := q.put(numberedKey(1), []byte("record"))
 	c, _ := q.next()
-	q.strike(numberedKey(1), 10) // while it is being written
-	q.settle(c, true, false)     // nobody knows whether it was
+	q.delete(numberedKey(1), 10) // while it is being written
+	q.resolve(c, true, false)     // nobody knows whether it was
 	q.resume()
 	if c, _ = q.next(); c == nil || c.record == nil {
 		t.Fatalf("next = %+v, want the record again", c)
 	}
-	q.settle(c, false, false)
+	q.resolve(c, false, false)
 	<-entered
 	empty := q.hurry()
 	if c, _ = q.next(); c == nil || c.record != nil {
 		t.Fatalf("next = %+v, want the strike", c)
 	}
-	q.settle(c, false, false)
+	q.resolve(c, false, false)
 	<-empty
 	// What was refused need not be struck.
-	q.enter(numberedKey(2), []byte("record"))
+	q.put(numberedKey(2), []byte("record"))
 	c, _ = q.next()
-	q.strike(numberedKey(2), 10)
-	q.settle(c, false, true)
+	q.delete(numberedKey(2), 10)
+	q.resolve(c, false, true)
 	if c, _ := q.next(); c != nil {
 		t.Errorf("next = %+v, want nothing", c)
 	}
 }
 
-func TestLedgerQueueHoldsNoStrikeUpForEnters(t *testing.T) {
+func TestQueueBlocksNoDeleteForPuts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := newQueue(1000)
 		for i := range 200 {
-			q.enter(numberedKey(i), []byte("record"))
+			q.put(numberedKey(i), []byte("record"))
 		}
 		for range 10 { // none can be made
 			if c, wait := q.next(); c == nil {
 				time.Sleep(wait)
 			} else {
-				q.settle(c, true, false)
+				q.resolve(c, true, false)
 			}
 		}
 		begun := time.Now()
 		for i := range 100 {
-			q.strike(numberedKey(1000+i), 1000)
+			q.delete(numberedKey(1000+i), 1000)
 		}
 		for _, strikes := q.waiting(); strikes > 0; _, strikes = q.waiting() {
 			c, wait := q.next()
 			if c == nil {
 				t.Fatalf("%d strikes have to wait for %v", strikes, wait)
 			}
-			q.settle(c, c.record != nil, false)
+			q.resolve(c, c.record != nil, false)
 		}
 		if enters, _ := q.waiting(); enters != 200 || !time.Now().Equal(begun) {
 			t.Errorf("%d enters are waiting after %v, want 200 at once", enters, time.Since(begun))
@@ -150,28 +150,28 @@ func TestLedgerQueueHoldsNoStrikeUpForEnters(t *testing.T) {
 	})
 }
 
-func TestLedgerQueueHoldsNoEnterUpForStrikes(t *testing.T) {
+func TestQueueBlocksNoPutForDeletes(t *testing.T) {
 	t.Parallel()
 	q := newQueue(1000)
 	for i := range 10 {
-		q.strike(numberedKey(i), 1000)
+		q.delete(numberedKey(i), 1000)
 	}
 	c, _ := q.next()
-	q.settle(c, true, false) // cannot be made
-	q.enter(numberedKey(1000), []byte("record"))
+	q.resolve(c, true, false) // cannot be made
+	q.put(numberedKey(1000), []byte("record"))
 	if c, wait := q.next(); c == nil || c.record == nil {
 		t.Errorf("next = %+v and a pause of %v, want the record", c, wait)
 	}
 }
 
-func TestLedgerQueueHasEntersAndStrikesTakeTurns(t *testing.T) {
+func TestQueueAlternatesPutsAndDeletes(t *testing.T) {
 	t.Parallel()
 	q := newQueue(1000)
 	for i := range 10 {
-		q.enter(numberedKey(i), []byte("record"))
+		q.put(numberedKey(i), []byte("record"))
 	}
 	for i := range 10 {
-		q.strike(numberedKey(100+i), 1000)
+		q.delete(numberedKey(100+i), 1000)
 	}
 	for i := range 20 {
 		if c, _ := q.next(); c == nil || (c.record == nil) != (i%2 == 0) {
@@ -180,16 +180,16 @@ func TestLedgerQueueHasEntersAndStrikesTakeTurns(t *testing.T) {
 	}
 }
 
-func TestLedgerQueueStrikesWhatMayHaveBeenWrittenBeforeItWasRefused(t *testing.T) {
+func TestQueueDeletesWhatMayHaveBeenWrittenBeforeItWasRefused(t *testing.T) {
 	t.Parallel()
 	q := newQueue(10)
-	q.enter(numberedKey(1), []byte("record"))
+	q.put(numberedKey(1), []byte("record"))
 	c, _ := q.next()
-	q.settle(c, true, false) // nobody knows whether it was written
+	q.resolve(c, true, false) // nobody knows whether it was written
 	q.resume()
 	c, _ = q.next()
-	q.strike(numberedKey(1), 10)
-	q.settle(c, false, true)
+	q.delete(numberedKey(1), 10)
+	q.resolve(c, false, true)
 	if c, _ := q.next(); c == nil || c.record != nil {
 		t.Errorf("next = %+v, want the strike", c)
 	}

@@ -14,18 +14,18 @@ import (
 // subject: a ledger of half a million is looked through within a minute, and that
 // is not to be felt.
 const (
-	surveyBatch = 500
-	surveyPause = 50 * time.Millisecond
+	scanBatch = 500
+	scanPause = 50 * time.Millisecond
 )
 
-var errSurveyStopped = errors.New("no more records came, although there are some")
+var errScanStopped = errors.New("no more records came, although there are some")
 
 // surveys looks for records that no heir would ever see, because the roster does
 // not have their node: storage may lose what is in the nodes' bucket, and keep
 // the records. It does so soon after this node has got its name and every
 // SurveyEvery from then on, until ctx ends. One of all nodes does.
-func (l *Store) surveys(ctx context.Context) {
-	tick := time.NewTicker(l.opts.SweepEvery)
+func (l *Store) scans(ctx context.Context) {
+	tick := time.NewTicker(l.opts.CheckEvery)
 	defer tick.Stop()
 	var as string // the name that this node had at the last survey
 	var at time.Time
@@ -36,10 +36,10 @@ func (l *Store) surveys(ctx context.Context) {
 		case <-tick.C:
 		}
 		self := l.nodes.Node()
-		if !l.nodes.First() || as == self && time.Since(at) < l.opts.SurveyEvery {
+		if !l.nodes.First() || as == self && time.Since(at) < l.opts.ScanEvery {
 			continue
 		}
-		if err := l.survey(ctx); err != nil && ctx.Err() == nil {
+		if err := l.scan(ctx); err != nil && ctx.Err() == nil {
 			l.log.Warn("not all records could be looked through for nodes that the roster does not have", "error", err)
 		}
 		as, at = self, time.Now()
@@ -47,10 +47,10 @@ func (l *Store) surveys(ctx context.Context) {
 }
 
 // survey has the heirs see all nodes that there are records of.
-func (l *Store) survey(ctx context.Context) error {
-	strangers, err := l.strangers(ctx)
+func (l *Store) scan(ctx context.Context) error {
+	strangers, err := l.unknownNodes(ctx)
 	for _, node := range strangers {
-		if fault := l.adopt(ctx, node); fault != nil {
+		if fault := l.registerUnknown(ctx, node); fault != nil {
 			err = errors.Join(err, fmt.Errorf("node %s: %w", node, fault))
 		}
 	}
@@ -59,17 +59,17 @@ func (l *Store) survey(ctx context.Context) error {
 
 // strangers lists nodes that there are records of and that are not on the roster
 // nor have a lease, as far as is known here: as many as are dealt with at once.
-func (l *Store) strangers(ctx context.Context) (found []string, err error) {
+func (l *Store) unknownNodes(ctx context.Context) (found []string, err error) {
 	records, err := l.openRecords(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the records: %w", err)
 	}
 	defer l.closeRecords(ctx, records)
-	pace := time.NewTicker(surveyPause)
+	pace := time.NewTicker(scanPause)
 	defer pace.Stop()
 	seen := map[string]bool{"": true}
 	for left := records.CachedInfo().NumPending; left > 0; {
-		batch, err := records.FetchNoWait(surveyBatch)
+		batch, err := records.FetchNoWait(scanBatch)
 		if err != nil {
 			return found, fmt.Errorf("read the records: %w", err)
 		}
@@ -84,7 +84,7 @@ func (l *Store) strangers(ctx context.Context) (found []string, err error) {
 				continue
 			}
 			seen[node] = true
-			if l.nodes.Unknown(node) && len(found) < l.opts.Estates {
+			if l.nodes.Unknown(node) && len(found) < l.opts.Failovers {
 				found = append(found, node)
 			}
 		}
@@ -127,7 +127,7 @@ func (l *Store) ended(ctx context.Context, records jetstream.Consumer) error {
 	defer cancel()
 	info, err := records.Info(ctx)
 	if err == nil && info.NumPending > 0 {
-		err = errSurveyStopped
+		err = errScanStopped
 	}
 	return err
 }
@@ -145,7 +145,7 @@ func (l *Store) nodeOf(subject string) string {
 // adopt puts a node on the roster that is not there and has no lease. It may live
 // all the same, which whoever deals with it takes into account, see
 // [estate.grace].
-func (l *Store) adopt(ctx context.Context, node string) error {
+func (l *Store) registerUnknown(ctx context.Context, node string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.opts.WriteTimeout)
 	defer cancel()
 	if done, err := l.nodes.RegisterUnknown(ctx, node); !done {

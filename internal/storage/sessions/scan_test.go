@@ -17,11 +17,11 @@ import (
 )
 
 // oftenSurveyed is a ledger that is looked through all the time.
-var oftenSurveyed = Options{SweepEvery: 50 * time.Millisecond, SurveyEvery: 50 * time.Millisecond}
+var oftenScanned = Options{CheckEvery: 50 * time.Millisecond, ScanEvery: 50 * time.Millisecond}
 
 // lose has storage forget of a node what is under these keys, all if there are
 // none, but not its records. Who watches is not told.
-func (m *member) lose(t testing.TB, node string, keys ...string) {
+func (m *member) forget(t testing.TB, node string, keys ...string) {
 	t.Helper()
 	bucket, err := m.e.JetStream().Stream(t.Context(), "KV_"+m.e.StreamName("NODES"))
 	if err != nil {
@@ -41,35 +41,35 @@ func (m *member) lose(t testing.TB, node string, keys ...string) {
 func (m *member) orphan(t testing.TB, node string, i int) {
 	t.Helper()
 	record := fmt.Appendf(nil, `{"node":%q,"token":"token-%d-%s"}`, node, i, node)
-	if _, err := m.e.JetStream().Publish(t.Context(), m.ledger.subject(keyOf(node, streamEntry(node, i).Token)), record); err != nil {
+	if _, err := m.e.JetStream().Publish(t.Context(), m.sessions.subject(keyOf(node, streamEntry(node, i).Token)), record); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestRecordsOfADeadNodeThatStorageHasForgottenAreTold(t *testing.T) {
+func TestRecordsOfADeadNodeThatStorageHasLostAreTakenOver(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
+	told := newTally()
 	dead := startMember(t, url, memberOptions{nodes: quickNodes})
 	node := dead.nodes.Node()
-	dead.enterAll(t, node, 30)
+	dead.putAll(t, node, 30)
 	dead.kill()
 	witness := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
-	witness.lose(t, node)
+	witness.forget(t, node)
 	for _, name := range []string{"b", "c"} {
-		startMember(t, url, memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir(name)})
+		startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver(name)})
 	}
 	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 30 && witness.records(t, node) == 0 })
-	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.rosterValue(t, node) == drained })
+	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.registration(t, node) == drained })
 	if again := told.twice(); len(again) > 0 {
 		t.Errorf("%d streams were told of more than once", len(again))
 	}
 }
 
-func TestRecordsThatAClusterHasNoNodeOfAreTold(t *testing.T) {
+func TestRecordsThatAClusterHasNoNodeOfAreTakenOver(t *testing.T) {
 	t.Parallel()
-	told := newToldTally()
-	o := memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir("b")}
+	told := newTally()
+	o := memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver("b")}
 	o.nodes.CutOffAfter, o.nodes.RenewEvery = 1500*time.Millisecond, 300*time.Millisecond
 	m := openMember(t, openWith(t, nats.Options{URLs: natstest.StartCluster(t, 3).URLs()}), o)
 	for i := range 5 {
@@ -78,54 +78,54 @@ func TestRecordsThatAClusterHasNoNodeOfAreTold(t *testing.T) {
 	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 5 && m.records(t, "forgotte") == 0 })
 }
 
-func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasForgotten(t *testing.T) {
+func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := openMember(t, openWith(t, nats.Options{Dir: dir}), memberOptions{nodes: membership.Options{Alone: true}})
 	node := first.nodes.Node()
-	first.enterAll(t, node, 20)
-	first.lose(t, node)
+	first.putAll(t, node, 20)
+	first.forget(t, node)
 	first.e.Close() // dies
 	first.end()
 
-	told := newToldTally()
-	o := memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir("second")}
+	told := newTally()
+	o := memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver("second")}
 	o.nodes.Alone = true
 	second := openMember(t, openWith(t, nats.Options{Dir: dir}), o)
-	second.enterAll(t, second.nodes.Node(), 20)
+	second.putAll(t, second.nodes.Node(), 20)
 	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
 	if n := second.records(t, second.nodes.Node()); n != 20 {
 		t.Errorf("%d records of its own, want all 20", n)
 	}
 }
 
-func TestNodeThatStorageHasForgottenEndsItsStreamsBeforeTheHeirsAct(t *testing.T) {
+func TestNodeThatStorageHasLostEndsItsStreamsBeforeTheFailover(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string][]string{"all of it": nil, "its lease": {leaseKey}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			checkStreamsEndBeforeHeirs(t, lost...)
+			checkStreamsEndBeforeFailover(t, lost...)
 		})
 	}
 }
 
-func checkStreamsEndBeforeHeirs(t *testing.T, lost ...string) {
+func checkStreamsEndBeforeFailover(t *testing.T, lost ...string) {
 	t.Helper()
 	url := natstest.ServeSmall(t)
 	p := natstest.NewProxy(t, url)
-	told := newToldTally()
+	told := newTally()
 	ended := make(chan time.Time, 1)
-	o := memberOptions{nodes: quickNodes, heir: told.heir("itself")}
+	o := memberOptions{nodes: quickNodes, takeOver: told.takeOver("itself")}
 	o.nodes.CutOff = func(string) { ended <- time.Now() }
 	lone := startMember(t, p.URL, o)
 	old := lone.nodes.Node()
-	lone.enterAll(t, old, 50)
+	lone.putAll(t, old, 50)
 
 	p.Freeze() // it does not hear that its lease is gone
 	witness := newMember(t, memberEngine(t, url), memberOptions{})
-	witness.lose(t, old, lost...)
-	heir := startMember(t, url, memberOptions{nodes: quickNodes, ledger: oftenSurveyed, heir: told.heir("other")})
-	natstest.Eventually(t, "it is on the roster", func() bool { return heir.rosterValue(t, old) != "" })
+	witness.forget(t, old, lost...)
+	heir := startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver("other")})
+	natstest.Eventually(t, "it is on the roster", func() bool { return heir.registration(t, old) != "" })
 	at := <-ended
 	natstest.Eventually(t, "the heir is done", func() bool { return told.count() == 50 && heir.records(t, old) == 0 })
 	told.mu.Lock()
@@ -136,18 +136,19 @@ func checkStreamsEndBeforeHeirs(t *testing.T, lost ...string) {
 	}
 	p.Thaw()
 	natstest.Eventually(t, "it is back under its new name", func() bool { return slices.Contains(heir.nodes.Others(), lone.nodes.Node()) })
-	lone.enterAll(t, lone.nodes.Node(), 5)
+	lone.putAll(t, lone.nodes.Node(), 5)
 	if again := told.twice(); len(again) > 0 || told.count() != 50 {
 		t.Errorf("told of %d streams, of %d twice; want 50 once", told.count(), len(again))
 	}
 }
 
-func TestNodeTellsOfItsOldNameThatStorageHasForgottenAndNotOfItsNewOne(t *testing.T) {
+func TestNodeTakesOverItsOldNameThatStorageHasLostAndNotItsNewOne(t *testing.T) {
 	t.Parallel()
-	told := newToldTally()
-	o := memberOptions{nodes: quickNodes, heir: told.heir("itself")}
-	o.ledger = Options{SweepEvery: 50 * time.Millisecond} // a survey for each name
+	told := newTally()
+	o := memberOptions{nodes: quickNodes, takeOver: told.takeOver("itself")}
+	o.sessions = Options{CheckEvery: 50 * time.Millisecond} // a survey for each name
 	p := natstest.NewProxy(t, natstest.ServeSmall(t))
+	o.nodes.LeaseTTL, o.nodes.CutOffAfter = 8*time.Second, 6*time.Second // or a busy machine cuts it off once more
 	ended := make(chan time.Time, 1)
 	o.nodes.CutOff = func(string) {
 		p.Cut() // the bucket is read again when the connection is back, after it has been lost
@@ -157,11 +158,11 @@ func TestNodeTellsOfItsOldNameThatStorageHasForgottenAndNotOfItsNewOne(t *testin
 	m := newMember(t, memberEngine(t, p.URL), o)
 	m.run(t, o)
 	old := m.nodes.Node()
-	m.enterAll(t, old, 20)
-	m.lose(t, old)
+	m.putAll(t, old, 20)
+	m.forget(t, old)
 	at := <-ended
 	natstest.Eventually(t, "it has another name", func() bool { return m.nodes.Node() != old })
-	m.enterAll(t, m.nodes.Node(), 20)
+	m.putAll(t, m.nodes.Node(), 20)
 	natstest.Eventually(t, "all of the old name are dealt with", func() bool { return told.count() == 20 && m.records(t, old) == 0 })
 	told.mu.Lock()
 	first := told.first
@@ -175,18 +176,18 @@ func TestNodeTellsOfItsOldNameThatStorageHasForgottenAndNotOfItsNewOne(t *testin
 }
 
 // A survey of one that knows of nobody takes all nodes for strangers.
-func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
+func TestScanLeavesNodesThatAreAliveAlone(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newToldTally()
-	startMember(t, url, memberOptions{nodes: quickNodes, heir: told.heir("b")})
+	told := newTally()
+	startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("b")})
 	surveyor := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	ctx, stop := context.WithCancel(t.Context())
 	var surveys sync.WaitGroup
 	var done int
 	surveys.Go(func() {
 		for ctx.Err() == nil {
-			if err := surveyor.ledger.survey(ctx); err != nil && ctx.Err() == nil {
+			if err := surveyor.sessions.scan(ctx); err != nil && ctx.Err() == nil {
 				t.Errorf("survey = %v", err)
 			}
 			done++
@@ -197,9 +198,9 @@ func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
 	for range 15 {
 		m := startMember(t, url, memberOptions{nodes: quickNodes})
 		node := m.nodes.Node()
-		m.enterAll(t, node, 10)
+		m.putAll(t, node, 10)
 		for i := range 10 {
-			m.ledger.Delete(node, streamEntry(node, i).Token)
+			m.sessions.Delete(node, streamEntry(node, i).Token)
 		}
 		natstest.Eventually(t, "its records are out", func() bool { return m.records(t, node) == 0 })
 		if s := m.nodes.Stats(); s.CutOffs != 0 {
@@ -217,34 +218,34 @@ func TestSurveyLeavesNodesThatLiveAlone(t *testing.T) {
 	}
 }
 
-func TestSurveyTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
+func TestScanTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
 	m := startMember(t, url, memberOptions{nodes: quickNodes})
 	node := m.nodes.Node()
 	surveyor := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	surveyor.orphan(t, node, 1) // it is not on the roster
-	if found, err := surveyor.ledger.strangers(t.Context()); err != nil || !slices.Equal(found, []string{node}) {
+	if found, err := surveyor.sessions.unknownNodes(t.Context()); err != nil || !slices.Equal(found, []string{node}) {
 		t.Fatalf("strangers = %v, %v; want the node %s, that it has not heard of", found, err, node)
 	}
-	if err := surveyor.ledger.survey(t.Context()); err != nil {
+	if err := surveyor.sessions.scan(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	entry, err := m.bucket(t).Get(t.Context(), leaseKey+node)
 	if err != nil || !strings.HasPrefix(string(entry.Value()), "node:") {
 		t.Errorf("its lease is %v, %v; want that it has it", entry, err)
 	}
-	if on := m.rosterValue(t, node); on != "" {
+	if on := m.registration(t, node); on != "" {
 		t.Errorf("the roster has it as %q, want nothing", on)
 	}
 }
 
-func TestSurveyIsBounded(t *testing.T) {
+func TestScanIsBounded(t *testing.T) {
 	t.Parallel()
-	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{ledger: Options{Estates: 3}})
+	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{sessions: Options{Failovers: 3}})
 	const nodes = 8
-	for i := range 3*surveyBatch + 7 {
-		if _, err := m.e.JetStream().PublishAsync(m.ledger.subject(keyOf(fmt.Sprintf("node%04d", i%nodes), fmt.Sprint(i))), []byte("{}")); err != nil {
+	for i := range 3*scanBatch + 7 {
+		if _, err := m.e.JetStream().PublishAsync(m.sessions.subject(keyOf(fmt.Sprintf("node%04d", i%nodes), fmt.Sprint(i))), []byte("{}")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -272,11 +273,11 @@ func TestSurveyIsBounded(t *testing.T) {
 		}
 		return true
 	})
-	if found, err := m.ledger.strangers(t.Context()); err != nil || !slices.Equal(found, []string{"lastnode"}) {
-		t.Errorf("strangers = %v, %v; want the one at the end of %d records", found, err, 3*surveyBatch)
+	if found, err := m.sessions.unknownNodes(t.Context()); err != nil || !slices.Equal(found, []string{"lastnode"}) {
+		t.Errorf("strangers = %v, %v; want the one at the end of %d records", found, err, 3*scanBatch)
 	}
-	nobody := newMember(t, m.e, memberOptions{ledger: Options{Estates: 3}}) // does not watch
-	if found, err := nobody.ledger.strangers(t.Context()); err != nil || len(found) != 3 {
+	nobody := newMember(t, m.e, memberOptions{sessions: Options{Failovers: 3}}) // does not watch
+	if found, err := nobody.sessions.unknownNodes(t.Context()); err != nil || len(found) != 3 {
 		t.Errorf("strangers = %v, %v; want as many as are dealt with at once, 3", found, err)
 	}
 	for name := range m.st.ConsumerNames(t.Context()).Name() {

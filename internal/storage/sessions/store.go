@@ -30,27 +30,27 @@ const (
 	// enrolment is how long a node that has been put on the roster counts as being
 	// on it. It is far below DrainedFor, so that a record is never written of a
 	// node that is not on the roster.
-	enrolment = time.Minute
+	registrationLife = time.Minute
 	// complainEvery is how often the log says that records are not written, or not
 	// taken out, while that goes on.
-	complainEvery = time.Minute
+	warnEvery = time.Minute
 )
 
 // LedgerOptions configure a Ledger. The zero value of a field stands for its
 // default.
 type Options struct {
-	MaxEnters    int           // default 16384 records waiting to be written; Enter waits for room
-	MaxStrikes   int           // default 1<<20 records waiting to be taken out; more stay
+	MaxPuts    int           // default 16384 records waiting to be written; Enter waits for room
+	MaxDeletes   int           // default 1<<20 records waiting to be taken out; more stay
 	Writers      int           // default 32 changes being made at once
 	WriteTimeout time.Duration // default 5s: of one change
 	StopPatience time.Duration // default 5s: for what waits when Run ends
 
-	Heirs      int           // default 16 calls of heir at once
-	Estates    int           // default 64 dead nodes dealt with at once
-	SweepEvery time.Duration // default 10s: how often the roster is looked through, besides at once
+	Calls      int           // default 16 calls of heir at once
+	Failovers    int           // default 64 dead nodes dealt with at once
+	CheckEvery time.Duration // default 10s: how often the roster is looked through, besides at once
 	// SurveyEvery is how often one of all nodes looks through the records for nodes
 	// that the roster does not have. Default 5m.
-	SurveyEvery time.Duration
+	ScanEvery time.Duration
 	FirstPause  time.Duration // default 100ms: after heir has failed; doubles
 	MaxPause    time.Duration // default 10s
 	// DrainedFor is how long a dead node's records are looked for after the last
@@ -60,15 +60,15 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	o.MaxEnters = cmp.Or(o.MaxEnters, 16384)
-	o.MaxStrikes = cmp.Or(o.MaxStrikes, 1<<20)
+	o.MaxPuts = cmp.Or(o.MaxPuts, 16384)
+	o.MaxDeletes = cmp.Or(o.MaxDeletes, 1<<20)
 	o.Writers = cmp.Or(o.Writers, 32)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, 5*time.Second)
 	o.StopPatience = cmp.Or(o.StopPatience, 5*time.Second)
-	o.Heirs = cmp.Or(o.Heirs, 16)
-	o.Estates = cmp.Or(o.Estates, 64)
-	o.SweepEvery = cmp.Or(o.SweepEvery, 10*time.Second)
-	o.SurveyEvery = cmp.Or(o.SurveyEvery, 5*time.Minute)
+	o.Calls = cmp.Or(o.Calls, 16)
+	o.Failovers = cmp.Or(o.Failovers, 64)
+	o.CheckEvery = cmp.Or(o.CheckEvery, 10*time.Second)
+	o.ScanEvery = cmp.Or(o.ScanEvery, 5*time.Minute)
 	o.FirstPause = cmp.Or(o.FirstPause, 100*time.Millisecond)
 	o.MaxPause = cmp.Or(o.MaxPause, 10*time.Second)
 	o.DrainedFor = max(cmp.Or(o.DrainedFor, 15*time.Minute).Round(time.Second), time.Second)
@@ -88,29 +88,29 @@ type Store struct {
 	opts  Options
 	log   *slog.Logger
 	queue *queue
-	heirs chan struct{} // one for each call of heir
+	calls chan struct{} // one for each call of heir
 
-	enterLog, strikeLog complaint
+	putLog, deleteLog warning
 
 	mu       sync.Mutex
-	enrolled map[string]time.Time // guarded by mu: nodes on the roster, since when for sure
-	estates  map[string]bool      // guarded by mu: dead nodes being dealt with here
+	registered map[string]time.Time // guarded by mu: nodes on the roster, since when for sure
+	failovers  map[string]bool      // guarded by mu: dead nodes being dealt with here
 
-	entered, struck, inherited, heirFailures, droppedEnters, droppedStrikes, unreadable atomic.Uint64
+	written, deleted, takenOver, takeOverFailures, droppedPuts, droppedDeletes, unreadable atomic.Uint64
 }
 
 // LedgerStats count what a Ledger has done since it was made.
 type Stats struct {
-	Entered        uint64 // records written
-	Struck         uint64 // records taken out
-	Inherited      uint64 // records of dead nodes that heir has dealt with
-	HeirFailures   uint64 // and calls of heir that failed; they are made again
-	DroppedEnters  uint64 // records never written: no room here or in the engine, or refused by it
-	DroppedStrikes uint64 // records never taken out: no room here, or refused by the engine
+	Written        uint64 // records written
+	Deleted         uint64 // records taken out
+	TakenOver      uint64 // records of dead nodes that heir has dealt with
+	TakeOverFailures   uint64 // and calls of heir that failed; they are made again
+	DroppedPuts  uint64 // records never written: no room here or in the engine, or refused by it
+	DroppedDeletes uint64 // records never taken out: no room here, or refused by the engine
 	Unreadable     uint64 // records of dead nodes that could not be read and were taken out
-	WaitingEnters  int
-	WaitingStrikes int
-	Estates        int // dead nodes being dealt with here now
+	WaitingPuts  int
+	WaitingDeletes int
+	Failovers        int // dead nodes being dealt with here now
 }
 
 // NewLedger makes a ledger. The stream has the subjects <prefix>.st.> with one
@@ -119,8 +119,8 @@ func newStore(e *nats.Engine, st jetstream.Stream, nodes *membership.Nodes, opts
 	opts = opts.withDefaults()
 	return &Store{
 		e: e, st: st, nodes: nodes, opts: opts, log: e.Log().With("component", "ledger"),
-		queue: newQueue(opts.MaxEnters), heirs: make(chan struct{}, opts.Heirs),
-		enrolled: map[string]time.Time{}, estates: map[string]bool{},
+		queue: newQueue(opts.MaxPuts), calls: make(chan struct{}, opts.Calls),
+		registered: map[string]time.Time{}, failovers: map[string]bool{},
 	}
 }
 
@@ -143,11 +143,11 @@ func (l *Store) Ready() bool { return l.nodes.Steady() }
 func (l *Store) Put(ctx context.Context, entry wire.SessionRecord) {
 	record, err := json.Marshal(entry)
 	if err != nil { // the request is not JSON
-		l.dropEnter("not JSON", err)
+		l.dropPut("not JSON", err)
 		return
 	}
 	for {
-		done, queued := l.queue.enter(keyOf(entry.Node, entry.Token), record)
+		done, queued := l.queue.put(keyOf(entry.Node, entry.Token), record)
 		select {
 		case <-done:
 			if queued {
@@ -155,7 +155,7 @@ func (l *Store) Put(ctx context.Context, entry wire.SessionRecord) {
 			}
 		case <-ctx.Done():
 			if !queued {
-				l.dropEnter("too many wait", ctx.Err())
+				l.dropPut("too many wait", ctx.Err())
 			}
 			return
 		}
@@ -165,40 +165,40 @@ func (l *Store) Put(ctx context.Context, entry wire.SessionRecord) {
 // Delete takes a record out in the background. It does not wait. A record that
 // has not been written yet will not be.
 func (l *Store) Delete(node, token string) {
-	if l.queue.strike(keyOf(node, token), l.opts.MaxStrikes) == nil {
-		l.dropStrike("too many wait", nil)
+	if l.queue.delete(keyOf(node, token), l.opts.MaxDeletes) == nil {
+		l.dropDelete("too many wait", nil)
 	}
 }
 
-func (l *Store) dropEnter(why string, err error) {
-	dropped := l.droppedEnters.Add(1)
-	l.complain(&l.enterLog, "streams are not recorded ("+why+"): if this node dies, the backend will not be told of their ends", dropped, err)
+func (l *Store) dropPut(why string, err error) {
+	dropped := l.droppedPuts.Add(1)
+	l.warn(&l.putLog, "streams are not recorded ("+why+"): if this node dies, the backend will not be told of their ends", dropped, err)
 }
 
-func (l *Store) dropStrike(why string, err error) {
-	dropped := l.droppedStrikes.Add(1)
-	l.complain(&l.strikeLog, "records of ended streams stay ("+why+"): the backend will be told of their ends again", dropped, err)
+func (l *Store) dropDelete(why string, err error) {
+	dropped := l.droppedDeletes.Add(1)
+	l.warn(&l.deleteLog, "records of ended streams stay ("+why+"): the backend will be told of their ends again", dropped, err)
 }
 
 // complaint is something that is logged when it happens first, and then once in
 // complainEvery: every stream may have a reason for it.
-type complaint struct {
+type warning struct {
 	mu    sync.Mutex
 	until time.Time // guarded by mu: not again before this
 }
 
-func (c *complaint) due() bool {
+func (c *warning) due() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	if now.Before(c.until) {
 		return false
 	}
-	c.until = now.Add(complainEvery)
+	c.until = now.Add(warnEvery)
 	return true
 }
 
-func (l *Store) complain(c *complaint, message string, dropped uint64, err error) {
+func (l *Store) warn(c *warning, message string, dropped uint64, err error) {
 	if c.due() {
 		enters, strikes := l.queue.waiting()
 		l.log.Error(message, "dropped", dropped, "waiting_enters", enters, "waiting_strikes", strikes, "error", err)
@@ -208,13 +208,13 @@ func (l *Store) complain(c *complaint, message string, dropped uint64, err error
 // Stats tells what has been done so far.
 func (l *Store) Stats() Stats {
 	l.mu.Lock()
-	estates := len(l.estates)
+	estates := len(l.failovers)
 	l.mu.Unlock()
 	enters, strikes := l.queue.waiting()
 	return Stats{
-		Entered: l.entered.Load(), Struck: l.struck.Load(), Inherited: l.inherited.Load(), HeirFailures: l.heirFailures.Load(),
-		DroppedEnters: l.droppedEnters.Load(), DroppedStrikes: l.droppedStrikes.Load(), Unreadable: l.unreadable.Load(),
-		WaitingEnters: enters, WaitingStrikes: strikes, Estates: estates,
+		Written: l.written.Load(), Deleted: l.deleted.Load(), TakenOver: l.takenOver.Load(), TakeOverFailures: l.takeOverFailures.Load(),
+		DroppedPuts: l.droppedPuts.Load(), DroppedDeletes: l.droppedDeletes.Load(), Unreadable: l.unreadable.Load(),
+		WaitingPuts: enters, WaitingDeletes: strikes, Failovers: estates,
 	}
 }
 
@@ -241,7 +241,7 @@ func (l *Store) Run(ctx context.Context, heir func(context.Context, wire.Session
 			}
 		})
 	}
-	l.sweep(ctx, heir)
+	l.failOver(ctx, heir)
 	select {
 	case <-l.queue.hurry():
 	case <-time.After(l.opts.StopPatience):

@@ -15,25 +15,25 @@ import (
 	"tidegate/internal/wire"
 )
 
-func TestLedgerHoldsWhatIsEnteredUntilItIsStruck(t *testing.T) {
+func TestStoreKeepsARecordUntilItIsDeleted(t *testing.T) {
 	t.Parallel()
 	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
 	node := m.nodes.Node()
-	m.enterAll(t, node, 3)
+	m.putAll(t, node, 3)
 	if n := m.records(t, node); n != 3 {
 		t.Fatalf("%d records after 3 were entered", n)
 	}
 	for i := range 3 {
-		m.ledger.Delete(node, streamEntry(node, i).Token)
+		m.sessions.Delete(node, streamEntry(node, i).Token)
 	}
 	natstest.Eventually(t, "the records are out", func() bool { return m.records(t, node) == 0 })
 	natstest.Eventually(t, "both are counted", func() bool {
-		s := m.ledger.Stats()
-		return s.Entered == 3 && s.Struck == 3 && s.WaitingEnters+s.WaitingStrikes == 0
+		s := m.sessions.Stats()
+		return s.Written == 3 && s.Deleted == 3 && s.WaitingPuts+s.WaitingDeletes == 0
 	})
 }
 
-func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
+func TestStoreLeavesNoRecordThatIsDeletedBeforeItIsWritten(t *testing.T) {
 	t.Parallel()
 	const streams = 2000
 	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
@@ -48,28 +48,28 @@ func TestLedgerLeavesNoRecordWhenStruckBeforeItIsWritten(t *testing.T) {
 			}
 			defer cancel()
 			close(begun)
-			m.ledger.Put(ctx, streamEntry(node, i))
+			m.sessions.Put(ctx, streamEntry(node, i))
 			if i%2 == 0 {
-				m.ledger.Delete(node, streamEntry(node, i).Token)
+				m.sessions.Delete(node, streamEntry(node, i).Token)
 			}
 		})
 		strike.Go(func() {
 			<-begun
 			if i%5 == 0 { // while it is being written
 				natstest.Eventually(t, "it is in the queue or has left", func() bool {
-					c := changeOf(m.ledger.queue, keyOf(node, streamEntry(node, i).Token))
+					c := changeOf(m.sessions.queue, keyOf(node, streamEntry(node, i).Token))
 					return c == nil || c.busy
 				})
 			}
-			m.ledger.Delete(node, streamEntry(node, i).Token)
+			m.sessions.Delete(node, streamEntry(node, i).Token)
 		})
 	}
 	enter.Wait()
 	strike.Wait()
 	for i := range streams { // those whose strike came before the enter
-		m.ledger.Delete(node, streamEntry(node, i).Token)
+		m.sessions.Delete(node, streamEntry(node, i).Token)
 	}
-	natstest.Eventually(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
+	natstest.Eventually(t, "nothing waits", func() bool { s := m.sessions.Stats(); return s.WaitingPuts+s.WaitingDeletes == 0 })
 	if n := m.records(t, node); n != 0 {
 		t.Errorf("%d records are left, want none", n)
 	}
@@ -85,22 +85,22 @@ func changeOf(q *queue, key recordKey) *change {
 	return nil
 }
 
-func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
+func TestStoreWritesNothingOfANodeWithoutALease(t *testing.T) {
 	t.Parallel()
 	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{})
 	node := m.nodes.Node()
 	ctx, cancel := context.WithCancel(t.Context())
 	var ledger, nodes sync.WaitGroup
-	ledger.Go(func() { _ = m.ledger.Run(ctx, nil) })
+	ledger.Go(func() { _ = m.sessions.Run(ctx, nil) })
 	entered := make(chan struct{})
 	go func() { // entered waits for it
-		m.ledger.Put(context.Background(), streamEntry(node, 0))
+		m.sessions.Put(context.Background(), streamEntry(node, 0))
 		close(entered)
 	}()
 	natstest.Eventually(t, "writing was tried", func() bool {
-		m.ledger.queue.mu.Lock()
-		defer m.ledger.queue.mu.Unlock()
-		return m.ledger.queue.entering.misses > 1
+		m.sessions.queue.mu.Lock()
+		defer m.sessions.queue.mu.Unlock()
+		return m.sessions.queue.putLine.misses > 1
 	})
 	if n := m.records(t, node); n != 0 {
 		t.Errorf("%d records of a node that has no lease", n)
@@ -117,47 +117,47 @@ func TestLedgerWritesNothingOfANodeWithoutALease(t *testing.T) {
 	nodes.Wait()
 }
 
-func TestLedgerCatchesUpAfterAnOutage(t *testing.T) {
+func TestStoreCatchesUpAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	p := natstest.NewProxy(t, natstest.ServeSmall(t))
-	m := startMember(t, p.URL, memberOptions{nodes: membership.Options{RenewEvery: 100 * time.Millisecond}, ledger: Options{WriteTimeout: 200 * time.Millisecond}})
+	m := startMember(t, p.URL, memberOptions{nodes: membership.Options{RenewEvery: 100 * time.Millisecond}, sessions: Options{WriteTimeout: 200 * time.Millisecond}})
 	node := m.nodes.Node()
-	m.enterAll(t, node, 10)
+	m.putAll(t, node, 10)
 	p.Freeze()
 	waited, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	var enter sync.WaitGroup
 	for i := range 10 {
-		enter.Go(func() { m.ledger.Put(waited, streamEntry(node, 10+i)) })
+		enter.Go(func() { m.sessions.Put(waited, streamEntry(node, 10+i)) })
 	}
 	enter.Wait() // Enter ends with its context
 	for i := range 15 {
-		m.ledger.Delete(node, streamEntry(node, i).Token)
+		m.sessions.Delete(node, streamEntry(node, i).Token)
 	}
-	if s := m.ledger.Stats(); s.WaitingStrikes < 10 {
+	if s := m.sessions.Stats(); s.WaitingDeletes < 10 {
 		t.Errorf("stats = %+v, want strikes waiting", s)
 	}
 	p.Thaw()
-	natstest.Eventually(t, "nothing waits", func() bool { s := m.ledger.Stats(); return s.WaitingEnters+s.WaitingStrikes == 0 })
+	natstest.Eventually(t, "nothing waits", func() bool { s := m.sessions.Stats(); return s.WaitingPuts+s.WaitingDeletes == 0 })
 	if n := m.records(t, node); n != 5 {
 		t.Errorf("%d records, want the 5 that were not struck", n)
 	}
 }
 
-func TestLedgerIsBoundedWhileTheEngineIsAway(t *testing.T) {
+func TestStoreIsBoundedWhileTheEngineIsAway(t *testing.T) {
 	t.Parallel()
-	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{ledger: Options{MaxEnters: 2, MaxStrikes: 3}})
+	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{sessions: Options{MaxPuts: 2, MaxDeletes: 3}})
 	node := m.nodes.Node()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i := range 5 { // nobody writes
-		m.ledger.Put(gone, streamEntry(node, i))
+		m.sessions.Put(gone, streamEntry(node, i))
 	}
 	for i := range 7 {
-		m.ledger.Delete("somebody", streamEntry(node, i).Token)
+		m.sessions.Delete("somebody", streamEntry(node, i).Token)
 	}
-	s := m.ledger.Stats()
-	if s.WaitingEnters != 2 || s.DroppedEnters != 3 || s.WaitingStrikes != 3 || s.DroppedStrikes != 4 {
+	s := m.sessions.Stats()
+	if s.WaitingPuts != 2 || s.DroppedPuts != 3 || s.WaitingDeletes != 3 || s.DroppedDeletes != 4 {
 		t.Errorf("stats = %+v, want 2 and 3 waiting, 3 and 4 dropped", s)
 	}
 	// One that waits for room gets it.
@@ -165,20 +165,20 @@ func TestLedgerIsBoundedWhileTheEngineIsAway(t *testing.T) {
 	go func() { // entered waits for it
 		ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 		defer cancel()
-		m.ledger.Put(ctx, streamEntry(node, 9))
+		m.sessions.Put(ctx, streamEntry(node, 9))
 		close(entered)
 	}()
 	natstest.Eventually(t, "it waits for room", func() bool {
-		m.ledger.queue.mu.Lock()
-		defer m.ledger.queue.mu.Unlock()
-		return m.ledger.queue.room != nil
+		m.sessions.queue.mu.Lock()
+		defer m.sessions.queue.mu.Unlock()
+		return m.sessions.queue.room != nil
 	})
 	m.run(t, memberOptions{})
 	<-entered
 	natstest.Eventually(t, "all is written", func() bool { return m.records(t, node) == 3 })
 }
 
-func TestLedgerGivesUpWhatTheEngineRefuses(t *testing.T) {
+func TestStoreGivesUpWhatTheEngineRefuses(t *testing.T) {
 	t.Parallel()
 	m := startMember(t, natstest.ServeSmall(t), memberOptions{}) // takes 64 KiB
 	node := m.nodes.Node()
@@ -186,14 +186,14 @@ func TestLedgerGivesUpWhatTheEngineRefuses(t *testing.T) {
 	large.Token = string(make([]byte, 70_000))
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
-	m.ledger.Put(ctx, large)
-	if s := m.ledger.Stats(); ctx.Err() != nil || s.DroppedEnters != 1 || s.WaitingEnters != 0 {
+	m.sessions.Put(ctx, large)
+	if s := m.sessions.Stats(); ctx.Err() != nil || s.DroppedPuts != 1 || s.WaitingPuts != 0 {
 		t.Errorf("stats = %+v (%v), want 1 dropped at once", s, ctx.Err())
 	}
-	m.enterAll(t, node, 1)
+	m.putAll(t, node, 1)
 }
 
-func TestLedgerKnowsWhatIsFinal(t *testing.T) {
+func TestStoreKnowsWhatIsFinal(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{
 		natsgo.ErrMaxPayload: true, natsgo.ErrTimeout: false, natsgo.ErrConnectionClosed: false, context.DeadlineExceeded: false, errNotJoined: false,
@@ -208,17 +208,17 @@ func TestLedgerKnowsWhatIsFinal(t *testing.T) {
 	}
 }
 
-func TestLedgerStopsWithoutAnEngine(t *testing.T) {
+func TestStoreStopsWithoutAnEngine(t *testing.T) {
 	t.Parallel()
-	m := startMember(t, natstest.ServeSmall(t), memberOptions{ledger: Options{StopPatience: 50 * time.Millisecond}})
+	m := startMember(t, natstest.ServeSmall(t), memberOptions{sessions: Options{StopPatience: 50 * time.Millisecond}})
 	m.kill()
-	m.ledger.Delete(m.nodes.Node(), "a stream")
+	m.sessions.Delete(m.nodes.Node(), "a stream")
 	begun := time.Now()
 	m.end()
 	if took := time.Since(begun); took > natstest.Patience {
 		t.Errorf("it took %v", took)
 	}
-	if s := m.ledger.Stats(); s.WaitingStrikes != 1 {
+	if s := m.sessions.Stats(); s.WaitingDeletes != 1 {
 		t.Errorf("stats = %+v, want the strike waiting", s)
 	}
 }
@@ -234,17 +234,17 @@ func TestRunsCanBeStartedAndStopped(t *testing.T) {
 	}
 }
 
-func BenchmarkLedger(b *testing.B) {
+func BenchmarkStore(b *testing.B) {
 	m := startMember(b, natstest.ServeSmall(b), memberOptions{})
 	node := m.nodes.Node()
 	b.ReportAllocs()
 	const streams = 5000
 	for b.Loop() {
-		m.enterAll(b, node, streams)
+		m.putAll(b, node, streams)
 		for i := range streams {
-			m.ledger.Delete(node, streamEntry(node, i).Token)
+			m.sessions.Delete(node, streamEntry(node, i).Token)
 		}
-		natstest.Eventually(b, "all is struck", func() bool { return m.ledger.Stats().WaitingStrikes == 0 })
+		natstest.Eventually(b, "all is struck", func() bool { return m.sessions.Stats().WaitingDeletes == 0 })
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/streams, "ns/stream")
 }
