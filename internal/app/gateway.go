@@ -62,7 +62,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		Guard:          p.doors.internal,
 	}
 	if s := p.storage; s != nil {
-		opts.Peers, opts.Sessions, opts.Warn, opts.Status = s.nodes, s.ledger, s.warnings, s.status
+		opts.Peers, opts.Sessions, opts.Warn, opts.Status = s.nodes, s.sessions, s.warnings, s.status
 	}
 	opts.Health = p.health
 	if _, here := transport.(*pipenet.Transport); here { // our own backend, in this process: it may see who asks

@@ -66,18 +66,18 @@ func (m *storageMetrics) gauge(def *metric.Def, read func() float64) {
 
 // nodes adds the counts of membership and failover.
 func (m *storageMetrics) nodes(s *storage) {
-	nodes, ledger := s.nodes.Stats, s.ledger.Stats
+	nodes, records := s.nodes.Stats, s.sessions.Stats
 	m.gauge(metric.Nodes, func() float64 { return float64(nodes().Others + 1) })
 	m.counter(metric.NodeRequestsSent, func() uint64 { return nodes().Asked })
 	m.counter(metric.NodeRequestsReceived, func() uint64 { return nodes().Answered })
 	m.counter(metric.NodeRequestsRefused, func() uint64 { return nodes().Refused })
 	m.counter(metric.NodePartitions, func() uint64 { return nodes().CutOffs })
-	m.counter(metric.SessionRecordsWritten, func() uint64 { return ledger().Written })
-	m.counter(metric.SessionRecordsDeleted, func() uint64 { return ledger().Deleted })
-	m.counter(metric.SessionRecordsDropped, func() uint64 { s := ledger(); return s.DroppedPuts + s.DroppedDeletes })
-	m.gauge(metric.SessionRecordsWaiting, func() float64 { s := ledger(); return float64(s.WaitingPuts + s.WaitingDeletes) })
-	m.counter(metric.FailoverSessions, func() uint64 { return ledger().TakenOver })
-	m.counter(metric.FailoverFailures, func() uint64 { return ledger().TakeOverFailures })
+	m.counter(metric.SessionRecordsWritten, func() uint64 { return records().Written })
+	m.counter(metric.SessionRecordsDeleted, func() uint64 { return records().Deleted })
+	m.counter(metric.SessionRecordsDropped, func() uint64 { s := records(); return s.DroppedPuts + s.DroppedDeletes })
+	m.gauge(metric.SessionRecordsWaiting, func() float64 { s := records(); return float64(s.WaitingPuts + s.WaitingDeletes) })
+	m.counter(metric.FailoverSessions, func() uint64 { return records().TakenOver })
+	m.counter(metric.FailoverFailures, func() uint64 { return records().TakeOverFailures })
 }
 
 // sharedLog adds the counts of an event log on NATS.

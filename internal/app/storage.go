@@ -28,13 +28,13 @@ import (
 // parts that its command does not need are nil; without storage configured there
 // is none of it.
 type storage struct {
-	engine *nats.Engine
-	log    eventLog
-	shared *eventlog.Log // log, if it is on NATS
-	own    *segments.Log // log, if it is of this process
-	nodes  *membership.Nodes
-	ledger *sessions.Store
-	tasks  *taskstore.Store
+	engine   *nats.Engine
+	log      eventLog
+	shared   *eventlog.Log // log, if it is on NATS
+	own      *segments.Log // log, if it is of this process
+	nodes    *membership.Nodes
+	sessions *sessions.Store
+	tasks    *taskstore.Store
 
 	cutOff func(node string) // of the gateway, which is made later
 }
@@ -97,7 +97,7 @@ func (s *storage) openForGateway(ctx context.Context, opts membership.Options) (
 	if s.nodes, err = membership.Open(ctx, s.engine, opts); err != nil {
 		return err
 	}
-	s.ledger, err = sessions.Open(ctx, s.engine, s.nodes, sessions.Options{})
+	s.sessions, err = sessions.Open(ctx, s.engine, s.nodes, sessions.Options{})
 	return err
 }
 
@@ -146,7 +146,7 @@ func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) e
 	layers := [][]func(context.Context) error{{s.engine.Run}}
 	if g != nil {
 		layers = [][]func(context.Context) error{
-			{func(ctx context.Context) error { return s.ledger.Run(ctx, g.TakeOver) }},
+			{func(ctx context.Context) error { return s.sessions.Run(ctx, g.TakeOver) }},
 			{func(ctx context.Context) error { return s.nodes.Run(ctx, g.AnswerPeer) }},
 			{s.engine.Run, func(ctx context.Context) error { return s.log.Run(ctx, hub) }},
 		}

@@ -22,28 +22,28 @@ func TestOneNodeTakesOverEachRecordOfADeadNodeOnce(t *testing.T) {
 	t.Parallel()
 	const streams = 1000
 	url := natstest.ServeSmall(t)
-	told := newTally()
+	taken := newTally()
 	dead := startMember(t, url, memberOptions{nodes: quickNodes})
-	heirs := quickNodes
-	heirs.LeaseTTL, heirs.CutOffAfter = natstest.Patience, natstest.Patience/2 // or a busy machine makes one an heir of the other
+	others := quickNodes
+	others.LeaseTTL, others.CutOffAfter = natstest.Patience, natstest.Patience/2 // or a busy machine makes one take over from the other
 	for _, name := range []string{"b", "c"} {
-		startMember(t, url, memberOptions{nodes: heirs, takeOver: told.takeOver(name)})
+		startMember(t, url, memberOptions{nodes: others, takeOver: taken.takeOver(name)})
 	}
 	witness := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	node := dead.nodes.Node()
 	dead.putAll(t, node, streams)
 	dead.kill()
-	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == streams && witness.records(t, node) == 0 })
-	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.registration(t, node) == drained })
-	if again := told.twice(); len(again) > 0 {
-		t.Errorf("%d streams were told of more than once", len(again))
+	natstest.Eventually(t, "all streams are taken over", func() bool { return taken.count() == streams && witness.records(t, node) == 0 })
+	natstest.Eventually(t, "the dead node is drained", func() bool { return witness.registration(t, node) == drained })
+	if again := taken.twice(); len(again) > 0 {
+		t.Errorf("%d streams were taken over more than once", len(again))
 	}
-	if by := told.takers(); len(by) != 1 {
-		t.Errorf("told by %v, want one of them", by)
+	if by := taken.takers(); len(by) != 1 {
+		t.Errorf("taken over by %v, want one of them", by)
 	}
 }
 
-// rosterValue is what the roster says of a node; "" is nothing.
+// registration is the value of a node's registration; "" is none.
 func (m *member) registration(t testing.TB, node string) string {
 	t.Helper()
 	entry, err := m.bucket(t).Get(context.Background(), registrationKey+node)
@@ -59,16 +59,16 @@ func (m *member) registration(t testing.TB, node string) string {
 func TestRecordsOfANodeThatStopsAreTakenOverAtOnce(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newTally()
+	taken := newTally()
 	long := membership.Options{LeaseTTL: 5 * natstest.Patience} // until a lease runs out
-	heir := startMember(t, url, memberOptions{takeOver: told.takeOver("b"), nodes: long})
+	other := startMember(t, url, memberOptions{takeOver: taken.takeOver("b"), nodes: long})
 	stops := startMember(t, url, memberOptions{nodes: long})
 	node := stops.nodes.Node()
 	stops.putAll(t, node, 5)
-	natstest.Eventually(t, "the heir sees it", func() bool { return len(heir.nodes.Others()) == 1 })
+	natstest.Eventually(t, "the other one sees it", func() bool { return len(other.nodes.Others()) == 1 })
 	stops.end()
-	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 5 })
-	if others := heir.nodes.Others(); len(others) != 0 {
+	natstest.Eventually(t, "all streams are taken over", func() bool { return taken.count() == 5 })
+	if others := other.nodes.Others(); len(others) != 0 {
 		t.Errorf("others = %v after the only one has stopped", others)
 	}
 }
@@ -77,11 +77,11 @@ func TestTakingOverIsTriedAgainUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	const streams, stubborn = 200, 40
 	url := natstest.ServeSmall(t)
-	told := newTally()
+	taken := newTally()
 	var calls atomic.Int64
 	var mu sync.Mutex
 	var freed bool
-	heir := func(_ context.Context, e wire.SessionRecord) error {
+	other := func(_ context.Context, e wire.SessionRecord) error {
 		mu.Lock()
 		defer mu.Unlock()
 		var i int
@@ -91,22 +91,22 @@ func TestTakingOverIsTriedAgainUntilItSucceeds(t *testing.T) {
 		if calls.Add(1) <= 100 || (i < stubborn && !freed) {
 			return errors.New("the backend is away")
 		}
-		told.note("b", e)
+		taken.note("b", e)
 		return nil
 	}
-	m := startMember(t, url, memberOptions{takeOver: heir, sessions: Options{FirstPause: time.Millisecond, MaxPause: 20 * time.Millisecond}})
+	m := startMember(t, url, memberOptions{takeOver: other, sessions: Options{FirstPause: time.Millisecond, MaxPause: 20 * time.Millisecond}})
 	stops := startMember(t, url, memberOptions{})
 	node := stops.nodes.Node()
 	stops.putAll(t, node, streams)
 	stops.end()
-	natstest.Eventually(t, "those that fail do not hide the others", func() bool { return told.count() == streams-stubborn })
+	natstest.Eventually(t, "those that fail do not hide the others", func() bool { return taken.count() == streams-stubborn })
 	natstest.Eventually(t, "those that succeeded are out", func() bool { return m.records(t, node) == stubborn })
 	mu.Lock()
 	freed = true
 	mu.Unlock()
-	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && m.registration(t, node) == drained })
-	if again := told.twice(); len(again) > 0 {
-		t.Errorf("told of %d streams again after it had succeeded", len(again))
+	natstest.Eventually(t, "all are taken over", func() bool { return taken.count() == streams && m.registration(t, node) == drained })
+	if again := taken.twice(); len(again) > 0 {
+		t.Errorf("took over %d streams again after it had succeeded", len(again))
 	}
 	if s := m.sessions.Stats(); s.TakenOver != streams || s.TakeOverFailures < 100 {
 		t.Errorf("stats = %+v, want %d inherited and at least 100 failures", s, streams)
@@ -117,18 +117,18 @@ func TestAnotherNodeGoesOnWhenOneDiesDuringAFailover(t *testing.T) {
 	t.Parallel()
 	const streams, half = 300, 150
 	url := natstest.ServeSmall(t)
-	told := newTally()
+	taken := newTally()
 	reached := make(chan struct{})
 	dies := func(ctx context.Context, e wire.SessionRecord) error {
-		if told.count() >= half {
+		if taken.count() >= half {
 			select {
 			case reached <- struct{}{}:
 			default:
 			}
-			<-ctx.Done() // the backend is not told any more
+			<-ctx.Done() // the backend is not notified any more
 			return ctx.Err()
 		}
-		told.note("first", e)
+		taken.note("first", e)
 		return nil
 	}
 	first := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: dies})
@@ -137,56 +137,56 @@ func TestAnotherNodeGoesOnWhenOneDiesDuringAFailover(t *testing.T) {
 	stops.putAll(t, node, streams)
 	stops.end()
 	<-reached
-	second := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("second")})
-	// As when the process dies between telling and taking out, 16 are told twice
+	second := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: taken.takeOver("second")})
+	// As when the process dies between a call and a deletion, 16 are taken over twice
 	// at most.
 	first.kill()
-	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == streams && second.registration(t, node) == drained })
-	if again := told.twice(); len(again) > 16 {
-		t.Errorf("%d streams were told of twice, want 16 at most", len(again))
+	natstest.Eventually(t, "all are taken over", func() bool { return taken.count() == streams && second.registration(t, node) == drained })
+	if again := taken.twice(); len(again) > 16 {
+		t.Errorf("%d streams were taken over twice, want 16 at most", len(again))
 	}
-	if by := told.takers(); by["first"] < half || by["second"] < streams-half-16 {
-		t.Errorf("told by %v, want about half each", by)
+	if by := taken.takers(); by["first"] < half || by["second"] < streams-half-16 {
+		t.Errorf("taken over by %v, want about half each", by)
 	}
 }
 
 func TestRecordThatArrivesAfterAFailoverIsFound(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newTally()
-	heir := startMember(t, url, memberOptions{takeOver: told.takeOver("b"), sessions: Options{CheckEvery: 50 * time.Millisecond}})
+	taken := newTally()
+	other := startMember(t, url, memberOptions{takeOver: taken.takeOver("b"), sessions: Options{CheckEvery: 50 * time.Millisecond}})
 	stops := startMember(t, url, memberOptions{})
 	node := stops.nodes.Node()
 	stops.putAll(t, node, 1)
 	stops.end()
-	natstest.Eventually(t, "the dead is struck off", func() bool { return heir.registration(t, node) == drained })
+	natstest.Eventually(t, "the dead node is drained", func() bool { return other.registration(t, node) == drained })
 
 	// What was on its way when the process died.
 	late, err := stops.e.JetStream().Publish(t.Context(), stops.sessions.subject(keyOf(node, "late")), []byte(`{"node":"`+node+`","token":"late"}`))
 	if err != nil {
 		t.Fatal(err, late)
 	}
-	natstest.Eventually(t, "the late one is dealt with", func() bool { return told.count() == 2 && heir.records(t, node) == 0 })
+	natstest.Eventually(t, "the late one is taken over", func() bool { return taken.count() == 2 && other.records(t, node) == 0 })
 }
 
 func TestRecordOfAnOldNameIsFoundThoughItsRegistrationIsGone(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newTally()
-	startMember(t, url, memberOptions{takeOver: told.takeOver("b")})
-	zombie := startMember(t, url, memberOptions{takeOver: told.takeOver("zombie")})
-	const old = "oldname1" // it had this name, and it is on no roster any more
+	taken := newTally()
+	startMember(t, url, memberOptions{takeOver: taken.takeOver("b")})
+	zombie := startMember(t, url, memberOptions{takeOver: taken.takeOver("zombie")})
+	const old = "oldname1" // it had this name, and it is not registered any more
 	zombie.putAll(t, old, 3)
-	natstest.Eventually(t, "they are dealt with", func() bool { return told.count() == 3 && zombie.records(t, old) == 0 })
-	natstest.Eventually(t, "it is struck off", func() bool { return zombie.registration(t, old) == drained })
-	// Again, while the heirs think that it is done.
+	natstest.Eventually(t, "they are taken over", func() bool { return taken.count() == 3 && zombie.records(t, old) == 0 })
+	natstest.Eventually(t, "it is drained", func() bool { return zombie.registration(t, old) == drained })
+	// Again, while the others think that it is done.
 	zombie.sessions.mu.Lock()
 	clear(zombie.sessions.registered) // a minute later
 	zombie.sessions.mu.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	zombie.sessions.Put(ctx, streamEntry(old, 7))
-	natstest.Eventually(t, "the fourth is dealt with", func() bool { return told.count() == 4 && zombie.records(t, old) == 0 })
+	natstest.Eventually(t, "the fourth is taken over", func() bool { return taken.count() == 4 && zombie.records(t, old) == 0 })
 }
 
 func TestUnreadableRecordsDoNotStay(t *testing.T) {
@@ -208,17 +208,17 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheFailover(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
 	p := natstest.NewProxy(t, url)
-	told := newTally()
+	taken := newTally()
 	type cut struct {
 		node string
 		at   time.Time
 	}
 	cuts := make(chan cut, 1)
-	o := memberOptions{nodes: quickNodes, takeOver: told.takeOver("itself")}
+	o := memberOptions{nodes: quickNodes, takeOver: taken.takeOver("itself")}
 	o.nodes.CutOff = func(node string) { cuts <- cut{node, time.Now()} }
 	lone := startMember(t, p.URL, o)
-	startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("other")})
-	asker := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("asker")})
+	startMember(t, url, memberOptions{nodes: quickNodes, takeOver: taken.takeOver("other")})
+	asker := startMember(t, url, memberOptions{nodes: quickNodes, takeOver: taken.takeOver("asker")})
 	old := lone.nodes.Node()
 	lone.putAll(t, old, 100)
 
@@ -227,21 +227,21 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheFailover(t *testing.T) {
 	if c.node != old {
 		t.Errorf("CutOff(%q), want the name that it had, %q", c.node, old)
 	}
-	if told.count() > 0 {
-		t.Error("heirs acted before the streams had ended")
+	if taken.count() > 0 {
+		t.Error("others took over before the streams had ended")
 	}
 	natstest.Eventually(t, "it has another name", func() bool { return lone.nodes.Node() != old })
 	if others := lone.nodes.Others(); slices.Contains(others, old) {
 		t.Errorf("others = %v, with the name that it had itself, %s", others, old)
 	}
-	natstest.Eventually(t, "the heir is done", func() bool { return told.count() == 100 })
-	told.mu.Lock()
-	first := told.first
-	told.mu.Unlock()
+	natstest.Eventually(t, "the other one is done", func() bool { return taken.count() == 100 })
+	taken.mu.Lock()
+	first := taken.first
+	taken.mu.Unlock()
 	if !c.at.Before(first) {
-		t.Errorf("streams ended at %v, after the heir's first act at %v", c.at, first)
+		t.Errorf("streams ended at %v, after the failover began at %v", c.at, first)
 	}
-	t.Logf("the heir acted %v after the streams had ended", first.Sub(c.at))
+	t.Logf("others took over %v after the streams had ended", first.Sub(c.at))
 	natstest.Eventually(t, "the others are out of its sight", func() bool { return len(lone.nodes.Others()) == 0 })
 
 	p.Thaw()
@@ -256,8 +256,8 @@ func TestNodeThatIsCutOffEndsItsStreamsBeforeTheFailover(t *testing.T) {
 	if s := lone.nodes.Stats(); s.CutOffs != 1 {
 		t.Errorf("stats = %+v, want one cut-off: an identity without a lease is not cut off", s)
 	}
-	if again := told.twice(); len(again) > 0 {
-		t.Errorf("%d streams were told of twice", len(again))
+	if again := taken.twice(); len(again) > 0 {
+		t.Errorf("%d streams were taken over twice", len(again))
 	}
 }
 
@@ -280,11 +280,11 @@ func TestNodeAloneTakesOverFromItsEarlierLifeAtOnce(t *testing.T) {
 	first.e.Close() // dies
 	first.end()
 
-	told := newTally()
-	o.takeOver = told.takeOver("second")
+	taken := newTally()
+	o.takeOver = taken.takeOver("second")
 	second := newMember(t, open(), o)
 	second.run(t, o)
-	natstest.Eventually(t, "all are dealt with, though the lease has not run out", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
+	natstest.Eventually(t, "all are taken over, though the lease has not run out", func() bool { return taken.count() == 20 && second.records(t, node) == 0 })
 	// Nobody can take its place: losing the lease is no reason to end streams.
 	self := second.nodes.Node()
 	if err := second.bucket(t).Purge(t.Context(), leaseKey+self); err != nil {

@@ -40,7 +40,7 @@ func fullStoreBlocksNobody(t *testing.T, o nats.Options) {
 	}
 	crowd.Wait()
 	if s := m.sessions.Stats(); s.Written != uint64(written) || s.DroppedPuts != 201 || s.WaitingPuts != 0 {
-		t.Errorf("stats = %+v, want 201 dropped, none waiting and %d entered", s, written)
+		t.Errorf("stats = %+v, want 201 dropped, none waiting and %d put", s, written)
 	}
 	if n := strings.Count(logged.String(), "streams are not recorded"); n != 1 {
 		t.Errorf("it was logged %d times that streams are not recorded, want once", n)
@@ -55,7 +55,7 @@ func fullStoreBlocksNobody(t *testing.T, o nats.Options) {
 		m.putAtOnce(t, largeEntry(node, 20_000+i))
 	}
 	if s := m.sessions.Stats(); s.Written != uint64(written)+50 || s.DroppedPuts != 201 {
-		t.Errorf("stats = %+v after room was made, want 50 more entered", s)
+		t.Errorf("stats = %+v after room was made, want 50 more put", s)
 	}
 }
 
@@ -116,7 +116,7 @@ func (m *member) fill(t *testing.T) int {
 			return int(s.Written)
 		}
 	}
-	t.Fatal("the ledger does not get full")
+	t.Fatal("the store does not get full")
 	return 0
 }
 
@@ -126,7 +126,7 @@ func (m *member) putAtOnce(t *testing.T, entry wire.SessionRecord) {
 	ctx, cancel := context.WithTimeout(t.Context(), natstest.Patience)
 	defer cancel()
 	if m.sessions.Put(ctx, entry); ctx.Err() != nil {
-		t.Errorf("Enter waited as long as it may; stats = %+v", m.sessions.Stats())
+		t.Errorf("Put waited as long as it may; stats = %+v", m.sessions.Stats())
 	}
 }
 

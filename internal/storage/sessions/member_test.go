@@ -32,20 +32,20 @@ var quickNodes = membership.Options{LeaseTTL: 2 * time.Second, RenewEvery: 100 *
 
 // member is a process of a cluster, as far as this part is concerned.
 type member struct {
-	e      *nats.Engine
-	nodes  *membership.Nodes
+	e        *nats.Engine
+	nodes    *membership.Nodes
 	sessions *Store
-	st     jetstream.Stream
-	stop   context.CancelFunc
-	ended  chan struct{}
+	st       jetstream.Stream
+	stop     context.CancelFunc
+	ended    chan struct{}
 }
 
 // memberOptions say what a member does.
 type memberOptions struct {
-	nodes   membership.Options
-	sessions  Options
-	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
-	takeOver    func(context.Context, wire.SessionRecord) error
+	nodes    membership.Options
+	sessions Options
+	handler  func(context.Context, wire.PeerRequest) wire.PeerAnswer
+	takeOver func(context.Context, wire.SessionRecord) error
 }
 
 func memberEngine(t testing.TB, url string) *nats.Engine {
@@ -71,7 +71,7 @@ func newMember(t testing.TB, e *nats.Engine, o memberOptions) *member {
 }
 
 // run runs a member until the test ends, or it is stopped or killed before. The
-// node ends after its ledger, as in the program.
+// node ends after its store, as in the program.
 func (m *member) run(t testing.TB, o memberOptions) {
 	t.Helper()
 	if o.handler == nil {
@@ -82,16 +82,16 @@ func (m *member) run(t testing.TB, o memberOptions) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
-	var ledger, nodes sync.WaitGroup
+	var store, nodes sync.WaitGroup
 	presence, leave := context.WithCancel(context.Background())
 	nodes.Go(func() {
 		if err := m.nodes.Run(presence, o.handler); err != nil && !m.e.Conn().IsClosed() {
 			t.Errorf("Nodes.Run = %v", err)
 		}
 	})
-	ledger.Go(func() { _ = m.sessions.Run(ctx, o.takeOver) })
+	store.Go(func() { _ = m.sessions.Run(ctx, o.takeOver) })
 	go func() { // ends in end, for which the test waits
-		ledger.Wait()
+		store.Wait()
 		leave()
 		nodes.Wait()
 		close(m.ended)
@@ -146,21 +146,21 @@ func (m *member) putAll(t testing.TB, node string, n int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 	defer cancel()
-	var enter sync.WaitGroup
+	var put sync.WaitGroup
 	for i := range n {
-		enter.Go(func() { m.sessions.Put(ctx, streamEntry(node, i)) })
+		put.Go(func() { m.sessions.Put(ctx, streamEntry(node, i)) })
 	}
-	enter.Wait()
+	put.Wait()
 	if ctx.Err() != nil {
 		t.Fatal("entering took too long")
 	}
 }
 
-// toldTally counts who was told of what.
+// tally counts which streams were taken over, and by whom.
 type tally struct {
 	mu    sync.Mutex
-	taken  map[string]int // guarded by mu: by token
-	by    map[string]int // guarded by mu: by who told
+	taken map[string]int // guarded by mu: by token
+	by    map[string]int // guarded by mu: by who took over
 	first time.Time      // guarded by mu
 }
 
@@ -189,7 +189,7 @@ func (a *tally) count() int {
 	return len(a.taken)
 }
 
-// twice lists the tokens that were told of more than once.
+// twice lists the tokens that were taken over more than once.
 func (a *tally) twice() (tokens []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,68 +9,67 @@ import (
 	"tidegate/internal/backoff"
 )
 
-// ledgerKey names a record: the node, and a hash of the token.
+// recordKey names a record: the node, and a hash of the token.
 type recordKey struct {
 	node string
 	hash [16]byte
 }
 
-// ledgerChange is a record on its way into the ledger or out of it.
+// change is a record that is to be written or deleted.
 type change struct {
 	key    recordKey
-	record []byte        // nil: take it out
-	done   chan struct{} // closed when this is over: it has been done, or never will be
+	record []byte        // nil: delete it
+	done   chan struct{} // closed when the change was made, or never will be
 
-	busy   bool // being written now
-	tried  bool // has been, and perhaps it is there
-	deleteAfter bool // take it out once it is known to be there
-	gone   bool // not to be done any more
+	busy        bool // being written now
+	tried       bool // it was, and the record may be there
+	deleteAfter bool // delete the record once it is known to be there
+	gone        bool // not to be done any more
 }
 
-// ledgerQueue holds the changes that have not been made yet. For a record there
-// is one change at a time: its outcome is known before the next is begun, so that
-// a record cannot come back. Records to be written and those to be taken out have
-// a line each, and take turns: what makes room never waits for what needs it.
+// queue holds the changes that have not been made yet. A record has one change at a time:
+// its outcome is known before the next begins, so that a deleted record cannot come back.
+// Puts and deletes have a line each, and take turns: a delete, which makes room, never
+// waits for a put, which needs it.
 type queue struct {
 	maxPuts int
-	wake      chan struct{} // size 1: there may be something to do
+	wake    chan struct{} // size 1: there may be something to do
 
-	mu       sync.Mutex
-	changes  map[recordKey]*change // guarded by mu, like all below
-	putLine line
-	deleteLine line
-	puts   int // changes with a record, in line or being made
-	deletes  int
-	lastDeleted   bool          // the last change that was begun was a strike
-	room     chan struct{} // closed when there is room for a record again; nil while there is
-	longest  time.Duration // of a pause
-	empty    chan struct{} // closed when nothing is left; nil while nobody waits
+	mu          sync.Mutex
+	changes     map[recordKey]*change // guarded by mu, like all below
+	putLine     line
+	deleteLine  line
+	puts        int // changes with a record, in line or being made
+	deletes     int
+	lastDeleted bool          // the last change that was begun was a delete
+	room        chan struct{} // closed when there is room for a record again; nil while there is
+	longest     time.Duration // of a pause
+	empty       chan struct{} // closed when nothing is left; nil while nobody waits
 }
 
-// ledgerLine are changes of one kind that wait, first in first out. While the
-// engine does not make them, all wait and few are tried.
+// line is the changes of one kind that wait, first in first out. While the engine is
+// away, all wait and few are tried.
 type line struct {
 	changes []*change
-	gone    int // of those
+	gone    int // of those, as cancel left them
 	busy    int
 	paused  time.Time // nothing is done before this
 	misses  int       // pauses in a row
 }
 
-func newQueue(maxEnters int) *queue {
+func newQueue(maxPuts int) *queue {
 	return &queue{
-		maxPuts: maxEnters, wake: make(chan struct{}, 1),
+		maxPuts: maxPuts, wake: make(chan struct{}, 1),
 		changes: map[recordKey]*change{}, longest: maxPause,
 	}
 }
 
-// enter queues a record and returns a channel that is closed when it has been
-// written. If there is no room, it returns one that is closed when there may be,
-// and false.
+// put queues a record and returns a channel that is closed when it has been written. If
+// there is no room it returns false, and a channel that is closed when there may be.
 func (q *queue) put(key recordKey, record []byte) (<-chan struct{}, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if c := q.changes[key]; c != nil { // a token is entered once
+	if c := q.changes[key]; c != nil { // a token is recorded once
 		return c.done, true
 	}
 	if q.puts >= q.maxPuts {
@@ -83,8 +82,7 @@ func (q *queue) put(key recordKey, record []byte) (<-chan struct{}, bool) {
 	return q.add(&change{key: key, record: record}), true
 }
 
-// strike has a record taken out. It returns nil if more than most are waiting
-// for that.
+// delete queues the deletion of a record. It returns nil if most others wait for theirs.
 func (q *queue) delete(key recordKey, most int) *change {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -104,8 +102,8 @@ func (q *queue) delete(key recordKey, most int) *change {
 	return c
 }
 
-// cancel finishes a change that is in line. It stays there for next to find,
-// unless there are too many like it: next comes slowly while the engine is away.
+// cancel finishes a change that is in line. The change stays there until next skips it,
+// unless there are too many: next comes slowly while the engine is away.
 func (q *queue) cancel(c *change) {
 	c.gone = true
 	q.finish(c)
@@ -133,7 +131,7 @@ func (q *queue) add(c *change) <-chan struct{} {
 	return c.done
 }
 
-// finish forgets a change. q.mu is held.
+// finish drops a change that was made, or never will be. q.mu is held.
 func (q *queue) finish(c *change) {
 	delete(q.changes, c.key)
 	close(c.done)
@@ -159,8 +157,8 @@ func (q *queue) notify() {
 	}
 }
 
-// waiting tells how many records are to be written and to be taken out.
-func (q *queue) waiting() (enters, strikes int) {
+// waiting is how many records are to be written, and to be deleted.
+func (q *queue) waiting() (puts, deletes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.puts, q.deletes
@@ -212,14 +210,14 @@ func (q *queue) next() (*change, time.Duration) {
 	return c, 0
 }
 
-// next is ledgerQueue.next for one line.
+// next is queue.next for one line.
 func (l *line) next() (*change, time.Duration) {
 	for len(l.changes) > 0 && l.changes[0].gone {
 		l.changes = l.changes[1:]
 		l.gone--
 	}
 	if len(l.changes) == 0 {
-		l.changes = nil // gives back what a long line took
+		l.changes = nil // frees the memory of a long line
 		return nil, time.Hour
 	}
 	if l.misses > 0 && l.busy >= probes {
@@ -236,8 +234,8 @@ func (l *line) next() (*change, time.Duration) {
 	return c, 0
 }
 
-// settle says how a change went: if again, it has to be made again because it is
-// not known whether it has been; if failed, it will never be.
+// resolve notes how a change went. If again, its outcome is unknown and it has to be made
+// again; if failed, it will never be made.
 func (q *queue) resolve(c *change, again, failed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -248,7 +246,7 @@ func (q *queue) resolve(c *change, again, failed bool) {
 	switch now := time.Now(); {
 	case !again:
 		line.misses, line.paused = 0, time.Time{}
-	case !now.Before(line.paused): // those that were out together fail once
+	case !now.Before(line.paused): // changes that were made together count as one failure
 		line.misses++
 		line.paused = now.Add(backoff.Exponential(line.misses, firstPause, q.longest))
 	}
@@ -258,7 +256,7 @@ func (q *queue) resolve(c *change, again, failed bool) {
 		return
 	}
 	q.finish(c)
-	// What is refused now may have been written by a try that nobody heard of.
+	// What is refused now may have been written by a try without an answer.
 	if c.deleteAfter && (!failed || c.tried) {
 		q.deletes++
 		q.add(&change{key: c.key})
@@ -266,7 +264,7 @@ func (q *queue) resolve(c *change, again, failed bool) {
 	q.checkEmpty()
 }
 
-// resume ends pauses: there is news of the engine.
+// resume ends pauses: something was heard from the engine.
 func (q *queue) resume() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -274,7 +272,7 @@ func (q *queue) resume() {
 	q.notify()
 }
 
-// hurry shortens pauses and returns a channel that is closed when nothing is
+// hurry shortens pauses, for the end, and returns a channel that is closed when nothing is
 // left.
 func (q *queue) hurry() <-chan struct{} {
 	q.mu.Lock()

@@ -83,33 +83,33 @@ func TestQueueDoesNotKeepWhatIsCancelled(t *testing.T) {
 		q.delete(numberedKey(i), 0)
 	}
 	if len(q.putLine.changes) > 2_000 || len(q.changes) != 1 || q.deletes != 0 {
-		t.Errorf("%d in line, %d changes and %d strikes for one record", len(q.putLine.changes), len(q.changes), q.deletes)
+		t.Errorf("%d in line, %d changes and %d deletes for one record", len(q.putLine.changes), len(q.changes), q.deletes)
 	}
 	if c, _ := q.next(); c == nil || string(c.record) != "stays" {
-		t.Errorf("next = %v, want the record that was not struck", c)
+		t.Errorf("next = %v, want the record that was not deleted", c)
 	}
 }
 
 func TestQueueKnowsAnOutcomeBeforeItDeletes(t *testing.T) {
 	t.Parallel()
 	q := newQueue(10)
-	entered, _ := q.put(numberedKey(1), []byte("record"))
+	written, _ := q.put(numberedKey(1), []byte("record"))
 	c, _ := q.next()
 	q.delete(numberedKey(1), 10) // while it is being written
-	q.resolve(c, true, false)     // nobody knows whether it was
+	q.resolve(c, true, false)    // nobody knows whether it was
 	q.resume()
 	if c, _ = q.next(); c == nil || c.record == nil {
 		t.Fatalf("next = %+v, want the record again", c)
 	}
 	q.resolve(c, false, false)
-	<-entered
+	<-written
 	empty := q.hurry()
 	if c, _ = q.next(); c == nil || c.record != nil {
-		t.Fatalf("next = %+v, want the strike", c)
+		t.Fatalf("next = %+v, want the delete", c)
 	}
 	q.resolve(c, false, false)
 	<-empty
-	// What was refused need not be struck.
+	// What was refused need not be deleted.
 	q.put(numberedKey(2), []byte("record"))
 	c, _ = q.next()
 	q.delete(numberedKey(2), 10)
@@ -137,10 +137,10 @@ func TestQueueBlocksNoDeleteForPuts(t *testing.T) {
 		for i := range 100 {
 			q.delete(numberedKey(1000+i), 1000)
 		}
-		for _, strikes := q.waiting(); strikes > 0; _, strikes = q.waiting() {
+		for _, deletes := q.waiting(); deletes > 0; _, deletes = q.waiting() {
 			c, wait := q.next()
 			if c == nil {
-				t.Fatalf("%d strikes have to wait for %v", strikes, wait)
+				t.Fatalf("%d deletes have to wait for %v", deletes, wait)
 			}
 			q.resolve(c, c.record != nil, false)
 		}
@@ -175,7 +175,7 @@ func TestQueueAlternatesPutsAndDeletes(t *testing.T) {
 	}
 	for i := range 20 {
 		if c, _ := q.next(); c == nil || (c.record == nil) != (i%2 == 0) {
-			t.Fatalf("number %d is %+v, want a strike first, and every other one", i, c)
+			t.Fatalf("number %d is %+v, want a delete first, and every other one", i, c)
 		}
 	}
 }
@@ -191,6 +191,6 @@ func TestQueueDeletesWhatMayHaveBeenWrittenBeforeItWasRefused(t *testing.T) {
 	q.delete(numberedKey(1), 10)
 	q.resolve(c, false, true)
 	if c, _ := q.next(); c == nil || c.record != nil {
-		t.Errorf("next = %+v, want the strike", c)
+		t.Errorf("next = %+v, want the delete", c)
 	}
 }

@@ -16,11 +16,11 @@ import (
 	"tidegate/internal/storage/natstest"
 )
 
-// oftenSurveyed is a ledger that is looked through all the time.
+// oftenScanned are options of a store that is scanned all the time.
 var oftenScanned = Options{CheckEvery: 50 * time.Millisecond, ScanEvery: 50 * time.Millisecond}
 
 // lose has storage forget of a node what is under these keys, all if there are
-// none, but not its records. Who watches is not told.
+// none, but not its records. Watchers are not notified.
 func (m *member) forget(t testing.TB, node string, keys ...string) {
 	t.Helper()
 	bucket, err := m.e.JetStream().Stream(t.Context(), "KV_"+m.e.StreamName("NODES"))
@@ -37,7 +37,7 @@ func (m *member) forget(t testing.TB, node string, keys ...string) {
 	}
 }
 
-// orphan writes a record as a node does that is not on the roster.
+// orphan writes a record as a node does that is not registered.
 func (m *member) orphan(t testing.TB, node string, i int) {
 	t.Helper()
 	record := fmt.Appendf(nil, `{"node":%q,"token":"token-%d-%s"}`, node, i, node)
@@ -49,7 +49,7 @@ func (m *member) orphan(t testing.TB, node string, i int) {
 func TestRecordsOfADeadNodeThatStorageHasLostAreTakenOver(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newTally()
+	taken := newTally()
 	dead := startMember(t, url, memberOptions{nodes: quickNodes})
 	node := dead.nodes.Node()
 	dead.putAll(t, node, 30)
@@ -57,25 +57,25 @@ func TestRecordsOfADeadNodeThatStorageHasLostAreTakenOver(t *testing.T) {
 	witness := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	witness.forget(t, node)
 	for _, name := range []string{"b", "c"} {
-		startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver(name)})
+		startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: taken.takeOver(name)})
 	}
-	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 30 && witness.records(t, node) == 0 })
-	natstest.Eventually(t, "the dead is struck off", func() bool { return witness.registration(t, node) == drained })
-	if again := told.twice(); len(again) > 0 {
-		t.Errorf("%d streams were told of more than once", len(again))
+	natstest.Eventually(t, "all streams are taken over", func() bool { return taken.count() == 30 && witness.records(t, node) == 0 })
+	natstest.Eventually(t, "the dead node is drained", func() bool { return witness.registration(t, node) == drained })
+	if again := taken.twice(); len(again) > 0 {
+		t.Errorf("%d streams were taken over more than once", len(again))
 	}
 }
 
 func TestRecordsThatAClusterHasNoNodeOfAreTakenOver(t *testing.T) {
 	t.Parallel()
-	told := newTally()
-	o := memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver("b")}
+	taken := newTally()
+	o := memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: taken.takeOver("b")}
 	o.nodes.CutOffAfter, o.nodes.RenewEvery = 1500*time.Millisecond, 300*time.Millisecond
 	m := openMember(t, openWith(t, nats.Options{URLs: natstest.StartCluster(t, 3).URLs()}), o)
 	for i := range 5 {
 		m.orphan(t, "forgotte", i)
 	}
-	natstest.Eventually(t, "all streams are dealt with", func() bool { return told.count() == 5 && m.records(t, "forgotte") == 0 })
+	natstest.Eventually(t, "all streams are taken over", func() bool { return taken.count() == 5 && m.records(t, "forgotte") == 0 })
 }
 
 func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasLost(t *testing.T) {
@@ -88,12 +88,12 @@ func TestNodeAloneFindsRecordsOfAnEarlierLifeThatStorageHasLost(t *testing.T) {
 	first.e.Close() // dies
 	first.end()
 
-	told := newTally()
-	o := memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver("second")}
+	taken := newTally()
+	o := memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: taken.takeOver("second")}
 	o.nodes.Alone = true
 	second := openMember(t, openWith(t, nats.Options{Dir: dir}), o)
 	second.putAll(t, second.nodes.Node(), 20)
-	natstest.Eventually(t, "all are dealt with", func() bool { return told.count() == 20 && second.records(t, node) == 0 })
+	natstest.Eventually(t, "all are taken over", func() bool { return taken.count() == 20 && second.records(t, node) == 0 })
 	if n := second.records(t, second.nodes.Node()); n != 20 {
 		t.Errorf("%d records of its own, want all 20", n)
 	}
@@ -113,9 +113,9 @@ func checkStreamsEndBeforeFailover(t *testing.T, lost ...string) {
 	t.Helper()
 	url := natstest.ServeSmall(t)
 	p := natstest.NewProxy(t, url)
-	told := newTally()
+	taken := newTally()
 	ended := make(chan time.Time, 1)
-	o := memberOptions{nodes: quickNodes, takeOver: told.takeOver("itself")}
+	o := memberOptions{nodes: quickNodes, takeOver: taken.takeOver("itself")}
 	o.nodes.CutOff = func(string) { ended <- time.Now() }
 	lone := startMember(t, p.URL, o)
 	old := lone.nodes.Node()
@@ -124,29 +124,29 @@ func checkStreamsEndBeforeFailover(t *testing.T, lost ...string) {
 	p.Freeze() // it does not hear that its lease is gone
 	witness := newMember(t, memberEngine(t, url), memberOptions{})
 	witness.forget(t, old, lost...)
-	heir := startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: told.takeOver("other")})
-	natstest.Eventually(t, "it is on the roster", func() bool { return heir.registration(t, old) != "" })
+	other := startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: taken.takeOver("other")})
+	natstest.Eventually(t, "it is registered", func() bool { return other.registration(t, old) != "" })
 	at := <-ended
-	natstest.Eventually(t, "the heir is done", func() bool { return told.count() == 50 && heir.records(t, old) == 0 })
-	told.mu.Lock()
-	first := told.first
-	told.mu.Unlock()
+	natstest.Eventually(t, "the other one is done", func() bool { return taken.count() == 50 && other.records(t, old) == 0 })
+	taken.mu.Lock()
+	first := taken.first
+	taken.mu.Unlock()
 	if !at.Before(first) {
-		t.Errorf("streams ended at %v, after the heir's first act at %v", at, first)
+		t.Errorf("streams ended at %v, after the failover began at %v", at, first)
 	}
 	p.Thaw()
-	natstest.Eventually(t, "it is back under its new name", func() bool { return slices.Contains(heir.nodes.Others(), lone.nodes.Node()) })
+	natstest.Eventually(t, "it is back under its new name", func() bool { return slices.Contains(other.nodes.Others(), lone.nodes.Node()) })
 	lone.putAll(t, lone.nodes.Node(), 5)
-	if again := told.twice(); len(again) > 0 || told.count() != 50 {
-		t.Errorf("told of %d streams, of %d twice; want 50 once", told.count(), len(again))
+	if again := taken.twice(); len(again) > 0 || taken.count() != 50 {
+		t.Errorf("took over %d streams, %d of them twice; want 50 once", taken.count(), len(again))
 	}
 }
 
 func TestNodeTakesOverItsOldNameThatStorageHasLostAndNotItsNewOne(t *testing.T) {
 	t.Parallel()
-	told := newTally()
-	o := memberOptions{nodes: quickNodes, takeOver: told.takeOver("itself")}
-	o.sessions = Options{CheckEvery: 50 * time.Millisecond} // a survey for each name
+	taken := newTally()
+	o := memberOptions{nodes: quickNodes, takeOver: taken.takeOver("itself")}
+	o.sessions = Options{CheckEvery: 50 * time.Millisecond} // a scan for each name
 	p := natstest.NewProxy(t, natstest.ServeSmall(t))
 	o.nodes.LeaseTTL, o.nodes.CutOffAfter = 8*time.Second, 6*time.Second // or a busy machine cuts it off once more
 	ended := make(chan time.Time, 1)
@@ -163,37 +163,37 @@ func TestNodeTakesOverItsOldNameThatStorageHasLostAndNotItsNewOne(t *testing.T) 
 	at := <-ended
 	natstest.Eventually(t, "it has another name", func() bool { return m.nodes.Node() != old })
 	m.putAll(t, m.nodes.Node(), 20)
-	natstest.Eventually(t, "all of the old name are dealt with", func() bool { return told.count() == 20 && m.records(t, old) == 0 })
-	told.mu.Lock()
-	first := told.first
-	told.mu.Unlock()
+	natstest.Eventually(t, "all of the old name are taken over", func() bool { return taken.count() == 20 && m.records(t, old) == 0 })
+	taken.mu.Lock()
+	first := taken.first
+	taken.mu.Unlock()
 	if !at.Before(first) {
-		t.Errorf("streams ended at %v, after the heir's first act at %v", at, first)
+		t.Errorf("streams ended at %v, after the failover began at %v", at, first)
 	}
 	if n := m.records(t, m.nodes.Node()); n != 20 || m.nodes.Stats().CutOffs != 1 {
 		t.Errorf("%d records of the new name, want 20; stats = %+v, want one cut-off", n, m.nodes.Stats())
 	}
 }
 
-// A survey of one that knows of nobody takes all nodes for strangers.
+// A scan by a node that knows of nobody takes all nodes for unknown ones.
 func TestScanLeavesNodesThatAreAliveAlone(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t)
-	told := newTally()
-	startMember(t, url, memberOptions{nodes: quickNodes, takeOver: told.takeOver("b")})
-	surveyor := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
+	taken := newTally()
+	startMember(t, url, memberOptions{nodes: quickNodes, takeOver: taken.takeOver("b")})
+	scanner := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	ctx, stop := context.WithCancel(t.Context())
-	var surveys sync.WaitGroup
+	var scans sync.WaitGroup
 	var done int
-	surveys.Go(func() {
+	scans.Go(func() {
 		for ctx.Err() == nil {
-			if err := surveyor.sessions.scan(ctx); err != nil && ctx.Err() == nil {
-				t.Errorf("survey = %v", err)
+			if err := scanner.sessions.scan(ctx); err != nil && ctx.Err() == nil {
+				t.Errorf("scan = %v", err)
 			}
 			done++
 		}
 	})
-	defer surveys.Wait()
+	defer scans.Wait()
 	defer stop()
 	for range 15 {
 		m := startMember(t, url, memberOptions{nodes: quickNodes})
@@ -209,12 +209,12 @@ func TestScanLeavesNodesThatAreAliveAlone(t *testing.T) {
 		m.end()
 	}
 	stop()
-	surveys.Wait()
+	scans.Wait()
 	if done < 15 {
-		t.Errorf("there were %d surveys, want at least one for each node that started", done)
+		t.Errorf("there were %d scans, want at least one for each node that started", done)
 	}
-	if n := told.count(); n != 0 {
-		t.Errorf("told of %d streams, want none", n)
+	if n := taken.count(); n != 0 {
+		t.Errorf("took over %d streams, want none", n)
 	}
 }
 
@@ -223,12 +223,12 @@ func TestScanTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 	url := natstest.ServeSmall(t)
 	m := startMember(t, url, memberOptions{nodes: quickNodes})
 	node := m.nodes.Node()
-	surveyor := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
-	surveyor.orphan(t, node, 1) // it is not on the roster
-	if found, err := surveyor.sessions.unknownNodes(t.Context()); err != nil || !slices.Equal(found, []string{node}) {
-		t.Fatalf("strangers = %v, %v; want the node %s, that it has not heard of", found, err, node)
+	scanner := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
+	scanner.orphan(t, node, 1) // it is not registered
+	if found, err := scanner.sessions.unknownNodes(t.Context()); err != nil || !slices.Equal(found, []string{node}) {
+		t.Fatalf("unknown nodes = %v, %v; want the node %s, that it has not heard of", found, err, node)
 	}
-	if err := surveyor.sessions.scan(t.Context()); err != nil {
+	if err := scanner.sessions.scan(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	entry, err := m.bucket(t).Get(t.Context(), leaseKey+node)
@@ -236,7 +236,7 @@ func TestScanTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 		t.Errorf("its lease is %v, %v; want that it has it", entry, err)
 	}
 	if on := m.registration(t, node); on != "" {
-		t.Errorf("the roster has it as %q, want nothing", on)
+		t.Errorf("it is registered as %q, want nothing", on)
 	}
 }
 
@@ -274,11 +274,11 @@ func TestScanIsBounded(t *testing.T) {
 		return true
 	})
 	if found, err := m.sessions.unknownNodes(t.Context()); err != nil || !slices.Equal(found, []string{"lastnode"}) {
-		t.Errorf("strangers = %v, %v; want the one at the end of %d records", found, err, 3*scanBatch)
+		t.Errorf("unknown nodes = %v, %v; want the one at the end of %d records", found, err, 3*scanBatch)
 	}
 	nobody := newMember(t, m.e, memberOptions{sessions: Options{Failovers: 3}}) // does not watch
 	if found, err := nobody.sessions.unknownNodes(t.Context()); err != nil || len(found) != 3 {
-		t.Errorf("strangers = %v, %v; want as many as are dealt with at once, 3", found, err)
+		t.Errorf("unknown nodes = %v, %v; want as many as are taken over at once, 3", found, err)
 	}
 	for name := range m.st.ConsumerNames(t.Context()).Name() {
 		t.Errorf("consumer %s is left", name)

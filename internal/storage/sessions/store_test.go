@@ -21,7 +21,7 @@ func TestStoreKeepsARecordUntilItIsDeleted(t *testing.T) {
 	node := m.nodes.Node()
 	m.putAll(t, node, 3)
 	if n := m.records(t, node); n != 3 {
-		t.Fatalf("%d records after 3 were entered", n)
+		t.Fatalf("%d records after 3 were put", n)
 	}
 	for i := range 3 {
 		m.sessions.Delete(node, streamEntry(node, i).Token)
@@ -38,10 +38,10 @@ func TestStoreLeavesNoRecordThatIsDeletedBeforeItIsWritten(t *testing.T) {
 	const streams = 2000
 	m := startMember(t, natstest.ServeSmall(t), memberOptions{})
 	node := m.nodes.Node()
-	var enter, strike sync.WaitGroup
+	var put, remove sync.WaitGroup
 	for i := range streams {
 		begun := make(chan struct{})
-		enter.Go(func() {
+		put.Go(func() {
 			ctx, cancel := context.WithCancel(context.Background())
 			if i%3 == 0 { // whoever waited for the record has left
 				cancel()
@@ -53,7 +53,7 @@ func TestStoreLeavesNoRecordThatIsDeletedBeforeItIsWritten(t *testing.T) {
 				m.sessions.Delete(node, streamEntry(node, i).Token)
 			}
 		})
-		strike.Go(func() {
+		remove.Go(func() {
 			<-begun
 			if i%5 == 0 { // while it is being written
 				natstest.Eventually(t, "it is in the queue or has left", func() bool {
@@ -64,9 +64,9 @@ func TestStoreLeavesNoRecordThatIsDeletedBeforeItIsWritten(t *testing.T) {
 			m.sessions.Delete(node, streamEntry(node, i).Token)
 		})
 	}
-	enter.Wait()
-	strike.Wait()
-	for i := range streams { // those whose strike came before the enter
+	put.Wait()
+	remove.Wait()
+	for i := range streams { // those whose delete came before the put
 		m.sessions.Delete(node, streamEntry(node, i).Token)
 	}
 	natstest.Eventually(t, "nothing waits", func() bool { s := m.sessions.Stats(); return s.WaitingPuts+s.WaitingDeletes == 0 })
@@ -90,12 +90,12 @@ func TestStoreWritesNothingOfANodeWithoutALease(t *testing.T) {
 	m := newMember(t, memberEngine(t, natstest.ServeSmall(t)), memberOptions{})
 	node := m.nodes.Node()
 	ctx, cancel := context.WithCancel(t.Context())
-	var ledger, nodes sync.WaitGroup
-	ledger.Go(func() { _ = m.sessions.Run(ctx, nil) })
-	entered := make(chan struct{})
-	go func() { // entered waits for it
+	var store, nodes sync.WaitGroup
+	store.Go(func() { _ = m.sessions.Run(ctx, nil) })
+	written := make(chan struct{})
+	go func() { // written waits for it
 		m.sessions.Put(context.Background(), streamEntry(node, 0))
-		close(entered)
+		close(written)
 	}()
 	natstest.Eventually(t, "writing was tried", func() bool {
 		m.sessions.queue.mu.Lock()
@@ -108,12 +108,12 @@ func TestStoreWritesNothingOfANodeWithoutALease(t *testing.T) {
 	nodes.Go(func() {
 		_ = m.nodes.Run(ctx, func(context.Context, wire.PeerRequest) wire.PeerAnswer { return wire.PeerAnswer{} })
 	})
-	<-entered
+	<-written
 	if n := m.records(t, node); n != 1 {
 		t.Errorf("%d records after the node has joined, want 1", n)
 	}
 	cancel()
-	ledger.Wait()
+	store.Wait()
 	nodes.Wait()
 }
 
@@ -126,21 +126,21 @@ func TestStoreCatchesUpAfterAnOutage(t *testing.T) {
 	p.Freeze()
 	waited, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	var enter sync.WaitGroup
+	var put sync.WaitGroup
 	for i := range 10 {
-		enter.Go(func() { m.sessions.Put(waited, streamEntry(node, 10+i)) })
+		put.Go(func() { m.sessions.Put(waited, streamEntry(node, 10+i)) })
 	}
-	enter.Wait() // Enter ends with its context
+	put.Wait() // Put ends with its context
 	for i := range 15 {
 		m.sessions.Delete(node, streamEntry(node, i).Token)
 	}
 	if s := m.sessions.Stats(); s.WaitingDeletes < 10 {
-		t.Errorf("stats = %+v, want strikes waiting", s)
+		t.Errorf("stats = %+v, want deletes waiting", s)
 	}
 	p.Thaw()
 	natstest.Eventually(t, "nothing waits", func() bool { s := m.sessions.Stats(); return s.WaitingPuts+s.WaitingDeletes == 0 })
 	if n := m.records(t, node); n != 5 {
-		t.Errorf("%d records, want the 5 that were not struck", n)
+		t.Errorf("%d records, want the 5 that were not deleted", n)
 	}
 }
 
@@ -161,12 +161,12 @@ func TestStoreIsBoundedWhileTheEngineIsAway(t *testing.T) {
 		t.Errorf("stats = %+v, want 2 and 3 waiting, 3 and 4 dropped", s)
 	}
 	// One that waits for room gets it.
-	entered := make(chan struct{})
-	go func() { // entered waits for it
+	written := make(chan struct{})
+	go func() { // written waits for it
 		ctx, cancel := context.WithTimeout(context.Background(), natstest.Patience)
 		defer cancel()
 		m.sessions.Put(ctx, streamEntry(node, 9))
-		close(entered)
+		close(written)
 	}()
 	natstest.Eventually(t, "it waits for room", func() bool {
 		m.sessions.queue.mu.Lock()
@@ -174,7 +174,7 @@ func TestStoreIsBoundedWhileTheEngineIsAway(t *testing.T) {
 		return m.sessions.queue.room != nil
 	})
 	m.run(t, memberOptions{})
-	<-entered
+	<-written
 	natstest.Eventually(t, "all is written", func() bool { return m.records(t, node) == 3 })
 }
 
@@ -219,7 +219,7 @@ func TestStoreStopsWithoutAnEngine(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	if s := m.sessions.Stats(); s.WaitingDeletes != 1 {
-		t.Errorf("stats = %+v, want the strike waiting", s)
+		t.Errorf("stats = %+v, want the delete waiting", s)
 	}
 }
 
@@ -244,7 +244,7 @@ func BenchmarkStore(b *testing.B) {
 		for i := range streams {
 			m.sessions.Delete(node, streamEntry(node, i).Token)
 		}
-		natstest.Eventually(b, "all is struck", func() bool { return m.sessions.Stats().WaitingDeletes == 0 })
+		natstest.Eventually(b, "all is deleted", func() bool { return m.sessions.Stats().WaitingDeletes == 0 })
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/streams, "ns/stream")
 }
