@@ -147,7 +147,7 @@ func (p *program) build(command string) error {
 	p.public.http.Handler = harden(public, p.cfg.HSTS)
 	if p.internal != nil {
 		p.internal.http.Handler = harden(internal, 0)
-		if p.gateway != nil {
+		if p.gateway != nil && !p.cfg.NoExpress {
 			p.internal.express(p.gateway, p.cfg.MaxBody)
 		}
 		p.internal.bound(p.limits, p.internalPool(), p.cfg.MaxHeader, nil)
@@ -228,7 +228,9 @@ func (p *program) run(ctx context.Context, opts Options) error {
 	backendLife, endBackend := context.WithCancel(context.WithoutCancel(ctx))
 	defer endGateway()
 	var tended sync.WaitGroup
-	tended.Go(func() { tendMemory(backendLife) })
+	if !p.cfg.NoMemoryTuning {
+		tended.Go(func() { tuneMemory(backendLife) })
+	}
 	tended.Go(func() { p.reloadOn(opts.Reload, backendLife.Done()) })
 	tended.Go(func() { certs.Watch(backendLife, p.log, p.reloads.fail, p.certificates...) })
 	defer tended.Wait()

@@ -54,6 +54,7 @@ func (p *program) newGateway(transport http.RoundTripper, callbackURL string, se
 		MaxConns:      cmp.Or(c.MaxConnections, p.files.Public),
 		MaxAge:        c.MaxAge,
 		NoParking:     c.NoParking,
+		NoPacing:      c.NoPacing,
 
 		MaxBody:        c.MaxBody,
 		MaxBatch:       c.MaxBatch,

@@ -51,7 +51,7 @@ func (p *program) divideMemory() {
 	switch {
 	case given:
 		limit = debug.SetMemoryLimit(-1)
-	case group < memory:
+	case group < memory && !p.cfg.NoMemoryTuning:
 		limit = group / 100 * ofCgroup
 		debug.SetMemoryLimit(limit)
 	}
@@ -76,10 +76,10 @@ func memoryOf(ask func() (uint64, error)) int64 {
 // take, about.
 func keysOf(history int64) int { return int(min(1_000_000, max(10_000, history/400))) }
 
-// tendMemory keeps the memory of the program close to what is in use, until ctx
-// ends. The environment variable GOGC, if set, decides about collections
-// instead.
-func tendMemory(ctx context.Context) {
+// tuneMemory keeps the memory of the program close to what is in use, until ctx ends. If
+// the environment variable GOGC is set, it decides when garbage is collected.
+// --no-memory-tuning turns it off.
+func tuneMemory(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(100))
 		afterEachCollection(ctx, func() { debug.SetGCPercent(growth(read("/gc/heap/live:bytes"))) })

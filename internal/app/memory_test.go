@@ -139,7 +139,7 @@ func TestTheEnvironmentDecidesAboutCollections(t *testing.T) {
 		defer debug.SetGCPercent(debug.SetGCPercent(leastGrowth - 5))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		var ended sync.WaitGroup
-		ended.Go(func() { tendMemory(ctx) })
+		ended.Go(func() { tuneMemory(ctx) })
 		for i := 0; !tended() && ctx.Err() == nil && (gogc == "" || i < 20); i++ {
 			runtime.GC()
 		}

@@ -107,6 +107,9 @@ func (c *Config) streams(command string) []setting {
 		{"max-connections", streams, count(&c.MaxConnections, 0, 0, 10_000_000), "streams that can be open. Beyond it connects get 503. 0 is as many as the limit of open files allows"},
 		{"max-age", streams, duration(&c.MaxAge, 0, time.Second, year, "never"), "age at which streams end, jittered"},
 		{"no-parking", streams, toggle(&c.NoParking), "keep a goroutine for each stream, as for HTTP/2, at 50 times the memory. Use it to find out whether parking causes a problem"},
+		{"no-express", streams, toggle(&c.NoExpress), "let net/http read all requests of the internal API, at twice the CPU for a send. Use it to find out whether the shortcut for plain sends causes a problem"},
+		{"no-pacing", streams, toggle(&c.NoPacing), "start all connects of a reconnect storm at once, which delays live events. Use it to find out whether pacing causes a problem"},
+		{"no-memory-tuning", all, toggle(&c.NoMemoryTuning), "leave garbage collection to the runtime: GOGC and GOMEMLIMIT decide, and memory is returned to the system late. Use it to find out whether tuning causes a problem"},
 		{"cors-origin", all, origins(&c.CORSOrigins), "origin whose pages may open streams and, under serve and backend, use /api/. * is every page, without cookies. Without any, no page of another origin may"},
 		{"cors-header", all, headerNames(&c.CORSHeaders), "header that pages of --cors-origin may send. * is whatever they ask for, except headers of proxies such as X-Forwarded-For"},
 	}

@@ -84,6 +84,9 @@ type Config struct {
 	MaxConnections      int           // --max-connections: open streams; 0 is as many as the limit of open files allows
 	MaxAge              time.Duration // --max-age: streams are ended at about this age, 0 for never
 	NoParking           bool          // --no-parking: streams keep the goroutine of their request
+	NoExpress           bool          // --no-express: net/http reads all requests
+	NoPacing            bool          // --no-pacing: connects of a storm do not wait
+	NoMemoryTuning      bool          // --no-memory-tuning: Go's defaults for garbage collection
 	CORSOrigins         []string      // --cors-origin: "*" or origins such as https://example.org; empty is no CORS
 	CORSHeaders         []string      // --cors-header: names that pages of these may send; "*" for all but those of proxies
 

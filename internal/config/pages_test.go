@@ -28,7 +28,7 @@ var samples = map[string]string{
 	"socket-mode": "666", "callback-ca": "/dev/null", "callback-cert": "/dev/null", "callback-key": "/dev/null", "callback-connection-age": "23s", "tls-cert": "/dev/null", "tls-key": "/dev/null",
 	"trusted-proxy": "10.0.0.0/8", "max-per-address": "3", "connect-rate": "4", "max-header": "5KiB", "max-inflight": "6MiB",
 	"callback-url": "http://h/cb?a=b", "callback-secret": "0123456789abcde2", "task-access": "token", "access-secret": "0123456789abcdef0123456789abcdef", "callback-timeout": "1s", "callback-concurrency": "2", "callback-retention": "3s", "callback-queue": "4",
-	"heartbeat": "5s", "heartbeat-form": "line", "id-blocks": "false", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true",
+	"heartbeat": "5s", "heartbeat-form": "line", "id-blocks": "false", "retry": "6s", "retryable-rejections": "true", "max-pending": "2MiB", "write-timeout": "8s", "max-connections": "9", "max-age": "10s", "no-parking": "true", "no-express": "true", "no-pacing": "true", "no-memory-tuning": "true",
 	"cors-origin": "https://a", "cors-header": "X-A", "hsts": "24h", "callback-headers": "user-agent,x-a", "max-body": "11KiB", "max-batch": "12MiB", "max-history": "13MiB", "max-topics": "14", "namespace": "x=events:15",
 	"gateway-url": "http://g", "mode": "testing", "task-workers": "16", "task-timeout": "17s", "task-retention": "18s", "task-queue": "19", "replace": "true",
 	"data": "/d", "durability": "power", "store-size": "17MiB", "nats-url": "nats://n:1", "nats-listen": "127.0.0.1:2", "nats-prefix": "p",

@@ -65,6 +65,7 @@ type Options struct {
 	MaxPending    int64         // default 1 MiB of frames waiting for one stream
 	WriteTimeout  time.Duration // default 30s
 	NoParking     bool          // every stream keeps the goroutine of its request
+	NoPacing      bool          // connects of a reconnect storm do not wait for each other
 	MaxConns      int           // default 15000 streams
 	MaxAge        time.Duration // of a stream; 0: no bound
 	MaxHeaders    int64         // default 128 MiB: of requests beyond 2 KiB of each, which are kept
@@ -132,7 +133,7 @@ func New(opts Options) *Gateway {
 	g.callers, g.scrapers = newCallers(opts)
 	g.engine = stream.NewEngine(g.engineOptions())
 	g.requests = &requests{packed.New(packed.Options{Headers: opts.CallbackHeaders}), limit.NewShare(opts.MaxHeaders)}
-	g.limiter = admission.NewLimiter(admission.LimiterOptions{Delivered: g.delivered, Stopping: g.gate.Closed})
+	g.limiter = admission.NewLimiter(admission.LimiterOptions{Off: opts.NoPacing, Delivered: g.delivered, Stopping: g.gate.Closed})
 	g.refusals = limit.NewTally(opts.Log, "streams refused")
 	g.callbacks = callback.NewCaller(callback.Options{
 		URL: opts.CallbackURL, Transport: opts.Transport, Secrets: opts.CallbackSecrets, Gateway: g.id,

@@ -210,3 +210,18 @@ func TestClientThatLeavesFreesItsPlace(t *testing.T) {
 }
 
 func first[A, B any](a A, _ B) A { return a }
+
+// TestLimiterThatIsOff: with --no-pacing nobody waits, however large the storm.
+func TestLimiterThatIsOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := admission.NewTestLimiter(true)
+		l.Delivered.Store(1)
+		l.Runnable.Store(1)
+		errs, after := storm(t.Context(), l, 100)
+		wantIntervals(t, errs, after, 0)
+		if n := l.InProgress(); n != 100 {
+			t.Errorf("%d connects are in progress, want 100", n)
+		}
+	})
+}
