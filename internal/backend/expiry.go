@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"tidegate/client"
+	"tidegate/internal/heap"
 	"tidegate/task"
 )
 
@@ -38,16 +38,19 @@ type expiries struct {
 	wake    chan struct{} // size 1: the first to end is another one
 
 	mu      sync.Mutex
-	order   expiryHeap // guarded by mu, like all below
+	order   heap.Heap[*expiry] // guarded by mu, like all below
 	byToken map[string]*expiry
 }
 
 // expiry is one stream.
 type expiry struct {
+	heap.Place
 	token string
 	at    time.Time
-	index int // in the heap
 }
+
+// Before implements [heap.Item].
+func (x *expiry) Before(other *expiry) bool { return x.at.Before(other.at) }
 
 func newExpiries(gateway *client.Client, m *metrics, log *slog.Logger) *expiries {
 	return &expiries{gateway: gateway, most: maxExpiring, metrics: m, log: log, wake: make(chan struct{}, 1), byToken: map[string]*expiry{}}
@@ -62,16 +65,16 @@ func (e *expiries) add(token string, at time.Time) bool {
 	switch {
 	case x != nil:
 		x.at = at
-		heap.Fix(&e.order, x.index)
-	case len(e.order) >= e.most:
+		e.order.Fix(x)
+	case e.order.Len() >= e.most:
 		return false
 	default:
 		x = &expiry{token: token, at: at}
 		e.byToken[token] = x
-		heap.Push(&e.order, x)
+		e.order.Push(x)
 		e.metrics.accessStreams.Inc()
 	}
-	if x.index == 0 {
+	if e.order.First() == x {
 		e.notify()
 	}
 	return true
@@ -82,7 +85,7 @@ func (e *expiries) remove(token string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if x := e.byToken[token]; x != nil {
-		heap.Remove(&e.order, x.index)
+		e.order.Remove(x)
 		delete(e.byToken, token)
 		e.metrics.accessStreams.Dec()
 	}
@@ -91,7 +94,7 @@ func (e *expiries) remove(token string) {
 func (e *expiries) count() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.order)
+	return e.order.Len()
 }
 
 func (e *expiries) notify() {
@@ -106,12 +109,12 @@ func (e *expiries) notify() {
 func (e *expiries) due(now time.Time) (tokens []string, wait time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.order) > 0 && len(tokens) < expiryBatch {
-		x := e.order[0]
+	for e.order.Len() > 0 && len(tokens) < expiryBatch {
+		x := e.order.First()
 		if x.at.After(now) {
 			return tokens, min(x.at.Sub(now), expiryLook)
 		}
-		heap.Pop(&e.order)
+		e.order.Pop()
 		delete(e.byToken, x.token)
 		e.metrics.accessStreams.Dec()
 		tokens = append(tokens, x.token)
@@ -162,30 +165,4 @@ func (e *expiries) end(ctx context.Context, tokens []string) {
 			e.add(token, again)
 		}
 	}
-}
-
-// expiryHeap is a heap.Interface; the first ends first.
-type expiryHeap []*expiry
-
-func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h expiryHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (h *expiryHeap) Push(x any) {
-	e := x.(*expiry)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-
-// Pop implements heap.Interface.
-func (h *expiryHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return x
 }

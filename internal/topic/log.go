@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tidegate/internal/heap"
 	"tidegate/internal/stream"
 )
 
@@ -45,8 +46,8 @@ type log struct {
 	gaps    int
 	spreads int // events on their way to subs
 
-	heapAt     int   // place in the hub's expiry heap, -1: not there
-	expires    int64 // key in that heap
+	heap.Place       // in the hub's expiries
+	expires    int64 // key there
 	prev, next *log  // in the hub's list of logs that hold events
 	used       int64 // when it was put at the end of that list, unix nanoseconds
 }

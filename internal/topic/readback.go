@@ -108,7 +108,7 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	for why := l.over(time.Now()); why != ""; why = l.over(time.Now()) {
 		h.drop(l, why)
 	}
-	h.expiry.remove(l) // its oldest event is older than before
+	h.expiry.Remove(l) // its oldest event is older than before
 	h.expiry.update(l)
 }
 

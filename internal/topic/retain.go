@@ -1,10 +1,11 @@
 package topic
 
 import (
-	"container/heap"
 	"context"
 	"sync"
 	"time"
+
+	"tidegate/internal/heap"
 )
 
 // DropReason names the bound that made an event leave its log.
@@ -125,10 +126,10 @@ func (h *Hub) expire(now time.Time) bool {
 	defer h.mu.Unlock()
 	h.keys.expire(now)
 	for range expireStep {
-		if len(h.expiry) == 0 || h.expiry[0].expires > now.UnixNano() {
+		if h.expiry.Len() == 0 || h.expiry.First().expires > now.UnixNano() {
 			return false
 		}
-		l := h.expiry[0]
+		l := h.expiry.First()
 		for l.over(now) == DropAge {
 			h.drop(l, DropAge)
 		}
@@ -168,54 +169,27 @@ func (h *Hub) leaveIdle(now time.Time) bool {
 	return true
 }
 
-// expiryHeap orders logs by when their oldest event expires. A key may be
-// early, when the event it was made for has been dropped for another reason;
-// expire then finds nothing and corrects it.
-type expiryHeap []*log
+// expiries orders logs by when their oldest event expires. A key may be early, when
+// the event it was made for has been dropped for another reason; expire then finds
+// nothing and corrects it.
+type expiries struct{ heap.Heap[*log] }
 
-func (h expiryHeap) Len() int           { return len(h) }
-func (h expiryHeap) Less(i, j int) bool { return h[i].expires < h[j].expires }
-func (h expiryHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].heapAt, h[j].heapAt = i, j
-}
-
-// Push implements heap.Interface.
-func (h *expiryHeap) Push(x any) {
-	l := x.(*log)
-	l.heapAt = len(*h)
-	*h = append(*h, l)
-}
-
-// Pop implements heap.Interface.
-func (h *expiryHeap) Pop() any {
-	old := *h
-	l := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	l.heapAt = -1
-	return l
-}
+// Before implements [heap.Item].
+func (l *log) Before(other *log) bool { return l.expires < other.expires }
 
 // update puts l where its oldest event belongs. A log that is in the heap with
 // an early key stays there: appends then cost nothing.
-func (h *expiryHeap) update(l *log) {
+func (h *expiries) update(l *log) {
 	due, ok := l.due()
 	switch {
 	case !ok:
-		h.remove(l)
-	case l.heapAt < 0:
+		h.Remove(l)
+	case !l.InHeap():
 		l.expires = due
-		heap.Push(h, l)
+		h.Push(l)
 	case l.expires <= time.Now().UnixNano():
 		l.expires = due
-		heap.Fix(h, l.heapAt)
-	}
-}
-
-func (h *expiryHeap) remove(l *log) {
-	if l.heapAt >= 0 {
-		heap.Remove(h, l.heapAt)
+		h.Fix(l)
 	}
 }
 

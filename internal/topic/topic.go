@@ -127,7 +127,7 @@ type Hub struct {
 	past       stored          // what of the logs is in the store only
 	topics     map[string]*log // all that have events or streams
 	recent     recency         // topics that hold events, least recently appended first
-	expiry     expiryHeap      // topics by when their oldest event expires
+	expiry     expiries        // topics by when their oldest event expires
 	bytes      int64           // of all logs
 	events     int             // held in all logs
 	keys       keyring
@@ -204,7 +204,7 @@ func (h *Hub) openToPublish(topic string) (*log, error) {
 // enter makes the log of a topic that has none.
 func (h *Hub) enter(topic string) *log {
 	topic = strings.Clone(topic) // it may be a part of a request's body
-	l := &log{name: topic, keep: h.retention(topic), heapAt: -1}
+	l := &log{name: topic, keep: h.retention(topic)}
 	stone, found, floor := h.tombs.recall(topic)
 	if !found {
 		stone, found = h.vacant.take(topic)
@@ -242,7 +242,7 @@ func (h *Hub) release(l *log) {
 		return
 	}
 	delete(h.topics, l.name)
-	h.expiry.remove(l)
+	h.expiry.Remove(l)
 	stone := tombstone{topic: l.name, traces: l.traces}
 	if l.cold == 0 {
 		stone.appended, stone.closed = 0, false // nothing is left of it: it may begin anew

@@ -1,18 +1,19 @@
 package callback
 
 import (
-	"container/heap"
 	"time"
+
+	"tidegate/internal/heap"
 )
 
 // delivery is one disconnect in the queue.
 type delivery struct {
-	message  Message
-	order    uint64 // by age
-	since    time.Time
-	after    time.Time // not to be tried before
-	attempts int
-	index    int // in items; -1 while it is in progress
+	heap.Place // in items; in none while it is in progress
+	message    Message
+	order      uint64 // by age
+	since      time.Time
+	after      time.Time // not to be tried before
+	attempts   int
 
 	older, younger           *delivery
 	share                    *addressShare // of its address; nil: not limited
@@ -61,8 +62,8 @@ func (q *Queue) takeAll(node *Node) (taken []*Message) {
 	node.disowned.Store(true)
 	for item := q.oldest; item != nil; {
 		next := item.younger
-		if item.message.Node == node && item.index >= 0 {
-			heap.Remove(&q.items, item.index)
+		if item.message.Node == node && item.InHeap() {
+			q.items.Remove(item)
 			q.unlink(item)
 			taken = append(taken, &item.message)
 		}
@@ -76,12 +77,12 @@ func (q *Queue) takeAll(node *Node) (taken []*Message) {
 func (q *Queue) Depth() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items) + q.active
+	return q.items.Len() + q.active
 }
 
 // checkDone ends drain if nothing is left. The caller holds mu.
 func (q *Queue) checkDone() {
-	if q.done != nil && len(q.items)+q.active == 0 {
+	if q.done != nil && q.items.Len()+q.active == 0 {
 		close(q.done)
 		q.done = nil
 	}
@@ -91,7 +92,7 @@ func (q *Queue) checkDone() {
 func (q *Queue) next() (item *delivery, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.items) == 0 {
+	if q.items.Len() == 0 {
 		return nil, time.Hour
 	}
 	if q.failures > 0 && q.active >= probes {
@@ -100,7 +101,7 @@ func (q *Queue) next() (item *delivery, wait time.Duration) {
 	if !q.opts.Ready() {
 		return nil, suspendedPause
 	}
-	now, due := time.Now(), q.items[0].after
+	now, due := time.Now(), q.items.First().after
 	if q.pausedUntil.After(due) {
 		due = q.pausedUntil
 	}
@@ -108,39 +109,13 @@ func (q *Queue) next() (item *delivery, wait time.Duration) {
 		return nil, due.Sub(now)
 	}
 	q.active++
-	return heap.Pop(&q.items).(*delivery), 0
+	return q.items.Pop(), 0
 }
 
-// deliveries is a heap by when an item is due, then by age.
-type deliveries []*delivery
-
-func (d deliveries) Len() int { return len(d) }
-
-func (d deliveries) Less(i, j int) bool {
-	if !d[i].after.Equal(d[j].after) {
-		return d[i].after.Before(d[j].after)
+// Before implements [heap.Item]: by when the item is due, then by age.
+func (d *delivery) Before(other *delivery) bool {
+	if !d.after.Equal(other.after) {
+		return d.after.Before(other.after)
 	}
-	return d[i].order < d[j].order
-}
-
-func (d deliveries) Swap(i, j int) {
-	d[i], d[j] = d[j], d[i]
-	d[i].index, d[j].index = i, j
-}
-
-// Push implements heap.Interface.
-func (d *deliveries) Push(x any) {
-	item := x.(*delivery)
-	item.index = len(*d)
-	*d = append(*d, item)
-}
-
-// Pop implements heap.Interface.
-func (d *deliveries) Pop() any {
-	old := *d
-	item := old[len(old)-1]
-	old[len(old)-1] = nil
-	*d = old[:len(old)-1]
-	item.index = -1
-	return item
+	return d.order < other.order
 }

@@ -1,7 +1,6 @@
 package callback
 
 import (
-	"container/heap"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -10,6 +9,7 @@ import (
 
 	"tidegate/internal/backoff"
 	"tidegate/internal/gateway/token"
+	"tidegate/internal/heap"
 )
 
 const (
@@ -68,11 +68,11 @@ type Queue struct {
 	wake   chan struct{} // size 1: there may be something to deliver
 
 	mu          sync.Mutex
-	items       deliveries // guarded by mu, like all below; those that wait
-	order       uint64     // of the youngest
-	active      int        // deliveries in progress
-	pausedUntil time.Time  // the backend is away: nothing is delivered before
-	failures    int        // pauses in a row
+	items       heap.Heap[*delivery] // guarded by mu, like all below; those that wait
+	order       uint64               // of the youngest
+	active      int                  // deliveries in progress
+	pausedUntil time.Time            // the backend is away: nothing is delivered before
+	failures    int                  // pauses in a row
 	longest     time.Duration
 	oldest      *delivery // waiting or in progress; the others follow by age
 	youngest    *delivery
@@ -103,7 +103,7 @@ func (q *Queue) Add(m Message) {
 	}
 	q.order++
 	item := &delivery{message: m, order: q.order, since: time.Now()}
-	heap.Push(&q.items, item)
+	q.items.Push(item)
 	q.link(item)
 	excess, why := q.takeExcess(item)
 	q.mu.Unlock()
@@ -170,12 +170,11 @@ func (q *Queue) shortenPauses() {
 	defer q.mu.Unlock()
 	q.longest = stopPause
 	latest := time.Now().Add(stopPause)
-	for _, item := range q.items {
+	q.items.Update(func(item *delivery) {
 		if item.after.After(latest) {
 			item.after = latest
 		}
-	}
-	heap.Init(&q.items)
+	})
 	if q.pausedUntil.After(latest) {
 		q.pausedUntil = latest
 	}
@@ -261,7 +260,7 @@ func (q *Queue) resolve(item *delivery, a Answer) {
 	}
 	if again && !expired && !disowned {
 		item.after = time.Now().Add(backoff.Exponential(item.attempts, firstPause, q.longest))
-		heap.Push(&q.items, item)
+		q.items.Push(item)
 	} else {
 		q.unlink(item)
 	}

@@ -1,7 +1,6 @@
 package callback
 
 import (
-	"container/heap"
 	"net/netip"
 
 	"tidegate/internal/peer"
@@ -69,18 +68,18 @@ func (q *Queue) takeExcess(youngest *delivery) (excess *delivery, why string) {
 	switch s := youngest.share; {
 	case s != nil && s.count > max(1, q.opts.Size/shareDivisor):
 		excess, why = s.oldest, addressFull
-		for excess.index < 0 { // in progress: there are few of these
+		for !excess.InHeap() { // in progress: there are few of these
 			excess = excess.shareYounger
 		}
-	case len(q.items) > q.opts.Size:
+	case q.items.Len() > q.opts.Size:
 		excess, why = q.oldest, queueFull
-		for excess.index < 0 {
+		for !excess.InHeap() {
 			excess = excess.younger
 		}
 	default:
 		return nil, ""
 	}
-	heap.Remove(&q.items, excess.index)
+	q.items.Remove(excess)
 	q.unlink(excess)
 	return excess, why
 }

@@ -336,8 +336,8 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 		t.Errorf("what has no answer yet is settled, or the position is %d", m.at())
 	}
 	m.leave([]*inflightEvent{comes, passed, lost, unseen, unanswered, late, enter(100)})
-	if len(m.waiting) > 0 || len(m.acked) > 0 {
-		t.Errorf("%d wait, %d with a position", len(m.waiting), len(m.acked))
+	if len(m.waiting) > 0 || m.acked.Len() > 0 {
+		t.Errorf("%d wait, %d with a position", len(m.waiting), m.acked.Len())
 	}
 }
 

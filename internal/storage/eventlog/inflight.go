@@ -1,13 +1,13 @@
 package eventlog
 
 import (
-	"container/heap"
 	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
 
+	"tidegate/internal/heap"
 	"tidegate/internal/topic"
 )
 
@@ -17,13 +17,15 @@ type inflight struct {
 	mu      sync.Mutex
 	next    uint64                    // guarded by mu, like all below: number of the next event
 	waiting map[uint64]*inflightEvent // by number
-	acked   ackedHeap                 // those whose position is known, and which the tail has not come to
+	acked   heap.Heap[*inflightEvent] // those whose position is known, and which the tail has not come to
 	applied uint64                    // all up to this position has been applied, or will never be
 	mute    map[string]struct{}       // nodes that did not tell in time: not waited for until they do
 }
 
 // inflightEvent is one event on its way.
 type inflightEvent struct {
+	heap.Place // in acked, guarded by the lock of inflight
+
 	ref    appendRef // set once, like owner
 	owner  *appending
 	number int // of the owner's entries
@@ -35,7 +37,6 @@ type inflightEvent struct {
 	got     topic.Appended // own streams only; when settled
 	err     error          // of the hub, or why the event did not come; when settled
 	acked   uint64         // where the server said that it is, 0 before
-	heapAt  int            // in acked, -1: not there
 	left    []string       // nodes that have not told yet
 	others  int            // streams of those that have
 
@@ -61,7 +62,7 @@ func (m *inflight) enter(events []*inflightEvent, node string, others []string) 
 	defer m.mu.Unlock()
 	for _, w := range events {
 		m.next++
-		w.ref, w.heapAt = appendRef{node: node, n: m.next}, -1
+		w.ref = appendRef{node: node, n: m.next}
 		for _, other := range others {
 			if _, mute := m.mute[other]; !mute && other != node {
 				w.left = append(w.left, other)
@@ -76,9 +77,7 @@ func (m *inflight) leave(events []*inflightEvent) {
 	defer m.mu.Unlock()
 	for _, w := range events {
 		delete(m.waiting, w.ref.n)
-		if w.heapAt >= 0 {
-			heap.Remove(&m.acked, w.heapAt)
-		}
+		m.acked.Remove(w)
 	}
 }
 
@@ -94,7 +93,7 @@ func (m *inflight) answered(n uint64, answer pubAck) {
 	w.answer = &answer
 	if answer.err == nil && w.acked == 0 && !w.settled {
 		w.acked = answer.seq
-		if heap.Push(&m.acked, w); answer.seq <= m.applied {
+		if m.acked.Push(w); answer.seq <= m.applied {
 			m.settle(w, errPassed)
 		}
 	}
@@ -115,9 +114,7 @@ func (w *inflightEvent) tell() {
 }
 
 func (m *inflight) settle(w *inflightEvent, err error) {
-	if w.heapAt >= 0 {
-		heap.Remove(&m.acked, w.heapAt)
-	}
+	m.acked.Remove(w)
 	if !w.settled {
 		w.settled, w.err = true, err
 		w.tell()
@@ -167,8 +164,8 @@ func (m *inflight) move(position uint64) {
 
 // settleUpTo settles those that are stored up to a position. It looks at no others.
 func (m *inflight) settleUpTo(position uint64, err error) {
-	for len(m.acked) > 0 && m.acked[0].acked <= position {
-		m.settle(m.acked[0], err)
+	for m.acked.Len() > 0 && m.acked.First().acked <= position {
+		m.settle(m.acked.First(), err)
 	}
 }
 
@@ -253,28 +250,5 @@ func (m *inflight) look(a *appending, dst []news) []news {
 	return dst
 }
 
-// ackedHeap has the event with the lowest position in front.
-type ackedHeap []*inflightEvent
-
-func (h ackedHeap) Len() int           { return len(h) }
-func (h ackedHeap) Less(i, j int) bool { return h[i].acked < h[j].acked }
-func (h ackedHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].heapAt, h[j].heapAt = i, j
-}
-
-// Push implements [heap.Interface].
-func (h *ackedHeap) Push(x any) {
-	w := x.(*inflightEvent)
-	w.heapAt = len(*h)
-	*h = append(*h, w)
-}
-
-// Pop implements [heap.Interface].
-func (h *ackedHeap) Pop() any {
-	last := len(*h) - 1
-	w := (*h)[last]
-	(*h)[last] = nil
-	*h, w.heapAt = (*h)[:last], -1
-	return w
-}
+// Before implements [heap.Item]: by position.
+func (w *inflightEvent) Before(other *inflightEvent) bool { return w.acked < other.acked }
