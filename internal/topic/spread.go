@@ -92,6 +92,8 @@ func (h *Hub) advance(b *stream.Batch) {
 	s := h.onTheWay.events[0]
 	end := min(s.next+h.onTheWay.step, len(s.log.subs))
 	for _, sub := range s.log.subs[s.next:end] {
+		// Without the check of the cursor the outcome is the same: settle skips what a
+		// stream has. It saves settle's walk for streams that were settled before.
 		if sub != nil && sub.member.cursor < s.event.seq {
 			h.settle(b, sub.member)
 		}

@@ -118,6 +118,26 @@ func TestWhoComesWhileAnEventIsOnItsWayHasItOnce(t *testing.T) {
 	}
 }
 
+// TestWhoLeavesWhileAnEventIsOnItsWayTakesItFromNobody: the last stream must not move to
+// a place that the event has passed.
+func TestWhoLeavesWhileAnEventIsOnItsWayTakesItFromNobody(t *testing.T) {
+	t.Parallel()
+	h, s, m := wide(t, 100)
+	publish(t, h, "wide", "1")
+	h.Advance()
+	h.Leave(m[0])
+	for h.Spreading() > 0 {
+		h.Advance()
+	}
+	wantGot(t, "the last stream", s[2], "1")
+	publish(t, h, "wide", "2") // and the places are right again
+	for h.Spreading() > 0 {
+		h.Advance()
+	}
+	wantGot(t, "the second stream", s[1], "1 2")
+	wantGot(t, "the last stream", s[2], "1 2")
+}
+
 // TestEventsOnTheirWayAreBounded: who publishes more than that helps.
 func TestEventsOnTheirWayAreBounded(t *testing.T) {
 	t.Parallel()
