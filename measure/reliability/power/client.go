@@ -17,29 +17,29 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// eventBytes is the size of an event's data.
+// eventBytes is the size of an event's data in bytes.
 const eventBytes = 256
 
-// Names of events: all, and the ones behind which a reader stops.
+// Names of events: the end markers at which a reader stops, and all others.
 const (
 	eventName = "power"
 	endName   = "power-end"
 )
 
-// topicName names a topic such that serve lets clients in, and neither mode drops
-// events of it during a run.
+// topicName returns a topic that serve lets clients follow and whose events neither
+// mode drops during a run.
 func topicName(n int) string { return fmt.Sprintf("task:power-%d", n) }
 
-func (r *rig) target(topic int) string {
-	if r.opts.mode == harness.Serve {
+func (m *machine) target(topic int) string {
+	if m.opts.mode == harness.Serve {
 		return fmt.Sprintf("/api/sse/stream?task_id=power-%d", topic)
 	}
 	return "/power?topic=" + topicName(topic)
 }
 
-// publish publishes one event, again and again until it is answered.
-func (r *rig) publish(ctx context.Context, topic int, end bool) (*event, error) {
-	e := r.book.begin(topic, end)
+// publish publishes one event and retries until it is answered.
+func (m *machine) publish(ctx context.Context, topic int, end bool) (*event, error) {
+	e := m.history.begin(topic, end)
 	name := eventName
 	if end {
 		name = endName
@@ -53,19 +53,19 @@ func (r *rig) publish(ctx context.Context, topic int, end bool) (*event, error) 
 		return nil, err
 	}
 	var answer struct{ ID string }
-	_, err = api.Retry(ctx, func() error { return r.api.Post(ctx, "/internal/send", body, &answer) })
+	_, err = api.Retry(ctx, func() error { return m.api.Post(ctx, "/internal/send", body, &answer) })
 	if err == nil && answer.ID == "" {
-		err = fmt.Errorf("%w: an answer of 200 to a topic has no id", api.ErrPermanent)
+		err = fmt.Errorf("%w: the answer is 200 but has no id", api.ErrPermanent)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("publish: %w", err)
 	}
-	r.book.answered(e, answer.ID)
+	m.history.answered(e, answer.ID)
 	return e, nil
 }
 
-// shown is what a client got up to the end that it waited for.
-type shown struct {
+// received is what a client received up to the end marker.
+type received struct {
 	reset   bool
 	numbers []int
 	ids     []string
@@ -73,25 +73,25 @@ type shown struct {
 
 const readTime = 30 * time.Second
 
-// read opens a stream, resuming after an id unless that is "", and reads a topic up to
-// the end marker with a number.
-func (r *rig) read(ctx context.Context, topic int, after string, end int) (s shown, err error) {
+// read opens a stream and reads a topic up to the end marker with the given number. It
+// resumes after an id, or starts at the beginning if that is "".
+func (m *machine) read(ctx context.Context, topic int, after string, end int) (s received, err error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	for {
-		s, err = r.readOnce(ctx, topic, after, end)
+		s, err = m.readOnce(ctx, topic, after, end)
 		refused, ok := errors.AsType[*eventsource.StatusError](err)
 		if !ok || !api.Sleep(ctx, 100*time.Millisecond) {
 			return s, err
 		}
 		if left, _ := ctx.Deadline(); time.Until(left) < time.Second {
-			return s, fmt.Errorf("topic %d after id %q: not let in for %s: %w", topic, after, readTime, refused)
+			return s, fmt.Errorf("topic %d after id %q: rejected for %s: %w", topic, after, readTime, refused)
 		}
 	}
 }
 
-func (r *rig) readOnce(ctx context.Context, topic int, after string, end int) (s shown, err error) {
-	stream, err := eventsource.Open(ctx, eventsource.Request{Base: r.public, Target: r.target(topic), LastEventID: after, Wait: 10 * time.Second, Idle: 10 * time.Second})
+func (m *machine) readOnce(ctx context.Context, topic int, after string, end int) (s received, err error) {
+	stream, err := eventsource.Open(ctx, eventsource.Request{Base: m.public, Target: m.target(topic), LastEventID: after, Wait: 10 * time.Second, Idle: 10 * time.Second})
 	if err != nil {
 		return s, err
 	}
@@ -102,14 +102,14 @@ func (r *rig) readOnce(ctx context.Context, topic int, after string, end int) (s
 		case err != nil:
 			return s, fmt.Errorf("topic %d after id %q: %w", topic, after, err)
 		case block.Name == "reset":
-			s = shown{reset: true}
+			s = received{reset: true}
 			continue
 		case !block.HasData || block.Name != eventName && block.Name != endName:
 			continue
 		}
 		body, err := record.ParseBody(block.Data)
 		if err != nil || body.Topic != topic {
-			return s, fmt.Errorf("topic %d gave something else: %.80q", topic, block.Data)
+			return s, fmt.Errorf("topic %d sent an unexpected event: %.80q", topic, block.Data)
 		}
 		s.numbers, s.ids = append(s.numbers, body.Number), append(s.ids, block.ID)
 		if body.Number == end {
@@ -118,29 +118,29 @@ func (r *rig) readOnce(ctx context.Context, topic int, after string, end int) (s
 	}
 }
 
-// readAll reads each topic from its beginning, some at once.
-func (r *rig) readAll(ctx context.Context, ends []int) ([][]int, error) {
-	has, errs := make([][]int, len(ends)), make([]error, len(ends))
+// readAll reads all topics from their beginnings, eight at a time.
+func (m *machine) readAll(ctx context.Context, ends []int) ([][]int, error) {
+	stored, errs := make([][]int, len(ends)), make([]error, len(ends))
 	var reading sync.WaitGroup
-	places := make(chan struct{}, 8)
+	slots := make(chan struct{}, 8)
 	for topic, end := range ends {
 		reading.Go(func() {
-			places <- struct{}{}
-			defer func() { <-places }()
-			s, err := r.read(ctx, topic, "", end)
-			has[topic], errs[topic] = s.numbers, err
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			s, err := m.read(ctx, topic, "", end)
+			stored[topic], errs[topic] = s.numbers, err
 		})
 	}
 	reading.Wait()
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
 		return nil, errs[i]
 	}
-	return has, nil
+	return stored, nil
 }
 
-// generation asks what event ids begin with.
-func (r *rig) generation(ctx context.Context) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.internal+"/internal/cluster", nil)
+// generation asks the server for the generation, the prefix of its event ids.
+func (m *machine) generation(ctx context.Context) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.internal+"/internal/cluster", nil)
 	if err != nil {
 		return "", err
 	}
@@ -155,7 +155,7 @@ func (r *rig) generation(ctx context.Context) (string, error) {
 	}
 	var status struct{ Generation string }
 	if err := json.Unmarshal(text, &status); err != nil || status.Generation == "" {
-		return "", fmt.Errorf("GET /internal/cluster tells no generation: %d %.200s", response.StatusCode, text)
+		return "", fmt.Errorf("GET /internal/cluster returned no generation: %d %.200s", response.StatusCode, text)
 	}
 	return status.Generation, nil
 }

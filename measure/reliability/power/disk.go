@@ -12,35 +12,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disk is where a server has its data, and what can lose its power.
+// disk holds a server's data and can lose power.
 type disk interface {
-	// folder is where it is mounted.
+	// folder returns the mount point.
 	folder() string
-	// mount makes it usable for the first time.
+	// mount mounts the disk for the first time.
 	mount(ctx context.Context) error
-	// cut takes the power away: what has not reached the disk does not any more.
-	// Whoever has files open there gets errors from now on.
+	// cut removes the power: nothing more reaches the disk. Open files return errors
+	// from now on.
 	cut() error
-	// restart comes after cut, when nobody uses it, and makes usable what it has kept.
+	// restart mounts what the disk has kept. The caller calls it after cut, when no
+	// process uses the disk.
 	restart(ctx context.Context) error
+	// close unmounts the disk.
 	close(ctx context.Context) error
 }
 
-// image is an ext4 file system in a file, mounted below a mount that is shared:
-// whoever makes a mount namespace while it is mounted, as `ip netns exec` does, has a
-// copy of the mount, which would keep the file system alive when ours is taken away.
-type image struct {
+// imageDisk is an ext4 file system in a file. Its mount point lies below a shared mount:
+// a process that creates a mount namespace, such as `ip netns exec`, copies the mount,
+// and a private copy would keep the file system mounted after our unmount.
+type imageDisk struct {
 	shared, dir, file string
-	mounts            []string // what has to be unmounted, the last first
+	mounts            []string // to unmount, the last one first
 }
 
-// newImage makes an empty file system. It takes root and the programs of ext4.
-// It has to be closed, also after an error.
-func newImage(ctx context.Context, dir string, mib int64) (*image, error) {
+// newImageDisk creates an empty file system. It needs root and mkfs.ext4. The caller
+// must call close, also after an error.
+func newImageDisk(ctx context.Context, dir string, mib int64) (*imageDisk, error) {
 	shared := filepath.Join(dir, "mount")
-	d := &image{shared: shared, dir: filepath.Join(shared, "disk"), file: filepath.Join(dir, "disk.img")}
+	d := &imageDisk{shared: shared, dir: filepath.Join(shared, "disk"), file: filepath.Join(dir, "disk.img")}
 	if os.Geteuid() != 0 {
-		return d, errors.New("a disk of its own takes root, for mount: run it as root, or with --copy")
+		return d, errors.New("mounting a disk needs root: run as root, or use --copy")
 	}
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return d, err
@@ -62,9 +64,9 @@ func newImage(ctx context.Context, dir string, mib int64) (*image, error) {
 	return d, system(ctx, "mount", "--make-shared", shared)
 }
 
-func (d *image) folder() string { return d.dir }
+func (d *imageDisk) folder() string { return d.dir }
 
-func (d *image) mount(ctx context.Context) error {
+func (d *imageDisk) mount(ctx context.Context) error {
 	if err := system(ctx, "mount", "-t", "ext4", "-o", "loop", d.file, d.dir); err != nil {
 		return err
 	}
@@ -72,15 +74,15 @@ func (d *image) mount(ctx context.Context) error {
 	return nil
 }
 
-// restart takes the file system away and mounts it anew.
-func (d *image) restart(ctx context.Context) error {
+// restart takes the file system away and mounts it again.
+func (d *imageDisk) restart(ctx context.Context) error {
 	if err := d.unmount(ctx); err != nil {
 		return err
 	}
 	return d.mount(ctx)
 }
 
-func (d *image) unmount(ctx context.Context) error {
+func (d *imageDisk) unmount(ctx context.Context) error {
 	last := len(d.mounts) - 1
 	if err := system(ctx, "umount", d.mounts[last]); err != nil {
 		return err
@@ -89,7 +91,7 @@ func (d *image) unmount(ctx context.Context) error {
 	return nil
 }
 
-func (d *image) close(ctx context.Context) error {
+func (d *imageDisk) close(ctx context.Context) error {
 	for len(d.mounts) > 0 {
 		if err := d.unmount(ctx); err != nil {
 			return err
@@ -103,7 +105,8 @@ const (
 	noLogFlush   = 2          // EXT4_GOING_FLAGS_NOLOGFLUSH: not even the journal is written
 )
 
-func (d *image) cut() error {
+// cut shuts the file system down without writing anything back.
+func (d *imageDisk) cut() error {
 	dir, err := os.Open(d.dir)
 	if err != nil {
 		return err
@@ -112,41 +115,41 @@ func (d *image) cut() error {
 	return errors.Join(err, dir.Close())
 }
 
-// system runs a program of the system.
+// system runs a system program.
 func system(ctx context.Context, name string, args ...string) error {
 	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s; without loop devices and ext4, take --copy", name, err, out)
+		return fmt.Errorf("%s: %w: %s; without loop devices and ext4, use --copy", name, err, out)
 	}
 	return nil
 }
 
-// copied is a folder that goes back to what it was a moment before the power was
-// lost. Everything in it is one state that was there, so it cannot tell whether
-// enough was synced; it tells what becomes of clients when the end is missing.
-type copied struct{ dir, kept string }
+// snapshotDisk is a folder that returns to its content from shortly before the loss of
+// power. That content is one consistent state. So it does not test what is synced, only
+// how clients fare when the newest events are lost.
+type snapshotDisk struct{ dir, kept string }
 
-func newCopied(dir string) *copied {
-	return &copied{dir: filepath.Join(dir, "disk"), kept: filepath.Join(dir, "kept")}
+func newSnapshotDisk(dir string) *snapshotDisk {
+	return &snapshotDisk{dir: filepath.Join(dir, "disk"), kept: filepath.Join(dir, "kept")}
 }
 
-func (d *copied) folder() string              { return d.dir }
-func (d *copied) mount(context.Context) error { return os.MkdirAll(d.dir, 0o755) }
-func (d *copied) close(context.Context) error { return nil }
+func (d *snapshotDisk) folder() string              { return d.dir }
+func (d *snapshotDisk) mount(context.Context) error { return os.MkdirAll(d.dir, 0o755) }
+func (d *snapshotDisk) close(context.Context) error { return nil }
 
-// cut does nothing: the folder goes back when nobody uses it any more.
-func (d *copied) cut() error { return nil }
+// cut does nothing: restart replaces the folder.
+func (d *snapshotDisk) cut() error { return nil }
 
-// keep notes what the disk will have kept. Nobody may write meanwhile.
-func (d *copied) keep() error {
+// keep takes the snapshot. The server must be suspended.
+func (d *snapshotDisk) keep() error {
 	if err := os.RemoveAll(d.kept); err != nil {
 		return err
 	}
 	return os.CopyFS(d.kept, os.DirFS(d.dir))
 }
 
-func (d *copied) restart(context.Context) error {
+func (d *snapshotDisk) restart(context.Context) error {
 	if _, err := os.Stat(d.kept); errors.Is(err, fs.ErrNotExist) {
-		return errors.New("nothing was kept of the disk")
+		return errors.New("no snapshot was taken of the disk")
 	}
 	return errors.Join(os.RemoveAll(d.dir), os.Rename(d.kept, d.dir))
 }

@@ -1,5 +1,5 @@
-// Command power puts a server under load, takes the power away from its disk,
-// starts it again, and looks for what was answered.
+// Command power puts a server under load, cuts the power of its disk, restarts it, and
+// looks for the answered events.
 package main
 
 import (
@@ -15,34 +15,34 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-const summary = `power starts a server whose data is on a disk of its own, publishes without a pause, and takes the power away:
-the process is stopped, the file system is shut down without writing what the kernel still holds, and is mounted
-again. The server is started on what is left, and everything that it had answered is looked for.
+const summary = `power starts a server whose data is on its own disk, publishes all the time, and cuts the power. It suspends the
+process, shuts the file system down without writing what the kernel still caches, and mounts it again. Then it
+starts the server on what is left and looks for all events that the server had answered.
 
-  --durability power    nothing that was answered may be gone, and every id leads on from where it was
-  --durability process  only what was answered in the last moments (--bound) may be gone, and every id of
-                        before leads to a reset, so that no client misses anything without being told
+  --durability power    no answered event may be lost, and every id resumes where it was
+  --durability process  only events answered within --bound before the loss may be lost, and every earlier id
+                        leads to a reset, so that no client misses events without knowing it
 
-The first loss comes soon after the first start: a store that is seconds old has to be there. It counts as one
-round more than --rounds.
+The first loss follows soon after the first start, because a store that is seconds old must survive too. It is an
+extra round beside --rounds.
 
-The disk is an ext4 image on a loop device, for which it takes Linux, root and mkfs.ext4. With --copy it is a folder
-that is replaced by a copy that was made a moment before: no test of what is synced, but of what follows a loss.
+The disk is an ext4 image on a loop device, which needs Linux, root and mkfs.ext4. With --copy, the disk is a folder
+that returns to an earlier copy. That does not test what is synced, only what follows a loss.
 
 Usage: power [FLAG…]`
 
-// options are what the command line says.
+// options are the settings of a run.
 type options struct {
 	tidegate, mode, durability, dir string
 
 	copy       bool
-	size       int64 // of the disk, in MiB
+	size       int64 // size of the disk, in MiB
 	rounds     int
-	pause      time.Duration // from a start to the loss, on average
+	pause      time.Duration // mean time from a start to the loss
 	bound      time.Duration
 	publishers int
 	topics     int
-	rate       float64 // events a second at most, of all publishers
+	rate       float64 // most events a second, over all publishers
 }
 
 const (
@@ -72,18 +72,18 @@ func defaults() *options {
 }
 
 func (o *options) bindFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&o.mode, "mode", o.mode, "what is started: `serve|gateway`")
-	fs.StringVar(&o.durability, "durability", o.durability, "the server's: `process|power`")
+	fs.StringVar(&o.mode, "mode", o.mode, "what to start: `serve|gateway`")
+	fs.StringVar(&o.durability, "durability", o.durability, "durability of the server: `process|power`")
 	fs.StringVar(&o.tidegate, "tidegate", o.tidegate, "the `program` tidegate")
-	fs.StringVar(&o.dir, "work", o.dir, "new or empty `directory` for disk and logs; by default a temporary one, which is kept if something did not hold")
-	fs.BoolVar(&o.copy, "copy", o.copy, "no disk of its own: go back to a copy of the folder")
-	fs.Int64Var(&o.size, "disk", o.size, "size of the disk in `MiB`; it takes as much as is written")
-	fs.IntVar(&o.rounds, "rounds", o.rounds, "`number` of losses after the first")
-	fs.DurationVar(&o.pause, "pause", o.pause, "`time` from a start to the loss, on average")
-	fs.DurationVar(&o.bound, "bound", o.bound, "how long before the loss an answer may be that does not count, for --durability process: `time`")
-	fs.IntVar(&o.publishers, "publishers", o.publishers, "`number` of publishers, each with one event under way")
+	fs.StringVar(&o.dir, "work", o.dir, "new or empty `directory` for disk and logs; by default a temporary one, kept only if the run fails")
+	fs.BoolVar(&o.copy, "copy", o.copy, "use a folder and a copy of it instead of a disk")
+	fs.Int64Var(&o.size, "disk", o.size, "size of the disk in `MiB`; the image file is sparse")
+	fs.IntVar(&o.rounds, "rounds", o.rounds, "`number` of losses after the first one")
+	fs.DurationVar(&o.pause, "pause", o.pause, "mean `time` from a start to the loss")
+	fs.DurationVar(&o.bound, "bound", o.bound, "with --durability process, the `time` before the loss in which answered events may be lost")
+	fs.IntVar(&o.publishers, "publishers", o.publishers, "`number` of publishers; each sends one event at a time")
 	fs.IntVar(&o.topics, "topics", o.topics, "`number` of topics")
-	fs.Float64Var(&o.rate, "rate", o.rate, "events a `second` at most")
+	fs.Float64Var(&o.rate, "rate", o.rate, "most `events` a second, over all publishers")
 }
 
 func (o *options) validate() error {

@@ -22,26 +22,26 @@ func TestMain(m *testing.M) {
 	os.Exit(testbinary.With(&binary, func() int { return leftover.RunWithDescriptors(m) }))
 }
 
-// noImage tells why there can be no image here; nil if there can.
+// noImage returns why this system cannot mount an image, or nil.
 var noImage = sync.OnceValue(func() error {
 	dir, err := os.MkdirTemp("", "tidegate-disk-")
 	if err != nil {
 		return err
 	}
-	d, err := newImage(context.Background(), dir, 256)
+	d, err := newImageDisk(context.Background(), dir, 256)
 	if err == nil {
 		err = d.mount(context.Background())
 	}
 	return errors.Join(err, d.close(context.Background()), os.RemoveAll(dir))
 })
 
-// newTestDisk makes an empty disk: an image where that can be had, else a folder.
+// newTestDisk returns an empty disk: an image where the system allows it, else a folder.
 func newTestDisk(t *testing.T) disk {
 	t.Helper()
-	var d disk = newCopied(t.TempDir())
+	var d disk = newSnapshotDisk(t.TempDir())
 	if why := noImage(); why != nil {
-		t.Logf("a copy stands for a disk: %v", why)
-	} else if own, err := newImage(t.Context(), t.TempDir(), 256); err != nil {
+		t.Logf("using a copy instead of a disk: %v", why)
+	} else if own, err := newImageDisk(t.Context(), t.TempDir(), 256); err != nil {
 		t.Error(err)
 	} else {
 		d = own
@@ -57,8 +57,8 @@ func newTestDisk(t *testing.T) disk {
 	return d
 }
 
-// TestADiskForgetsWhatWasNotSynced: else all that follows would hold anyway.
-func TestADiskForgetsWhatWasNotSynced(t *testing.T) {
+// TestADiskLosesUnsyncedFiles: otherwise the tests below would pass in any case.
+func TestADiskLosesUnsyncedFiles(t *testing.T) {
 	t.Parallel()
 	d := newTestDisk(t)
 	synced, late := filepath.Join(d.folder(), "synced"), filepath.Join(d.folder(), "late")
@@ -69,21 +69,22 @@ func TestADiskForgetsWhatWasNotSynced(t *testing.T) {
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if c, ok := d.(*copied); ok {
+	if c, ok := d.(*snapshotDisk); ok {
 		err = c.keep()
 	}
 	if err := errors.Join(err, os.WriteFile(late, []byte("it was not synced"), 0o600), d.cut(), d.restart(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(synced); err != nil {
-		t.Errorf("what was synced: %v", err)
+		t.Errorf("the synced file: %v", err)
 	}
 	if _, err := os.Stat(late); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("what was not synced: %v, want that it is gone", err)
+		t.Errorf("the file that was not synced: %v, want none", err)
 	}
 }
 
-// short is a run of some seconds, on a disk of its own where that can be had.
+// short returns the options of a run of some seconds, with an image where the system
+// allows it.
 func short(t *testing.T, mode, durability string) options {
 	t.Helper()
 	o := *defaults()
@@ -93,7 +94,7 @@ func short(t *testing.T, mode, durability string) options {
 	return o
 }
 
-func TestWhatWasAnsweredSurvivesALossOfPower(t *testing.T) {
+func TestAnsweredEventsSurviveALossOfPower(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		mode, durability string
@@ -118,43 +119,43 @@ func TestWhatWasAnsweredSurvivesALossOfPower(t *testing.T) {
 	}
 }
 
-// TestALossIsSeen has a server lose what was answered last, and judges it as if
-// it had promised to lose nothing.
-func TestALossIsSeen(t *testing.T) {
+// TestALossIsFound: a server loses its last answered events, and the judge expects that
+// none are lost.
+func TestALossIsFound(t *testing.T) {
 	t.Parallel()
 	o := short(t, harness.Gateway, process)
 	o.copy, o.rounds, o.bound = true, 0, 0
 	var out strings.Builder
-	if err := run(t.Context(), o, &out); !errors.Is(err, command.ErrFault) || !strings.Contains(out.String(), "and is gone") {
+	if err := run(t.Context(), o, &out); !errors.Is(err, command.ErrFault) || !strings.Contains(out.String(), "and is lost") {
 		t.Errorf("it returned %v and printed %s", err, out.String())
 	}
 }
 
-func TestTheBookIsJudged(t *testing.T) {
+func TestHistoryIsJudged(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
 	// Of four events the last is not answered; the power is lost after 5 s.
 	for name, test := range map[string]struct {
-		has   []int
-		bound time.Duration
-		fault string // a part of it; "" for none
-		lost  int
+		stored []int
+		bound  time.Duration
+		fault  string // a part of its text; "" for none
+		lost   int
 	}{
-		"nothing is gone":               {has: []int{0, 1, 2}},
-		"what nobody was answered came": {has: []int{0, 1, 2, 3}},
-		"the last may be gone":          {has: []int{0, 1}, bound: 3 * second, lost: 1},
-		"the last may not be gone":      {has: []int{0, 1}, fault: "event 2 of topic 0 was answered 2s before the loss, and is gone", lost: 1},
-		"one is gone that is too old":   {has: []int{0}, bound: 3 * second, fault: "event 1 of topic 0 was answered 3.5s before", lost: 2},
-		"one is gone amid others":       {has: []int{0, 2}, bound: 5 * second, fault: "before another was sent which is there", lost: 1},
-		"one is there twice":            {has: []int{0, 1, 1, 2}, fault: "twice"},
-		"two are swapped":               {has: []int{0, 2, 1}, fault: "event 1 after 2"},
-		"one was never published":       {has: []int{0, 1, 2, 4}, fault: "not published"},
+		"nothing is lost":               {stored: []int{0, 1, 2}},
+		"an unanswered event is stored": {stored: []int{0, 1, 2, 3}},
+		"the last may be lost":          {stored: []int{0, 1}, bound: 3 * second, lost: 1},
+		"the last may not be lost":      {stored: []int{0, 1}, fault: "event 2 of topic 0 was answered 2s before the loss, and is lost", lost: 1},
+		"one that is too old is lost":   {stored: []int{0}, bound: 3 * second, fault: "event 1 of topic 0 was answered 3.5s before", lost: 2},
+		"one between others is lost":    {stored: []int{0, 2}, bound: 5 * second, fault: "before a stored one was sent", lost: 1},
+		"one is stored twice":           {stored: []int{0, 1, 1, 2}, fault: "twice"},
+		"two are swapped":               {stored: []int{0, 2, 1}, fault: "event 1 after 2"},
+		"one was never published":       {stored: []int{0, 1, 2, 4}, fault: "not published"},
 	} {
-		b := newBook(1)
+		b := newHistory(1)
 		for i, done := range []time.Duration{500 * time.Millisecond, 1500 * time.Millisecond, 3 * second, 0} {
 			b.events[0] = append(b.events[0], &event{number: i, begun: time.Duration(i) * second, done: done})
 		}
-		f := b.judge([][]int{test.has}, loss{at: 5 * second, back: 6 * second}, test.bound)
+		f := b.judge([][]int{test.stored}, loss{at: 5 * second, restarted: 6 * second}, test.bound)
 		if test.fault == "" && len(f.faults) > 0 || !strings.Contains(strings.Join(f.faults, "; "), test.fault) {
 			t.Errorf("%s: faults %q, want %q", name, f.faults, test.fault)
 		}
@@ -164,12 +165,12 @@ func TestTheBookIsJudged(t *testing.T) {
 	}
 }
 
-func TestWhatWasAnsweredAfterwardsMayNotBeGone(t *testing.T) {
+func TestEventsAnsweredAfterTheRestartMustExist(t *testing.T) {
 	t.Parallel()
-	b := newBook(1)
+	b := newHistory(1)
 	b.events[0] = []*event{{begun: 4 * time.Second, done: 7 * time.Second}}
-	f := b.judge([][]int{nil}, loss{at: 5 * time.Second, back: 6 * time.Second}, time.Minute)
-	if len(f.faults) != 1 || !strings.Contains(f.faults[0], "after the server was back") {
+	f := b.judge([][]int{nil}, loss{at: 5 * time.Second, restarted: 6 * time.Second}, time.Minute)
+	if len(f.faults) != 1 || !strings.Contains(f.faults[0], "after the restart") {
 		t.Errorf("faults %q", f.faults)
 	}
 }
