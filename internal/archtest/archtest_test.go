@@ -26,6 +26,8 @@ var allowed = map[string][]string{
 	"task/storetest":              {"task"},
 	"internal/wire":               nil,
 	"internal/selfsigned":         nil,
+	"internal/checkout":           nil,
+	"internal/longtest":           nil,
 	"internal/leftover":           nil,
 	"internal/port":               nil,
 	"internal/terminal":           nil,
@@ -95,8 +97,8 @@ var allowed = map[string][]string{
 	"measure/reliability/tasks":       {"measure/reliability/harness", "measure/reliability/command", "measure/reliability/eventsource"},
 	"measure/reliability/storm":       {"measure/reliability/api", "measure/reliability/harness", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/eventsource", "measure/reliability/record"},
 	"measure/reliability/power":       {"measure/reliability/api", "measure/reliability/harness", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/eventsource", "measure/reliability/record"},
-	"measure/reliability/hostile":     {"measure/reliability/api", "measure/reliability/harness", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/record"},
-	"measure/reliability/testbinary":  {"measure/reliability/harness"},
+	"measure/reliability/hostile":     {"internal/checkout", "measure/reliability/api", "measure/reliability/harness", "measure/reliability/callback", "measure/reliability/command", "measure/reliability/record"},
+	"measure/reliability/testbinary":  {"internal/checkout"},
 	"deploy/cluster/balance":          {"internal/port"},
 }
 
@@ -105,7 +107,7 @@ var allowed = map[string][]string{
 var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish", "task/storetest"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
+var testSupport = []string{"internal/leftover", "internal/longtest", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string

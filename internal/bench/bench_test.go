@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"tidegate/internal/checkout"
 )
 
 // optionsOf parses a command line. Modes may stand anywhere in it.
@@ -109,17 +109,12 @@ func checkWanted(t *testing.T, got *report) {
 
 func TestMeasuresTheRealGateway(t *testing.T) {
 	t.Parallel()
-	binary := filepath.Join(t.TempDir(), "tidegate")
-	args := []string{"build", "-o", binary, "tidegate/cmd/tidegate"}
-	// Built like this test, so that what the others compiled serves again.
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = slices.Insert(args, 1, "-race")
+	binary, err := checkout.TestBinary(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
-		t.Fatalf("build a gateway: %v\n%s", err, out)
-	}
-	stdout, stderr, err := bench(t, append([]string{"--binary", binary, "--gateway-args", "--heartbeat 1s --max-pending 64KiB --write-timeout 1s"},
-		append(small, "--duration", "1500ms", "--timeout", "5m")...)...)
+	stdout, stderr, err := bench(t, append([]string{"--binary", binary, "--gateway-args", "--heartbeat 200ms --max-pending 64KiB --write-timeout 1s"},
+		append(small, "--duration", "500ms", "--timeout", "5m")...)...)
 	if err != nil {
 		t.Fatalf("%v; standard error:\n%s", err, stderr)
 	}

@@ -274,7 +274,7 @@ func TestX02APageOfAnotherSiteGetsNothing(t *testing.T) {
 func TestX03LoginInTheBrowser(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef"
-	s := startPageServer(t, buildForPage(t), "--api-token", token)
+	s := startPageServer(t, binary, "--api-token", token)
 	tb := openPageTab(t, startChromium(t), s.public+"/", "401") // a wrong token is an error in the console
 	tb.wait(`location.pathname === "/login"`)
 	field := chromedp.CSS(`[name="token"]`)
@@ -299,7 +299,7 @@ func TestX03LoginInTheBrowser(t *testing.T) {
 func TestX03AnEndedLoginLeadsToTheForm(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef"
-	s := startPageServer(t, buildForPage(t), "--api-token", token)
+	s := startPageServer(t, binary, "--api-token", token)
 	tb := openPageTab(t, startChromium(t), s.public+"/", "401")
 	tb.wait(`location.pathname === "/login"`)
 	tb.loads("give the token", chromedp.SendKeys(chromedp.CSS(`[name="token"]`), token+kb.Enter))

@@ -2,15 +2,17 @@ package e2e
 
 import (
 	"bufio"
-
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"tidegate/internal/checkout"
 )
 
 // exampleProgram is one of examples/, running. It is killed when the test ends.
@@ -119,7 +121,7 @@ func TestPythonExampleWorksAsItsReadmeSays(t *testing.T) {
 func TestGoTaskExampleWorksAsItsReadmeSays(t *testing.T) {
 	t.Parallel()
 	example := filepath.Join(t.TempDir(), "go-task")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", example, "../../examples/go-task").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"build", "-o", example}, checkout.RaceFlags(), []string{"../../examples/go-task"})...).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	serve := startAs(t, "serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0", "--drain-time", "0")

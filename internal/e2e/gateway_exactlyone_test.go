@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tidegate/internal/longtest"
 )
 
 // TestExactlyOneDisconnectPerAcceptedConnect: clients leave in every way and at
@@ -30,7 +32,8 @@ import (
 // by anybody, and it counts once here, by the answer that arrived.
 func TestExactlyOneDisconnectPerAcceptedConnect(t *testing.T) {
 	t.Parallel()
-	const trials, atOnce, timeout = 10_000, 64, 400 * time.Millisecond
+	const atOnce, timeout = 64, 400 * time.Millisecond
+	trials := longtest.Number(4000, 10_000)
 	var calm atomic.Bool // the backend is in a good mood
 	h := newHooks(t, func(cb callback) verdict { return moody(cb, timeout, calm.Load()) })
 	p := h.gateway("--callback-timeout", timeout.String(), "--heartbeat", "100ms")

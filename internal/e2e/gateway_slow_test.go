@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tidegate/internal/checkout"
 )
 
 // TestGW10SlowClientsAreEnded: clients that read nothing are flooded through
@@ -61,7 +63,7 @@ func TestGW10SlowClientsAreEnded(t *testing.T) {
 	// burst; the collector keeps as much again before it acts, and the rest is
 	// the program itself at work (with the race detector, several times over).
 	bound := int64(2*slow*maxPending) + 64<<20
-	if len(raceFlags) > 0 {
+	if len(checkout.RaceFlags()) > 0 {
 		bound *= 2
 	}
 	grown := *peak - before

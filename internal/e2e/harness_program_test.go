@@ -43,7 +43,7 @@ func launchIn(t testing.TB, dir string, env []string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(binary, args...), gone: make(chan struct{}), ready: make(chan struct{})}
 	p.cmd.Dir = dir
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + p.cmd.Dir}, env...)
+	p.cmd.Env = append(environment(p.cmd.Dir), env...)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +65,15 @@ func launchIn(t testing.TB, dir string, env []string, args ...string) *program {
 		}
 	})
 	return p
+}
+
+// gorace are the options of the race detector for programs under test. By default each
+// process would sleep for a second before it exits.
+const gorace = "atexit_sleep_ms=10"
+
+// environment returns the environment of a program under test.
+func environment(home string) []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GORACE=" + gorace}
 }
 
 func (p *program) collect(stdout, stderr io.Reader) {

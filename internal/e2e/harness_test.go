@@ -3,31 +3,28 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
+	"tidegate/internal/checkout"
 	"tidegate/internal/leftover"
 )
 
-// binary is the program under test, built once by TestMain.
+// binary is the program under test. TestMain sets it.
 var binary string
 
-// TestMain builds the program.
+// TestMain builds the program, or takes the binary that ./test has built.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "tidegate-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	binary = filepath.Join(dir, "tidegate")
-	args := slices.Concat([]string{"build"}, raceFlags, []string{"-o", binary, "tidegate/cmd/tidegate"})
-	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
+	if binary, err = checkout.TestBinary(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	_ = os.Setenv("GORACE", gorace) // for programs that inherit the environment
 	code := leftover.Run(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(code)

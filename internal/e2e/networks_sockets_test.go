@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -85,7 +86,7 @@ func passed(t *testing.T, names string, env []string, sockets []*os.File, args .
 	t.Helper()
 	cmd := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary}, args...)...)
 	cmd.Dir, cmd.ExtraFiles = t.TempDir(), sockets
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "LISTEN_FDS=2", "LISTEN_FDNAMES=" + names}, env...)
+	cmd.Env = slices.Concat(environment(cmd.Dir), []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=" + names}, env)
 	return cmd
 }
 

@@ -7,20 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 )
-
-// buildForPage builds the program into a directory of the test's.
-func buildForPage(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "tidegate")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "tidegate/cmd/tidegate").CombinedOutput(); err != nil {
-		t.Fatalf("build the program: %v\n%s", err, out)
-	}
-	return bin
-}
 
 // pageServer is `tidegate serve`, running.
 type pageServer struct {

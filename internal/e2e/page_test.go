@@ -19,7 +19,7 @@ import (
 // TestPage uses the page as a person would: one browser, a server for each test.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	setup := pageSetup{bin: buildForPage(t), browser: startChromium(t)}
+	setup := pageSetup{bin: binary, browser: startChromium(t)}
 	for name, test := range map[string]func(*testing.T, pageSetup){
 		"ChecksumsAreShown":                   testChecksumsAreShown,
 		"ReloadShowsEachEventOnce":            testReloadShowsEachEventOnce,

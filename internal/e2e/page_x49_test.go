@@ -196,7 +196,7 @@ func TestX49Pictures(t *testing.T) {
 	if out == "" {
 		t.Skip("TEST_PICTURES names no directory")
 	}
-	p := pageSetup{bin: buildForPage(t), browser: startChromium(t)}
+	p := pageSetup{bin: binary, browser: startChromium(t)}
 	dir := t.TempDir()
 	for i := range 3 {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("file-%d.txt", i)), []byte(strings.Repeat("x", 1000*i)), 0o644); err != nil {

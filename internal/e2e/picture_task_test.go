@@ -24,7 +24,7 @@ func TestPictureOfATask(t *testing.T) {
 	if out == "" {
 		t.Skip("TEST_PICTURES names no directory")
 	}
-	p := pageSetup{bin: buildForPage(t), browser: startChromium(t)}
+	p := pageSetup{bin: binary, browser: startChromium(t)}
 	files := filepath.Join(t.TempDir(), "backups")
 	if err := os.Mkdir(files, 0o755); err != nil {
 		t.Fatal(err)

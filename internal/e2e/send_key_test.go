@@ -10,6 +10,7 @@ import (
 // TestX45AKeyInTheHeaderIsNotLostOnTheFastPath: on a connection whose requests are
 // answered before net/http sees them, the first one with a key is not.
 func TestX45AKeyInTheHeaderIsNotLostOnTheFastPath(t *testing.T) {
+	t.Parallel()
 	h := newHooks(t, nil)
 	p := h.gateway()
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}} // one connection for all

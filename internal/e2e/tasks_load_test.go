@@ -4,28 +4,24 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 
+	"tidegate/internal/longtest"
 	"tidegate/sse"
 )
 
 // tasksInAWave is how many of the tasks are under way together.
 const tasksInAWave = 1000
 
-// TestTenThousandTasksAtRandomMoments opens the stream of each of 10,000 short
-// tasks before, while or after it runs, cuts it at random and resumes it, and
-// wants every stream to show the task's seven events in order, once.
-//
-// It is not parallel, so it has the machine for itself, and its server is built
-// without the race detector, which would take it beyond a minute.
-func TestTenThousandTasksAtRandomMoments(t *testing.T) {
-	withoutRaceDetector(t)
+// TestTasksAtRandomMoments opens the stream of each of many short tasks before, while or
+// after the task runs. It cuts the stream at random and resumes it. Every stream must
+// show the task's seven events in order, once.
+func TestTasksAtRandomMoments(t *testing.T) {
+	t.Parallel()
 	s := quietProcess(t, flags{backend: []string{"--task-workers", "16", "--task-queue", "20000"}})
-	s.manyTasks(t, 10_000)
+	s.manyTasks(t, longtest.Number(1000, 10_000))
 }
 
 // quietProcess is one process that logs no stream: to read the lines would cost
@@ -44,29 +40,11 @@ func quietProcess(t *testing.T, f flags) *system {
 	return s
 }
 
-// withoutRaceDetector has the test's programs built without it. Only tests that
-// are not parallel may call it.
-func withoutRaceDetector(t *testing.T) {
-	t.Helper()
-	if len(raceFlags) == 0 {
-		return
-	}
-	before := binary
-	plain := before + "-plain" // goes with the directory of the other one
-	if _, err := os.Stat(plain); err != nil {
-		if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", plain, "tidegate/cmd/tidegate").CombinedOutput(); err != nil {
-			t.Fatalf("build the program: %v\n%s", err, out)
-		}
-	}
-	binary = plain
-	t.Cleanup(func() { binary = before })
-}
-
-// TestThousandTasksInTwoProcessesAtRandomMoments is the same over two processes.
-func TestThousandTasksInTwoProcessesAtRandomMoments(t *testing.T) {
-	withoutRaceDetector(t)
+// TestTasksInTwoProcessesAtRandomMoments is the same over two processes.
+func TestTasksInTwoProcessesAtRandomMoments(t *testing.T) {
+	t.Parallel()
 	s := twoProcesses(t, flags{backend: []string{"--task-workers", "16", "--task-queue", "20000"}})
-	s.manyTasks(t, 1000)
+	s.manyTasks(t, longtest.Number(500, 1000))
 }
 
 func (s *system) manyTasks(t *testing.T, n int) {

@@ -67,8 +67,7 @@ func twoProcesses(t *testing.T, f flags) *system {
 // startAs starts the program with these arguments and waits until it is ready.
 func startAs(t *testing.T, args ...string) *program {
 	t.Helper()
-	// The race detector would make each process linger for a second at its end.
-	p := launch(t, []string{"GORACE=atexit_sleep_ms=10"}, append([]string{args[0], "--log-format", "json"}, args[1:]...)...)
+	p := launch(t, nil, append([]string{args[0], "--log-format", "json"}, args[1:]...)...)
 	p.hide(func() []string { return []string{callbackSecret, internalSecret} })
 	select {
 	case <-p.ready:

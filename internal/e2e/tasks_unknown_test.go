@@ -48,6 +48,7 @@ func TestX11UnknownTasksCostNothing(t *testing.T) {
 // TestX11ATopicOfAnotherNodeIsNotAbsent: what a gateway does not hold itself it asks
 // storage for.
 func TestX11ATopicOfAnotherNodeIsNotAbsent(t *testing.T) {
+	t.Parallel()
 	h := newHooks(t, nil)
 	nodes, apis := h.clustered(2, natsServers(t, 1), "--max-topics", "2")
 	apis[0].mustSend(toTopic("task:there", "1"))

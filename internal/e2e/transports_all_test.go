@@ -10,6 +10,7 @@ import (
 // TestTransportsShowTheSame: whoever writes a stream, a client cannot tell it
 // from what it gets, nor the backend from what it is told.
 func TestTransportsShowTheSame(t *testing.T) {
+	t.Parallel()
 	onAllCarriers(t, func(t *testing.T, c carrier) map[string]string {
 		s := newSite(t, c, "--heartbeat", "1h", "--max-body", "4MiB", "--drain-time", "300ms",
 			"--namespace", "short=events:3,replay:all", "--namespace", "big=bytes:64MiB,replay:all")
@@ -20,6 +21,7 @@ func TestTransportsShowTheSame(t *testing.T) {
 
 // TestTransportsKeepTime does the same for what the clock does.
 func TestTransportsKeepTime(t *testing.T) {
+	t.Parallel()
 	onAllCarriers(t, func(t *testing.T, c carrier) map[string]string {
 		s := newSite(t, c, "--heartbeat", beat.String(), "--retry", "1s",
 			"--write-timeout", writeTimeout.String(), "--callback-timeout", "2s", "--max-body", "4MiB",
@@ -31,6 +33,7 @@ func TestTransportsKeepTime(t *testing.T) {
 
 // TestTransportsEndByAge is apart, as no other stream is to end so.
 func TestTransportsEndByAge(t *testing.T) {
+	t.Parallel()
 	onAllCarriers(t, func(t *testing.T, c carrier) map[string]string {
 		return newSite(t, c, "--max-age", greatestAge.String()).play(ageScenes)
 	})

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"tidegate/internal/longtest"
 	"tidegate/internal/topic"
 )
 
@@ -16,7 +17,7 @@ import (
 // are behind sometimes, while others publish more than a topic keeps.
 func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 	t.Parallel()
-	seeds, steps := 400, 300
+	seeds, steps := longtest.Number(120, 400), 300
 	if testing.Short() {
 		seeds = 50
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidegate/internal/longtest"
 	"tidegate/internal/topic"
 )
 
@@ -14,7 +15,7 @@ import (
 // random histories, what streams have with what is in the store at the end.
 func TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrWereTold(t *testing.T) {
 	t.Parallel()
-	seeds := 300
+	seeds := longtest.Number(100, 300)
 	if testing.Short() {
 		seeds = 100
 	}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tidegate/internal/longtest"
 	"tidegate/internal/topic"
 )
 
@@ -35,10 +36,11 @@ func TestWhateverFailsNothingAnsweredIsLost(t *testing.T) {
 			if last < 100 {
 				t.Fatalf("the script does %d operations", last)
 			}
+			every := longtest.Number(2, 1) // of the rounds through all kinds of faults
 			for n := 1; n <= last; n++ {
 				for i, long := range []int{1, 25, math.MaxInt} {
 					for k, kind := range faultKinds {
-						if os.Getenv(allFaultsVariable) == "" && ((n+i)%3 != 0 || n/3%len(faultKinds) != k) {
+						if os.Getenv(allFaultsVariable) == "" && ((n+i)%3 != 0 || n/3%len(faultKinds) != k || n/3/len(faultKinds)%every != 0) {
 							continue
 						}
 						op, _, _ := strings.Cut(files.seen[n-1], " ")

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/longtest"
 	"tidegate/internal/topic"
 )
 
@@ -252,7 +253,7 @@ const damagesVariable = "TIDEGATE_DAMAGES"
 // random: each seed is run again by its name.
 func TestX36AnyDamageIsAResetOrNothing(t *testing.T) {
 	t.Parallel()
-	count := 40
+	count := longtest.Number(16, 40)
 	if n, err := strconv.Atoi(os.Getenv(damagesVariable)); err == nil {
 		count = n
 	}

@@ -120,7 +120,7 @@ func (b *Deployment) add(ctx context.Context, name string, place int, ready stri
 		Process: NewProcess(Spec{
 			Name: name, Dir: b.opts.Dir, Argv: slices.Concat(prefix, argv), Ready: ready,
 			Env: []string{
-				"PATH=" + os.Getenv("PATH"), "HOME=" + b.opts.Dir,
+				"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"), "HOME=" + b.opts.Dir,
 				"TIDEGATE_INTERNAL_SECRET=" + b.secret, "TIDEGATE_CALLBACK_SECRET=" + b.secret,
 				"TIDEGATE_DATA=", // in memory, unless a flag sets a folder
 			},

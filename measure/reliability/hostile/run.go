@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidegate/internal/checkout"
 	"tidegate/measure/reliability/api"
 	"tidegate/measure/reliability/command"
-	"tidegate/measure/reliability/harness"
 )
 
 // run does all attacks, one after the other, each on a server of its own.
@@ -21,7 +21,7 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	}
 	if o.tidegate == "" {
 		o.tidegate = filepath.Join(o.dir, "tidegate")
-		if err := harness.BuildProgram(ctx, o.tidegate); err != nil {
+		if err := checkout.Build(ctx, o.tidegate); err != nil {
 			return err
 		}
 	}

@@ -85,7 +85,7 @@ func start(ctx context.Context, o options, a attack) (*server, error) {
 	if a.files > 0 {
 		argv = append([]string{"/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, a.files)}, argv...)
 	}
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}
+	env := []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"), "HOME=" + dir}
 	if s.secret != "" {
 		env = append(env, "TIDEGATE_INTERNAL_SECRET="+s.secret)
 	}

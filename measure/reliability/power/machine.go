@@ -62,7 +62,7 @@ func newMachine(ctx context.Context, o options) (*machine, error) {
 	}
 	m.server = harness.NewProcess(harness.Spec{
 		Name: o.mode, Dir: o.dir, Argv: argv, Ready: m.public + "/readyz",
-		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + o.dir},
+		Env: []string{"PATH=" + os.Getenv("PATH"), "GORACE=" + os.Getenv("GORACE"), "HOME=" + o.dir},
 	})
 	return m, nil
 }

@@ -1,18 +1,16 @@
-// Package testbinary builds the program for tests that run it from outside.
+// Package testbinary provides the program for tests that run it.
 package testbinary
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 
-	"tidegate/measure/reliability/harness"
+	"tidegate/internal/checkout"
 )
 
-// With builds tidegate into a temporary directory, sets path to it, and returns
-// what tests returns. It is for TestMain, and parses the flags of the tests first.
+// With sets path to a binary of tidegate, runs tests and returns their exit code. It is
+// for TestMain, and parses the flags of the tests first.
 func With(path *string, tests func() int) int {
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "tidegate-test-")
@@ -21,10 +19,11 @@ func With(path *string, tests func() int) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	*path = filepath.Join(dir, "tidegate")
-	if err := harness.BuildProgram(context.Background(), *path); err != nil {
+	if *path, err = checkout.TestBinary(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	// With the race detector, each process would sleep for a second before it exits.
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=10")
 	return tests()
 }
