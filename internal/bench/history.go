@@ -22,7 +22,7 @@ func measureHistory(ctx context.Context, b *bed) error {
 	if err != nil {
 		return err
 	}
-	emptyDisk, err := b.storeSize()
+	emptyDisk, err := b.storeSize(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,17 +55,21 @@ func measureHistory(ctx context.Context, b *bed) error {
 		b.figure("memory of the process, peak", "MiB", mebi(settled.peak))
 		b.figure("memory per topic, settled", "bytes", float64(settled.rss-idle.rss)/float64(topics))
 	}
-	disk, err := b.storeSize()
+	disk, err := b.storeSize(ctx)
 	if err == nil && b.store.dir != "" {
 		b.figure("on disk per event", "bytes", float64(disk-emptyDisk)/float64(topics))
 	}
 	return err
 }
 
-// storeSize is 0 without storage.
-func (b *bed) storeSize() (int64, error) {
+// storeSize returns the bytes that stored events take, 0 without storage. A gateway with a log
+// of its own says so itself: with --durability power its files are as large at the start as later.
+func (b *bed) storeSize(ctx context.Context) (int64, error) {
 	if b.store.dir == "" {
 		return 0, nil
+	}
+	if size, err := b.api.logSize(ctx); err != nil || size >= 0 {
+		return size, err
 	}
 	return b.store.size()
 }

@@ -13,7 +13,7 @@ import (
 // getPatience bounds one request that only asks for something.
 const getPatience = 10 * time.Second
 
-// get asks the internal API for something. The status is not looked at.
+// get sends a GET to the internal API. The caller checks the status.
 func (a api) get(ctx context.Context, path string) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, getPatience)
 	defer cancel()
@@ -52,4 +52,28 @@ func (a api) held(ctx context.Context, topic string) (int, error) {
 		return 0, fmt.Errorf("look at a topic: answered %d: %.200s", status, body)
 	}
 	return len(page.Events), nil
+}
+
+// logSize returns the bytes of the event log of a gateway that has one of its own, and -1 for any
+// other gateway: its events are on NATS.
+func (a api) logSize(ctx context.Context) (int64, error) {
+	status, body, err := a.get(ctx, "/internal/cluster")
+	if err != nil {
+		return 0, fmt.Errorf("read the size of the storage: %w", err)
+	}
+	var storage struct {
+		Streams []struct {
+			Name  string
+			Bytes int64
+		}
+	}
+	if status != http.StatusOK || json.Unmarshal(body, &storage) != nil {
+		return -1, nil
+	}
+	for _, s := range storage.Streams {
+		if s.Name == "log" {
+			return s.Bytes, nil
+		}
+	}
+	return -1, nil
 }

@@ -19,7 +19,7 @@ func measureRestart(ctx context.Context, b *bed) error {
 		return errors.New("a gateway that bench has not started cannot be killed")
 	}
 	topics := min(b.opts.topicsOr(restartTopics), b.opts.Held)
-	empty, err := b.store.size()
+	empty, err := b.storeSize(ctx)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func measureRestart(ctx context.Context, b *bed) error {
 		return err
 	}
 	b.figure("events, while filling", "/s", float64(b.opts.Held)/took.Seconds())
-	full, err := b.store.size()
+	full, err := b.storeSize(ctx)
 	if err != nil {
 		return err
 	}
