@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -14,8 +15,8 @@ import (
 	"tidegate/internal/wire"
 )
 
-// doors are what the listeners ask of who calls.
-type doors struct {
+// guards decide who may call what.
+type guards struct {
 	secrets, tokens, metrics *access.Secrets // of the internal routes, of /api/, of /metrics
 	callbacks                *access.Secrets // of callbacks over a network
 
@@ -25,83 +26,84 @@ type doors struct {
 	refused          *prometheus.CounterVec
 }
 
-// openDoors reads the secrets.
-func (p *program) openDoors() error {
-	d, c := &p.doors, p.cfg
+// makeGuards reads the secrets and makes the guards of both listeners.
+func (p *program) makeGuards(context.Context) error {
+	g, c := &p.guards, p.cfg
 	var errs [4]error
-	d.secrets, errs[0] = access.NewSecrets(c.InternalSecrets...)
-	d.tokens, errs[1] = access.NewSecrets(c.APITokens...)
-	d.metrics, errs[2] = access.NewSecrets(c.MetricsTokens...)
-	d.callbacks, errs[3] = access.NewSecrets(c.CallbackSecrets...)
+	g.secrets, errs[0] = access.NewSecrets(c.InternalSecrets...)
+	g.tokens, errs[1] = access.NewSecrets(c.APITokens...)
+	g.metrics, errs[2] = access.NewSecrets(c.MetricsTokens...)
+	g.callbacks, errs[3] = access.NewSecrets(c.CallbackSecrets...)
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	d.refused = metric.AccessRefused.NewCounterVec()
-	d.public = p.newGuard("public", !config.IsLocal(c.Listen))
-	d.public.CrossSite = p.cors.LogOrigin
-	d.public.Sites.Origins = slices.DeleteFunc(slices.Clone(c.CORSOrigins), func(o string) bool { return o == "*" })
+	g.refused = metric.AccessRefused.NewCounterVec()
+	g.public = p.newGuard("public", !config.IsLocal(c.Listen))
+	g.public.CrossSite = p.cors.LogOrigin
+	g.public.Sites.Origins = slices.DeleteFunc(slices.Clone(c.CORSOrigins), func(o string) bool { return o == "*" })
 	address := c.InternalListen
 	if address == config.Shared {
 		address = c.Listen
 	}
-	d.internal = p.newGuard("internal", !config.IsLocal(address))
-	d.internal.NoPages = true
-	d.callers = &access.Callers{
-		Secrets: []*access.Secrets{d.tokens}, Header: c.AuthHeader, Trusted: p.peers.Trusted,
+	g.internal = p.newGuard("internal", !config.IsLocal(address))
+	g.internal.NoPages = true
+	g.callers = &access.Callers{
+		Secrets: []*access.Secrets{g.tokens}, Header: c.AuthHeader, Trusted: p.peers.Trusted,
 		Message: "Unauthorized: give the API token as Authorization: Bearer …",
 	}
 	if c.AuthHeader != "" {
-		d.callers.Message += "; " + c.AuthHeader + " counts from a --trusted-proxy alone"
+		g.callers.Message += "; " + c.AuthHeader + " counts only from a --trusted-proxy"
 	}
+	p.reloads.add("secrets", g)
 	return nil
 }
 
+// newGuard makes the guard of a listener.
 func (p *program) newGuard(listener string, offLoopback bool) *access.Guard {
 	return &access.Guard{
 		Names: access.Names{Allowed: p.cfg.AllowedHosts, OffLoopback: offLoopback},
 		Sites: access.Sites{Trusted: p.peers.Trusted},
 		Log:   p.log.With("component", "access", "listener", listener),
 		Refused: func(code wire.Code) {
-			p.doors.refused.WithLabelValues(listener, string(code)).Inc()
+			p.guards.refused.WithLabelValues(listener, string(code)).Inc()
 		},
 	}
 }
 
-// Reload reads the files with secrets anew. Of a flag whose file is wrong all
-// secrets stay.
-func (d *doors) Reload() error {
-	return errors.Join(d.secrets.Reload(), d.tokens.Reload(), d.metrics.Reload(), d.callbacks.Reload())
+// Reload reads the files with secrets again. If a file is wrong, all secrets of its flag stay.
+func (g *guards) Reload() error {
+	return errors.Join(g.secrets.Reload(), g.tokens.Reload(), g.metrics.Reload(), g.callbacks.Reload())
 }
 
-// protect puts what /api/ asks of its callers in front of a handler.
-func (d *doors) protect(next http.Handler) http.Handler {
-	return d.public.Protect(access.Route{Callers: d.callers}, next)
+// protect lets only callers of /api/ reach a handler.
+func (g *guards) protect(next http.Handler) http.Handler {
+	return g.public.Protect(access.Route{Callers: g.callers}, next)
 }
 
-// known reports whether a request shows the API token, the login or an identity.
-func (d *doors) known(r *http.Request) bool { return d.public.Knows(d.callers, r) }
+// known reports whether a request has the API token, the login or a forwarded identity.
+func (g *guards) known(r *http.Request) bool { return g.public.Knows(g.callers, r) }
 
-// page is the page of serve, behind a login if there are tokens.
-func (d *doors) page(secure func(*http.Request) bool, client func(*http.Request) string) http.Handler {
-	route := access.Route{Callers: d.callers, AnySite: true}
-	if !d.tokens.Any() {
-		return d.public.Protect(route, page.Handler(false))
+// page is the page of serve, with a login if there are API tokens.
+func (g *guards) page(secure func(*http.Request) bool, client func(*http.Request) string) http.Handler {
+	route := access.Route{Callers: g.callers, AnySite: true}
+	if !g.tokens.Any() {
+		return g.public.Protect(route, page.Handler(false))
 	}
-	d.login = &access.Login{Tokens: d.tokens, Secure: secure, Client: client, Form: page.Login}
-	d.callers.Login = d.login
-	d.callers.Message += "; a browser logs in at " + access.LoginPath
-	route.Unknown = d.login.Ask
+	g.login = &access.Login{Tokens: g.tokens, Secure: secure, Client: client, Form: page.Login}
+	g.callers.Login = g.login
+	g.callers.Message += "; a browser logs in at " + access.LoginPath
+	route.Unknown = g.login.Ask
 	files := page.Handler(true)
-	guarded := d.public.Protect(route, d.login.Renewing(files))
-	login := d.public.Protect(access.Route{AnyHost: true}, d.login)
-	form := d.public.Protect(access.Route{AnyHost: true, AnySite: true}, d.login)
+	guarded := g.public.Protect(route, g.login.Renewing(files))
+	login := g.public.Protect(access.Route{AnyHost: true}, g.login)
+	form := g.public.Protect(access.Route{AnyHost: true, AnySite: true}, g.login)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.Path; {
 		case path == access.LoginPath && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 			form.ServeHTTP(w, r)
 		case path == access.LoginPath, path == access.LogoutPath:
 			login.ServeHTTP(w, r)
-		case page.IsLook(path): // of the form too
+		case page.IsLook(path): // the login form needs them too
 			files.ServeHTTP(w, r)
 		default:
 			guarded.ServeHTTP(w, r)

@@ -8,14 +8,14 @@ import (
 	"tidegate/internal/cors"
 )
 
-// newCORS makes the policy that all routes share.
+// newCORS makes the CORS policy of all routes.
 func newCORS(c *config.Config, log *slog.Logger) *cors.Policy {
 	return cors.New(cors.Options{Origins: c.CORSOrigins, Headers: c.CORSHeaders, Log: log.With("component", "cors")})
 }
 
-// apiMethods lists the methods of what pages of another origin may use: "" for
-// what they may not. It stands in front of all checks, so that a page can read
-// why it was refused. The callback endpoint is not for pages.
+// apiMethods returns the methods that pages of another origin may use at a path, "" for none. The
+// policy is in front of all checks, so that a page can read why it was refused. The callback
+// endpoint is not for pages.
 func apiMethods(path string) string {
 	switch {
 	case strings.TrimRight(path, "/") == callbackPath:

@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -11,8 +12,7 @@ import (
 	"tidegate/internal/limit"
 )
 
-// openFiles is the limit of open files that the process runs under. Go has
-// raised it as far as it may.
+// openFiles is the limit of open files of this process. Go has raised it to the hard limit.
 func openFiles() uint64 {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
@@ -21,14 +21,14 @@ func openFiles() uint64 {
 	return uint64(files.Cur)
 }
 
-// setLimits says what clients may cost.
-func (p *program) setLimits(command string) error {
+// makeLimits makes the limits on what clients can cost.
+func (p *program) makeLimits(context.Context) error {
 	open := openFiles()
 	files, err := limit.DivideFiles(open)
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	if p.cfg.InternalListen == config.Shared && command != "backend" {
+	if p.cfg.InternalListen == config.Shared && p.command != "backend" {
 		files.Public, files.Internal = files.Public+files.Internal, 0
 	}
 	p.files = files
@@ -45,16 +45,18 @@ func (p *program) setLimits(command string) error {
 	return nil
 }
 
-// publicPool and internalPool are how many connections the listeners have.
+// publicPool is the number of connections of the public listener.
 func (p *program) publicPool() limit.PoolOptions {
 	return limit.PoolOptions{Name: "public", Seats: p.files.Public, Waiting: p.files.Waiting, Addresses: true}
 }
 
+// internalPool is the number of connections of the internal listener.
 func (p *program) internalPool() limit.PoolOptions {
 	return limit.PoolOptions{Name: "internal", Seats: p.files.Internal}
 }
 
-// opensStream tells requests for streams from others on the public listener.
+// opensStream returns a function that reports whether a request on the public listener opens a
+// stream; nil if none does.
 func opensStream(command string) func(*http.Request) bool {
 	switch command {
 	case "backend":

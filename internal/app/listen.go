@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tidegate/internal/certs"
+	"tidegate/internal/config"
 	"tidegate/internal/express"
 	"tidegate/internal/gateway"
 	"tidegate/internal/limit"
@@ -21,7 +22,7 @@ import (
 	"tidegate/internal/stream"
 )
 
-// server is one listener and what answers on it.
+// server is a listener and the HTTP server on it.
 type server struct {
 	name     string
 	listener net.Listener
@@ -29,15 +30,13 @@ type server struct {
 	tls      bool
 }
 
-// Bounds that hold for every listener. There is no WriteTimeout: streams bound
-// each write by themselves.
+// Bounds of every listener. There is no WriteTimeout: streams and package limit bound each write.
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 )
 
-// newServer binds an address. It answers when serve is called, and needs a handler
-// by then.
+// newServer binds an address. Set a handler before you call serve.
 func newServer(name, address string, mode fs.FileMode, log *slog.Logger) (*server, error) {
 	listener, err := socket.Listen(address, mode)
 	if err != nil {
@@ -53,7 +52,7 @@ func newServer(name, address string, mode fs.FileMode, log *slog.Logger) (*serve
 		IdleTimeout:       idleTimeout,
 		HTTP2: &http.HTTP2Config{
 			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second,
-			// What clients may send before anybody reads it.
+			// Bounds on what a client can send before a handler reads it.
 			MaxReceiveBufferPerConnection: 256 << 10, MaxReceiveBufferPerStream: 64 << 10, MaxReadFrameSize: 64 << 10,
 		},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -61,8 +60,27 @@ func newServer(name, address string, mode fs.FileMode, log *slog.Logger) (*serve
 	return s, nil
 }
 
-// bound counts the server's connections and bounds its requests. It is the last
-// thing that is done to the listener.
+// openListeners binds the listeners of the command, and reads the certificate.
+func (p *program) openListeners(context.Context) (err error) {
+	if p.public, err = newServer("public", p.cfg.Listen, p.cfg.SocketMode, p.log); err != nil {
+		return err
+	}
+	if p.cfg.TLSCert != "" {
+		pair, err := certs.LoadPair("--tls-cert", p.cfg.TLSCert, p.cfg.TLSKey)
+		if err != nil {
+			return err
+		}
+		p.public.useTLS(pair)
+		p.certificates = append(p.certificates, pair)
+	}
+	if p.cfg.InternalListen != config.Shared {
+		p.internal, err = newServer("internal", p.cfg.InternalListen, p.cfg.SocketMode, p.log)
+	}
+	return err
+}
+
+// bound counts the server's connections and bounds its requests. Call it last: it wraps the listener
+// and the handler.
 func (s *server) bound(limits *limit.Limits, pool limit.PoolOptions, maxHeader int64, streams func(*http.Request) bool) {
 	p := limits.Listen(s.listener, pool)
 	s.listener = p
@@ -75,7 +93,7 @@ func (s *server) bound(limits *limit.Limits, pool limit.PoolOptions, maxHeader i
 	s.http.RegisterOnShutdown(p.CloseUnused)
 }
 
-// express takes the shortcut for messages that a gateway is sent.
+// express answers plain sends to the gateway before net/http parses them.
 func (s *server) express(g *gateway.Gateway, maxBody int64) {
 	if tcp, ok := s.listener.(*net.TCPListener); ok {
 		s.listener = express.Listen(tcp, express.Options{
@@ -85,7 +103,7 @@ func (s *server) express(g *gateway.Gateway, maxBody int64) {
 	}
 }
 
-// bindError says which setting to change.
+// bindError names the setting to change.
 func bindError(name, address string, err error) error {
 	flag := "--listen"
 	if name == "internal" {
@@ -100,14 +118,13 @@ func bindError(name, address string, err error) error {
 	return fmt.Errorf("%s: listen on %s (%s): %w", name, address, flag, err)
 }
 
-// useTLS makes the server speak TLS, each handshake with the certificate of that
-// moment.
+// useTLS makes the server speak TLS. Each handshake uses the certificate that is current then.
 func (s *server) useTLS(pair *certs.Pair) {
 	s.http.TLSConfig = &tls.Config{GetCertificate: pair.GetCertificate, MinVersion: tls.VersionTLS12}
 	s.tls = true
 }
 
-// url is where the server can be reached from this machine.
+// url is the URL of the server on this machine.
 func (s *server) url() string {
 	if text := socket.Text(s.listener.Addr()); text != "" {
 		return text
@@ -124,7 +141,7 @@ func (s *server) url() string {
 	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, fmt.Sprint(addr.Port)))
 }
 
-// serve answers until the server is shut down. Another end is an error.
+// serve answers requests until close. It returns nil then, and an error if it ends before.
 func (s *server) serve() error {
 	var err error
 	if s.tls {
@@ -138,15 +155,14 @@ func (s *server) serve() error {
 	return fmt.Errorf("%s listener: %w", s.name, err)
 }
 
-// close stops accepting at once, waits for what is being answered until ctx
-// ends, and then cuts it.
+// close stops accepting at once, waits for requests in flight until ctx ends, and then cuts them.
 func (s *server) close(ctx context.Context) {
 	if s.http.Shutdown(ctx) != nil {
 		_ = s.http.Close()
 	}
 }
 
-// closing starts close and gives a way to wait for it.
+// closing starts close in the background; wait returns when it has ended.
 func (s *server) closing(ctx context.Context) (wait func()) {
 	var done sync.WaitGroup
 	done.Go(func() { s.close(ctx) })

@@ -14,38 +14,37 @@ import (
 )
 
 const (
-	// headroom is how much may be allocated between two collections of garbage,
-	// whatever is in use: Go's own measure, as much again as is in use, collects
-	// all the time while streams are few, and keeps far too much when they are
-	// many. leastGrowth, in percent of what is in use, is where collecting a
-	// large heap so often would cost too much.
+	// headroom is how many bytes can be allocated between two garbage collections. Go's default, as
+	// much again as is live, collects all the time while streams are few, and keeps far too much
+	// when they are many. leastGrowth, in percent of the live heap, bounds the cost of collecting a
+	// large heap.
 	headroom    = 16 << 20
 	leastGrowth = 25
 
-	// calmEvery is how often the program looks whether it is calm, calmBytes how
-	// little it has allocated since if it is, and worthBytes how much it must
-	// have allocated for memory to be worth giving back.
+	// calmEvery is the time between two checks. The program is calm if it has allocated less than
+	// calmBytes in between. Memory goes back to the system if more than worthBytes were allocated
+	// since the last time.
 	calmEvery  = 5 * time.Second
 	calmBytes  = 4 << 20
 	worthBytes = 16 << 20
-	// cacheTicks is how many calm looks later it is given back once more: by then
-	// the store in the process has let go of the blocks that it read or wrote.
+	// cacheTicks is the number of calm checks after which memory goes back once more: the embedded
+	// store has freed its cached blocks by then.
 	cacheTicks = 6
 )
 
 const (
-	// mostHistory and mostInflight are what events that are kept and bodies under way
-	// may take if nothing is configured, where there is memory enough.
+	// mostHistory and mostInflight are the defaults of --max-history and --max-inflight where there
+	// is enough memory.
 	mostHistory  = 256 << 20
 	mostInflight = 128 << 20
-	// ofCgroup is how much of its control group's memory the runtime may use before it
-	// collects whatever that costs: in percent. The group counts more than the runtime.
+	// ofCgroup is the share of the control group's memory, in percent, at which the runtime collects
+	// at any cost. The rest is for what the group counts and the runtime does not.
 	ofCgroup = 90
 )
 
-// divideMemory sets what is not configured by what the process may use: the machine's
-// memory, less if its control group has less, or GOMEMLIMIT says so.
-func (p *program) divideMemory() {
+// divideMemory sets the memory limit of the runtime, and the defaults that depend on the memory that
+// the process can use: the machine's, its control group's, or GOMEMLIMIT.
+func (p *program) divideMemory(context.Context) error {
 	memory, group := memoryOf(memlimit.FromSystem), memoryOf(memlimit.FromCgroup)
 	limit, given := int64(math.MaxInt64), os.Getenv("GOMEMLIMIT") != ""
 	switch {
@@ -61,9 +60,10 @@ func (p *program) divideMemory() {
 	if limit < math.MaxInt64 {
 		p.log.Info("memory", "limit", limit, "max_history", p.cfg.MaxHistory, "max_inflight", p.cfg.MaxInflight)
 	}
+	return nil
 }
 
-// memoryOf asks how much there is; without an answer there is no bound.
+// memoryOf returns the bytes that ask reports, and no bound if it reports none.
 func memoryOf(ask func() (uint64, error)) int64 {
 	n, err := ask()
 	if err != nil || n == 0 || n > math.MaxInt64 {
@@ -72,13 +72,13 @@ func memoryOf(ask func() (uint64, error)) int64 {
 	return int64(n)
 }
 
-// keysOf is how many idempotency keys are remembered: a quarter of what events may
-// take, about.
+// keysOf is the number of idempotency keys that are kept: they take about a quarter of the memory
+// of the history.
 func keysOf(history int64) int { return int(min(1_000_000, max(10_000, history/400))) }
 
-// tuneMemory keeps the memory of the program close to what is in use, until ctx ends. If
-// the environment variable GOGC is set, it decides when garbage is collected.
-// --no-memory-tuning turns it off.
+// tuneMemory keeps the memory of the process close to what is live, until ctx ends. If the
+// environment variable GOGC is set, it decides about collections instead. --no-memory-tuning turns
+// all of this off.
 func tuneMemory(ctx context.Context) {
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(100))
@@ -87,14 +87,14 @@ func tuneMemory(ctx context.Context) {
 	whenCalm(ctx, allocated, giveBack)
 }
 
-// growth is the heap growth in percent that amounts to the headroom.
+// growth is the heap growth, in percent, that leaves the headroom.
 func growth(live uint64) int {
 	return int(max(leastGrowth, min(1000, 100*headroom/max(1, live))))
 }
 
 // afterEachCollection calls do after each garbage collection until ctx ends.
 func afterEachCollection(ctx context.Context, do func()) {
-	type sentinel struct{ _ *int } // what nobody refers to is collected each time
+	type sentinel struct{ _ *int } // unreferenced, so each collection finalizes it
 	runtime.SetFinalizer(new(sentinel), func(*sentinel) {
 		if ctx.Err() == nil {
 			do()
@@ -103,14 +103,13 @@ func afterEachCollection(ctx context.Context, do func()) {
 	})
 }
 
-// whenCalm calls do whenever a burst of allocations is over, and once more some
-// time later, until ctx ends.
-// allocated tells how many bytes have been allocated since the start.
+// whenCalm calls do when a burst of allocations is over, and once more some time later, until ctx
+// ends. allocated returns the bytes allocated since the start.
 func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
 	ticker := time.NewTicker(calmEvery)
 	defer ticker.Stop()
 	var last, given uint64
-	left := 0 // looks until it is done once more
+	left := 0 // checks until it is done once more
 	for {
 		select {
 		case <-ctx.Done():
@@ -132,11 +131,10 @@ func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
 	}
 }
 
-// giveBack returns memory that is not in use to the system. Left to itself the
-// runtime does so only minutes later, after the next collection, and a program
-// that just holds streams has none.
+// giveBack returns free memory to the system. The runtime itself does so only minutes after the next
+// collection, and a program that only holds streams has no collections.
 func giveBack() {
-	runtime.GC() // pools give up what they hold at the second collection
+	runtime.GC() // a sync.Pool frees its objects at the second collection
 	debug.FreeOSMemory()
 }
 

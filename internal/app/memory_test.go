@@ -157,12 +157,12 @@ func TestX37BoundsFollowTheMemory(t *testing.T) { // not parallel: the limit is 
 	t.Setenv("GOMEMLIMIT", "128MiB")
 	debug.SetMemoryLimit(128 << 20) // as the runtime does at the start
 	p := &program{cfg: &config.Config{}, log: slog.New(slog.DiscardHandler)}
-	p.divideMemory()
+	_ = p.divideMemory(t.Context())
 	if p.cfg.MaxHistory != 32<<20 || p.cfg.MaxInflight != 16<<20 {
 		t.Errorf("with 128 MiB events may take %d and bodies %d bytes, want 32 and 16 MiB", p.cfg.MaxHistory, p.cfg.MaxInflight)
 	}
 	p.cfg = &config.Config{MaxHistory: 1 << 20, MaxInflight: 2 << 20}
-	p.divideMemory()
+	_ = p.divideMemory(t.Context())
 	if p.cfg.MaxHistory != 1<<20 || p.cfg.MaxInflight != 2<<20 {
 		t.Errorf("what was configured has become %d and %d", p.cfg.MaxHistory, p.cfg.MaxInflight)
 	}

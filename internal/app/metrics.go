@@ -1,7 +1,10 @@
 package app
 
 import (
+	"context"
+
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tidegate/internal/metric"
 	"tidegate/internal/storage/eventlog"
@@ -17,12 +20,12 @@ func (p *program) registry() *prometheus.Registry {
 	return p.metrics
 }
 
-// register adds the metrics of the parts that every command has.
-func (p *program) register() {
+// registerMetrics adds the metrics of the parts that every command has.
+func (p *program) registerMetrics(context.Context) error {
 	r, build := p.registry(), version.Get()
 	r.MustRegister(
 		p.limits,
-		p.doors.refused,
+		p.guards.refused,
 		metric.CORSRefused.NewCounterFunc(p.cors.Refused),
 		metric.BuildInfo.NewGaugeFunc(prometheus.Labels{"version": build.Version, "revision": build.Revision, "goversion": build.Go},
 			func() float64 { return 1 }),
@@ -30,6 +33,14 @@ func (p *program) register() {
 	if p.storage != nil {
 		r.MustRegister(newStorageMetrics(p.storage))
 	}
+	return nil
+}
+
+// newRegistry is the registry of a backend alone.
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
 }
 
 // storageMetrics reads the counts of storage at each scrape.

@@ -10,8 +10,8 @@ import (
 	"tidegate/internal/metric"
 )
 
-// reloadable is a part that reads something from outside which may change while
-// the program runs. A Reload that fails leaves it as it was.
+// reloadable is a part that reads a file which can change while the program runs. A Reload that
+// fails leaves the part as it was.
 type reloadable interface{ Reload() error }
 
 // reloads are the parts of a program that SIGHUP reloads.
@@ -26,20 +26,20 @@ type namedReload struct {
 	part reloadable
 }
 
-// add has a part reloaded with the others, in the order in which they are added.
+// add adds a part. Parts are reloaded in the order in which they are added.
 func (r *reloads) add(name string, part reloadable) {
 	r.parts = append(r.parts, namedReload{name, part})
 }
 
-// fail counts something that could not be read anew.
+// fail counts a part that could not be reloaded.
 func (r *reloads) fail() { r.failed.Add(1) }
 
-// reload reads everything anew. What cannot be read stays as it was.
+// reload reloads all parts. A part that fails stays as it was.
 func (p *program) reload() {
 	for _, r := range p.reloads.parts {
 		if err := r.part.Reload(); err != nil {
 			p.reloads.fail()
-			p.log.Error("reload failed: the old one stays", "part", r.name, "cause", err)
+			p.log.Error("reload failed: the former one stays in use", "part", r.name, "cause", err)
 			continue
 		}
 		p.reloads.done.Add(1)
@@ -59,9 +59,9 @@ func (p *program) reloadOn(signals <-chan os.Signal, stop <-chan struct{}) {
 	}
 }
 
-// watch has certificates reloaded with the rest, and shows what reloads and the
-// log have come to.
-func (p *program) watch(output *logging.Output) {
+// watchFiles adds the certificates to the parts that are reloaded, and the metrics of reloads and of
+// the log.
+func (p *program) watchFiles(output *logging.Output) {
 	if p.storage != nil {
 		p.certificates = append(p.certificates, p.storage.engine.Certificates()...)
 	}

@@ -12,19 +12,18 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Paths that more than one part knows.
+// Paths that several parts use.
 const (
 	streamsPath  = "/api/sse/"
 	callbackPath = "/api/sse/callback"
 )
 
-// serveRoutes is the public listener of serve: streams below /api/sse/, the
-// other endpoints of the backend below /api/, health, and the page. Streams do
-// not go through a ServeMux, which would redirect targets that are not in their
-// cleanest form. The callback endpoint is not here: only this process calls it.
+// serveRoutes is the public listener of serve: streams below /api/sse/, the other endpoints of the
+// backend below /api/, health, and the page. Streams bypass ServeMux, which would redirect a target
+// such as //a/../b. The callback endpoint is not here: only this process calls it.
 func (p *program) serveRoutes() http.Handler {
 	g, mux := p.gateway, http.NewServeMux()
-	mux.Handle("/", p.doors.page(p.secure, p.client)) // first: it decides about the login
+	mux.Handle("/", p.guards.page(p.secure, p.client)) // first: it makes the login
 	mux.Handle("/api/", p.api(p.backend.REST()))
 	mux.HandleFunc("GET /healthz", g.Healthz)
 	mux.HandleFunc("GET /readyz", g.Readyz) // of both halves
@@ -41,21 +40,21 @@ func (p *program) serveRoutes() http.Handler {
 	})
 }
 
-// secure reports whether a client has come by TLS, to here or to a trusted proxy.
+// secure reports whether the client uses TLS, to here or to a trusted proxy.
 func (p *program) secure(r *http.Request) bool {
 	return r.TLS != nil || p.peers.Trusted(r) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
-// client is a client as limits count it.
+// client is the key under which limits count the client.
 func (p *program) client(r *http.Request) string { return p.peers.Client(r).Key().String() }
 
-// backendRoutes is the public listener of a backend that is alone. Callbacks
-// have a secret of their own; without one they are as any other request.
+// backendRoutes is the public listener of a backend alone. Callbacks have a secret of their own;
+// without one, the guard of the listener checks them like any other request.
 func (p *program) backendRoutes() http.Handler {
 	b, mux := p.backend, http.NewServeMux()
 	callback := b.Callback()
 	if p.cfg.Mode != config.Production {
-		callback = p.doors.public.Protect(access.Route{}, callback)
+		callback = p.guards.public.Protect(access.Route{}, callback)
 	}
 	mux.Handle("/api/", p.api(b.REST()))
 	mux.Handle(callbackPath, callback)
@@ -63,6 +62,7 @@ func (p *program) backendRoutes() http.Handler {
 	return mux
 }
 
+// addHealth adds /healthz and /readyz of a backend alone.
 func (p *program) addHealth(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		wire.WriteJSON(w, http.StatusOK, health{Status: wire.StatusOK})
@@ -72,7 +72,7 @@ func (p *program) addHealth(mux *http.ServeMux) {
 	})
 }
 
-// health is why the process is not ready, but for what its gateway knows by itself.
+// health returns the reasons why the process is not ready, without those of its gateway.
 func (p *program) health() (reasons []string) {
 	if p.storage != nil {
 		reasons = p.storage.health()
@@ -84,10 +84,10 @@ func (p *program) health() (reasons []string) {
 	return reasons
 }
 
-// backendInternal is the internal listener of a backend that is alone.
+// backendInternal is the internal listener of a backend alone: metrics and health.
 func (p *program) backendInternal() http.Handler {
 	scrapers := &access.Callers{
-		Secrets: []*access.Secrets{p.doors.secrets, p.doors.metrics},
+		Secrets: []*access.Secrets{p.guards.secrets, p.guards.metrics},
 		Message: "Unauthorized: give the internal secret or the metrics token as Authorization: Bearer …",
 	}
 	mux := http.NewServeMux()
@@ -95,8 +95,8 @@ func (p *program) backendInternal() http.Handler {
 	none := func(w http.ResponseWriter, _ *http.Request) {
 		wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeNotFound, "No such route here"))
 	}
-	mux.Handle("/", p.doors.internal.Protect(access.Route{Callers: scrapers}, http.HandlerFunc(none)))
-	metrics := p.doors.internal.Protect(access.Route{Callers: scrapers}, promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}))
+	mux.Handle("/", p.guards.internal.Protect(access.Route{Callers: scrapers}, http.HandlerFunc(none)))
+	metrics := p.guards.internal.Protect(access.Route{Callers: scrapers}, promhttp.HandlerFor(p.metrics, promhttp.HandlerOpts{}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.EqualFold(strings.TrimSuffix(r.URL.Path, "/"), "/metrics") {
 			metrics.ServeHTTP(w, r)
@@ -126,7 +126,7 @@ func (p *program) writeReady(w http.ResponseWriter, reasons []string) {
 	wire.WriteJSON(w, http.StatusOK, body)
 }
 
-// shared puts the internal routes on the public listener, for drop-in use.
+// shared puts the internal routes on the public listener, as the Node gateway has them.
 func shared(public, internal http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gateway.IsInternal(r.URL.Path) {

@@ -8,9 +8,9 @@ import (
 	"tidegate/internal/wire"
 )
 
-// harden adds the headers that every answer of a listener has. hsts is how long
-// browsers are to come by TLS only; 0 leaves that to them.
-func harden(next http.Handler, hsts time.Duration) http.Handler {
+// withSecurityHeaders adds the headers that every answer of a listener has. hsts is the time for
+// which browsers use TLS only; 0 sends no such header.
+func withSecurityHeaders(next http.Handler, hsts time.Duration) http.Handler {
 	var strict []string
 	if hsts > 0 {
 		strict = []string{"max-age=" + strconv.FormatInt(int64(hsts/time.Second), 10)}

@@ -43,8 +43,13 @@ type storage struct {
 // it is some seconds.
 const openPatience = 2 * time.Minute
 
-// openStorage opens what the configuration says; nil if that is nothing.
-func (p *program) openStorage(ctx context.Context, command string) error {
+// openStorage opens the storage that the configuration names, if any.
+func (p *program) openStorage(ctx context.Context) error {
+	return whileStarting(p.notify, func() error { return p.openStores(ctx, p.command) })
+}
+
+// openStores opens the engine and the stores that the command needs.
+func (p *program) openStores(ctx context.Context, command string) error {
 	c := p.cfg
 	external := len(c.NATSURLs) > 0
 	if !external && c.Data == "" {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -20,11 +21,9 @@ func TestNoExpress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &program{cfg: cfg, log: slog.New(slog.DiscardHandler)}
-		for _, step := range []func() error{
-			func() error { return p.setLimits("gateway") }, p.openDoors, p.bind, func() error { return p.build("gateway") },
-		} {
-			if err := step(); err != nil {
+		p := &program{command: "gateway", cfg: cfg, log: slog.New(slog.DiscardHandler)}
+		for _, step := range []func(context.Context) error{p.makePolicies, p.makeLimits, p.makeGuards, p.openListeners, p.makeServices} {
+			if err := step(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}

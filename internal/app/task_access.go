@@ -9,7 +9,7 @@ import (
 	"tidegate/internal/grant"
 )
 
-// accessOptions say who reads tasks, and read or make the key of the tokens.
+// accessOptions decides who may read tasks, and reads or makes the key of access tokens.
 func (p *program) accessOptions() (backend.AccessOptions, error) {
 	keys, err := p.accessKeys()
 	if err != nil {
@@ -19,15 +19,15 @@ func (p *program) accessOptions() (backend.AccessOptions, error) {
 	return backend.AccessOptions{
 		Keys:     keys,
 		Required: p.cfg.AccessRequired(),
-		ReadsAll: p.doors.known,
+		ReadsAll: p.guards.known,
 		BearerReadsAll: func(authorization string) bool {
-			return p.doors.tokens.Bearer([]byte(authorization))
+			return p.guards.tokens.Bearer([]byte(authorization))
 		},
 	}, nil
 }
 
-// accessKeys are those that are configured, else one in the data folder, else one
-// that lasts as long as the process.
+// accessKeys returns the configured keys, else the one in the data folder, else one that lasts as
+// long as the process.
 func (p *program) accessKeys() (*grant.Keys, error) {
 	settings := p.cfg.AccessSecrets
 	switch {
@@ -40,26 +40,27 @@ func (p *program) accessKeys() (*grant.Keys, error) {
 		settings = []string{setting}
 	default:
 		if p.cfg.AccessRequired() {
-			p.log.Warn("access tokens are good at this process only, and until it stops: give --access-secret, the same at all backends")
+			p.log.Warn("access tokens work at this process only, until it stops: give all backends the same --access-secret")
 		}
 		settings = []string{grant.NewKey()}
 	}
 	return grant.NewKeys(settings...)
 }
 
-// protectReading is for what an access token opens too: streams, and reading one
-// task. Whether it names the task, the backend decides.
+// protectReading lets access tokens open a handler too: streams, and reading one task. The backend
+// decides whether the token names the task.
 func (p *program) protectReading(next http.Handler, anySite bool) http.Handler {
-	callers := *p.doors.callers
+	callers := *p.guards.callers
 	callers.Message = strings.Replace(callers.Message, "give the API token", "give the API token, or the access token of the task (also as ?access=),", 1)
 	callers.Also = func(r *http.Request) bool { return p.backend.KnowsAccess(r) }
-	return p.doors.public.Protect(access.Route{Callers: &callers, AnySite: anySite}, next)
+	return p.guards.public.Protect(access.Route{Callers: &callers, AnySite: anySite}, next)
 }
 
-// streams of serve tell the backend in this process who may read everything.
+// streams of serve mark the requests of callers who may read all tasks, for the backend in this
+// process.
 func (p *program) streams() http.Handler {
 	opened := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.cfg.AccessRequired() && p.doors.known(r) {
+		if p.cfg.AccessRequired() && p.guards.known(r) {
 			r = r.WithContext(backend.ReadsAll(r.Context()))
 		}
 		p.gateway.Streams(w, r)
@@ -67,9 +68,9 @@ func (p *program) streams() http.Handler {
 	return p.protectReading(opened, true)
 }
 
-// api is /api/ behind what it asks of its callers.
+// api puts the guards in front of /api/.
 func (p *program) api(rest http.Handler) http.Handler {
-	all, reading := p.doors.protect(rest), p.protectReading(rest, false)
+	all, reading := p.guards.protect(rest), p.protectReading(rest, false)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if readsTask(r) {
 			reading.ServeHTTP(w, r)
@@ -79,8 +80,7 @@ func (p *program) api(rest http.Handler) http.Handler {
 	})
 }
 
-// readsTask reports whether a request reads one task: GET /api/tasks/{id} and what
-// is below it.
+// readsTask reports whether a request reads one task: GET /api/tasks/{id} and paths below it.
 func readsTask(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
