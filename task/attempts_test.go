@@ -3,6 +3,9 @@ package task_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +29,9 @@ func TestPausesBetweenAttemptsDouble(t *testing.T) {
 		id := b.start(t, "unlucky", "")
 		synctest.Wait()
 		b.wantState(t, id, task.Pending)
+		if info := b.info(t, id); info.RunAt == nil || info.RunAt.Sub(first) != 2*time.Minute {
+			t.Errorf("run_at is %v, want 2 minutes after %v", info.RunAt, first)
+		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		want := []time.Duration{0, 2 * time.Minute, 6 * time.Minute, 11 * time.Minute, 16 * time.Minute}
@@ -38,8 +44,17 @@ func TestPausesBetweenAttemptsDouble(t *testing.T) {
 			}
 		}
 		b.wantState(t, id, task.Failed)
-		b.wantNames(t, id, "task_started", "progress_update", "progress_update", "progress_update", "progress_update",
-			"task_failed", "connection_close task_failed")
+		again := []string{"task_retrying", "progress_update"}
+		b.wantNames(t, id, slices.Concat([]string{"task_started"}, again, again, again, again,
+			[]string{"task_failed", "connection_close task_failed"})...)
+		for i, want := range map[int]string{
+			1: `{"attempt":1,"reason":"bad luck","next_run":"2000-01-01T00:02:00.000000Z"}`,
+			3: `{"attempt":2,"reason":"internal error","next_run":"2000-01-01T00:06:00.000000Z"}`,
+		} {
+			if ev := b.logs.of(id)[i]; !strings.HasSuffix(string(ev.Data), `"data":`+want+`}`) || ev.Key != fmt.Sprintf("%s:%d:retry", id, (i+1)/2) {
+				t.Errorf("event %d has key %q and is %s, want %s", i, ev.Key, ev.Data, want)
+			}
+		}
 		if info := b.info(t, id); *info.Error != "bad luck" || !info.StartTime.Equal(first) {
 			t.Errorf("error is %q, started at %v", *info.Error, info.StartTime)
 		}
@@ -99,4 +114,46 @@ func TestPermanent(t *testing.T) {
 	if err := task.Permanent(cause); err.Error() != "no" || !errors.Is(err, cause) {
 		t.Errorf("Permanent(%v) = %v", cause, err)
 	}
+}
+
+func TestARetryPauseOfATypeGoesBeforeThatOfTheService(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := serve(t, task.Options{RetryPause: time.Hour}, task.Type{
+			Name: "unlucky", MaxAttempts: 2, RetryPause: time.Second,
+			Run: func(context.Context, *task.Run) (any, error) { return nil, errors.New(long(1 << 20)) },
+		})
+		id := b.start(t, "unlucky", "")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		b.wantState(t, id, task.Failed)
+		if reason := b.logs.of(id)[1].Data; len(reason) > 5<<10 {
+			t.Errorf("task_retrying has %d bytes", len(reason))
+		}
+	})
+}
+
+func TestADelayedTaskBeginsAtItsTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := serve(t, task.Options{Workers: 1}, quick)
+		at := time.Now().Add(36 * time.Hour)
+		info, err := b.StartWith(t.Context(), "quick", nil, task.StartOptions{RunAt: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		past, err := b.StartWith(t.Context(), "quick", nil, task.StartOptions{RunAt: time.Now().Add(-time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		b.wantState(t, past.ID, task.Completed)
+		time.Sleep(36*time.Hour - 2*time.Second)
+		b.wantState(t, info.ID, task.Pending)
+		end, err := b.Wait(t.Context(), info.ID)
+		if err != nil || !end.StartTime.Equal(at) {
+			t.Errorf("begun at %v, %v; want %v", end.StartTime, err, at)
+		}
+		if _, err := b.StartWith(t.Context(), "quick", nil, task.StartOptions{RunAt: time.Now().AddDate(2, 0, 0)}); !errors.Is(err, task.ErrBadParams) {
+			t.Errorf("a start in two years = %v, want ErrBadParams", err)
+		}
+	})
 }

@@ -106,7 +106,7 @@ func (s *Service) discard(j *job) {
 	lease := j.lease
 	s.mu.Unlock()
 	if idle && lease != nil {
-		s.releaseLease(j.id, lease)
+		s.releaseLease(j.id, lease, 0)
 	}
 }
 

@@ -24,8 +24,8 @@
 //
 // # What is promised
 //
-// The log of a task is task_started, any number of progress_update, then exactly
-// one of task_completed, task_failed and task_cancelled, then connection_close,
+// The log of a task is task_started, any number of progress_update, a task_retrying at
+// the end of each attempt that another one follows, then exactly one of task_completed, task_failed and task_cancelled, then connection_close,
 // in this order, all of them, whatever the [Publisher] does: while it is away,
 // events wait in an outbox of the task, and a full outbox makes Progress wait.
 // A task that was cancelled before it ran has no task_started. A repeated event

@@ -13,6 +13,7 @@ import (
 const (
 	typeStarted   = "task_started"
 	typeProgress  = "progress_update"
+	typeRetrying  = "task_retrying"
 	typeCompleted = "task_completed"
 	typeFailed    = "task_failed"
 	typeCancelled = "task_cancelled"
@@ -34,7 +35,10 @@ func endType(s State) string {
 const stampLayout = "2006-01-02T15:04:05.000000Z"
 
 // now is the time as tasks and events show it: the two agree to the microsecond.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+func now() time.Time { return micro(time.Now()) }
+
+// micro is t as records and events have it; zero stays zero.
+func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // taskEvent builds a task_event. data is JSON; nil means null. The second result
 // is data's place inside the first.
@@ -79,6 +83,22 @@ func repeatedStart(rec Record) item {
 func progressEvent(rec Record) item {
 	data, _ := taskEvent(typeProgress, rec.ID, rec.ProgressAt, rec.Progress.Data)
 	return item{kind: kindProgress, Event: Event{Name: EventTask, Data: data}}
+}
+
+// maxReason bounds the reason in a task_retrying.
+const maxReason = 4 << 10
+
+// retryingEvent is the event that ends an attempt of rec when another one follows at
+// next. It has at most limit bytes, at least minEventBytes.
+func retryingEvent(rec Record, reason string, at, next time.Time, limit int) item {
+	const rest, escaped = 400, 6   // bytes of all but the reason; of one byte in JSON
+	data, _ := encodeJSON(struct { // numbers and strings always encode
+		Attempt int    `json:"attempt"`
+		Reason  string `json:"reason"`
+		NextRun string `json:"next_run"`
+	}{rec.Attempt, cut(reason, min(maxReason, (limit-rest)/escaped)), next.Format(stampLayout)})
+	event, _ := taskEvent(typeRetrying, rec.ID, at, data)
+	return item{kind: kindRetrying, run: rec.Run, Event: Event{Name: EventTask, Data: event}}
 }
 
 // endEvents are the last two events of a task in a final state: its terminal

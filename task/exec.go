@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -43,6 +44,9 @@ func (s *Service) work(taking context.Context, j *job) {
 // beginRun makes the task of j one that runs here. The caller holds the lock of j.
 func (s *Service) beginRun(j *job, at time.Time) (*Run, error) {
 	rec := j.rec
+	if rec.State == Running && rec.Worker != s.worker {
+		j.lostRun = new(rec)
+	}
 	if rec.State != Running || rec.Worker != s.worker { // else we wrote that, and got no answer
 		err := rec.begin(s.worker, j.typ.Timeout, at)
 		if err != nil {
@@ -64,7 +68,12 @@ func (s *Service) beginRun(j *job, at time.Time) (*Run, error) {
 	j.cancel = end
 	s.live++
 	s.mu.Unlock()
-	if j.out.begin(rec.Run, firstEvents(rec, at)) {
+	first := firstEvents(rec, at)
+	if j.lostRun != nil {
+		lost := retryingEvent(*j.lostRun, workerLost, at, at, s.opts.MaxEventBytes)
+		first = slices.Insert(first, 1, lost) // the first of them is task_started
+	}
+	if j.out.begin(rec.Run, first) {
 		s.wakePump(j)
 	}
 	return run, nil

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // fetch takes tasks from the store while slots are free, until ctx ends. While
@@ -96,7 +97,7 @@ const stoppingTries = 3
 // waits for such a write even if taking has ended, after which it begins nothing.
 func (s *Service) prepare(taking context.Context, j *job) *Run {
 	if err := j.lock(s.base); err != nil {
-		s.releaseJob(j)
+		s.releaseJob(j, 0)
 		return nil
 	}
 	defer j.unlock()
@@ -105,7 +106,7 @@ func (s *Service) prepare(taking context.Context, j *job) *Run {
 			late++
 		}
 		if !j.unsure && (late > 0 || try > warnTry) || late > stoppingTries {
-			s.releaseJob(j)
+			s.releaseJob(j, 0)
 			return nil
 		}
 		run, err := s.decide(taking, j)
@@ -154,6 +155,9 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 		return nil, s.finishLeased(j, func(rec *Record) error { return rec.fail(timedOut, at) })
 	case taking.Err() != nil:
 		return nil, context.Cause(taking)
+	case rec.State == Pending && rec.RunAt.After(at):
+		s.releaseJob(j, rec.RunAt.Sub(at))
+		return nil, nil
 	default:
 		return s.beginRun(j, at)
 	}
@@ -220,16 +224,16 @@ func (s *Service) finishLeased(j *job, become func(*Record) error) error {
 }
 
 // releaseJob releases the lease of a task that we did not begin.
-func (s *Service) releaseJob(j *job) {
+func (s *Service) releaseJob(j *job, pause time.Duration) {
 	s.retire(j) // before the release: the task may be leased to us again at once
-	s.releaseLease(j.id, s.leaseOf(j))
+	s.releaseLease(j.id, s.leaseOf(j), pause)
 }
 
-// releaseLease lets a task be leased again at once, perhaps to us.
-func (s *Service) releaseLease(id string, lease Lease) {
+// releaseLease lets a task be leased again after a pause, perhaps to us.
+func (s *Service) releaseLease(id string, lease Lease, pause time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
-	if err := lease.Release(ctx, 0); err != nil {
+	if err := lease.Release(ctx, pause); err != nil {
 		s.log.Warn("lease of a task not released; the task waits until it expires", "task_id", id, "error", err)
 	}
 }

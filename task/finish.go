@@ -16,6 +16,7 @@ type ending struct {
 	// function's context then ends even while the store cannot be reached.
 	untilStored bool
 	pause       time.Duration // before a task that became pending is begun again
+	reason      string        // why an attempt has ended that another one follows; "" if it does not count
 
 	// full, if set, is called when the store has no room for the record: become then
 	// makes a smaller one of it.
@@ -30,8 +31,10 @@ func (s *Service) conclude(run *Run, out outcome) {
 			out = outcome{state: Failed, err: fmt.Sprintf("no room to store the outcome of %d bytes", n), permanent: true}
 		}
 	}
-	s.finish(s.base, run.job, ending{cause: errReturned, untilStored: true, full: full, pause: s.retryPause(run.attempt), become: func(rec *Record) error {
+	pause := retryPause(run.typ, run.attempt)
+	s.finish(s.base, run.job, ending{cause: errReturned, untilStored: true, full: full, pause: pause, reason: out.err, become: func(rec *Record) error {
 		if out.state == Failed && !out.permanent && rec.Attempt < rec.MaxAttempts && !rec.Cancel {
+			rec.RunAt = now().Add(pause)
 			return rec.become(Pending, now())
 		}
 		if rec.Cancel {
@@ -46,8 +49,8 @@ func (s *Service) conclude(run *Run, out outcome) {
 const maxRetryPause = 5 * time.Minute
 
 // retryPause is the pause after the given attempt: doubled with each.
-func (s *Service) retryPause(attempt int) time.Duration {
-	p := s.opts.RetryPause
+func retryPause(t Type, attempt int) time.Duration {
+	p := t.RetryPause
 	for range min(attempt-1, 20) {
 		p = min(2*p, maxRetryPause)
 	}
@@ -88,7 +91,7 @@ func (s *Service) finish(ctx context.Context, j *job, e ending) (bool, error) {
 	}
 	s.ended(j, rec)
 	if rec.State == Pending {
-		s.requeue(j, rec, e.pause)
+		s.requeue(j, rec, e)
 	}
 	s.endContext(j, e.cause)
 	return true, nil
@@ -208,14 +211,18 @@ func (s *Service) acknowledge(j *job, rec Record) {
 }
 
 // requeue returns a task to the queue once all its events are published.
-func (s *Service) requeue(j *job, rec Record, pause time.Duration) {
+func (s *Service) requeue(j *job, rec Record, e ending) {
 	j.after = func() {
-		if err := s.leaseOf(j).Release(s.base, pause); err != nil {
+		if err := s.leaseOf(j).Release(s.base, e.pause); err != nil {
 			s.log.Warn("lease of a task not released; the task waits until it expires", "task_id", j.id, "error", err)
 		}
 	}
-	s.log.Info("task will be run again", "task_id", rec.ID, "type", rec.Type, "attempts", rec.Attempt, "of", rec.MaxAttempts, "in", pause)
-	if j.out.seal(nil, nil) {
+	s.log.Info("task will be run again", "task_id", rec.ID, "type", rec.Type, "attempts", rec.Attempt, "of", rec.MaxAttempts, "in", e.pause)
+	var last []item
+	if e.reason != "" {
+		last = append(last, retryingEvent(rec, e.reason, now(), rec.RunAt, s.opts.MaxEventBytes))
+	}
+	if j.out.seal(nil, last) {
 		s.wakePump(j)
 	}
 }

@@ -18,6 +18,10 @@ type Info struct {
 	Progress  *ProgressInfo   `json:"progress"`   // the latest; nil if there was none
 	CreatedAt time.Time       `json:"created_at"`
 
+	// RunAt is the time before which a pending task is not begun, by a delayed start
+	// or after an attempt that failed; nil if it may begin at once.
+	RunAt *time.Time `json:"run_at,omitempty"`
+
 	// Of a task that may be run more than once; else 0.
 	Attempt     int `json:"attempt,omitzero"`
 	MaxAttempts int `json:"max_attempts,omitzero"`
@@ -35,6 +39,9 @@ func infoOf(rec Record) Info {
 	}
 	if !rec.Ended.IsZero() {
 		info.EndTime = &rec.Ended
+	}
+	if rec.State == Pending && !rec.RunAt.IsZero() {
+		info.RunAt = &rec.RunAt
 	}
 	if rec.State == Failed {
 		info.Error = &rec.Error

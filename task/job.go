@@ -18,12 +18,13 @@ type job struct {
 	lockCh chan struct{}
 
 	// Guarded by lockCh.
-	rec    Record
-	typ    Type
-	begun  bool   // rec is of a run of ours
-	unsure bool   // or it may be: the write that began it got no answer
-	over   bool   // the run was ended: its record is not ours any more
-	after  func() // what is to be done once all is published
+	rec     Record
+	typ     Type
+	lostRun *Record // of another worker, which this run follows
+	begun   bool    // rec is of a run of ours
+	unsure  bool    // or it may be: the write that began it got no answer
+	over    bool    // the run was ended: its record is not ours any more
+	after   func()  // what is to be done once all is published
 
 	// Guarded by Service.mu.
 	lease     Lease                   // nil if the task is not leased to us

@@ -77,11 +77,16 @@ func (k *Kind[P, R]) Name() string { return k.name }
 // that is zero counts as given, and SetDefaults does not change it, unless its JSON
 // tag has omitzero or omitempty.
 func (k *Kind[P, R]) Start(ctx context.Context, params P) (Info, error) {
+	return k.StartWith(ctx, params, StartOptions{})
+}
+
+// StartWith is [Kind.Start] with options.
+func (k *Kind[P, R]) StartWith(ctx context.Context, params P, o StartOptions) (Info, error) {
 	raw, err := encodeJSON(params)
 	if err != nil {
 		return Info{}, fmt.Errorf("%w: %w", ErrBadParams, err)
 	}
-	return k.service.Start(ctx, k.name, raw)
+	return k.service.StartWith(ctx, k.name, raw, o)
 }
 
 // Wait is [Service.Wait] for a task of this type, and decodes its result. Keys that

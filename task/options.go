@@ -24,7 +24,7 @@ type Options struct {
 	Timeout   time.Duration // of one run, for types without their own; default 5m
 	MaxStrays int           // functions that may go on after their timeout without blocking a worker; default 64
 
-	RetryPause time.Duration // before the second attempt; default 1s, doubled with each further one up to 5m
+	RetryPause time.Duration // before the second attempt, for types without their own; default 1s, doubled with each further one up to 5m
 
 	QueueLimit      int           // pending tasks; default 10000, beyond it ErrBusy
 	MaxTasks        int           // tasks kept; default 100000, beyond it the one that finished first is deleted, or ErrBusy

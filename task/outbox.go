@@ -14,6 +14,7 @@ type kind int
 const (
 	kindStarted kind = iota
 	kindProgress
+	kindRetrying // the end of an attempt that is not the last
 	kindEnd      // the terminal event
 	kindShortEnd // the same without its payload
 	kindClose
@@ -26,8 +27,17 @@ var keys = map[kind]string{kindStarted: "started", kindEnd: "end", kindClose: "c
 type item struct {
 	Event
 	kind     kind
+	run      int           // of kindRetrying: the run that it ends
 	progress *lastProgress // of kindProgress; nil in a repeated log
 	until    time.Time     // it is left out later: it may be in the log, and its Key not be known any more; zero is never
+}
+
+// key is the last part of the key of an event that is not progress.
+func (it item) key() string {
+	if it.kind == kindRetrying {
+		return strconv.Itoa(it.run) + ":retry"
+	}
+	return keys[it.kind]
 }
 
 // outbox holds the events of one task that are not known to be in its log yet,
@@ -91,7 +101,7 @@ func (o *outbox) begin(run int, first []item) (wake bool) {
 		if it.kind == kindProgress {
 			o.putProgress(it)
 		} else {
-			o.put(it, keys[it.kind])
+			o.put(it, it.key())
 		}
 	}
 	return !o.pumping
@@ -155,7 +165,7 @@ func (o *outbox) seal(started *item, end []item) (wake bool) {
 	}
 	o.started, o.sealed = true, true
 	for _, it := range end {
-		o.put(it, keys[it.kind])
+		o.put(it, it.key())
 	}
 	o.wakeProgress()
 	return !o.pumping

@@ -17,9 +17,9 @@ type Event struct {
 	// in the log.
 	ID string
 
-	// Key is the same when an event is published again, by whichever process:
-	// "<task id>:started", "<task id>:<run>:<n>" for progress, "<task id>:end"
-	// and "<task id>:close". Those of [Service.Republish] are "<task id>:r<n>".
+	// Key is the same when an event is published again, by any process:
+	// "<task id>:started", "<task id>:<run>:<n>" for progress, "<task id>:<run>:retry",
+	// "<task id>:end" and "<task id>:close". Those of [Service.Republish] are "<task id>:r<n>".
 	Key string
 }
 

@@ -18,6 +18,9 @@ type Record struct {
 	Seq      uint64
 	Revision uint64
 
+	// RunAt is the time before which a pending task is not begun; zero is any time.
+	RunAt time.Time
+
 	State State
 	// Run counts how often the task was begun. Together with Worker it is the
 	// fence: a service that finds another Run than its own has lost the task.
@@ -62,6 +65,7 @@ func (r *Record) become(next State, at time.Time) error {
 	case next.Final():
 		r.Ended = at
 		r.Params = nil
+		r.RunAt = time.Time{}
 		r.Worker, r.Deadline, r.Cancel = "", time.Time{}, false
 	}
 	return nil
@@ -80,6 +84,7 @@ func (r *Record) fail(text string, at time.Time) error {
 func (r *Record) begin(worker string, timeout time.Duration, at time.Time) error {
 	r.State = Pending // a run whose worker is gone is over
 	err := r.become(Running, at)
+	r.RunAt = time.Time{}
 	r.Run++
 	r.Attempt++
 	r.Worker = worker

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,12 +106,13 @@ func (s *Service) Register(t Type) error {
 		return fmt.Errorf("task: register %q: Run is missing", t.Name)
 	case t.Timeout < 0:
 		return fmt.Errorf("task: register %q: Timeout is %v, must not be negative", t.Name, t.Timeout)
+	case t.RetryPause < 0:
+		return fmt.Errorf("task: register %q: RetryPause is %v, must not be negative", t.Name, t.RetryPause)
 	case t.MaxAttempts < 0:
 		return fmt.Errorf("task: register %q: MaxAttempts is %d, must not be negative", t.Name, t.MaxAttempts)
 	}
-	if t.Timeout == 0 {
-		t.Timeout = s.opts.Timeout
-	}
+	t.Timeout = cmp.Or(t.Timeout, s.opts.Timeout)
+	t.RetryPause = cmp.Or(t.RetryPause, s.opts.RetryPause)
 	t.MaxAttempts = max(t.MaxAttempts, 1)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,27 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
+
+// StartOptions say when a task begins. The zero value is what [Service.Start] does.
+type StartOptions struct {
+	// RunAt is the time before which the task is not begun, at most 366 days from
+	// now; zero or past is at once. Until then the task is pending and counts
+	// against the bounds of the store.
+	RunAt time.Time
+}
+
+// maxDelay bounds StartOptions.RunAt: what is later is a mistake of units.
+const maxDelay = 366 * 24 * time.Hour
+
+// check reports what is wrong with o.
+func (o StartOptions) check() error {
+	if delay := time.Until(o.RunAt); delay > maxDelay {
+		return fmt.Errorf("run_at is %v, may be at most %d days from now", o.RunAt.Format(time.RFC3339), maxDelay/(24*time.Hour))
+	}
+	return nil
+}
 
 // Start accepts a task: it is pending, and runs when a worker is free, tasks of
 // one type in the order of the calls. params is a JSON object; nil, empty and null
@@ -15,6 +35,11 @@ import (
 // [ErrStopping] and [ErrUnavailable], all wrapped with the reason but ErrStopping.
 // After ErrUnavailable, and after the end of ctx, the task may run nevertheless.
 func (s *Service) Start(ctx context.Context, typ string, params json.RawMessage) (Info, error) {
+	return s.StartWith(ctx, typ, params, StartOptions{})
+}
+
+// StartWith is [Service.Start] with options; [ErrBadParams] if one of them is wrong.
+func (s *Service) StartWith(ctx context.Context, typ string, params json.RawMessage, o StartOptions) (Info, error) {
 	s.mu.Lock()
 	t, known := s.types[typ]
 	s.mu.Unlock()
@@ -22,7 +47,7 @@ func (s *Service) Start(ctx context.Context, typ string, params json.RawMessage)
 		return Info{}, fmt.Errorf("%w: %q", ErrUnknownType, typ)
 	}
 	params, err := s.checkParams(t, params)
-	if err != nil {
+	if err = errors.Join(err, o.check()); err != nil {
 		return Info{}, fmt.Errorf("%w: %w", ErrBadParams, err)
 	}
 	if !s.admit() {
@@ -30,7 +55,7 @@ func (s *Service) Start(ctx context.Context, typ string, params json.RawMessage)
 	}
 	defer s.admitted()
 	rec, err := s.store.Submit(ctx, Record{
-		ID: newID(), Type: typ, Params: params, State: Pending, MaxAttempts: t.MaxAttempts, Created: now(),
+		ID: newID(), Type: typ, Params: params, State: Pending, RunAt: micro(o.RunAt), MaxAttempts: t.MaxAttempts, Created: now(),
 	})
 	if err != nil {
 		return Info{}, err

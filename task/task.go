@@ -67,6 +67,10 @@ type Type struct {
 	// Timeout ends a run of this type; default [Options.Timeout].
 	Timeout time.Duration
 
+	// RetryPause is the pause before the second attempt, doubled with each further
+	// one up to 5 minutes; default [Options.RetryPause].
+	RetryPause time.Duration
+
 	// MaxAttempts is how often a task may be begun; default 1. A task with
 	// attempts left is run again, after a pause, when its function returned an
 	// error that is not [Permanent], or panicked; and at once when the service

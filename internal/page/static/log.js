@@ -78,6 +78,8 @@ function describe(type, body, raw) {
       return 'The task has started';
     case 'progress_update':
       return words(data?.text, json(data));
+    case 'task_retrying':
+      return `Attempt ${words(String(data?.attempt), '?')} failed: ${words(data?.reason, json(data))}`;
     case 'task_completed':
       return data?.truncated === true && typeof data.bytes === 'number' ? `The result has ${bytes(data.bytes)}` : json(data);
     case 'task_failed':

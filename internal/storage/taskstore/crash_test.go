@@ -65,7 +65,7 @@ func TestAZombieIsFenced(t *testing.T) {
 	if info := other.info(t, id); string(info.Result) != `"living"` || info.Attempt != 2 {
 		t.Errorf("result is %s of attempt %d", info.Result, info.Attempt)
 	}
-	wantLog(t, log, id, "task_started", "progress_update", "progress_update", "task_completed", "close task_completed")
+	wantLog(t, log, id, "task_started", "progress_update", "task_retrying", "progress_update", "task_completed", "close task_completed")
 	waitState(t, zombie, id, task.Completed)
 }
 

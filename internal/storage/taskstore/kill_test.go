@@ -205,10 +205,18 @@ const workerLostText = "worker_lost: the process that ran the task is gone"
 func checkEnded(t *testing.T, log []task.Event, rec task.Record) {
 	t.Helper()
 	var names []string
+	retried := 0
 	for _, ev := range log {
-		if name := eventName(ev); name != "progress_update" {
+		switch name := eventName(ev); name {
+		case "progress_update":
+		case "task_retrying":
+			retried++
+		default:
 			names = append(names, name)
 		}
+	}
+	if retried > max(rec.Run-1, 0) {
+		t.Errorf("task %s: log has %d times task_retrying after %d runs", rec.ID, retried, rec.Run)
 	}
 	want := []string{"task_" + string(rec.State), "close task_" + string(rec.State)}
 	if !rec.Started.IsZero() {
