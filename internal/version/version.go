@@ -29,8 +29,11 @@ var Get = sync.OnceValue(func() Info {
 	return describe(release, build)
 })
 
-// UserAgent is what requests of this program say in their User-Agent header.
-func UserAgent() string { return "tidegate/" + Get().Version }
+// UserAgent is what requests of this program say in their User-Agent header, such as
+// "tidegate/0.1.0". The name is that of the program, whatever path the module has.
+func UserAgent() string { return program + "/" + Get().Version }
+
+const program = "tidegate"
 
 // describe prefers the tag that the linker was given, then the version that the go
 // command knows (go install tidegate/cmd/tidegate@v0.1.0), then the commit. A build

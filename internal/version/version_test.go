@@ -55,13 +55,13 @@ func TestTheLinkerSetsTheRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(t.TempDir(), "version")
+	binary := filepath.Join(t.TempDir(), "version")
 	flags := "-X " + strings.TrimSpace(string(path)) + ".release=v7.8.9"
-	if out, err := exec.Command("go", "build", "-ldflags", flags, "-o", program, "./testdata/print").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-ldflags", flags, "-o", binary, "./testdata/print").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	out, err := exec.Command(program).CombinedOutput()
-	if err != nil || string(out) != "tidegate/7.8.9\n" {
+	out, err := exec.Command(binary).CombinedOutput()
+	if err != nil || string(out) != program+"/7.8.9\n" {
 		t.Errorf("the program prints %q, %v", out, err)
 	}
 }

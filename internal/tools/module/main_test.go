@@ -47,7 +47,7 @@ func TestAModuleWithAHomeBuilds(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"vet", "./internal/cli", "./task/...", "./sse"},
-		{"test", "./internal/archtest"},
+		{"test", "./internal/archtest", "./internal/version"},
 		{"vet", "-C", "measure", "./reliability/kill", "./reliability/testbinary"},
 		{"mod", "tidy", "-C", "measure", "-diff"},
 	} {

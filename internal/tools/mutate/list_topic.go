@@ -175,7 +175,7 @@ var topicMutants = []mutant{
 		name: "topic: events outlive their age",
 		dir:  "internal/topic",
 		find: `ok && now\.UnixNano\(\) >= due`, with: "ok && now.UnixNano() >= 2*due",
-		tests: "^TestRetention",
+		tests: "^TestRetentionByAgeFollows",
 	},
 	{
 		name: "topic: the bound over all topics does not hold",
@@ -252,7 +252,7 @@ var topicMutants = []mutant{
 	{
 		name: "topic: an id of another log is placed",
 		dir:  "internal/topic",
-		find: `if !found \|\| gen != generation \{`, with: "if !found {",
+		find: `if !found \|\| gen != generation \{`, with: `if !found || gen == "" {`,
 		tests: "^Test(ParseID|F17)",
 	},
 }
