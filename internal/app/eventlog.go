@@ -45,15 +45,15 @@ func (s *storage) openOwnLog(ctx, patient context.Context, c *config.Config, log
 	}
 	s.own, err = segments.Open(ctx, segments.Options{
 		Dir: s.engine.LogDir(), Power: c.Durability == config.PowerDurability, MaxBytes: maxBytes,
-		MaxEvent: int(c.MaxBody) + eventBytes, Redraw: s.engine.Redraw(), Refuse: s.engine.Full, Log: log,
+		MaxEvent: int(c.MaxBody) + eventBytes, Redraw: s.engine.NeedsGeneration(), Refuse: s.engine.Full, Log: log,
 		MaxWaiting: c.MaxInflight / 4, MaxKeys: keysOf(c.MaxHistory),
 	})
 	if err != nil {
 		return err
 	}
 	s.log = s.own
-	if s.engine.Redraw() {
-		return s.engine.Redrawn()
+	if s.engine.NeedsGeneration() {
+		return s.engine.GenerationDrawn()
 	}
 	return nil
 }

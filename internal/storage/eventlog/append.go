@@ -57,9 +57,9 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 		ctx, cancel = context.WithTimeoutCause(ctx, appendTimeout, errUnanswered)
 		defer cancel()
 	}
-	a := newAppending(ctx, l, entries)
+	a := newAppendBatch(ctx, l, entries)
 	for from := 0; from < len(entries); {
-		from += a.some(from)
+		from += a.appendSome(from)
 	}
 	for i, r := range a.results {
 		l.failed(&l.failedAppends, "event not stored, or not known to be", entries[i].Topic, r.Err)
@@ -68,7 +68,7 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 }
 
 // room is what bounds the events that are on their way, by their number and bytes.
-type room struct {
+type quota struct {
 	most   int64 // bytes
 	events *semaphore.Weighted
 	bytes  *semaphore.Weighted
@@ -77,17 +77,17 @@ type room struct {
 	refused               atomic.Uint64
 }
 
-func (r *room) init(most int64) {
+func (r *quota) init(most int64) {
 	r.most, r.events, r.bytes = most, semaphore.NewWeighted(maxAppends), semaphore.NewWeighted(most)
 }
 
 // sizeOf is what an event counts.
-func (r *room) sizeOf(e *topic.Entry) int64 {
+func (r *quota) sizeOf(e *topic.Entry) int64 {
 	return min(int64(len(e.Topic)+len(e.Name)+len(e.Data)+len(e.Key)+appendOverhead), r.most)
 }
 
 // enter waits for room. It returns errNoRoom if ctx ends first for want of time.
-func (r *room) enter(ctx context.Context, events int, bytes int64) error {
+func (r *quota) enter(ctx context.Context, events int, bytes int64) error {
 	err := r.events.Acquire(ctx, int64(events))
 	if err == nil {
 		if err = r.bytes.Acquire(ctx, bytes); err != nil {
@@ -106,7 +106,7 @@ func (r *room) enter(ctx context.Context, events int, bytes int64) error {
 	return errNoRoom
 }
 
-func (r *room) leave(events int, bytes int64) {
+func (r *quota) leave(events int, bytes int64) {
 	r.usedEvents.Add(-int64(events))
 	r.usedBytes.Add(-bytes)
 	r.events.Release(int64(events))
@@ -115,7 +115,7 @@ func (r *room) leave(events int, bytes int64) {
 
 // takeOut drops an event from the log that the hub has refused, as those of all
 // nodes do: it counts for nobody, and would take the place of one that does.
-func (l *Log) takeOut(ctx context.Context, seq uint64) {
+func (l *Log) removeRefused(ctx context.Context, seq uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTimeout)
 	defer cancel()
 	if err := l.ev.DeleteMsg(ctx, seq); err != nil {

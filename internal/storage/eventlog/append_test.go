@@ -269,7 +269,7 @@ func TestEventThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 	n := soloLog(t)
 	n.mustAppend(t, "a", "1")
 	e := n.hub.entry("a", "2")
-	a := newAppending(t.Context(), n.Log, []topic.Entry{e})
+	a := newAppendBatch(t.Context(), n.Log, []topic.Entry{e})
 	_, size := a.take(0)
 	if err := a.start(size); err != nil {
 		t.Fatal(err)
@@ -315,7 +315,7 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 	}
 	late := enter(6)
 	m.rewind(9)
-	if lost.settled {
+	if lost.resolved {
 		t.Error("what may be new is not waited for")
 	}
 	m.rewind(3)
@@ -328,11 +328,11 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 		"was answered when it had been passed": {late, errPassed}, "was lost": {lost, errPassed},
 		"was stored when nobody looked": {unseen, errRewound},
 	} {
-		if !tt.w.settled || tt.w.err != tt.want {
-			t.Errorf("what %s: %v, settled %v", name, tt.w.err, tt.w.settled)
+		if !tt.w.resolved || tt.w.err != tt.want {
+			t.Errorf("what %s: %v, settled %v", name, tt.w.err, tt.w.resolved)
 		}
 	}
-	if unanswered.settled || m.at() != 91 {
+	if unanswered.resolved || m.at() != 91 {
 		t.Errorf("what has no answer yet is settled, or the position is %d", m.at())
 	}
 	m.leave([]*inflightEvent{comes, passed, lost, unseen, unanswered, late, enter(100)})
@@ -348,16 +348,16 @@ func TestX35ACallerThatLeavesSaysNothingOfOtherNodes(t *testing.T) {
 	s, _ := natstest.Serve(t, t.TempDir(), 0)
 	e := openURL(t, s.URL())
 	n := runLog(t, e, makeEV(t, e, 1), Options{Others: func() []string { return []string{"ghost"} }, countWait: time.Hour})
-	counted := func(end func(*appending)) {
+	counted := func(end func(*appendBatch)) {
 		t.Helper()
-		a := newAppending(t.Context(), n.Log, []topic.Entry{n.hub.entry("a", "1")})
+		a := newAppendBatch(t.Context(), n.Log, []topic.Entry{n.hub.entry("a", "1")})
 		_, size := a.take(0)
 		if err := a.start(size); err != nil {
 			t.Fatal(err)
 		}
 		w := a.events[0]
 		w.state, a.left = acknowledged, 1
-		if a.hear(news{event: w, settled: true}); w.state != counting {
+		if a.onUpdate(update{event: w, resolved: true}); w.state != counting {
 			t.Fatalf("the state is %v, want that others are waited for", w.state)
 		}
 		if end(a); a.left != 0 || a.results[0].Err != nil {
@@ -365,13 +365,13 @@ func TestX35ACallerThatLeavesSaysNothingOfOtherNodes(t *testing.T) {
 		}
 		n.inflight.leave(a.events)
 	}
-	counted(func(a *appending) { a.giveUp(context.Canceled) })
-	if len(n.inflight.mute) != 0 {
-		t.Errorf("mute %v after the caller has gone", n.inflight.mute)
+	counted(func(a *appendBatch) { a.abandon(context.Canceled) })
+	if len(n.inflight.silent) != 0 {
+		t.Errorf("mute %v after the caller has gone", n.inflight.silent)
 	}
-	counted(func(a *appending) { a.tick(time.Now().Add(2 * time.Hour)) })
-	if len(n.inflight.mute) != 1 {
-		t.Errorf("mute %v after a node was late", n.inflight.mute)
+	counted(func(a *appendBatch) { a.tick(time.Now().Add(2 * time.Hour)) })
+	if len(n.inflight.silent) != 1 {
+		t.Errorf("mute %v after a node was late", n.inflight.silent)
 	}
 }
 
@@ -382,17 +382,17 @@ func TestNodesThatAreGoneAreForgotten(t *testing.T) {
 	w := new(inflightEvent)
 	m.enter([]*inflightEvent{w}, "n", []string{"n", "a", "b"})
 	m.count("a", w.ref.n, 3)
-	m.muted(w)
-	if got := m.total(w); got.Receivers != 3 || len(m.mute) != 1 {
-		t.Errorf("%+v, mute %v", got, m.mute)
+	m.markSilent(w)
+	if got := m.total(w); got.Receivers != 3 || len(m.silent) != 1 {
+		t.Errorf("%+v, mute %v", got, m.silent)
 	}
-	m.forget([]string{"n", "b"})
-	if len(m.mute) != 1 {
-		t.Errorf("mute %v", m.mute)
+	m.dropDead([]string{"n", "b"})
+	if len(m.silent) != 1 {
+		t.Errorf("mute %v", m.silent)
 	}
-	m.forget([]string{"n"})
-	if len(m.mute) != 0 {
-		t.Errorf("mute %v", m.mute)
+	m.dropDead([]string{"n"})
+	if len(m.silent) != 0 {
+		t.Errorf("mute %v", m.silent)
 	}
 }
 
@@ -425,7 +425,7 @@ func TestNodeThatDoesNotTellIsWaitedForOnce(t *testing.T) {
 		t.Errorf("waited %d times", got)
 	}
 	// When it is heard again, it is waited for again.
-	n.heard(countsMsg("ghost", 1, 1))
+	n.onCounts(countsMsg("ghost", 1, 1))
 	n.mustAppend(t, "a", "2")
 	if got := n.Stats().CountTimeouts; got != 2 {
 		t.Errorf("waited %d times", got)

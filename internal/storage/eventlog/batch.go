@@ -13,7 +13,7 @@ import (
 // appending is one AppendAll. Its events are in flight together, and all that is
 // done for them is done by the goroutine that has called it, when it hears of
 // them, except for what has to be asked of the server beside.
-type appending struct {
+type appendBatch struct {
 	l       *Log
 	ctx     context.Context
 	entries []topic.Entry
@@ -23,14 +23,14 @@ type appending struct {
 	changed []*inflightEvent // guarded by the lock of inflight
 
 	// Of those that are on their way now.
-	events []*inflightEvent
-	left   int // not answered yet
-	reply  string
-	news   []news
-	timer  *time.Timer // nil before the first due
-	alarm  time.Time   // when it goes off; zero: it does not
-	asked  chan topicResult
-	asking sync.WaitGroup
+	events  []*inflightEvent
+	left    int // not answered yet
+	reply   string
+	updates []update
+	timer   *time.Timer // nil before the first due
+	timerAt time.Time   // when it goes off; zero: it does not
+	asked   chan topicResult
+	asking  sync.WaitGroup
 }
 
 // lane is the events of one topic, which take turns.
@@ -41,21 +41,21 @@ type lane struct {
 
 // progress is how far an event is.
 type progress struct {
-	state     appendState
-	try       appendTry
-	lane      *lane
-	size      int64
-	due       time.Time // when sent, paused or counting ends
-	failure   error     // of the last try
-	duplicate bool      // the server knew its id
-	seq       uint64    // where the server said it is
-	took      bool      // the next one of its topic has had its turn
+	state      appendState
+	try        appendTry
+	lane       *lane
+	size       int64
+	due        time.Time // when sent, paused or counting ends
+	failure    error     // of the last try
+	duplicate  bool      // the server knew its id
+	seq        uint64    // where the server said it is
+	passedTurn bool      // the next one of its topic has had its turn
 }
 
 type appendState int
 
 const (
-	inTurn       appendState = iota
+	queued       appendState = iota
 	sent                     // the server has not answered
 	paused                   // it is published again
 	acknowledged             // the tail has not come to it
@@ -70,8 +70,8 @@ type topicResult struct {
 	result topic.Result
 }
 
-func newAppending(ctx context.Context, l *Log, entries []topic.Entry) *appending {
-	a := &appending{
+func newAppendBatch(ctx context.Context, l *Log, entries []topic.Entry) *appendBatch {
+	a := &appendBatch{
 		l: l, ctx: ctx, entries: entries, results: make([]topic.Result, len(entries)), wake: make(chan struct{}, 1),
 	}
 	if len(entries) > 1 {
@@ -81,7 +81,7 @@ func newAppending(ctx context.Context, l *Log, entries []topic.Entry) *appending
 }
 
 // some stores the next events, and returns how many they are.
-func (a *appending) some(from int) int {
+func (a *appendBatch) appendSome(from int) int {
 	n, bytes := a.take(from)
 	if err := a.start(bytes); err != nil {
 		for i := range n {
@@ -98,13 +98,13 @@ func (a *appending) some(from int) int {
 }
 
 // take lines up as many events as may be on their way together.
-func (a *appending) take(from int) (n int, bytes int64) {
+func (a *appendBatch) take(from int) (n int, bytes int64) {
 	left := a.entries[from:]
 	all := make([]inflightEvent, min(len(left), maxTogether))
 	a.events = a.events[:0]
 	for n < len(all) {
-		size := a.l.room.sizeOf(&left[n])
-		if n > 0 && bytes+size > a.l.room.most/4 {
+		size := a.l.quota.sizeOf(&left[n])
+		if n > 0 && bytes+size > a.l.quota.most/4 {
 			break
 		}
 		w := &all[n]
@@ -124,7 +124,7 @@ func (a *appending) take(from int) (n int, bytes int64) {
 }
 
 // start waits for room for the events and enters them. On an error none is entered.
-func (a *appending) start(bytes int64) (err error) {
+func (a *appendBatch) start(bytes int64) (err error) {
 	l := a.l
 	if err := l.e.Writable(); err != nil {
 		return err
@@ -136,7 +136,7 @@ func (a *appending) start(bytes int64) (err error) {
 	if a.reply, err = l.acks.open(l); err != nil {
 		return err
 	}
-	if err := l.room.enter(a.ctx, len(a.events), bytes); err != nil {
+	if err := l.quota.enter(a.ctx, len(a.events), bytes); err != nil {
 		return err
 	}
 	l.inflight.enter(a.events, node, l.opts.Others())
@@ -144,7 +144,7 @@ func (a *appending) start(bytes int64) (err error) {
 }
 
 // run publishes the events and waits until all are answered.
-func (a *appending) run() {
+func (a *appendBatch) run() {
 	a.left = len(a.events)
 	var first []*inflightEvent // of each topic
 	for _, w := range a.events {
@@ -170,7 +170,7 @@ func (a *appending) run() {
 	}
 }
 
-func (a *appending) wait() {
+func (a *appendBatch) wait() {
 	gone, alarm := a.ctx.Done(), (<-chan time.Time)(nil)
 	for a.left > 0 {
 		if a.timer != nil {
@@ -178,9 +178,9 @@ func (a *appending) wait() {
 		}
 		select {
 		case <-a.wake:
-			a.news = a.l.inflight.look(a, a.news[:0])
-			for _, n := range a.news {
-				a.hear(n)
+			a.updates = a.l.inflight.updates(a, a.updates[:0])
+			for _, n := range a.updates {
+				a.onUpdate(n)
 			}
 		case r := <-a.asked:
 			a.finish(r.event, r.result)
@@ -188,25 +188,25 @@ func (a *appending) wait() {
 			a.tick(time.Now())
 		case <-gone:
 			gone = nil
-			a.giveUp(context.Cause(a.ctx))
+			a.abandon(context.Cause(a.ctx))
 		}
 	}
-	clear(a.news)
+	clear(a.updates)
 	if a.timer != nil {
 		a.timer.Stop()
-		a.timer, a.alarm = nil, time.Time{}
+		a.timer, a.timerAt = nil, time.Time{}
 	}
 }
 
 // hear goes on with an event of which something has become known.
-func (a *appending) hear(n news) {
+func (a *appendBatch) onUpdate(n update) {
 	w := n.event
-	came := n.settled && n.err == nil // whatever was answered to a try
+	came := n.resolved && n.err == nil // whatever was answered to a try
 	if n.answer != nil && !came && (w.state == sent || w.state == paused) {
 		a.answer(w, *n.answer)
 	}
-	if n.settled && (w.state == sent || w.state == paused || w.state == acknowledged) {
-		a.settled(w, n)
+	if n.resolved && (w.state == sent || w.state == paused || w.state == acknowledged) {
+		a.onResolved(w, n)
 	}
 	if n.counted && w.state == counting {
 		a.finish(w, topic.Result{Appended: a.l.inflight.total(w)})
@@ -214,7 +214,7 @@ func (a *appending) hear(n news) {
 }
 
 // answer takes what the server has said.
-func (a *appending) answer(w *inflightEvent, ack pubAck) {
+func (a *appendBatch) answer(w *inflightEvent, ack pubAck) {
 	if ack.err != nil {
 		if w.state == sent { // else it is of a try that was given up
 			a.tryFailed(w, ack.err)
@@ -223,17 +223,17 @@ func (a *appending) answer(w *inflightEvent, ack pubAck) {
 	}
 	w.state, w.duplicate, w.seq = acknowledged, ack.duplicate, ack.seq
 	if !ack.duplicate || a.entries[w.number].Key == "" { // else it may be another one's
-		a.tookTurn(w, topic.Result{Appended: topic.Appended{Seq: ack.seq}})
+		a.passTurn(w, topic.Result{Appended: topic.Appended{Seq: ack.seq}})
 	}
 }
 
 // settled is when the tail has come to an event, or is past it.
-func (a *appending) settled(w *inflightEvent, n news) {
+func (a *appendBatch) onResolved(w *inflightEvent, n update) {
 	e := a.entries[w.number]
 	switch {
 	case n.err == nil:
 		a.l.tally.add(func(s *Stats) { s.Appends++ })
-		a.tookTurn(w, topic.Result{Appended: a.l.inflight.total(w)})
+		a.passTurn(w, topic.Result{Appended: a.l.inflight.total(w)})
 		w.state, w.due = counting, time.Now().Add(a.l.opts.countWait)
 		if n.counted {
 			a.finish(w, topic.Result{Appended: a.l.inflight.total(w)})
@@ -247,7 +247,7 @@ func (a *appending) settled(w *inflightEvent, n news) {
 		})
 	case a.l.inflight.total(w).Seq != 0: // the hub has refused it
 		a.ask(w, func() topic.Result {
-			a.l.takeOut(a.ctx, a.l.inflight.total(w).Seq)
+			a.l.removeRefused(a.ctx, a.l.inflight.total(w).Seq)
 			return topic.Result{Err: n.err}
 		})
 	default:
@@ -259,7 +259,7 @@ func (a *appending) settled(w *inflightEvent, n news) {
 const maxInquiries = 16
 
 // ask finds out about an event beside the others.
-func (a *appending) ask(w *inflightEvent, find func() topic.Result) {
+func (a *appendBatch) ask(w *inflightEvent, find func() topic.Result) {
 	w.state = inquiring
 	if a.asked == nil {
 		a.asked = make(chan topicResult)
@@ -273,33 +273,33 @@ func (a *appending) ask(w *inflightEvent, find func() topic.Result) {
 }
 
 // finish answers an event.
-func (a *appending) finish(w *inflightEvent, r topic.Result) {
+func (a *appendBatch) finish(w *inflightEvent, r topic.Result) {
 	w.state = answered
 	a.results[w.number] = r
 	a.left--
-	a.l.room.leave(1, w.size)
-	a.tookTurn(w, r)
+	a.l.quota.leave(1, w.size)
+	a.passTurn(w, r)
 }
 
 // tookTurn has the next event of the topic have its turn, once.
-func (a *appending) tookTurn(w *inflightEvent, r topic.Result) {
+func (a *appendBatch) passTurn(w *inflightEvent, r topic.Result) {
 	switch {
 	case w.lane == nil:
-	case w.took && topic.Passing(r.Err): // it was lost after it had been stored
+	case w.passedTurn && topic.Passing(r.Err): // it was lost after it had been stored
 		w.lane.Took(r)
-	case !w.took:
-		w.took = true
+	case !w.passedTurn:
+		w.passedTurn = true
 		w.lane.Took(r)
 		a.next(w.lane)
 	}
 }
 
 // next begins the next event of a topic, or refuses all that are left.
-func (a *appending) next(l *lane) {
+func (a *appendBatch) next(l *lane) {
 	for len(l.rest) > 0 {
 		w := l.rest[0]
 		l.rest = l.rest[1:]
-		if w.state != inTurn {
+		if w.state != queued {
 			continue // it was given up
 		}
 		err := l.Refused()
@@ -307,12 +307,12 @@ func (a *appending) next(l *lane) {
 			a.begin(w)
 			return
 		}
-		w.took = true
+		w.passedTurn = true
 		a.finish(w, topic.Result{Err: err})
 	}
 }
 
-func (a *appending) begin(w *inflightEvent) {
+func (a *appendBatch) begin(w *inflightEvent) {
 	e := a.entries[w.number]
 	if w.lane != nil {
 		if err := w.lane.Refused(); err != nil {
@@ -326,7 +326,7 @@ func (a *appending) begin(w *inflightEvent) {
 }
 
 // publish sends an event to the server, which answers later.
-func (a *appending) publish(w *inflightEvent) {
+func (a *appendBatch) publish(w *inflightEvent) {
 	w.state, w.due = sent, time.Now().Add(tryTimeout)
 	msg := w.try.message(a.l.e)
 	err := a.l.fits(msg)
@@ -342,7 +342,7 @@ func (a *appending) publish(w *inflightEvent) {
 }
 
 // tryFailed is when a try was not stored, or nobody knows.
-func (a *appending) tryFailed(w *inflightEvent, err error) {
+func (a *appendBatch) tryFailed(w *inflightEvent, err error) {
 	verdict, err := a.l.again(&w.try, err)
 	switch {
 	case verdict == tryNow:
@@ -356,29 +356,29 @@ func (a *appending) tryFailed(w *inflightEvent, err error) {
 }
 
 // fail answers an event that is not stored, or not known to be.
-func (a *appending) fail(w *inflightEvent, err error) {
+func (a *appendBatch) fail(w *inflightEvent, err error) {
 	if !w.try.unanswered {
-		err = full(err)
+		err = withFullCode(err)
 	}
 	a.finish(w, topic.Result{Err: err})
 }
 
 // wakeAt has tick called at a time, or before.
-func (a *appending) wakeAt(due time.Time) {
+func (a *appendBatch) wakeAt(due time.Time) {
 	switch {
 	case a.timer == nil:
 		a.timer = time.NewTimer(time.Until(due))
-	case !a.alarm.IsZero() && !due.Before(a.alarm):
+	case !a.timerAt.IsZero() && !due.Before(a.timerAt):
 		return
 	default:
 		a.timer.Reset(time.Until(due))
 	}
-	a.alarm = due
+	a.timerAt = due
 }
 
 // tick goes on with the events whose time has come.
-func (a *appending) tick(now time.Time) {
-	a.alarm = time.Time{}
+func (a *appendBatch) tick(now time.Time) {
+	a.timerAt = time.Time{}
 	for _, w := range a.events {
 		over := !now.Before(w.due)
 		switch {
@@ -391,7 +391,7 @@ func (a *appending) tick(now time.Time) {
 			a.publish(w)
 		default:
 			a.l.tally.add(func(s *Stats) { s.CountTimeouts++ })
-			a.l.inflight.muted(w)
+			a.l.inflight.markSilent(w)
 			a.finish(w, topic.Result{Appended: a.l.inflight.total(w)})
 		}
 	}
@@ -399,17 +399,17 @@ func (a *appending) tick(now time.Time) {
 
 // giveUp answers all events with what is known of them when the caller's time is
 // over, or it has gone.
-func (a *appending) giveUp(cause error) {
+func (a *appendBatch) abandon(cause error) {
 	for _, w := range a.events {
 		switch w.state {
-		case inTurn:
-			w.took = true
+		case queued:
+			w.passedTurn = true
 			a.finish(w, topic.Result{Err: fmt.Errorf("store event: %w", cause)})
 		case sent:
-			w.took = true
+			w.passedTurn = true
 			a.finish(w, topic.Result{Err: fmt.Errorf("store event: %w", cause)})
 		case paused:
-			w.took = true
+			w.passedTurn = true
 			a.fail(w, fmt.Errorf("store event: %w: %w", cause, w.failure))
 		case acknowledged:
 			a.finish(w, topic.Result{Err: cause})

@@ -56,7 +56,7 @@ func WriteAll(ctx context.Context, e *nats.Engine, next func() (s topic.Stored, 
 	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	for range c.waiting {
-		if c.settle(again) == nil { // what is under way may be stored yet
+		if c.awaitAcks(again) == nil { // what is under way may be stored yet
 			break
 		}
 	}
@@ -85,7 +85,7 @@ func (c *logCopy) run(ctx context.Context, next func() (topic.Stored, bool, erro
 			return written, err
 		}
 		if !more {
-			return written, c.settle(ctx)
+			return written, c.awaitAcks(ctx)
 		}
 		if s.Age > 0 {
 			if s.Age -= time.Since(time.Unix(0, s.At)); s.Age <= 0 {
@@ -129,11 +129,11 @@ func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
 	if len(c.waiting) < copyAcks && c.bytes < copyBytes {
 		return nil
 	}
-	return c.settle(ctx)
+	return c.awaitAcks(ctx)
 }
 
 // settle waits until all that is under way is stored.
-func (c *logCopy) settle(ctx context.Context) error {
+func (c *logCopy) awaitAcks(ctx context.Context) error {
 	late := time.NewTimer(copyPatience)
 	defer late.Stop()
 	for len(c.waiting) > 0 {
@@ -142,7 +142,7 @@ func (c *logCopy) settle(ctx context.Context) error {
 		select {
 		case <-ack.Ok():
 		case err := <-ack.Err():
-			return fmt.Errorf("write event: %w", full(err))
+			return fmt.Errorf("write event: %w", withFullCode(err))
 		case <-late.C:
 			return fmt.Errorf("write event: %w", errUnanswered)
 		case <-ctx.Done():

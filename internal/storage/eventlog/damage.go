@@ -85,7 +85,7 @@ func (l *Log) suspect(s suspect) {
 func (l *Log) Lost(string) uint64 { return 0 }
 
 // tellDamage has the hub know up to where topics may lack events.
-func (l *Log) tellDamage(hub topic.Follower) {
+func (l *Log) reportDamage(hub topic.Follower) {
 	lost := l.damage.lost.Load()
 	if follower, ok := hub.(interface{ MayMiss(seq uint64) }); ok && lost > 0 {
 		follower.MayMiss(lost)
@@ -135,7 +135,7 @@ func (l *Log) inspectOne(ctx context.Context, s suspect, hub topic.Follower) err
 		}
 	}
 	l.foundDamage(max(next, s.seq+1)-1, "topic", s.topic, "position", s.seq)
-	l.tellDamage(hub)
+	l.reportDamage(hub)
 	return nil
 }
 

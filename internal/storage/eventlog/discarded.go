@@ -27,7 +27,7 @@ func (l *Log) Discarded() uint64 {
 }
 
 // see notes what the stream has dropped for want of room.
-func (c *condition) see(info *jetstream.StreamInfo) {
+func (c *condition) update(info *jetstream.StreamInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.discarded = max(c.discarded, discardedOf(info))

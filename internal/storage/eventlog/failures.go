@@ -48,7 +48,7 @@ func (l *Log) failed(kind *failures, what, name string, err error) {
 }
 
 // full is err, with the code for it if it says that the log has no room.
-func full(err error) error {
+func withFullCode(err error) error {
 	if code := nats.Unavailable(err); code == nats.ErrStreamFull {
 		return fmt.Errorf("%w: %w", code, err)
 	}

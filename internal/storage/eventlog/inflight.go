@@ -12,14 +12,14 @@ import (
 )
 
 // inflight are the events of this process that are on their way into the log: each
-// is settled where the tail applies it. It also keeps how far the tail has come.
+// is resolved where the tail applies it. It also keeps how far the tail has come.
 type inflight struct {
 	mu      sync.Mutex
 	next    uint64                    // guarded by mu, like all below: number of the next event
 	waiting map[uint64]*inflightEvent // by number
 	acked   heap.Heap[*inflightEvent] // those whose position is known, and which the tail has not come to
 	applied uint64                    // all up to this position has been applied, or will never be
-	mute    map[string]struct{}       // nodes that did not tell in time: not waited for until they do
+	silent  map[string]struct{}       // nodes that did not tell in time: not waited for until they do
 }
 
 // inflightEvent is one event on its way.
@@ -27,18 +27,18 @@ type inflightEvent struct {
 	heap.Place // in acked, guarded by the lock of inflight
 
 	ref    appendRef // set once, like owner
-	owner  *appending
+	owner  *appendBatch
 	number int // of the owner's entries
 
 	// Guarded by the lock of inflight. The owner is woken when one of them changes.
-	changed bool // the owner has not looked since
-	answer  *pubAck
-	settled bool           // the tail has come to the event, or does not any more
-	got     topic.Appended // own streams only; when settled
-	err     error          // of the hub, or why the event did not come; when settled
-	acked   uint64         // where the server said that it is, 0 before
-	left    []string       // nodes that have not told yet
-	others  int            // streams of those that have
+	changed  bool // the owner has not looked since
+	answer   *pubAck
+	resolved bool           // the tail has come to the event, or does not any more
+	got      topic.Appended // own streams only; when resolved
+	err      error          // of the hub, or why the event did not come; when resolved
+	acked    uint64         // where the server said that it is, 0 before
+	left     []string       // nodes that have not told yet
+	others   int            // streams of those that have
 
 	progress // owned by the owner
 }
@@ -53,7 +53,7 @@ var (
 func (m *inflight) init() {
 	m.next = rand.Uint64N(1 << 48) // another process with this name has used other numbers
 	m.waiting = make(map[uint64]*inflightEvent)
-	m.mute = make(map[string]struct{})
+	m.silent = make(map[string]struct{})
 }
 
 // enter begins some events of a node that expects to hear from others.
@@ -64,7 +64,7 @@ func (m *inflight) enter(events []*inflightEvent, node string, others []string) 
 		m.next++
 		w.ref = appendRef{node: node, n: m.next}
 		for _, other := range others {
-			if _, mute := m.mute[other]; !mute && other != node {
+			if _, mute := m.silent[other]; !mute && other != node {
 				w.left = append(w.left, other)
 			}
 		}
@@ -91,17 +91,17 @@ func (m *inflight) answered(n uint64, answer pubAck) {
 		return
 	}
 	w.answer = &answer
-	if answer.err == nil && w.acked == 0 && !w.settled {
+	if answer.err == nil && w.acked == 0 && !w.resolved {
 		w.acked = answer.seq
 		if m.acked.Push(w); answer.seq <= m.applied {
-			m.settle(w, errPassed)
+			m.resolve(w, errPassed)
 		}
 	}
-	w.tell()
+	w.notifyOwner()
 }
 
 // tell wakes the owner. The caller holds the lock.
-func (w *inflightEvent) tell() {
+func (w *inflightEvent) notifyOwner() {
 	if w.changed || w.owner == nil {
 		return
 	}
@@ -113,11 +113,11 @@ func (w *inflightEvent) tell() {
 	}
 }
 
-func (m *inflight) settle(w *inflightEvent, err error) {
+func (m *inflight) resolve(w *inflightEvent, err error) {
 	m.acked.Remove(w)
-	if !w.settled {
-		w.settled, w.err = true, err
-		w.tell()
+	if !w.resolved {
+		w.resolved, w.err = true, err
+		w.notifyOwner()
 	}
 }
 
@@ -141,10 +141,10 @@ func (m *inflight) apply(outcomes []tailOutcome, position uint64) (foreign []tai
 			foreign = append(foreign, o)
 			continue
 		}
-		if !w.settled {
+		if !w.resolved {
 			w.got = topic.Appended{Seq: o.seq, At: o.at, Receivers: o.applied.Receivers}
 		}
-		m.settle(w, o.applied.Err)
+		m.resolve(w, o.applied.Err)
 	}
 	m.move(position)
 	return foreign
@@ -159,13 +159,13 @@ func (m *inflight) advance(position uint64) {
 
 func (m *inflight) move(position uint64) {
 	m.applied = max(m.applied, position)
-	m.settleUpTo(m.applied, errPassed)
+	m.resolveUpTo(m.applied, errPassed)
 }
 
-// settleUpTo settles those that are stored up to a position. It looks at no others.
-func (m *inflight) settleUpTo(position uint64, err error) {
+// resolveUpTo settles those that are stored up to a position. It looks at no others.
+func (m *inflight) resolveUpTo(position uint64, err error) {
 	for m.acked.Len() > 0 && m.acked.First().acked <= position {
-		m.settle(m.acked.First(), err)
+		m.resolve(m.acked.First(), err)
 	}
 }
 
@@ -175,7 +175,7 @@ func (m *inflight) rewind(position uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.applied = position
-	m.settleUpTo(position, errRewound)
+	m.resolveUpTo(position, errRewound)
 }
 
 // at is the position up to which all has been applied.
@@ -189,7 +189,7 @@ func (m *inflight) at() uint64 {
 func (m *inflight) count(node string, n uint64, receivers int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.mute, node)
+	delete(m.silent, node)
 	w, ok := m.waiting[n]
 	if !ok {
 		return
@@ -197,18 +197,18 @@ func (m *inflight) count(node string, n uint64, receivers int) {
 	w.others += receivers
 	if i := slices.Index(w.left, node); i >= 0 {
 		if w.left = slices.Delete(w.left, i, i+1); len(w.left) == 0 {
-			w.tell()
+			w.notifyOwner()
 		}
 	}
 }
 
 // muted notes which nodes have not told in time. They are not waited for the next
 // time.
-func (m *inflight) muted(w *inflightEvent) {
+func (m *inflight) markSilent(w *inflightEvent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, node := range w.left {
-		m.mute[node] = struct{}{}
+		m.silent[node] = struct{}{}
 	}
 }
 
@@ -222,27 +222,27 @@ func (m *inflight) total(w *inflightEvent) topic.Appended {
 }
 
 // forget drops what is known of nodes that are not alive any more.
-func (m *inflight) forget(alive []string) {
+func (m *inflight) dropDead(alive []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.DeleteFunc(m.mute, func(node string, _ struct{}) bool { return !slices.Contains(alive, node) })
+	maps.DeleteFunc(m.silent, func(node string, _ struct{}) bool { return !slices.Contains(alive, node) })
 }
 
 // news is what has become known of an event.
-type news struct {
-	event   *inflightEvent
-	answer  *pubAck // nil: none since the last look
-	settled bool
-	err     error // when settled
-	counted bool  // no other node has anything to tell
+type update struct {
+	event    *inflightEvent
+	answer   *pubAck // nil: none since the last look
+	resolved bool
+	err      error // when resolved
+	counted  bool  // no other node has anything to tell
 }
 
 // look gives what has become known of an owner's events since the last look.
-func (m *inflight) look(a *appending, dst []news) []news {
+func (m *inflight) updates(a *appendBatch, dst []update) []update {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, w := range a.changed {
-		dst = append(dst, news{w, w.answer, w.settled, w.err, len(w.left) == 0})
+		dst = append(dst, update{w, w.answer, w.resolved, w.err, len(w.left) == 0})
 		w.changed, w.answer = false, nil
 	}
 	clear(a.changed)

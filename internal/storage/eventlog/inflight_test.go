@@ -112,7 +112,7 @@ func checkTurns(t *testing.T, events []topic.Stored) {
 // TestAppendsUnderWayAreBounded: in their number, too.
 func TestAppendsUnderWayAreBounded(t *testing.T) {
 	t.Parallel()
-	var r room
+	var r quota
 	r.init(1 << 40)
 	for range maxAppends {
 		if err := r.enter(t.Context(), 1, 1); err != nil {

@@ -54,10 +54,10 @@ type Log struct {
 	reads chan struct{}
 
 	inflight  inflight
-	room      room
+	quota     quota
 	acks      ackInbox
 	inquiries chan struct{} // size maxInquiries
-	inbox     countInbox
+	inbox     receiverInbox
 	trims     trimQueue
 	condition condition
 	damage    damage
@@ -91,7 +91,7 @@ func newLog(e *nats.Engine, ev jetstream.Stream, opts Options) *Log {
 		reads: make(chan struct{}, maxReads()),
 	}
 	l.inflight.init()
-	l.room.init(opts.MaxInflight)
+	l.quota.init(opts.MaxInflight)
 	l.acks.init(l.name)
 	l.inquiries = make(chan struct{}, maxInquiries)
 	l.trims.init()
@@ -164,7 +164,7 @@ func (l *Log) watch(ctx context.Context, t *tail) {
 		case <-ctx.Done():
 			return
 		}
-		l.inflight.forget(l.opts.Others())
+		l.inflight.dropDead(l.opts.Others())
 		applied := l.inflight.at()
 		info, err := l.info(ctx)
 		if err != nil {
@@ -183,7 +183,7 @@ func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	defer cancel()
 	info, err := l.ev.Info(ctx)
 	if err == nil {
-		l.condition.see(info)
+		l.condition.update(info)
 	}
 	return info, err
 }

@@ -21,7 +21,7 @@ var errCounts = errors.New("cluster: not a message of counts")
 func (l *Log) countSubject(node string) string { return l.e.Subject("node." + node + ".count") }
 
 // countInbox is where the other nodes tell. It follows the node's name.
-type countInbox struct {
+type receiverInbox struct {
 	mu     sync.Mutex
 	node   string // guarded by mu, like all below
 	sub    *natsgo.Subscription
@@ -37,7 +37,7 @@ func (l *Log) listen(node string) error {
 	if have {
 		return nil
 	}
-	sub, err := l.e.Conn().Subscribe(l.countSubject(node), l.heard)
+	sub, err := l.e.Conn().Subscribe(l.countSubject(node), l.onCounts)
 	if err != nil {
 		return fmt.Errorf("listen to other nodes: %w", err)
 	}
@@ -46,7 +46,7 @@ func (l *Log) listen(node string) error {
 }
 
 // replace returns the subscription that is not needed any more.
-func (b *countInbox) replace(node string, sub *natsgo.Subscription) *natsgo.Subscription {
+func (b *receiverInbox) replace(node string, sub *natsgo.Subscription) *natsgo.Subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed || b.node == node { // somebody else was faster
@@ -57,7 +57,7 @@ func (b *countInbox) replace(node string, sub *natsgo.Subscription) *natsgo.Subs
 	return old
 }
 
-func (b *countInbox) close() {
+func (b *receiverInbox) close() {
 	b.mu.Lock()
 	sub := b.sub
 	b.closed, b.sub = true, nil
@@ -73,7 +73,7 @@ func unsubscribe(sub *natsgo.Subscription) {
 	}
 }
 
-func (l *Log) heard(msg *natsgo.Msg) {
+func (l *Log) onCounts(msg *natsgo.Msg) {
 	node, counts, err := parseCounts(msg.Data)
 	if err != nil {
 		l.log.Warn("counts of another node could not be read", "error", err)
@@ -85,7 +85,7 @@ func (l *Log) heard(msg *natsgo.Msg) {
 }
 
 // tell sends the outcomes to those who published the events.
-func (l *Log) tell(outcomes []tailOutcome) {
+func (l *Log) sendCounts(outcomes []tailOutcome) {
 	own := l.opts.Node()
 	messages := make(map[string][]byte)
 	for _, o := range outcomes {

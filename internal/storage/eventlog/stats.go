@@ -32,17 +32,17 @@ type Stats struct {
 
 // Lag says how far the hub is behind the log.
 type Lag struct {
-	Connected bool      // the tail is connected, and was heard of in the last seconds
-	Heard     time.Time // when it was last heard of; zero for never
-	Behind    uint64    // events that the hub had not been given then
+	Connected   bool      // the tail is connected, and was heard of in the last seconds
+	LastContact time.Time // when it was last heard of; zero for never
+	Behind      uint64    // events that the hub had not been given then
 }
 
 func (g Lag) String() string {
 	switch {
-	case g.Heard.IsZero():
+	case g.LastContact.IsZero():
 		return "the event log has not been connected yet"
 	case !g.Connected:
-		return fmt.Sprintf("the event log has not been heard of for %v", time.Since(g.Heard).Truncate(time.Second))
+		return fmt.Sprintf("the event log has not been heard of for %v", time.Since(g.LastContact).Truncate(time.Second))
 	}
 	return fmt.Sprintf("the hub is %d events behind the event log", g.Behind)
 }
@@ -64,8 +64,8 @@ func (l *Log) Stats() Stats {
 	l.tally.mu.Lock()
 	stats := l.tally.stats
 	l.tally.mu.Unlock()
-	stats.Inflight, stats.InflightBytes = l.room.usedEvents.Load(), l.room.usedBytes.Load()
-	stats.NoRoom = l.room.refused.Load()
+	stats.Inflight, stats.InflightBytes = l.quota.usedEvents.Load(), l.quota.usedBytes.Load()
+	stats.NoRoom = l.quota.refused.Load()
 	stats.Lag = l.Lag()
 	return stats
 }
@@ -76,7 +76,7 @@ func (l *Log) Lag() Lag {
 	c := &l.condition
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Lag{Connected: c.connected && time.Since(c.heard) < tailSilence+tailIdle, Heard: c.heard, Behind: c.behind}
+	return Lag{Connected: c.connected && time.Since(c.lastContact) < tailSilence+tailIdle, LastContact: c.lastContact, Behind: c.behind}
 }
 
 // maxBehind is how many events a node may be behind before it does not pass for
@@ -95,11 +95,11 @@ func (l *Log) Health() []string {
 type condition struct {
 	caught chan struct{} // closed when all that was in the log at first has been applied
 
-	mu        sync.Mutex
-	connected bool // guarded by mu, like all below
-	heard     time.Time
-	behind    uint64
-	discarded uint64
+	mu          sync.Mutex
+	connected   bool // guarded by mu, like all below
+	lastContact time.Time
+	behind      uint64
+	discarded   uint64
 
 	// Of the stream that is followed.
 	created    time.Time
@@ -114,15 +114,15 @@ func (c *condition) connect(connected bool) {
 	defer c.mu.Unlock()
 	c.connected = connected
 	if connected {
-		c.heard = time.Now()
+		c.lastContact = time.Now()
 	}
 }
 
 // hear notes a sign of life of the consumer.
-func (c *condition) hear(behind uint64) {
+func (c *condition) contact(behind uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heard, c.behind = time.Now(), behind
+	c.lastContact, c.behind = time.Now(), behind
 }
 
 // follow notes which stream it is.

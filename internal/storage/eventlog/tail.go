@@ -23,13 +23,13 @@ type tail struct {
 	again chan struct{} // size 1: somebody thinks that the log is not the same any more
 
 	// Owned by run.
-	patience time.Duration // for an answer about the log; a consumer may take twice that
-	begun    bool
-	target   uint64 // the log's end when Run began, and when the consumer was made
-	caught   bool
-	chain    *chain // of what was there at the start; nil once it has come
-	anchor   uint64 // position of the newest event that was applied, or is in front of what is; 0: none
-	anchorAt int64
+	patience     time.Duration // for an answer about the log; a consumer may take twice that
+	begun        bool
+	target       uint64 // the log's end when Run began, and when the consumer was made
+	caught       bool
+	chain        *chain // of what was there at the start; nil once it has come
+	checkpoint   uint64 // position of the newest event that was applied, or is in front of what is; 0: none
+	checkpointAt int64
 }
 
 const (
@@ -128,12 +128,12 @@ func (t *tail) begin(ctx context.Context, info *jetstream.StreamInfo) error {
 	if err := t.l.checkEnd(ctx, state); err != nil {
 		return err
 	}
-	t.moor(floor-1, at)
+	t.setCheckpoint(floor-1, at)
 	t.l.condition.follow(info)
 	t.l.inflight.advance(floor - 1)
 	t.hub.Begin(floor, at, nats.Generation(info))
-	t.l.tellDamage(t.hub)
-	t.arrive()
+	t.l.reportDamage(t.hub)
+	t.caughtUp()
 	return nil
 }
 
@@ -170,7 +170,7 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 	t.l.tally.add(func(s *Stats) { s.Rewinds++ })
 	t.l.condition.follow(info)
 	t.hub.Key(nats.Secret(info))
-	t.moor(position, at)
+	t.setCheckpoint(position, at)
 	t.l.inflight.rewind(position) // first: what the hub has stored from then on is behind it
 	if anew {
 		t.hub.Begin(position+1, at, nats.Generation(info))
@@ -178,14 +178,14 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 		t.hub.Rewind(position, nats.Generation(info))
 	}
 	t.target = info.State.LastSeq
-	t.arrive()
+	t.caughtUp()
 	return nil
 }
 
 // moor lays the anchor at an event; at is 0 if there is none.
-func (t *tail) moor(seq uint64, at int64) {
-	if t.anchor, t.anchorAt = seq, at; at == 0 {
-		t.anchor = 0
+func (t *tail) setCheckpoint(seq uint64, at int64) {
+	if t.checkpoint, t.checkpointAt = seq, at; at == 0 {
+		t.checkpoint = 0
 	}
 }
 
@@ -207,20 +207,20 @@ func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, 
 	if t.l.condition.isOther(info) || info.State.LastSeq < t.l.inflight.at() {
 		return true, nil
 	}
-	if t.anchor == 0 {
+	if t.checkpoint == 0 {
 		return false, nil
 	}
-	seq, at, err := t.l.next(ctx, t.anchor)
+	seq, at, err := t.l.next(ctx, t.checkpoint)
 	if err != nil {
 		return false, fmt.Errorf("look at the last event: %w", err)
 	}
-	return seq == t.anchor && at != t.anchorAt, nil
+	return seq == t.checkpoint && at != t.checkpointAt, nil
 }
 
 // settle moves on over what was at the log's end when the consumer was made, and
 // has been dropped since: it never comes, and is waited for. Only the leader
 // knows that nothing is there; a consumer may run at a server that is behind.
-func (t *tail) settle(ctx context.Context) error {
+func (t *tail) awaitQuiet(ctx context.Context) error {
 	applied := t.l.inflight.at()
 	if applied >= t.target {
 		return nil
@@ -231,13 +231,13 @@ func (t *tail) settle(ctx context.Context) error {
 	}
 	if seq == 0 || seq > t.target {
 		t.l.inflight.advance(t.target)
-		t.arrive()
+		t.caughtUp()
 	}
 	return nil
 }
 
 // arrive opens Caught once all is applied that was there at first.
-func (t *tail) arrive() {
+func (t *tail) caughtUp() {
 	if !t.caught && t.l.inflight.at() >= t.target {
 		t.caught, t.chain = true, nil
 		close(t.l.condition.caught)
@@ -252,12 +252,12 @@ func (t *tail) apply(b *tailBatch) {
 			b.outcomes[i].applied = applied[i]
 		}
 		newest := b.events[len(b.events)-1]
-		t.moor(newest.Seq, newest.At)
+		t.setCheckpoint(newest.Seq, newest.At)
 		t.l.tally.add(func(s *Stats) { s.Applied += uint64(len(b.events)) })
 	}
 	foreign := t.l.inflight.apply(b.outcomes, b.position)
-	t.l.tell(b.live(foreign))
-	t.arrive()
+	t.l.sendCounts(b.live(foreign))
+	t.caughtUp()
 }
 
 var (

@@ -32,8 +32,8 @@ const (
 func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (started bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	emptyOut(status)
-	emptyOut(t.again)
+	drain(status)
+	drain(t.again)
 	if err := t.locate(ctx); err != nil {
 		return false, err
 	}
@@ -54,7 +54,7 @@ func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (starte
 	defer t.l.condition.connect(false)
 	t.l.tally.add(func(s *Stats) { s.TailStarts++ })
 	t.l.log.Info("event log connected", "position", t.l.inflight.at(), "last", t.target)
-	if err := t.settle(ctx); err != nil {
+	if err := t.awaitQuiet(ctx); err != nil {
 		return true, err
 	}
 	return true, t.receive(ctx, c, msgs, status)
@@ -80,7 +80,7 @@ func (t *tail) subscribe(ctx context.Context) (<-chan *natsgo.Msg, *natsgo.Subsc
 	return msgs, sub, nil
 }
 
-func emptyOut[T any](c <-chan T) {
+func drain[T any](c <-chan T) {
 	for {
 		select {
 		case <-c:
@@ -150,12 +150,12 @@ func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *natsgo
 			err := t.gather(c, batch, msg, msgs)
 			t.apply(batch)
 			if err == nil && c.pending == 0 {
-				err = t.settle(ctx)
+				err = t.awaitQuiet(ctx)
 			}
 			if err != nil {
 				return err
 			}
-			t.l.condition.hear(c.pending)
+			t.l.condition.contact(c.pending)
 			quiet.Reset(tailSilence)
 		}
 	}

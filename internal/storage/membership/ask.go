@@ -27,7 +27,7 @@ const (
 )
 
 // askSpread is how long it can take until all servers know of a new subscription.
-const askSpread = 50 * time.Millisecond
+const subscribeDelay = 50 * time.Millisecond
 
 // Ask has another node answer a request. It returns [wire.ErrNoNode] at once if
 // there is no such node, and another error if the engine is away, if the node
@@ -68,7 +68,7 @@ func (n *Nodes) request(ctx context.Context, node string, m *natsgo.Msg) (*natsg
 		return reply, err
 	}
 	select {
-	case <-time.After(askSpread):
+	case <-time.After(subscribeDelay):
 	case <-ctx.Done():
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func payloadSize(m *natsgo.Msg) int64 {
 }
 
 // askDesk is where a node is asked under one of its names.
-type askDesk struct {
+type responder struct {
 	n       *Nodes
 	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
 	sub     *natsgo.Subscription
@@ -124,25 +124,25 @@ type askDesk struct {
 
 // openDesk begins to answer what is asked of node. Whoever asks after it has
 // returned is heard.
-func (n *Nodes) openDesk(ctx context.Context, node string, handler func(context.Context, wire.PeerRequest) wire.PeerAnswer) (*askDesk, error) {
+func (n *Nodes) openResponder(ctx context.Context, node string, handler func(context.Context, wire.PeerRequest) wire.PeerAnswer) (*responder, error) {
 	sub, err := n.e.Conn().SubscribeSync(n.askSubject(node))
 	if err != nil {
 		return nil, fmt.Errorf("serve other nodes: %w", err)
 	}
 	life, stop := context.WithCancel(ctx)
-	d := &askDesk{n: n, handler: handler, sub: sub, stop: stop}
+	d := &responder{n: n, handler: handler, sub: sub, stop: stop}
 	d.work.Go(func() { d.serve(life) })
 	return d, nil
 }
 
 // close ends what is being answered, and waits for it.
-func (d *askDesk) close() {
+func (d *responder) close() {
 	_ = d.sub.Unsubscribe() // it fails only if the connection is closed
 	d.stop()
 	d.work.Wait()
 }
 
-func (d *askDesk) serve(ctx context.Context) {
+func (d *responder) serve(ctx context.Context) {
 	for {
 		m, err := d.sub.NextMsgWithContext(ctx)
 		switch {
@@ -167,7 +167,7 @@ func (d *askDesk) serve(ctx context.Context) {
 }
 
 // answer has the handler answer a request.
-func (d *askDesk) answer(ctx context.Context, m *natsgo.Msg) (a wire.PeerAnswer) {
+func (d *responder) answer(ctx context.Context, m *natsgo.Msg) (a wire.PeerAnswer) {
 	ctx, cancel := context.WithTimeout(ctx, d.n.opts.AskTimeout)
 	defer cancel()
 	defer func() {
@@ -182,7 +182,7 @@ func (d *askDesk) answer(ctx context.Context, m *natsgo.Msg) (a wire.PeerAnswer)
 	})
 }
 
-func (d *askDesk) reply(m *natsgo.Msg, a wire.PeerAnswer) {
+func (d *responder) reply(m *natsgo.Msg, a wire.PeerAnswer) {
 	answer := natsgo.NewMsg(m.Reply)
 	answer.Header.Set(headerStatus, strconv.Itoa(a.Status))
 	if a.RetryAfter != "" {

@@ -33,12 +33,12 @@ type leaseTimes struct {
 
 // kvLease is a key that its holder keeps alive by renewing it. It belongs to one
 // goroutine.
-type kvLease struct {
+type lease struct {
 	store      leaseStore
 	key, value string // the value must be one that no other holder has
 	times      leaseTimes
 
-	fresh func(time.Time) // told of each renewal; may be nil
+	onRenewed func(time.Time) // told of each renewal; may be nil
 
 	revision uint64
 	tried    time.Time // when the last request was begun
@@ -46,7 +46,7 @@ type kvLease struct {
 }
 
 // acquire asks for the lease once. It returns errHeld while somebody has it.
-func (l *kvLease) acquire(ctx context.Context) error {
+func (l *lease) acquire(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.times.attempt)
 	defer cancel()
 	begun := time.Now()
@@ -60,10 +60,10 @@ func (l *kvLease) acquire(ctx context.Context) error {
 }
 
 // renewedTo notes a request that has succeeded.
-func (l *kvLease) renewedTo(revision uint64, begun time.Time) {
+func (l *lease) renewedTo(revision uint64, begun time.Time) {
 	l.revision, l.renewed = revision, begun
-	if l.fresh != nil {
-		l.fresh(begun)
+	if l.onRenewed != nil {
+		l.onRenewed(begun)
 	}
 }
 
@@ -71,7 +71,7 @@ func (l *kvLease) renewedTo(revision uint64, begun time.Time) {
 // if somebody else has the lease, and errCutOff when the lease may soon be
 // somebody else's because it could not be renewed: early enough that the holder
 // can stop what it does before that.
-func (l *kvLease) keep(ctx context.Context) error {
+func (l *lease) keep(ctx context.Context) error {
 	timer := time.NewTimer(l.pause())
 	defer timer.Stop()
 	for {
@@ -97,7 +97,7 @@ func (l *kvLease) keep(ctx context.Context) error {
 	}
 }
 
-func (l *kvLease) renew(ctx context.Context) error {
+func (l *lease) renew(ctx context.Context) error {
 	begun := time.Now()
 	l.tried = begun
 	limit := begun.Add(l.times.attempt)
@@ -114,13 +114,13 @@ func (l *kvLease) renew(ctx context.Context) error {
 	return nil
 }
 
-func (l *kvLease) expired() bool {
+func (l *lease) expired() bool {
 	return l.times.patience > 0 && time.Since(l.renewed) >= l.times.patience
 }
 
 // pause is how long until the next renewal is tried, or the lease counts as
 // lost. A request that was waited for in vain has been a pause already.
-func (l *kvLease) pause() time.Duration {
+func (l *lease) pause() time.Duration {
 	next := l.tried.Add(l.times.every)
 	if end := l.renewed.Add(l.times.patience); l.times.patience > 0 && end.Before(next) {
 		next = end

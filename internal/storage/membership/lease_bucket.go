@@ -29,7 +29,7 @@ func (b leaseBucket) create(ctx context.Context, key, value string) (uint64, err
 	if !errors.Is(err, jetstream.ErrKeyExists) && !nats.IsWrongSequence(err) { // the second is what a race for it gives
 		return revision, err
 	}
-	revision, err = b.ours(ctx, key, value)
+	revision, err = b.ownRevision(ctx, key, value)
 	if errors.Is(err, errLost) {
 		return 0, errHeld
 	}
@@ -42,14 +42,14 @@ func (b leaseBucket) renew(ctx context.Context, key, value string, revision uint
 		return next, err
 	}
 	// Either the key is somebody else's, or an earlier renewal did arrive.
-	if revision, err = b.ours(ctx, key, value); err != nil {
+	if revision, err = b.ownRevision(ctx, key, value); err != nil {
 		return 0, err
 	}
 	return b.put(ctx, key, value, b.ttl, revision)
 }
 
 // ours is the revision of a key that has our value, or errLost.
-func (b leaseBucket) ours(ctx context.Context, key, value string) (uint64, error) {
+func (b leaseBucket) ownRevision(ctx context.Context, key, value string) (uint64, error) {
 	entry, err := b.kv.Get(ctx, key)
 	switch {
 	case errors.Is(err, jetstream.ErrKeyNotFound): // includes ErrKeyDeleted

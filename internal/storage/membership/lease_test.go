@@ -51,10 +51,10 @@ func failingBetween(from, to time.Duration, err error) func(time.Duration) error
 var usualTimes = leaseTimes{every: 3 * time.Second, patience: 15 * time.Second, attempt: 3 * time.Second}
 
 // acquired is a lease that has just been acquired.
-func acquired(t *testing.T, times leaseTimes) (*kvLease, *clockwork) {
+func acquired(t *testing.T, times leaseTimes) (*lease, *clockwork) {
 	t.Helper()
 	store := &clockwork{born: time.Now()}
-	l := &kvLease{store: store, times: times}
+	l := &lease{store: store, times: times}
 	if err := l.acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +157,8 @@ func TestX35SteadyIsNotOfTheClock(t *testing.T) {
 	t.Parallel()
 	m := startTestNode(t, natstest.ServeSmall(t), quickTimes, nil)
 	self := m.self.Load()
-	natstest.Eventually(t, "the lease was renewed", func() bool { return self.fresh.Load() != nil })
-	if at := *self.fresh.Load(); at == at.Round(0) {
+	natstest.Eventually(t, "the lease was renewed", func() bool { return self.renewed.Load() != nil })
+	if at := *self.renewed.Load(); at == at.Round(0) {
 		t.Errorf("renewed at %v, without a monotonic reading", at)
 	}
 }

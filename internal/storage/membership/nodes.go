@@ -71,22 +71,22 @@ type Nodes struct {
 	log    *slog.Logger
 	bucket leaseBucket
 
-	self  atomic.Pointer[nodeIdentity]
-	wake  chan struct{} // size 1: leases or registrations have changed
-	slots chan struct{} // one for each request being answered
+	self    atomic.Pointer[nodeIdentity]
+	changes chan struct{} // size 1: leases or registrations have changed
+	slots   chan struct{} // one for each request being answered
 
-	mu   sync.Mutex
-	seen view            // guarded by mu
-	past map[string]bool // guarded by mu: what this node was known as before, one name for each time it was cut off
+	mu          sync.Mutex
+	view        view            // guarded by mu
+	formerNames map[string]bool // guarded by mu: what this node was known as before, one name for each time it was cut off
 
 	asked, answered, refused, cutOffs atomic.Uint64
 }
 
 // nodeIdentity is what a node is known as until it is cut off.
 type nodeIdentity struct {
-	name   string
-	joined atomic.Bool               // it has had its lease
-	fresh  atomic.Pointer[time.Time] // when that was renewed; not as a number, which a change of the clock would shift
+	name    string
+	joined  atomic.Bool               // it has had its lease
+	renewed atomic.Pointer[time.Time] // when that was renewed; not as a number, which a change of the clock would shift
 }
 
 // NodesStats count what Nodes have done since they were made.
@@ -104,8 +104,8 @@ func newNodes(e *nats.Engine, kv jetstream.KeyValue, opts Options) *Nodes {
 	opts = opts.withDefaults()
 	n := &Nodes{
 		e: e, opts: opts, log: e.Log().With("component", "nodes"),
-		bucket: leaseBucket{js: e.JetStream(), kv: kv, ttl: opts.LeaseTTL},
-		past:   map[string]bool{}, wake: make(chan struct{}, 1), slots: make(chan struct{}, opts.MaxAsks),
+		bucket:      leaseBucket{js: e.JetStream(), kv: kv, ttl: opts.LeaseTTL},
+		formerNames: map[string]bool{}, changes: make(chan struct{}, 1), slots: make(chan struct{}, opts.MaxAsks),
 	}
 	n.self.Store(&nodeIdentity{name: nats.RandomName()})
 	return n
@@ -144,7 +144,7 @@ func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.Peer
 	defer watch.Wait()
 	defer stop()
 
-	desk, err := n.openDesk(ctx, n.Node(), handler)
+	desk, err := n.openResponder(ctx, n.Node(), handler)
 	if err != nil {
 		return err
 	}
@@ -155,9 +155,9 @@ func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.Peer
 			return nil
 		}
 		next := nats.RandomName()
-		n.giveUp(n.Node(), next, why)
+		n.cutOff(n.Node(), next, why)
 		// Whoever reads the new name can ask for it.
-		opened, err := n.openDesk(ctx, next, handler)
+		opened, err := n.openResponder(ctx, next, handler)
 		if err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.Peer
 }
 
 // giveUp has the streams of a node's old name ended.
-func (n *Nodes) giveUp(old, next string, why error) {
+func (n *Nodes) cutOff(old, next string, why error) {
 	n.cutOffs.Add(1)
 	n.log.Error("cut off from the other nodes: ending all streams", "node", old, "next", next, "why", why)
 	begun := time.Now()
@@ -181,7 +181,7 @@ func (n *Nodes) giveUp(old, next string, why error) {
 func (n *Nodes) rename(next string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.past[n.Node()] = true
+	n.formerNames[n.Node()] = true
 	n.self.Store(&nodeIdentity{name: next})
 }
 
@@ -189,24 +189,24 @@ func (n *Nodes) rename(next string) {
 // lease is gone, which it returns.
 func (n *Nodes) hold(ctx context.Context) error {
 	self := n.self.Load()
-	held := &kvLease{store: n.bucket, key: leaseKeys + self.name, value: heldByNode + rand.Text(), times: n.times()}
-	held.fresh = func(at time.Time) { self.fresh.Store(&at) }
+	held := &lease{store: n.bucket, key: leaseKeys + self.name, value: heldByNode + rand.Text(), times: n.times()}
+	held.onRenewed = func(at time.Time) { self.renewed.Store(&at) }
 	if n.opts.Alone {
 		held.times.patience = 0
-		if !n.until(ctx, "drop leases of earlier lives", n.dropLeases) {
+		if !n.retry(ctx, "drop leases of earlier lives", n.dropLeases) {
 			return nil
 		}
 	}
 	for {
-		if !n.until(ctx, "get a lease", held.acquire) {
+		if !n.retry(ctx, "get a lease", held.acquire) {
 			return nil
 		}
 		self.joined.Store(true)
 		n.log.InfoContext(ctx, "joined", "node", self.name)
-		n.changed()
+		n.notifyChanged()
 		err := held.keep(ctx)
 		if ctx.Err() != nil {
-			n.leave(ctx, held)
+			n.release(ctx, held)
 			return nil
 		}
 		if !n.opts.Alone {
@@ -221,7 +221,7 @@ func (n *Nodes) times() leaseTimes {
 }
 
 // leave gives the lease back. It is only to save time: the lease runs out anyway.
-func (n *Nodes) leave(ctx context.Context, held *kvLease) {
+func (n *Nodes) release(ctx context.Context, held *lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), held.times.attempt)
 	defer cancel()
 	if err := n.bucket.release(ctx, held.key, held.revision); err != nil {
@@ -231,7 +231,7 @@ func (n *Nodes) leave(ctx context.Context, held *kvLease) {
 
 // until does something again until it has succeeded. It reports false when ctx
 // has ended before that.
-func (n *Nodes) until(ctx context.Context, what string, do func(context.Context) error) bool {
+func (n *Nodes) retry(ctx context.Context, what string, do func(context.Context) error) bool {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for tries := 0; ; tries++ {

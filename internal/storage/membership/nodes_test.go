@@ -78,7 +78,7 @@ func TestNodeThatLostItsLeaseTakesAnotherName(t *testing.T) {
 	natstest.Eventually(t, "it has joined under another name", func() bool { return m.Node() != old && m.MayRecord(m.Node()) })
 }
 
-func TestNodeWhoseRenewalWasNotHeardOfKeepsItsLease(t *testing.T) {
+func TestNodeWithoutAnAnswerToItsRenewalKeepsItsLease(t *testing.T) {
 	t.Parallel()
 	m := newTestNode(t, natstest.ServeSmall(t), Options{})
 	b := m.bucket

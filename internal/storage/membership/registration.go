@@ -34,9 +34,9 @@ func (n *Nodes) Dead() (dead []DeadNode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	self := n.Node() // not before: a name that is given up goes to n.past under the lock
-	for node, r := range n.seen.registrations {
-		if lease, held := n.seen.leases[node]; node != self && (!held || !n.fresh(lease)) {
-			dead = append(dead, DeadNode{Name: node, Drained: r.drained, leaseEnded: n.seen.ended[node], revision: r.revision})
+	for node, r := range n.view.registrations {
+		if lease, held := n.view.leases[node]; node != self && (!held || !n.fresh(lease)) {
+			dead = append(dead, DeadNode{Name: node, Drained: r.drained, leaseEnded: n.view.ended[node], revision: r.revision})
 		}
 	}
 	return dead
@@ -77,7 +77,7 @@ func (n *Nodes) RegisterUnknown(ctx context.Context, node string) (registered bo
 // one's lease. The context of work ends when that lease is lost or cannot be renewed,
 // before another node can have it.
 func (n *Nodes) TakeOver(ctx context.Context, dead DeadNode, work func(context.Context) error) error {
-	lease := &kvLease{store: n.bucket, key: leaseKeys + dead.Name, value: heldBySuccessor + rand.Text(), times: n.times()}
+	lease := &lease{store: n.bucket, key: leaseKeys + dead.Name, value: heldBySuccessor + rand.Text(), times: n.times()}
 	if err := lease.acquire(ctx); errors.Is(err, errHeld) {
 		return nil
 	} else if err != nil {
@@ -100,7 +100,7 @@ func (n *Nodes) TakeOver(ctx context.Context, dead DeadNode, work func(context.C
 	// A lease that is given back says that nobody has to wait any more. If this node
 	// stops before it has waited, the lease runs out.
 	if waited && !errors.Is(context.Cause(life), errLost) {
-		n.leave(ctx, lease)
+		n.release(ctx, lease)
 	}
 	return err
 }

@@ -65,8 +65,8 @@ func (n *Nodes) Others() []string {
 	defer n.mu.Unlock()
 	self := n.Node() // not before: a name that is given up goes to n.past under the lock
 	var others []string
-	for node, lease := range n.seen.leases {
-		if lease.byNode && node != self && !n.past[node] && n.fresh(lease) {
+	for node, lease := range n.view.leases {
+		if lease.byNode && node != self && !n.formerNames[node] && n.fresh(lease) {
 			others = append(others, node)
 		}
 	}
@@ -104,8 +104,8 @@ func (n *Nodes) fresh(lease leaseSeen) bool {
 func (n *Nodes) alive(node string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	lease, ok := n.seen.leases[node]
-	return ok && lease.byNode && !n.past[node] && n.fresh(lease)
+	lease, ok := n.view.leases[node]
+	return ok && lease.byNode && !n.formerNames[node] && n.fresh(lease)
 }
 
 // Unknown reports whether a node is not this one and has neither a registration nor a
@@ -113,8 +113,8 @@ func (n *Nodes) alive(node string) bool {
 func (n *Nodes) Unknown(node string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	_, registered := n.seen.registrations[node]
-	_, held := n.seen.leases[node]
+	_, registered := n.view.registrations[node]
+	_, held := n.view.leases[node]
 	return node != n.Node() && !registered && !held
 }
 
@@ -132,18 +132,18 @@ func (n *Nodes) Steady() bool {
 	if n.opts.Alone || !self.joined.Load() {
 		return true
 	}
-	renewed := self.fresh.Load()
+	renewed := self.renewed.Load()
 	return renewed != nil && time.Since(*renewed) < 2*n.opts.RenewEvery+n.opts.RenewEvery/2
 }
 
 // Changed gets a value when leases or registrations have changed, at most one at a
 // time. One goroutine may wait for it.
-func (n *Nodes) Changed() <-chan struct{} { return n.wake }
+func (n *Nodes) Changed() <-chan struct{} { return n.changes }
 
 // changed wakes whoever waits at [Nodes.Changed].
-func (n *Nodes) changed() {
+func (n *Nodes) notifyChanged() {
 	select {
-	case n.wake <- struct{}{}:
+	case n.changes <- struct{}{}:
 	default:
 	}
 }

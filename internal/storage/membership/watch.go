@@ -73,9 +73,9 @@ func (n *Nodes) follow(ctx context.Context) error {
 			case entry == nil: // all that there was
 				slow.Stop()
 				complete = true
-				n.show(target)
+				n.setView(target)
 			case complete:
-				n.update(entry)
+				n.updateView(entry)
 			default:
 				target.apply(entry)
 			}
@@ -92,19 +92,19 @@ func (n *Nodes) follow(ctx context.Context) error {
 }
 
 // show replaces what was seen.
-func (n *Nodes) show(v view) {
+func (n *Nodes) setView(v view) {
 	n.mu.Lock()
-	n.seen = v
+	n.view = v
 	n.mu.Unlock()
-	n.changed()
+	n.notifyChanged()
 }
 
-func (n *Nodes) update(entry jetstream.KeyValueEntry) {
+func (n *Nodes) updateView(entry jetstream.KeyValueEntry) {
 	n.mu.Lock()
-	more := n.seen.apply(entry)
+	more := n.view.apply(entry)
 	n.mu.Unlock()
 	if more {
-		n.changed()
+		n.notifyChanged()
 	}
 }
 

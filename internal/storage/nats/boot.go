@@ -71,7 +71,7 @@ func (r record) mayHaveLost(bootID string) bool {
 }
 
 // redrawn notes that the generation was drawn anew and is on the disk.
-func (f *folder) redrawn() error {
+func (f *folder) generationDrawn() error {
 	f.record.Redraw = false
 	return f.write()
 }

@@ -193,7 +193,7 @@ func TestAStopIsNotCalledCleanIfSyncingFailed(t *testing.T) {
 	if e.Generation() == before {
 		t.Error("the generation is still the same")
 	}
-	if e.mustRedraw() {
+	if e.needsGeneration() {
 		t.Error("it would be drawn again")
 	}
 }

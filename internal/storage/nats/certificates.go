@@ -11,20 +11,20 @@ import (
 
 // papers are the certificates that this process shows, and those that it checks
 // others' with. Each may be nil.
-type papers struct {
+type certificates struct {
 	pair      *certs.Pair
 	authority *certs.Pool
 }
 
-func (o Options) loadPapers() (p papers, err error) {
+func (o Options) loadCertificates() (p certificates, err error) {
 	if o.TLSCert != "" {
 		if p.pair, err = certs.LoadPair("--nats-cert", o.TLSCert, o.TLSKey); err != nil {
-			return papers{}, err
+			return certificates{}, err
 		}
 	}
 	if o.TLSCA != "" {
 		if p.authority, err = certs.LoadPool("--nats-ca", o.TLSCA); err != nil {
-			return papers{}, err
+			return certificates{}, err
 		}
 	}
 	return p, nil
@@ -33,18 +33,18 @@ func (o Options) loadPapers() (p papers, err error) {
 // Certificates are those that the engine uses, to be read anew when their files
 // change.
 func (e *Engine) Certificates() (sources []certs.Source) {
-	if e.papers.pair != nil {
-		sources = append(sources, e.papers.pair)
+	if e.certificates.pair != nil {
+		sources = append(sources, e.certificates.pair)
 	}
-	if e.papers.authority != nil {
-		sources = append(sources, e.papers.authority)
+	if e.certificates.authority != nil {
+		sources = append(sources, e.certificates.authority)
 	}
 	return sources
 }
 
 // clientOptions are for a connection to somebody else's server. Each new
 // connection asks for the certificates of that moment.
-func (p papers) clientOptions() natsgo.Option {
+func (p certificates) clientOptions() natsgo.Option {
 	return func(o *natsgo.Options) error {
 		if p.pair != nil {
 			o.Secure = true
@@ -60,7 +60,7 @@ func (p papers) clientOptions() natsgo.Option {
 
 // serverConfig is of a server in this process; nil without a certificate. Each
 // handshake is done with the certificates of that moment.
-func (p papers) serverConfig() *tls.Config {
+func (p certificates) serverConfig() *tls.Config {
 	if p.pair == nil {
 		return nil
 	}

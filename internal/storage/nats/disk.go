@@ -37,7 +37,7 @@ type guard struct {
 // look is given the space that there is. Once there is too little it takes a
 // quarter more than the bound to go on, so that it does not change its mind with
 // each event that expires.
-func (g *guard) look(s space) (full bool) {
+func (g *guard) update(s space) (full bool) {
 	bound := g.bound(s.total)
 	if g.full {
 		bound += bound / 4

@@ -21,8 +21,8 @@ import (
 type embedded struct {
 	log *slog.Logger
 
-	turn sync.Mutex     // one start or stop at a time; held while it lasts
-	opts server.Options // guarded by turn; each server gets a copy
+	startStop sync.Mutex     // one start or stop at a time; held while it lasts
+	opts      server.Options // guarded by turn; each server gets a copy
 
 	mu      sync.Mutex
 	server  *server.Server // nil while there is none
@@ -39,7 +39,7 @@ func storeDir(dir string) string { return filepath.Join(dir, "nats") }
 
 // newEmbedded starts a server. It returns when clients can connect, and its
 // streams have been recovered: seconds if there are millions of messages.
-func newEmbedded(opts Options, papers papers, name string, log *slog.Logger) (*embedded, error) {
+func newEmbedded(opts Options, papers certificates, name string, log *slog.Logger) (*embedded, error) {
 	if err := os.MkdirAll(storeDir(opts.Dir), 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -85,7 +85,7 @@ func serverOptions(opts Options, name string, disk space) server.Options {
 }
 
 // listen has a server listen for other machines.
-func listen(o *server.Options, opts Options, papers papers) error {
+func listen(o *server.Options, opts Options, papers certificates) error {
 	host, port, err := net.SplitHostPort(opts.Listen)
 	if err != nil {
 		return fmt.Errorf("--nats-listen: %w", err)
@@ -108,8 +108,8 @@ func listen(o *server.Options, opts Options, papers papers) error {
 
 // start starts a server, unless the end has come.
 func (e *embedded) start() error {
-	e.turn.Lock()
-	defer e.turn.Unlock()
+	e.startStop.Lock()
+	defer e.startStop.Unlock()
 	return e.startLocked(func(*server.Server) error { return nil })
 }
 
@@ -166,16 +166,16 @@ func (e *embedded) stopLocked() {
 // themselves; what they ask meanwhile fails. It is an error if the new one lacks
 // something that the files have: there is none then.
 func (e *embedded) restart() error {
-	e.turn.Lock()
-	defer e.turn.Unlock()
+	e.startStop.Lock()
+	defer e.startStop.Unlock()
 	e.stopLocked()
 	return e.startLocked(e.recoveredAll)
 }
 
 // stop ends it for good.
 func (e *embedded) stop() {
-	e.turn.Lock()
-	defer e.turn.Unlock()
+	e.startStop.Lock()
+	defer e.startStop.Unlock()
 	e.mu.Lock()
 	e.stopped = true
 	e.mu.Unlock()

@@ -25,15 +25,15 @@ import (
 // called concurrently. [Engine.Run] looks after it, [Engine.Close] ends it.
 type Engine struct {
 	// set once
-	opts     Options
-	papers   papers
-	log      *slog.Logger
-	folder   *folder   // nil if external
-	embedded *embedded // nil if external
-	nc       *natsgo.Conn
-	js       jetstream.JetStream
-	poke     chan struct{} // wakes Run; size 1, what does not fit is the same wish
-	close    func()
+	opts         Options
+	certificates certificates
+	log          *slog.Logger
+	folder       *folder   // nil if external
+	embedded     *embedded // nil if external
+	nc           *natsgo.Conn
+	js           jetstream.JetStream
+	checkNow     chan struct{} // wakes Run; size 1, what does not fit is the same wish
+	close        func()
 
 	mu         sync.Mutex
 	generation string          // of stream EV, "" before it is known
@@ -41,9 +41,9 @@ type Engine struct {
 	warnings   []string        // of external servers
 	made       map[string]bool // streams that this process has made or found
 	refused    error           // what the server did not permit since [Engine.untilRefused], nil for nothing
-	giveUp     func()          // called when that happens
+	onRefused  func()          // called when that happens
 
-	watch watch // owned by check
+	state checkState // owned by check
 }
 
 // Open starts the server in this process, or connects to an external one, and
@@ -55,9 +55,9 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{opts: opts, log: opts.Log.With("component", "nats"), poke: make(chan struct{}, 1), giveUp: func() {}, made: map[string]bool{}}
-	e.watch.guard.minFree = opts.MinFree
-	e.close = sync.OnceFunc(e.shut)
+	e := &Engine{opts: opts, log: opts.Log.With("component", "nats"), checkNow: make(chan struct{}, 1), onRefused: func() {}, made: map[string]bool{}}
+	e.state.guard.minFree = opts.MinFree
+	e.close = sync.OnceFunc(e.closeAll)
 	if err := e.open(ctx); err != nil {
 		e.Close()
 		return nil, err
@@ -66,7 +66,7 @@ func Open(ctx context.Context, opts Options) (*Engine, error) {
 }
 
 func (e *Engine) open(ctx context.Context) (err error) {
-	if e.papers, err = e.opts.loadPapers(); err != nil {
+	if e.certificates, err = e.opts.loadCertificates(); err != nil {
 		return fmt.Errorf("NATS: %w", err)
 	}
 	if e.opts.Dir != "" {
@@ -102,7 +102,7 @@ func (e *Engine) openEmbedded() (err error) {
 	if e.folder.record.Redraw {
 		e.log.Warn("the machine went down while this was running: what was acknowledged last may be lost, event ids from before are not continued", "dir", e.opts.Dir)
 	}
-	if e.embedded, err = newEmbedded(e.opts, e.papers, e.folder.record.Name, e.log); err != nil {
+	if e.embedded, err = newEmbedded(e.opts, e.certificates, e.folder.record.Name, e.log); err != nil {
 		return err
 	}
 	options := append(e.connectOptions(), natsgo.InProcessServer(e.embedded), natsgo.ReconnectWait(inProcessRetry), natsgo.ReconnectJitter(0, 0))
@@ -125,7 +125,7 @@ const inProcessRetry = 50 * time.Millisecond
 func (e *Engine) Close() { e.close() }
 
 // shut goes backwards through what open did, as far as that got.
-func (e *Engine) shut() {
+func (e *Engine) closeAll() {
 	if e.nc != nil {
 		if e.nc.IsConnected() {
 			_ = e.nc.FlushTimeout(time.Second)
@@ -163,7 +163,7 @@ func (e *Engine) ListenAddr() string {
 // doubt it. It does not wait.
 func (e *Engine) CheckNow() {
 	select {
-	case e.poke <- struct{}{}:
+	case e.checkNow <- struct{}{}:
 	default:
 	}
 }

@@ -40,7 +40,7 @@ func (e *Engine) openExternal(ctx context.Context) error {
 	if e.js, err = jetstream.New(e.nc); err != nil {
 		return err
 	}
-	if err = e.admit(ctx); err == nil {
+	if err = e.checkServerFits(ctx); err == nil {
 		err = e.refuseFormer(ctx)
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (e *Engine) accessOptions() ([]natsgo.Option, error) {
 	if o.Token != "" {
 		options = append(options, natsgo.Token(o.Token))
 	}
-	return append(options, e.papers.clientOptions()), nil
+	return append(options, e.certificates.clientOptions()), nil
 }
 
 // connectOptions are common to both kinds of servers. Nothing is kept for later
@@ -127,12 +127,12 @@ func (e *Engine) connectOptions() []natsgo.Option {
 			e.CheckNow()
 		}),
 		natsgo.ReconnectErrHandler(func(_ *natsgo.Conn, err error) { e.log.Debug("connect again", "err", err) }),
-		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) { e.hear(err) }),
+		natsgo.ErrorHandler(func(_ *natsgo.Conn, _ *natsgo.Subscription, err error) { e.onServerError(err) }),
 	}
 }
 
 // hear takes what the server says of its own accord.
-func (e *Engine) hear(err error) {
+func (e *Engine) onServerError(err error) {
 	if !errors.Is(err, natsgo.ErrPermissionViolation) {
 		e.log.Warn("NATS reports", "err", err)
 		return
@@ -144,7 +144,7 @@ func (e *Engine) hear(err error) {
 	e.log.Error("not permitted: give the user the right to it", "err", err)
 	e.mu.Lock()
 	e.refused = err
-	giveUp := e.giveUp
+	giveUp := e.onRefused
 	e.mu.Unlock()
 	giveUp()
 }
@@ -155,7 +155,7 @@ func (e *Engine) untilRefused(ctx context.Context) (context.Context, context.Can
 	ctx, cancel := context.WithCancel(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.refused, e.giveUp = nil, cancel
+	e.refused, e.onRefused = nil, cancel
 	return ctx, cancel
 }
 
@@ -167,7 +167,7 @@ func (e *Engine) refusal() error {
 }
 
 // admit makes sure that a server can do what is needed of it.
-func (e *Engine) admit(ctx context.Context) error {
+func (e *Engine) checkServerFits(ctx context.Context) error {
 	if version := e.nc.ConnectedServerVersion(); !isRecent(version) {
 		return fmt.Errorf("version %s is too old: want %d.%d or later", version, oldestMajor, oldestMinor)
 	}

@@ -77,7 +77,7 @@ func (f *Folder) Replace(made string) error {
 		err = syncFile(f.f.dir)
 	}
 	if err == nil && f.f.record.Redraw { // that was about the former one
-		err = f.f.redrawn()
+		err = f.f.generationDrawn()
 	}
 	if err != nil {
 		return fmt.Errorf("replace the event log: %w", err)

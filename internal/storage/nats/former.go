@@ -22,7 +22,7 @@ import (
 //
 // The lock that it returns is that of the folder, nil if there is nothing to take
 // over.
-func takeOver(opts Options) (*os.File, error) {
+func renameFormer(opts Options) (*os.File, error) {
 	if opts.Former == "" || !holdsData(opts.Former) {
 		return nil, nil
 	}
@@ -129,7 +129,7 @@ func (e *Engine) hasStreams(ctx context.Context, prefix string) (bool, error) {
 			return has, nil
 		case e.refusal() != nil:
 			return false, nil
-		case !e.mayPass(err) || backoff.Wait(ctx, makeRetry) != nil:
+		case !e.isTemporary(err) || backoff.Wait(ctx, makeRetry) != nil:
 			return false, fmt.Errorf("list streams: %w", err)
 		}
 	}

@@ -107,11 +107,11 @@ func TestACrashWhileAFolderIsTakenOver(t *testing.T) {
 	generation := e.Generation()
 	e.Close()
 	// It was renamed, and nothing else.
-	lock, err := takeOver(opts.withDefaults())
+	lock, err := renameFormer(opts.withDefaults())
 	if err != nil || lock == nil {
 		t.Fatalf("lock %v, %v", lock, err)
 	}
-	if second, err := takeOver(opts.withDefaults()); second != nil || err != nil {
+	if second, err := renameFormer(opts.withDefaults()); second != nil || err != nil {
 		t.Fatalf("taken over twice: %v, %v", second, err)
 	}
 	if err := dropLock(lock); err != nil {

@@ -29,7 +29,7 @@ type condition struct {
 }
 
 // watch is what checks remember.
-type watch struct {
+type checkState struct {
 	guard  guard
 	asked  time.Time // when JetStream was asked last, if it is external
 	answer error
@@ -56,7 +56,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-e.poke:
+		case <-e.checkNow:
 			_ = backoff.Wait(ctx, askedGap)
 		}
 		e.check(ctx)
@@ -100,16 +100,16 @@ func (e *Engine) check(ctx context.Context) {
 		c.reasons = append(c.reasons, fmt.Sprintf("NATS server %s has version %s: want %d.%d or later",
 			e.nc.ConnectedServerName(), e.nc.ConnectedServerVersion(), oldestMajor, oldestMinor))
 	}
-	e.keep(c)
+	e.setCondition(c)
 }
 
 // keep has everybody know a condition.
-func (e *Engine) keep(c condition) {
+func (e *Engine) setCondition(c condition) {
 	e.mu.Lock()
 	before := e.condition
 	e.condition = c
 	e.mu.Unlock()
-	e.tell(before.reasons, c.reasons)
+	e.logChanges(before.reasons, c.reasons)
 }
 
 // disconnected says why there is no connection, where that needs somebody to act.
@@ -121,7 +121,7 @@ func (e *Engine) disconnected() string {
 }
 
 // tell logs what has changed.
-func (e *Engine) tell(before, now []string) {
+func (e *Engine) logChanges(before, now []string) {
 	for _, reason := range now {
 		if !slices.Contains(before, reason) {
 			e.log.Warn("not ready", "reason", reason)
@@ -139,7 +139,7 @@ func (e *Engine) checkDisk(c *condition) (full bool) {
 	if err != nil || disk.total == 0 {
 		return false
 	}
-	if e.watch.guard.look(disk) {
+	if e.state.guard.update(disk) {
 		c.reasons = append(c.reasons, "the disk of the data folder is nearly full")
 		c.refuse = ErrDiskFull
 		return true
@@ -149,7 +149,7 @@ func (e *Engine) checkDisk(c *condition) (full bool) {
 
 // checkAnswers asks an external JetStream whether it is there.
 func (e *Engine) checkAnswers(ctx context.Context, c *condition) {
-	w := &e.watch
+	w := &e.state
 	if w.answer != nil || time.Since(w.asked) >= askEvery {
 		w.answer = e.askJetStream(ctx)
 		w.asked = time.Now()

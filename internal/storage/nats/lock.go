@@ -24,7 +24,7 @@ type folder struct {
 // the last process left. It returns an error that names the folder if another
 // process has it.
 func openFolder(opts Options) (*folder, error) {
-	lock, err := takeOver(opts)
+	lock, err := renameFormer(opts)
 	if lock == nil && err == nil {
 		lock, err = makeFolder(opts.Dir)
 	}

@@ -35,10 +35,10 @@ func (e *Engine) LogDir() string {
 
 // Redraw tells whether the generation of event ids has to be drawn anew: the machine
 // went down, and events that were answered may be lost.
-func (e *Engine) Redraw() bool { return e.mustRedraw() }
+func (e *Engine) NeedsGeneration() bool { return e.needsGeneration() }
 
 // Redrawn notes that it was, after the log with the new one is on the disk.
-func (e *Engine) Redrawn() error { return e.folder.redrawn() }
+func (e *Engine) GenerationDrawn() error { return e.folder.generationDrawn() }
 
 // Room is how many bytes may be stored before the disk guard refuses more; ok is false
 // if that is not known.

@@ -77,10 +77,10 @@ func TestAFolderWithItsOwnLogAloneIsNotNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := openWith(t, Options{Dir: dir})
-	if !e.Redraw() {
+	if !e.NeedsGeneration() {
 		t.Error("the generation of ids stays")
 	}
-	if err := e.Redrawn(); err != nil || e.Redraw() {
+	if err := e.GenerationDrawn(); err != nil || e.NeedsGeneration() {
 		t.Errorf("redrawn: %v", err)
 	}
 	if room, ok := e.Room(); !ok || room <= 0 {

@@ -40,7 +40,7 @@ func (e *Engine) make(ctx context.Context, d definition) (s jetstream.Stream, ch
 		if APIError(err).ErrorCode != 0 {
 			reason = err
 		}
-		if err == nil || !e.mayPass(err) || backoff.Wait(ctx, makeRetry) != nil {
+		if err == nil || !e.isTemporary(err) || backoff.Wait(ctx, makeRetry) != nil {
 			break
 		}
 	}
@@ -85,7 +85,7 @@ func (e *Engine) create(ctx context.Context, d definition) (jetstream.Stream, er
 			return nil, err
 		}
 		e.log.Info("stream made", "stream", c.Name, "replicas", c.Replicas, "max_bytes", c.MaxBytes)
-		return s, echoed(c, s)
+		return s, verifyApplied(c, s)
 	}
 }
 
@@ -111,7 +111,7 @@ func (e *Engine) adjust(ctx context.Context, d definition, s jetstream.Stream) (
 		for _, c := range changes {
 			e.log.Warn("stream was not as configured: changed", "stream", has.Name, "what", c.what, "from", c.from, "to", c.to)
 		}
-		return s, true, echoed(want, s)
+		return s, true, verifyApplied(want, s)
 	}
 }
 
@@ -144,7 +144,7 @@ func (e *Engine) metadata(has map[string]string) map[string]string {
 	if want == nil {
 		want = map[string]string{}
 	}
-	if Metadata(has, generationKey) == "" || e.mustRedraw() {
+	if Metadata(has, generationKey) == "" || e.needsGeneration() {
 		want[former.MetadataKey(has, generationKey)] = RandomName()
 	}
 	if want[secretKey] == "" { // it was made before ids were sealed
@@ -202,7 +202,7 @@ func isAboutCopies(err error) bool {
 }
 
 // mayPass tells whether to try again.
-func (e *Engine) mayPass(err error) bool {
+func (e *Engine) isTemporary(err error) bool {
 	if e.refusal() != nil {
 		return false
 	}
@@ -234,7 +234,7 @@ func (e *Engine) explain(err error) error {
 
 // echoed makes sure that a server did as asked. Old ones take options that they do
 // not know, say nothing, and keep events for ever that should expire.
-func echoed(asked jetstream.StreamConfig, s jetstream.Stream) error {
+func verifyApplied(asked jetstream.StreamConfig, s jetstream.Stream) error {
 	changes := differences(asked, s.CachedInfo().Config)
 	if len(changes) == 0 {
 		return nil

@@ -26,7 +26,7 @@ const (
 func (e *Engine) checkServer(c *condition, full bool) {
 	s := e.embedded.current()
 	if s == nil {
-		c.failed(reasonOf("NATS in this process does not run", e.watch.failure))
+		c.failed(reasonOf("NATS in this process does not run", e.state.failure))
 		e.restart(c)
 		return
 	}
@@ -47,8 +47,8 @@ func (e *Engine) checkServer(c *condition, full bool) {
 	}
 	switch {
 	case !failed:
-		if time.Since(e.watch.restarted) > longRestartPause {
-			e.watch.pause = 0
+		if time.Since(e.state.restarted) > longRestartPause {
+			e.state.pause = 0
 		}
 	case !full: // else it would fail again
 		c.refuse = errUnavailable
@@ -82,21 +82,21 @@ func isLasting(broken string) bool {
 func (e *Engine) restart(c *condition) {
 	if err := descriptorsLeft(spareFiles); err != nil {
 		c.failed(err.Error())
-		e.watch.short = true
+		e.state.short = true
 		return
 	}
 	// Attempts without descriptors say nothing of the next one: it is made at once.
-	if !e.watch.short && e.watch.pause > 0 && time.Since(e.watch.restarted) < e.watch.pause {
+	if !e.state.short && e.state.pause > 0 && time.Since(e.state.restarted) < e.state.pause {
 		return
 	}
-	e.watch.short = false
-	e.watch.pause = min(max(2*e.watch.pause, firstRestartPause), longRestartPause)
+	e.state.short = false
+	e.state.pause = min(max(2*e.state.pause, firstRestartPause), longRestartPause)
 	e.log.Warn("restarting NATS in this process", "reasons", c.reasons)
-	e.keep(*c) // for as long as it takes
-	e.watch.failure = e.embedded.restart()
-	e.watch.restarted = time.Now()
-	if e.watch.failure != nil {
-		e.log.Error("NATS in this process was not restarted: tried again", "in", e.watch.pause, "err", e.watch.failure)
+	e.setCondition(*c) // for as long as it takes
+	e.state.failure = e.embedded.restart()
+	e.state.restarted = time.Now()
+	if e.state.failure != nil {
+		e.log.Error("NATS in this process was not restarted: tried again", "in", e.state.pause, "err", e.state.failure)
 		return
 	}
 	*c = condition{} // what else there is to say the next check will find

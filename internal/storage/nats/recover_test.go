@@ -26,13 +26,13 @@ func TestX14AServerThatLacksSomethingIsNotUsed(t *testing.T) {
 	}
 	for _, path := range []string{"TIDEGATE_EV", "TIDEGATE_TASKQ/obs/q-x"} {
 		meta := filepath.Join(e.embedded.streamsDir(), path, "meta.inf")
-		e.embedded.turn.Lock()
+		e.embedded.startStop.Lock()
 		e.embedded.stopLocked()
-		e.embedded.turn.Unlock()
+		e.embedded.startStop.Unlock()
 		if err := errors.Join(os.Rename(meta, meta+".away"), os.Mkdir(meta, 0o700)); err != nil {
 			t.Fatal(err)
 		}
-		e.watch.pause = 0
+		e.state.pause = 0
 		e.check(t.Context())
 		if err := e.Writable(); !errors.Is(err, errUnavailable) || e.embedded.current() != nil {
 			t.Errorf("without %s: Writable = %v, server %v", path, err, e.embedded.current())
@@ -44,7 +44,7 @@ func TestX14AServerThatLacksSomethingIsNotUsed(t *testing.T) {
 		if err := errors.Join(os.Remove(meta), os.Rename(meta+".away", meta)); err != nil {
 			t.Fatal(err)
 		}
-		e.watch.pause = 0
+		e.state.pause = 0
 		e.check(t.Context())
 		natstest.Eventually(t, "all is well when it can be read again", func() bool {
 			e.check(t.Context())
@@ -66,10 +66,10 @@ func TestX39ARestartWaitsForNothingButDescriptors(t *testing.T) {
 	t.Parallel()
 	e := openEmbedded(t)
 	for _, short := range []bool{false, true} {
-		e.embedded.turn.Lock()
+		e.embedded.startStop.Lock()
 		e.embedded.stopLocked()
-		e.embedded.turn.Unlock()
-		e.watch.pause, e.watch.restarted, e.watch.short = time.Hour, time.Now(), short
+		e.embedded.startStop.Unlock()
+		e.state.pause, e.state.restarted, e.state.short = time.Hour, time.Now(), short
 		e.check(t.Context())
 		if restarted := e.embedded.current() != nil; restarted != short {
 			t.Errorf("descriptors were short: %v; restarted: %v", short, restarted)

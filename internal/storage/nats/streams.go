@@ -149,14 +149,14 @@ func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstr
 			return nil, err
 		}
 	}
-	if needs&NeedLog != 0 && e.mustRedraw() {
-		return made, e.folder.redrawn()
+	if needs&NeedLog != 0 && e.needsGeneration() {
+		return made, e.folder.generationDrawn()
 	}
 	return made, nil
 }
 
 // mustRedraw tells whether the generation of event ids has to change.
-func (e *Engine) mustRedraw() bool { return e.folder != nil && e.folder.record.Redraw }
+func (e *Engine) needsGeneration() bool { return e.folder != nil && e.folder.record.Redraw }
 
 // ensureLog makes the log of all topics.
 func (e *Engine) EventStream(ctx context.Context) (jetstream.Stream, error) {
@@ -189,7 +189,7 @@ func (e *Engine) TaskStreams(ctx context.Context) (TaskStreams, error) {
 		return TaskStreams{}, err
 	}
 	var results jetstream.ObjectStore
-	err = whenThere(ctx, func(ctx context.Context) (err error) {
+	err = awaitBucket(ctx, func(ctx context.Context) (err error) {
 		results, err = e.js.ObjectStore(ctx, e.StreamName("RESULTS"))
 		return err
 	})
@@ -202,7 +202,7 @@ func (e *Engine) TaskStreams(ctx context.Context) (TaskStreams, error) {
 // keys gives a bucket that is there.
 func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, error) {
 	var kv jetstream.KeyValue
-	err := whenThere(ctx, func(ctx context.Context) (err error) {
+	err := awaitBucket(ctx, func(ctx context.Context) (err error) {
 		kv, err = e.js.KeyValue(ctx, e.StreamName(name))
 		return err
 	})
@@ -214,21 +214,21 @@ func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, err
 
 // whenThere looks for a bucket that has been made until it is found: a server of a
 // cluster that others have not told of it yet says that it is not there.
-func whenThere(ctx context.Context, look func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, toldWithin)
+func awaitBucket(ctx context.Context, look func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
 	defer cancel()
 	for {
 		once, done := context.WithTimeout(ctx, answerWait)
 		err := look(once)
 		done()
 		missing := errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
-		if !missing || backoff.Wait(ctx, toldPause) != nil {
+		if !missing || backoff.Wait(ctx, bucketPause) != nil {
 			return err
 		}
 	}
 }
 
 const (
-	toldWithin = 30 * time.Second
-	toldPause  = 100 * time.Millisecond
+	bucketTimeout = 30 * time.Second
+	bucketPause   = 100 * time.Millisecond
 )

@@ -223,11 +223,11 @@ func TestAServerThatIgnoresOptionsIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked := s.CachedInfo().Config
-	if err := echoed(asked, s); err != nil {
+	if err := verifyApplied(asked, s); err != nil {
 		t.Errorf("a server that did as asked: %v", err)
 	}
 	s.CachedInfo().Config.AllowMsgTTL = false // as Debian's 2.9.10 answers
-	err = echoed(asked, s)
+	err = verifyApplied(asked, s)
 	if err == nil || !strings.Contains(err.Error(), "allow_msg_ttl is false, not true") {
 		t.Errorf("error %v", err)
 	}
@@ -309,8 +309,8 @@ func TestFewerCopiesAreNotMadeBecauseAServerIsAway(t *testing.T) {
 		if got := isTooFew(err); got != tooFew {
 			t.Errorf("%q: too few servers at all: %v", description, got)
 		}
-		if !e.mayPass(err) || !strings.Contains(e.explain(err).Error(), "--nats-replicas") {
-			t.Errorf("%q: %v, may pass: %v", description, e.explain(err), e.mayPass(err))
+		if !e.isTemporary(err) || !strings.Contains(e.explain(err).Error(), "--nats-replicas") {
+			t.Errorf("%q: %v, may pass: %v", description, e.explain(err), e.isTemporary(err))
 		}
 	}
 	if isTooFew(context.DeadlineExceeded) || isTooFew(nil) {
@@ -344,7 +344,7 @@ func TestABucketThatNobodyKnowsOfYetIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		err := whenThere(t.Context(), func(context.Context) error {
+		err := awaitBucket(t.Context(), func(context.Context) error {
 			if asked++; asked < 5 {
 				return jetstream.ErrBucketNotFound
 			}
@@ -354,12 +354,12 @@ func TestABucketThatNobodyKnowsOfYetIsWaitedFor(t *testing.T) {
 			t.Errorf("after %d questions: %v", asked, err)
 		}
 		refused := errors.New("refused")
-		if err := whenThere(t.Context(), func(context.Context) error { return refused }); err != refused {
+		if err := awaitBucket(t.Context(), func(context.Context) error { return refused }); err != refused {
 			t.Errorf("another error: %v", err)
 		}
 		begun := time.Now()
-		err = whenThere(t.Context(), func(context.Context) error { return jetstream.ErrStreamNotFound })
-		if !errors.Is(err, jetstream.ErrStreamNotFound) || time.Since(begun) != toldWithin {
+		err = awaitBucket(t.Context(), func(context.Context) error { return jetstream.ErrStreamNotFound })
+		if !errors.Is(err, jetstream.ErrStreamNotFound) || time.Since(begun) != bucketTimeout {
 			t.Errorf("never there: %v after %v", err, time.Since(begun))
 		}
 	})

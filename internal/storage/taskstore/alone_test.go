@@ -55,7 +55,7 @@ func TestAListThatMayLackTasksSaysSoOfNone(t *testing.T) {
 	find(nil)
 	store.list.sawAll() // it would be wrong, and is believed
 	find(task.ErrNotFound)
-	store.list.unsee()
+	store.list.resetSeen()
 	find(nil)
 	if _, err := store.Load(t.Context(), "none"); !errors.Is(err, task.ErrNotFound) {
 		t.Errorf("Load() of a task that is not there: %v", err)

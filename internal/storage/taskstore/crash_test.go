@@ -16,7 +16,7 @@ import (
 )
 
 // brief are options with short times, for tests in which somebody is gone.
-var brief = Options{AckWait: 600 * time.Millisecond, Timeout: time.Second, SweepInterval: 500 * time.Millisecond}
+var short = Options{AckWait: 600 * time.Millisecond, Timeout: time.Second, SweepInterval: 500 * time.Millisecond}
 
 // blocking is a type that tells of its begin and returns when it is told to.
 func blocking(attempts int) (typ task.Type, began chan *task.Run, release chan struct{}) {
@@ -38,7 +38,7 @@ func TestAZombieIsFenced(t *testing.T) {
 	cutOff := anotherTo(t, e)
 
 	zombieLost := make(chan error, 1)
-	zombie := serveTasks(t, newTasks(t, cutOff, brief), task.Options{Publisher: log}, task.Type{
+	zombie := serveTasks(t, newTasks(t, cutOff, short), task.Options{Publisher: log}, task.Type{
 		Name: "long", MaxAttempts: 2, Run: func(ctx context.Context, run *task.Run) (any, error) {
 			_ = run.Progress(task.Progress{Text: "here"}) // it is taken
 			<-ctx.Done()
@@ -50,7 +50,7 @@ func TestAZombieIsFenced(t *testing.T) {
 	id := zombie.start(t, "long", "")
 	log.here(t, id)
 
-	other := serveTasks(t, newTasks(t, e, brief), task.Options{Publisher: log}, task.Type{
+	other := serveTasks(t, newTasks(t, e, short), task.Options{Publisher: log}, task.Type{
 		Name: "long", MaxAttempts: 2, Run: func(context.Context, *task.Run) (any, error) { return "living", nil },
 	})
 	zombie.cut(t)
@@ -77,10 +77,10 @@ func TestAWorkerThatIsLostFailsATaskThatMayNotBeRepeated(t *testing.T) {
 	log := newTaskLog()
 	typ, began, release := blocking(1)
 	defer close(release)
-	gone := serveTasks(t, newTasks(t, anotherTo(t, e), brief), task.Options{Publisher: log}, typ)
+	gone := serveTasks(t, newTasks(t, anotherTo(t, e), short), task.Options{Publisher: log}, typ)
 	id := gone.start(t, "blocking", "")
 	<-began
-	other := serveTasks(t, newTasks(t, e, brief), task.Options{Publisher: log}, typ)
+	other := serveTasks(t, newTasks(t, e, short), task.Options{Publisher: log}, typ)
 	gone.cut(t)
 	wantLog(t, log, id, "task_started", "task_failed", "close task_failed")
 	if info := other.info(t, id); !strings.HasPrefix(*info.Error, "worker_lost: ") {
@@ -100,7 +100,7 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 	e := openEngine(t, t.TempDir())
 	log := newTaskLog()
 	typ, began, release := blocking(1)
-	n := serveTasks(t, newTasks(t, anotherTo(t, e), brief), task.Options{Publisher: log}, typ)
+	n := serveTasks(t, newTasks(t, anotherTo(t, e), short), task.Options{Publisher: log}, typ)
 	id := n.start(t, "blocking", "")
 	<-began
 	n.cut(t)
@@ -113,9 +113,9 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 	if got := n.info(t, id).Status; got != task.Running {
 		t.Errorf("while the store is away the task is %s", got)
 	}
-	_ = backoff.Wait(t.Context(), 2*brief.AckWait) // nothing tells that a lease has run out
+	_ = backoff.Wait(t.Context(), 2*short.AckWait) // nothing tells that a lease has run out
 	close(release)                                 // it ends while the store is away
-	_ = backoff.Wait(t.Context(), brief.AckWait)
+	_ = backoff.Wait(t.Context(), short.AckWait)
 	n.mend(t)
 	wantLog(t, log, id, "task_started", "task_completed", "close task_completed")
 	if info := n.info(t, id); info.Status != task.Completed {
@@ -126,7 +126,7 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 // TestSettlingAgainIsHarmless whoever did it before.
 func TestSettlingAgainIsHarmless(t *testing.T) {
 	t.Parallel()
-	s := newTasks(t, openEngine(t, t.TempDir()), brief)
+	s := newTasks(t, openEngine(t, t.TempDir()), short)
 	for _, id := range []string{"lent", "not-lent"} {
 		rec, err := s.Submit(t.Context(), task.Record{ID: id, Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now()})
 		if err != nil {
@@ -154,7 +154,7 @@ func TestSettlingAgainIsHarmless(t *testing.T) {
 func TestATaskThatIsInNoQueueIsSwept(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
-	s := newTasks(t, e, brief)
+	s := newTasks(t, e, short)
 	// A process died between the two writes of Submit.
 	subject, _ := s.taskSubject("orphan")
 	_, err := s.store(t.Context(), subject, task.Record{
@@ -164,7 +164,7 @@ func TestATaskThatIsInNoQueueIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := newTaskLog()
-	other := newTasks(t, anotherTo(t, e), brief)
+	other := newTasks(t, anotherTo(t, e), short)
 	other.orphanAge = time.Millisecond
 	serveTasks(t, other, task.Options{Publisher: log}, task.Demo())
 	log.waitClosed(t, "orphan")
@@ -175,7 +175,7 @@ func TestATaskThatIsInNoQueueIsSwept(t *testing.T) {
 func TestATaskThatTheQueueHasForgottenIsSwept(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
-	s := newTasks(t, e, brief)
+	s := newTasks(t, e, short)
 	_, err := s.Submit(t.Context(), task.Record{
 		ID: "forgotten", Type: "demo_task", Params: []byte(`{"delay":0}`), State: task.Pending, MaxAttempts: 1, Created: time.Now(),
 	})
@@ -189,7 +189,7 @@ func TestATaskThatTheQueueHasForgottenIsSwept(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := newTaskLog()
-	other := newTasks(t, anotherTo(t, e), brief)
+	other := newTasks(t, anotherTo(t, e), short)
 	other.orphanAge = time.Millisecond
 	serveTasks(t, other, task.Options{Publisher: log}, task.Demo())
 	log.waitClosed(t, "forgotten")
@@ -224,7 +224,7 @@ func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 				}
 				return errors.New("died")
 			}
-			dying := serveTasks(t, newTasks(t, anotherTo(t, e), brief), task.Options{Publisher: first, Observer: endObserver{final}},
+			dying := serveTasks(t, newTasks(t, anotherTo(t, e), short), task.Options{Publisher: first, Observer: endObserver{final}},
 				task.Type{Name: "quick", Run: func(context.Context, *task.Run) (any, error) { return 1, nil }})
 			id := dying.start(t, "quick", "")
 			<-reached
@@ -235,7 +235,7 @@ func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 				clear(log.keys)
 			}
 			log.mu.Unlock()
-			other := serveTasks(t, newTasks(t, e, brief), task.Options{Publisher: log},
+			other := serveTasks(t, newTasks(t, e, short), task.Options{Publisher: log},
 				task.Type{Name: "quick", Run: func(context.Context, *task.Run) (any, error) { return 2, nil }})
 			wantLog(t, log, id, "task_started", "task_completed", "close task_completed")
 			if info := other.info(t, id); string(info.Result) != "1" {
@@ -321,7 +321,7 @@ func TestNoTaskIsTakenWhileTheStoreIsNearlyFull(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
 	log := newTaskLog()
-	n := serveTasks(t, newTasks(t, e, brief), task.Options{Publisher: log}, task.Demo())
+	n := serveTasks(t, newTasks(t, e, short), task.Options{Publisher: log}, task.Demo())
 	log.waitClosed(t, n.start(t, "demo_task", `{"delay":0}`))
 	// The stream is given less room than it should have.
 	config := n.store.tasks.CachedInfo().Config

@@ -38,12 +38,12 @@ type follower struct {
 	hooks task.Hooks
 
 	// Owned by the loop of followOnce.
-	head   uint64 // the last number that was seen
-	last   uint64 // of the stream when the pass began
-	whole  bool   // all that there was when it began has been seen
-	behind int    // looks in a row that found more in the stream, and nothing new here
+	head     uint64 // the last number that was seen
+	last     uint64 // of the stream when the pass began
+	complete bool   // all that there was when it began has been seen
+	behind   int    // looks in a row that found more in the stream, and nothing new here
 
-	missing []goneTask // they are in the list and were not seen; owned as well
+	missing []droppedTask // they are in the list and were not seen; owned as well
 }
 
 // followOnce follows until the pass is no good any more: nil says that the stream
@@ -54,8 +54,8 @@ func (t *Store) followOnce(ctx context.Context, h task.Hooks) error {
 		return err
 	}
 	f := &follower{tasks: t, hooks: h, last: info.State.LastSeq}
-	t.list.unsee()
-	defer t.list.unsee() // what comes then is not seen
+	t.list.resetSeen()
+	defer t.list.resetSeen() // what comes then is not seen
 	consumer, err := t.tasks.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{t.e.Subject("tk.s.>")},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
@@ -93,7 +93,7 @@ func (f *follower) run(ctx context.Context, messages <-chan jetstream.Msg, close
 		case at := <-ticker.C:
 			f.expire(ctx, at)
 			f.lookForMissing(ctx)
-			if !f.keepsUp(ctx) {
+			if !f.inStep(ctx) {
 				return nil
 			}
 		case <-closed:
@@ -115,20 +115,20 @@ func (f *follower) see(ctx context.Context, m jetstream.Msg) {
 	f.head, f.behind = max(f.head, seq), 0
 	id := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
 	if m.Headers().Get(taskOpHeader) == taskOpRemoved {
-		f.tasks.removed(ctx, id, seq)
+		f.tasks.dropRemoved(ctx, id, seq)
 	} else if rec, parts, err := decodeTask(id, seq, m.Data()); err != nil {
 		f.tasks.log.Error("record of a task cannot be read", "task_id", id, "error", err)
 	} else if f.tasks.list.put(rec, parts, expiry(rec)) {
 		f.hooks.Changed(rec)
 	}
-	if !f.whole && meta.NumPending == 0 {
+	if !f.complete && meta.NumPending == 0 {
 		f.sawAll(ctx)
 	}
 }
 
 // sawAll forgets what is in the list and not in the stream.
 func (f *follower) sawAll(ctx context.Context) {
-	f.whole, f.head = true, max(f.head, f.last)
+	f.complete, f.head = true, max(f.head, f.last)
 	f.missing = f.tasks.list.unseen(f.last)
 	f.lookForMissing(ctx)
 	f.tasks.list.sawAll()
@@ -142,7 +142,7 @@ func (f *follower) lookForMissing(ctx context.Context) {
 	for i, g := range f.missing {
 		switch _, _, err := f.tasks.record(ctx, g.id); {
 		case errors.Is(err, task.ErrNotFound):
-			f.tasks.gone(ctx, g.id, g.seq)
+			f.tasks.drop(ctx, g.id, g.seq)
 		case errors.Is(err, task.ErrUnavailable):
 			f.missing = f.missing[i:]
 			return
@@ -152,23 +152,23 @@ func (f *follower) lookForMissing(ctx context.Context) {
 }
 
 // gone forgets a task here.
-func (t *Store) gone(ctx context.Context, id string, seq uint64) {
-	if parts, known := t.list.forget(id, seq); known {
+func (t *Store) drop(ctx context.Context, id string, seq uint64) {
+	if parts, known := t.list.remove(id, seq); known {
 		t.dropObjects(ctx, parts, taskParts{})
-		t.tellGone(id)
+		t.notifyGone(id)
 	}
 }
 
 // removed forgets a task here that somebody removed: this process, which need not
 // have had it in the list, or another one, which may have died since.
-func (t *Store) removed(ctx context.Context, id string, seq uint64) {
-	if parts, news := t.list.remove(id, seq, time.Now()); news {
+func (t *Store) dropRemoved(ctx context.Context, id string, seq uint64) {
+	if parts, news := t.list.removeTombstoned(id, seq, time.Now()); news {
 		t.dropObjects(ctx, parts, taskParts{})
-		t.tellGone(id)
+		t.notifyGone(id)
 	}
 }
 
-func (t *Store) tellGone(id string) {
+func (t *Store) notifyGone(id string) {
 	t.mu.Lock()
 	gone := t.hooks.Deleted
 	t.mu.Unlock()
@@ -180,14 +180,14 @@ func (t *Store) tellGone(id string) {
 // expire forgets what the stream has forgotten meanwhile.
 func (f *follower) expire(ctx context.Context, at time.Time) {
 	for _, gone := range f.tasks.list.expired(at) {
-		f.tasks.gone(ctx, gone.id, gone.seq)
+		f.tasks.drop(ctx, gone.id, gone.seq)
 	}
 }
 
 // keepsUp reports whether the list still is what the stream says. A consumer that
 // was at a number that the stream has lost waits until it comes again, and skips
 // what has other numbers.
-func (f *follower) keepsUp(ctx context.Context) bool {
+func (f *follower) inStep(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkPause)
 	defer cancel()
 	info, err := f.tasks.tasks.Info(ctx)

@@ -15,7 +15,7 @@ import (
 func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
-	s, other := newTasks(t, anotherTo(t, e), brief), newTasks(t, e, brief)
+	s, other := newTasks(t, anotherTo(t, e), short), newTasks(t, e, short)
 	var gone []string
 	s.hooks.Deleted = func(id string) { gone = append(gone, id) }
 	submit := func(id string) task.Record {
@@ -36,7 +36,7 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 	}
 
 	f := &follower{tasks: s, hooks: task.Hooks{Changed: func(task.Record) {}}, last: last}
-	s.list.unsee()
+	s.list.resetSeen()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	f.sawAll(ctx)
@@ -58,7 +58,7 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 func TestARemovalIsToldOnce(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
-	s, other := newTasks(t, anotherTo(t, e), brief), newTasks(t, e, brief)
+	s, other := newTasks(t, anotherTo(t, e), short), newTasks(t, e, short)
 	var gone []string
 	s.hooks.Deleted = func(id string) { gone = append(gone, id) }
 	rec, err := other.Submit(t.Context(), task.Record{ID: "a", Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now()})
@@ -75,7 +75,7 @@ func TestARemovalIsToldOnce(t *testing.T) {
 	if s.list.put(late, taskParts{}, time.Time{}) {
 		t.Error("a record from before the removal brings the task back")
 	}
-	s.removed(t.Context(), "a", rec.Revision+1) // as who follows the stream sees it
+	s.dropRemoved(t.Context(), "a", rec.Revision+1) // as who follows the stream sees it
 	if len(gone) != 1 {
 		t.Errorf("%q are gone, want one", gone)
 	}

@@ -21,15 +21,15 @@ const (
 // counts cost no call. Whoever writes a record puts it in at once; what others
 // wrote comes from the stream.
 type taskList struct {
-	mu      sync.Mutex
-	rows    map[string]*taskRow
-	order   []*taskRow // by Seq if sorted; forgotten rows stay until tidy
-	sorted  bool
-	holes   int // forgotten rows in order
-	byState map[task.State]int
-	full    bool // there is little room in the stream
-	whole   bool // all records that there are are in it
-	removed map[string]removal
+	mu       sync.Mutex
+	rows     map[string]*taskRow
+	order    []*taskRow // by Seq if sorted; forgotten rows stay until tidy
+	sorted   bool
+	gaps     int // forgotten rows in order
+	byState  map[task.State]int
+	full     bool // there is little room in the stream
+	complete bool // all records that there are are in it
+	removed  map[string]removal
 }
 
 // removal is of a task that somebody removed. It is remembered for as long as the
@@ -43,10 +43,10 @@ type removal struct {
 // taskRow is a record in the list. Guarded by taskList.mu.
 type taskRow struct {
 	task.Record
-	parts     taskParts
-	expires   time.Time // zero if never
-	forgotten bool
-	seen      bool // since the list was last compared with all that there is
+	parts   taskParts
+	expires time.Time // zero if never
+	dropped bool
+	seen    bool // since the list was last compared with all that there is
 }
 
 func newTaskList() *taskList {
@@ -97,18 +97,18 @@ func listed(rec task.Record, parts taskParts) task.Record {
 	if len(rec.Result) > maxListedResult {
 		rec.Result = nil
 	}
-	rec.Error = beginning(rec.Error, maxListedError)
+	rec.Error = prefix(rec.Error, maxListedError)
 	return rec
 }
 
 // forget drops a record if it is not newer than seq, and returns what it had aside.
-func (l *taskList) forget(id string, seq uint64) (parts taskParts, known bool) {
+func (l *taskList) remove(id string, seq uint64) (parts taskParts, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.forgetLocked(id, seq)
+	return l.removeLocked(id, seq)
 }
 
-func (l *taskList) forgetLocked(id string, seq uint64) (parts taskParts, known bool) {
+func (l *taskList) removeLocked(id string, seq uint64) (parts taskParts, known bool) {
 	r := l.rows[id]
 	if r == nil || r.Revision > seq {
 		return taskParts{}, false
@@ -118,14 +118,14 @@ func (l *taskList) forgetLocked(id string, seq uint64) (parts taskParts, known b
 
 // remove is forget for a task that was removed by the message at seq. It reports
 // whether that is news, also of a task that the list has not had yet.
-func (l *taskList) remove(id string, seq uint64, now time.Time) (parts taskParts, news bool) {
+func (l *taskList) removeTombstoned(id string, seq uint64, now time.Time) (parts taskParts, news bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.removed[id].seq >= seq {
 		return taskParts{}, false
 	}
 	l.removed[id] = removal{seq, now.Add(tombstoneTTL)}
-	parts, _ = l.forgetLocked(id, seq)
+	parts, _ = l.removeLocked(id, seq)
 	return parts, true
 }
 
@@ -134,23 +134,23 @@ func (l *taskList) drop(r *taskRow) taskParts {
 	parts := r.parts
 	delete(l.rows, r.ID)
 	l.byState[r.State]--
-	*r = taskRow{Record: task.Record{ID: r.ID, Seq: r.Seq}, forgotten: true}
-	l.holes++
-	if l.holes > len(l.order)/2 {
-		l.order = slices.DeleteFunc(l.order, func(r *taskRow) bool { return r.forgotten })
-		l.holes = 0
+	*r = taskRow{Record: task.Record{ID: r.ID, Seq: r.Seq}, dropped: true}
+	l.gaps++
+	if l.gaps > len(l.order)/2 {
+		l.order = slices.DeleteFunc(l.order, func(r *taskRow) bool { return r.dropped })
+		l.gaps = 0
 	}
 	return parts
 }
 
 // goneTask is a record that was dropped from a list.
-type goneTask struct {
+type droppedTask struct {
 	id  string
 	seq uint64
 }
 
 // expired returns what may be forgotten at the given time.
-func (l *taskList) expired(at time.Time) (gone []goneTask) {
+func (l *taskList) expired(at time.Time) (gone []droppedTask) {
 	l.mu.Lock()
 	maps.DeleteFunc(l.removed, func(_ string, r removal) bool { return at.After(r.until) })
 	l.mu.Unlock()
@@ -159,32 +159,32 @@ func (l *taskList) expired(at time.Time) (gone []goneTask) {
 
 // unseen returns what was not put in since the last call of unsee, up to number
 // last of the stream.
-func (l *taskList) unseen(last uint64) (gone []goneTask) {
+func (l *taskList) unseen(last uint64) (gone []droppedTask) {
 	return l.choose(func(r *taskRow) bool { return !r.seen && r.Revision <= last })
 }
 
 // unsee begins a comparison with all that there is. It lasts until sawAll: until then
 // the list may not have all.
-func (l *taskList) unsee() {
-	l.setWhole(false)
+func (l *taskList) resetSeen() {
+	l.setComplete(false)
 	l.choose(func(r *taskRow) bool { r.seen = false; return false })
 }
 
 // sawAll notes that all has been put in.
-func (l *taskList) sawAll() { l.setWhole(true) }
+func (l *taskList) sawAll() { l.setComplete(true) }
 
-func (l *taskList) setWhole(whole bool) {
+func (l *taskList) setComplete(whole bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.whole = whole
+	l.complete = whole
 }
 
-func (l *taskList) choose(which func(*taskRow) bool) (chosen []goneTask) {
+func (l *taskList) choose(which func(*taskRow) bool) (chosen []droppedTask) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, r := range l.rows {
 		if which(r) {
-			chosen = append(chosen, goneTask{r.ID, r.Revision})
+			chosen = append(chosen, droppedTask{r.ID, r.Revision})
 		}
 	}
 	return chosen
@@ -207,7 +207,7 @@ func (l *taskList) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.rows, l.byState, l.removed = map[string]*taskRow{}, map[task.State]int{}, map[string]removal{}
-	l.order, l.sorted, l.holes, l.whole = nil, true, 0, false
+	l.order, l.sorted, l.gaps, l.complete = nil, true, 0, false
 }
 
 func (l *taskList) peek(id string) (task.Record, bool) {
@@ -225,7 +225,7 @@ func (l *taskList) peek(id string) (task.Record, bool) {
 func (l *taskList) lacks(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.whole && l.rows[id] == nil
+	return l.complete && l.rows[id] == nil
 }
 
 // parts returns what a record has aside, as far as is known here.
@@ -249,7 +249,7 @@ func (l *taskList) objects() (names map[string]bool, whole bool) {
 			names[name] = true
 		}
 	}
-	return names, l.whole
+	return names, l.complete
 }
 
 // room returns an error if there is none for one more pending task.
@@ -311,7 +311,7 @@ func (l *taskList) scanSome(found []task.Record, before uint64, f task.Filter, l
 			return found, 0
 		}
 		r := l.order[i]
-		if !r.forgotten && (f.State == "" || f.State == r.State) && (f.Type == "" || f.Type == r.Type) {
+		if !r.dropped && (f.State == "" || f.State == r.State) && (f.Type == "" || f.Type == r.Type) {
 			if found = append(found, r.Record); len(found) == limit {
 				break
 			}

@@ -117,7 +117,7 @@ func (t *Store) purgeChunks(ctx context.Context, nuid string) error {
 		err = stream.Purge(ctx, jetstream.WithPurgeSubject(t.chunkSubject(nuid)))
 	}
 	if err != nil {
-		return away("delete a part of a task", err)
+		return unavailable("delete a part of a task", err)
 	}
 	return nil
 }
@@ -179,12 +179,12 @@ func (t *Store) deleteObject(ctx context.Context, name string, age time.Duration
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil
 	case err != nil:
-		return away("look at a part of a task", err)
+		return unavailable("look at a part of a task", err)
 	case time.Since(m.Time) < age:
 		return nil
 	}
 	if err := deleteMessage(ctx, stream, m.Sequence); err != nil {
-		return away("delete a part of a task", err)
+		return unavailable("delete a part of a task", err)
 	}
 	var info jetstream.ObjectInfo
 	if err := json.Unmarshal(m.Data, &info); err != nil || info.NUID == "" {
@@ -206,7 +206,7 @@ func (t *Store) objects(ctx context.Context) (jetstream.Stream, error) {
 	}
 	s, err := t.e.JetStream().Stream(ctx, objectStreams+t.e.StreamName("RESULTS"))
 	if err != nil {
-		return nil, away("look at the parts of tasks", err)
+		return nil, unavailable("look at the parts of tasks", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

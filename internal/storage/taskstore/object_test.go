@@ -73,9 +73,9 @@ func TestAnUploadThatIsBrokenOffLeavesNothingBehind(t *testing.T) {
 func TestALargePartMayTakeLongerThanASmallOne(t *testing.T) {
 	t.Parallel()
 	const size = 4 << 20
-	s := newTasks(t, openEngine(t, t.TempDir()), brief)
+	s := newTasks(t, openEngine(t, t.TempDir()), short)
 	source := io.LimitReader(readerFunc(func(p []byte) (int, error) {
-		_ = backoff.Wait(t.Context(), brief.Timeout/16)
+		_ = backoff.Wait(t.Context(), short.Timeout/16)
 		return len(p), nil
 	}), size)
 	begun := time.Now()

@@ -20,7 +20,7 @@ import (
 const lookPause = time.Second
 
 // maxLent bounds the tasks of one type that are lent or wait for their pause.
-const maxLent = 10_000
+const maxLeased = 10_000
 
 // plainToken is s as a part of a subject: itself if it is plain, else in a form
 // that no plain one has.
@@ -57,7 +57,7 @@ func (t *Store) enqueue(ctx context.Context, rec task.Record, id jetstream.Publi
 func (t *Store) announce() { _ = t.e.Conn().Publish(t.e.Subject("tk.wake"), nil) }
 
 // woken lets Fetch look.
-func (t *Store) woken() {
+func (t *Store) wakeFetch() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -76,7 +76,7 @@ func (t *Store) Queued(ctx context.Context, rec task.Record) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, away("look at the queue", err)
+		return false, unavailable("look at the queue", err)
 	}
 	return true, nil
 }
@@ -93,7 +93,7 @@ func (t *Store) Acknowledge(ctx context.Context, rec task.Record, lease task.Lea
 	}
 	// It is not lent to us, or by a consumer that is gone.
 	if err := t.unqueue(ctx, rec); err != nil {
-		return away("take a task out of the queue", err)
+		return unavailable("take a task out of the queue", err)
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (t *Store) Fetch(ctx context.Context, types []string, n int) ([]task.Lease,
 	for {
 		leases, err := t.fetchSome(ctx, types, n)
 		if len(leases) == n && n > 0 {
-			t.woken() // there may be more for whoever has room next
+			t.wakeFetch() // there may be more for whoever has room next
 		}
 		if len(leases) > 0 {
 			return leases, nil
@@ -191,7 +191,7 @@ func (t *Store) fetchType(ctx context.Context, typ string, n int) ([]task.Lease,
 	}
 	batch, err := consumer.FetchNoWait(n)
 	if err != nil {
-		return nil, away("fetch tasks", err)
+		return nil, unavailable("fetch tasks", err)
 	}
 	var leases []task.Lease
 	for m := range batch.Messages() {
@@ -199,9 +199,9 @@ func (t *Store) fetchType(ctx context.Context, typ string, n int) ([]task.Lease,
 		leases = append(leases, &taskLease{t, m, id})
 	}
 	if err := batch.Error(); err != nil {
-		t.forgetConsumer(typ) // it may be gone
+		t.resetConsumer(typ) // it may be gone
 		if len(leases) == 0 {
-			return nil, away("fetch tasks", err)
+			return nil, unavailable("fetch tasks", err)
 		}
 	}
 	return leases, nil
@@ -225,7 +225,7 @@ func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, e
 	if t.opts.Alone && !known {
 		// What is lent there was lent to processes that are gone.
 		if err := t.taskq.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return nil, away("fetch tasks", err)
+			return nil, unavailable("fetch tasks", err)
 		}
 	}
 	c, err = t.taskq.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
@@ -234,10 +234,10 @@ func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, e
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       t.opts.AckWait,
 		MaxDeliver:    -1,
-		MaxAckPending: maxLent,
+		MaxAckPending: maxLeased,
 	})
 	if err != nil {
-		return nil, away("fetch tasks", err)
+		return nil, unavailable("fetch tasks", err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -246,7 +246,7 @@ func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, e
 }
 
 // forgetConsumer has the consumer of a type made again if it is gone.
-func (t *Store) forgetConsumer(typ string) {
+func (t *Store) resetConsumer(typ string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.consumers[typ] = nil

@@ -125,8 +125,8 @@ func boundedProgress(p task.ProgressInfo, limit int) json.RawMessage {
 	if len(p.Data) <= limit {
 		return p.Data
 	}
-	text := beginning(p.Text, limit/(escapedFactor+2)) // with room for the rest
-	data, _ := json.Marshal(struct {                   // strings and numbers always encode
+	text := prefix(p.Text, limit/(escapedFactor+2)) // with room for the rest
+	data, _ := json.Marshal(struct {                // strings and numbers always encode
 		Text      string  `json:"text"`
 		Value     float64 `json:"value"`
 		Truncated bool    `json:"truncated"`
@@ -135,7 +135,7 @@ func boundedProgress(p task.ProgressInfo, limit int) json.RawMessage {
 }
 
 // beginning is the longest beginning of s of at most n bytes that ends with a whole rune.
-func beginning(s string, n int) string {
+func prefix(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

@@ -20,7 +20,7 @@ func (t *Store) OpenResult(ctx context.Context, id string) (task.Record, *task.R
 	}
 	text, err := t.download(ctx, parts.Error)
 	if err != nil {
-		return rec, nil, away("load task", err)
+		return rec, nil, unavailable("load task", err)
 	}
 	if text != nil {
 		rec.Error = string(text)
@@ -39,7 +39,7 @@ func (t *Store) OpenResult(ctx context.Context, id string) (task.Record, *task.R
 		t.log.Error("part of a task is gone", "object", parts.Result)
 		return rec, nil, nil
 	case err != nil:
-		return rec, nil, away("load task", err)
+		return rec, nil, unavailable("load task", err)
 	}
 	stream, err := t.objects(look)
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *chunkReader) next() error {
 	case errors.Is(err, jetstream.ErrMsgNotFound): // removed while it was read
 		return io.ErrUnexpectedEOF
 	case err != nil:
-		return away("read a part of a task", err)
+		return unavailable("read a part of a task", err)
 	}
 	r.after, r.rest = m.Sequence, m.Data
 	r.chunks--

@@ -84,7 +84,7 @@ func TestANodeRunsOnlyTypesThatItHas(t *testing.T) {
 	done := func(name string) task.Type {
 		return task.Type{Name: name, Run: func(context.Context, *task.Run) (any, error) { return name, nil }}
 	}
-	nodes := shared(t, 2, brief, func(i int, store *Store) *taskNode {
+	nodes := shared(t, 2, short, func(i int, store *Store) *taskNode {
 		return serveTasks(t, store, task.Options{Publisher: log}, done([]string{"plain", "with space/é.>"}[i]))
 	})
 	for range 20 {
@@ -156,7 +156,7 @@ func TestCancelOfATaskWhoseWorkerDoesNotAnswer(t *testing.T) {
 	log := newTaskLog()
 	typ, began, release := blocking(3)
 	defer close(release)
-	nodes := shared(t, 2, brief, func(_ int, store *Store) *taskNode {
+	nodes := shared(t, 2, short, func(_ int, store *Store) *taskNode {
 		return serveTasks(t, store, task.Options{Publisher: log, Workers: 1}, typ)
 	})
 	id := nodes[0].start(t, "blocking", "")
@@ -225,11 +225,11 @@ func TestAnOverdueTaskThatNobodyCanRunEnds(t *testing.T) {
 	typ, began, release := blocking(2)
 	typ.Timeout = time.Second
 	defer close(release)
-	gone := serveTasks(t, newTasks(t, anotherTo(t, e), brief), task.Options{Publisher: log}, typ)
+	gone := serveTasks(t, newTasks(t, anotherTo(t, e), short), task.Options{Publisher: log}, typ)
 	id := gone.start(t, "blocking", "")
 	<-began
 	gone.cut(t)
-	other := serveTasks(t, newTasks(t, e, brief), task.Options{Publisher: log}) // it has no types
+	other := serveTasks(t, newTasks(t, e, short), task.Options{Publisher: log}) // it has no types
 	log.waitClosed(t, id)
 	if info := other.info(t, id); info.Status != task.Failed || *info.Error != "Task timed out" {
 		t.Errorf("task is %s, error %v", info.Status, info.Error)

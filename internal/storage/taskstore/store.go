@@ -52,7 +52,7 @@ type Store struct {
 	log     *slog.Logger
 	tasks   jetstream.Stream
 	taskq   jetstream.Stream
-	lease   jetstream.KeyValue
+	leases  jetstream.KeyValue
 	results jetstream.ObjectStore
 	opts    Options
 	list    *taskList
@@ -83,7 +83,7 @@ func newStore(e *nats.Engine, s nats.TaskStreams, opts Options) *Store {
 	listed := make(chan struct{})
 	return &Store{
 		e: e, log: e.Log().With("component", "tasks"),
-		tasks: s.Records, taskq: s.Queue, lease: s.Leases, results: s.Results, opts: opts,
+		tasks: s.Records, taskq: s.Queue, leases: s.Leases, results: s.Results, opts: opts,
 		list: newTaskList(), inline: int(min(256<<10, e.MaxBody()/4)),
 		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }),
 		orphanAge: orphanAge, objectAge: objectAge,
@@ -144,7 +144,7 @@ func (t *Store) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) err
 	subs := make([]*natsgo.Subscription, 2)
 	var errs [2]error
 	subs[0], errs[0] = t.e.Conn().ChanSubscribe(t.e.Subject("tk.ctl."+h.Worker), asked)
-	subs[1], errs[1] = t.e.Conn().Subscribe(t.e.Subject("tk.wake"), func(*natsgo.Msg) { t.woken() })
+	subs[1], errs[1] = t.e.Conn().Subscribe(t.e.Subject("tk.wake"), func(*natsgo.Msg) { t.wakeFetch() })
 	for _, sub := range subs {
 		if sub != nil {
 			defer func() { _ = sub.Unsubscribe() }() // it may have ended with the connection
@@ -208,6 +208,6 @@ func (t *Store) boundedFor(ctx context.Context, size int) (context.Context, cont
 }
 
 // away wraps an error of NATS that is none of the answers that a call expects.
-func away(what string, err error) error {
+func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", task.ErrUnavailable, what, err)
 }

@@ -56,7 +56,7 @@ func (t *Store) takeSweeper(ctx context.Context, worker string) bool {
 		return false
 	}
 	defer cancel()
-	_, err = t.lease.Create(ctx, sweeperKey, []byte(worker), jetstream.KeyTTL(wholeSeconds(2*t.opts.SweepInterval)))
+	_, err = t.leases.Create(ctx, sweeperKey, []byte(worker), jetstream.KeyTTL(wholeSeconds(2*t.opts.SweepInterval)))
 	if err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
 		t.log.Debug("lease of the sweeper not taken", "error", err)
 	}
@@ -101,7 +101,7 @@ func (t *Store) queueOrphans(ctx context.Context) error {
 		switch {
 		case time.Since(rec.Created) < t.orphanAge, there && !idle[rec.Type]:
 		case there:
-			if stuck[rec.ID], err = t.unstick(ctx, rec); err != nil {
+			if stuck[rec.ID], err = t.requeueStuck(ctx, rec); err != nil {
 				return err
 			}
 		default:
@@ -117,7 +117,7 @@ func (t *Store) queueOrphans(ctx context.Context) error {
 // unstick queues a task anew whose message nobody would get. If the same message is
 // there at the next sweep, too, that is no coincidence, and it is deleted; not before,
 // and no other: another sweeper may have queued the task anew, and it may be lent.
-func (t *Store) unstick(ctx context.Context, rec task.Record) (seq uint64, err error) {
+func (t *Store) requeueStuck(ctx context.Context, rec task.Record) (seq uint64, err error) {
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
 		return 0, err
@@ -128,12 +128,12 @@ func (t *Store) unstick(ctx context.Context, rec task.Record) (seq uint64, err e
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, nil
 	case err != nil:
-		return 0, away("look at the queue", err)
+		return 0, unavailable("look at the queue", err)
 	case m.Sequence != t.stuck[rec.ID]:
 		return m.Sequence, nil
 	}
 	if err := deleteMessage(ctx, t.taskq, m.Sequence); err != nil {
-		return 0, away("queue task anew", err)
+		return 0, unavailable("queue task anew", err)
 	}
 	return 0, t.queueOrphan(ctx, rec.ID)
 }
@@ -156,7 +156,7 @@ func (t *Store) idleTypes(ctx context.Context, recs []task.Record) (map[string]b
 		case errors.Is(err, jetstream.ErrConsumerNotFound): // nobody has run that type yet
 			idle[rec.Type] = false
 		case err != nil:
-			return nil, away("look at the queue", err)
+			return nil, unavailable("look at the queue", err)
 		default:
 			info := c.CachedInfo()
 			idle[rec.Type] = info.NumPending == 0 && info.NumAckPending == 0
@@ -190,7 +190,7 @@ func (t *Store) queued(ctx context.Context) (map[string]bool, error) {
 	defer cancel()
 	info, err := t.taskq.Info(ctx, jetstream.WithSubjectFilter(t.e.Subject("tk.q.>")))
 	if err != nil {
-		return nil, away("list the queue", err)
+		return nil, unavailable("list the queue", err)
 	}
 	subjects := make(map[string]bool, len(info.State.Subjects))
 	for subject := range info.State.Subjects {

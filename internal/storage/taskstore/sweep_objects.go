@@ -30,7 +30,7 @@ func (t *Store) sweepObjects(ctx context.Context) error {
 	// Before their names: what is named meanwhile is not missed there.
 	chunks, err := stream.Info(ctx, jetstream.WithSubjectFilter(t.chunkSubject(">")))
 	if err != nil {
-		return away("list parts of tasks", err)
+		return unavailable("list parts of tasks", err)
 	}
 	objects, err := t.listObjects(ctx, stream)
 	if err != nil {
@@ -64,7 +64,7 @@ func (t *Store) sweepObjects(ctx context.Context) error {
 func (t *Store) listObjects(ctx context.Context, stream jetstream.Stream) ([]*jetstream.ObjectInfo, error) {
 	names, err := stream.Info(ctx, jetstream.WithSubjectFilter(t.objectSubject("M", ">")))
 	if err != nil {
-		return nil, away("list parts of tasks", err)
+		return nil, unavailable("list parts of tasks", err)
 	}
 	if len(names.State.Subjects) == 0 {
 		return nil, nil
@@ -84,11 +84,11 @@ func (t *Store) listObjects(ctx context.Context, stream jetstream.Stream) ([]*je
 			continue
 		}
 		if err != nil {
-			return nil, away("list parts of tasks", err)
+			return nil, unavailable("list parts of tasks", err)
 		}
 		o := &jetstream.ObjectInfo{}
 		if err := json.Unmarshal(m.Data, o); err != nil {
-			return nil, away("list parts of tasks", err)
+			return nil, unavailable("list parts of tasks", err)
 		}
 		o.ModTime = m.Time
 		objects = append(objects, o)
@@ -118,13 +118,13 @@ func (t *Store) sweepChunks(ctx context.Context, stream jetstream.Stream, subjec
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil
 	case err != nil:
-		return away("look at what is left of parts of tasks", err)
+		return unavailable("look at what is left of parts of tasks", err)
 	case time.Since(last.Time) < t.objectAge:
 		return nil
 	}
 	t.log.Warn("what is left of a part of a task is deleted: it was stored or deleted half-way", "subject", subject)
 	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(last.Sequence+1)); err != nil {
-		return away("delete what is left of parts of tasks", err)
+		return unavailable("delete what is left of parts of tasks", err)
 	}
 	return nil
 }

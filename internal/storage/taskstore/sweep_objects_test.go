@@ -10,7 +10,7 @@ import (
 // litter leaves in the object store of s what a process does that dies as it stores a
 // part, what one does that dies as it deletes one, an object that no record has, and a
 // message that says that an object is deleted.
-func litter(t *testing.T, s *Store) {
+func leaveParts(t *testing.T, s *Store) {
 	t.Helper()
 	for range 3 {
 		if _, err := s.e.JetStream().Publish(t.Context(), s.chunkSubject("half"), make([]byte, 1000)); err != nil {
@@ -39,7 +39,7 @@ func TestWhatIsLeftOfPartsIsSwept(t *testing.T) {
 	s := newTasks(t, openEngine(t, t.TempDir()), Options{})
 	want := withLarge(t, s, "large")
 	live := leftInResults(t, s)
-	litter(t, s)
+	leaveParts(t, s)
 	littered := leftInResults(t, s)
 	s.list.sawAll()
 	if err := s.sweepObjects(t.Context()); err != nil {
@@ -68,7 +68,7 @@ func TestPartsInUseAreNotSweptWhileTheListIsBehind(t *testing.T) {
 	s, other := newTasks(t, e, Options{}), newTasks(t, e, Options{})
 	want := withLarge(t, other, "large")
 	s.objectAge = 0
-	litter(t, s)
+	leaveParts(t, s)
 	before := leftInResults(t, s)
 	for _, whole := range []bool{false, true} {
 		s.list.clear()

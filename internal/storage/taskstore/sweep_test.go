@@ -41,14 +41,14 @@ func TestTwoSweepersDeleteAMessageOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []*Store{a, b} {
-		seq, err := s.unstick(t.Context(), rec) // the first sweep of each
+		seq, err := s.requeueStuck(t.Context(), rec) // the first sweep of each
 		if err != nil || seq == 0 {
 			t.Fatalf("unstick() = %d, %v; want the number of the message", seq, err)
 		}
 		s.stuck = map[string]uint64{rec.ID: seq}
 	}
 	wantLentOnce(t, a, b, rec, func(s *Store) error {
-		_, err := s.unstick(t.Context(), rec)
+		_, err := s.requeueStuck(t.Context(), rec)
 		return err
 	})
 }

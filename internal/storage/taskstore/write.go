@@ -69,7 +69,7 @@ func (t *Store) Load(ctx context.Context, id string) (task.Record, error) {
 	result, err2 := t.download(ctx, parts.Result)
 	text, err3 := t.download(ctx, parts.Error)
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return rec, away("load task", err)
+		return rec, unavailable("load task", err)
 	}
 	if params != nil {
 		rec.Params = params
@@ -102,7 +102,7 @@ func (t *Store) record(ctx context.Context, id string) (task.Record, taskParts, 
 	case errors.Is(err, jetstream.ErrMsgNotFound), err == nil && m.Header.Get(taskOpHeader) == taskOpRemoved:
 		return task.Record{}, taskParts{}, task.ErrNotFound
 	case err != nil:
-		return task.Record{}, taskParts{}, away("load task", err)
+		return task.Record{}, taskParts{}, unavailable("load task", err)
 	}
 	return decodeTask(id, m.Sequence, m.Data)
 }
@@ -139,7 +139,7 @@ func (t *Store) Remove(ctx context.Context, rec task.Record) error {
 	if err != nil {
 		return err
 	}
-	t.removed(ctx, rec.ID, seq)
+	t.dropRemoved(ctx, rec.ID, seq)
 	return nil
 }
 
@@ -207,7 +207,7 @@ func (t *Store) write(ctx context.Context, m *natsgo.Msg, expected uint64, ttl t
 		}
 		unanswered = true
 		if backoff.Wait(ctx, writePause) != nil {
-			return 0, away("store task", err)
+			return 0, unavailable("store task", err)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func (t *Store) ours(ctx context.Context, m *natsgo.Msg) (uint64, error) {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, task.ErrNotFound
 	case err != nil:
-		return 0, away("read back a task", err)
+		return 0, unavailable("read back a task", err)
 	case bytes.Equal(last.Data, m.Data) && last.Header.Get(taskOpHeader) == m.Header.Get(taskOpHeader):
 		return last.Sequence, nil
 	default:
@@ -241,7 +241,7 @@ func storeError(what string, err error) error {
 	if nats.IsFull(err) {
 		return fmt.Errorf("%w: %s: %w", task.ErrBusy, what, err)
 	}
-	return away(what, err)
+	return unavailable(what, err)
 }
 
 // wholeSeconds rounds up: NATS forgets messages after whole seconds.
