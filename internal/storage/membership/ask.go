@@ -26,14 +26,14 @@ const (
 	headerTooLarge    = "Sl-Too-Large" // bytes of an answer that could not be sent
 )
 
-// askSpread is how long it can take until all servers know of a new subscription.
+// subscribeDelay is how long it can take until all servers know of a new subscription.
 const subscribeDelay = 50 * time.Millisecond
 
-// Ask has another node answer a request. It returns [wire.ErrNoNode] at once if
-// there is no such node, and another error if the engine is away, if the node
-// does not answer until ctx ends or AskTimeout has passed, or if the request or
-// its answer is larger than NATS takes. After such an error the request may have
-// been carried out.
+// Ask sends a request to another node and returns the answer. The error is
+// [wire.ErrNoNode], at once, if there is no such node. Any other error says that the
+// engine is away, that no answer came before ctx ended or AskTimeout had passed, or that
+// the request or its answer is larger than NATS takes. Then the node may have carried the
+// request out.
 func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.PeerAnswer, error) {
 	n.asked.Add(1)
 	if !isNode(node) {
@@ -61,7 +61,7 @@ func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.
 	return parseAnswer(node, reply)
 }
 
-// request asks again once if nobody is there although somebody should be.
+// request tries once more if nobody answers for a node that should be alive.
 func (n *Nodes) request(ctx context.Context, node string, m *natsgo.Msg) (*natsgo.Msg, error) {
 	reply, err := n.e.Conn().RequestMsgWithContext(ctx, m)
 	if !errors.Is(err, natsgo.ErrNoResponders) || !n.alive(node) {
@@ -86,8 +86,8 @@ func parseAnswer(node string, m *natsgo.Msg) (wire.PeerAnswer, error) {
 	return wire.PeerAnswer{Status: status, RetryAfter: m.Header.Get(headerRetryAfter), Body: m.Data}, nil
 }
 
-// isNode tells whether a word can be a node's name. What asks may come from a
-// client, so it must not reach further than to one node.
+// isNode reports whether a word can be a node's name. The word may come from a client, so
+// it must not match more than one node's subject.
 func isNode(word string) bool {
 	if len(word) != 8 {
 		return false
@@ -113,7 +113,7 @@ func payloadSize(m *natsgo.Msg) int64 {
 	return int64(size)
 }
 
-// askDesk is where a node is asked under one of its names.
+// responder answers requests of other nodes under one name of this node.
 type responder struct {
 	n       *Nodes
 	handler func(context.Context, wire.PeerRequest) wire.PeerAnswer
@@ -122,8 +122,8 @@ type responder struct {
 	work    sync.WaitGroup
 }
 
-// openDesk begins to answer what is asked of node. Whoever asks after it has
-// returned is heard.
+// openResponder begins to answer requests to node. Those that are sent after it has
+// returned arrive.
 func (n *Nodes) openResponder(ctx context.Context, node string, handler func(context.Context, wire.PeerRequest) wire.PeerAnswer) (*responder, error) {
 	sub, err := n.e.Conn().SubscribeSync(n.askSubject(node))
 	if err != nil {
@@ -135,7 +135,7 @@ func (n *Nodes) openResponder(ctx context.Context, node string, handler func(con
 	return d, nil
 }
 
-// close ends what is being answered, and waits for it.
+// close ends the requests that are being answered, and waits for them.
 func (d *responder) close() {
 	_ = d.sub.Unsubscribe() // it fails only if the connection is closed
 	d.stop()
@@ -194,15 +194,15 @@ func (d *responder) reply(m *natsgo.Msg, a wire.PeerAnswer) {
 		answer.Header.Set(headerTooLarge, strconv.FormatInt(size, 10))
 	}
 	if err := m.RespondMsg(answer); err != nil {
-		d.n.log.Warn("answer another node", "error", err) // it will stop waiting by itself
+		d.n.log.Warn("answer to another node not sent", "error", err) // the node that asked gives up after its AskTimeout
 	}
 }
 
-// refusal is an answer in the form that callers of the internal API know.
+// refusal is an error in the form of the internal API.
 func refusal(status int, code wire.Code, message string) wire.PeerAnswer {
 	body, err := json.Marshal(map[string]any{"error": wire.Errorf(status, code, message)})
 	if err != nil {
-		panic(err) // strings alone
+		panic(err) // it has strings only
 	}
 	a := wire.PeerAnswer{Status: status, Body: body}
 	if status == http.StatusServiceUnavailable {

@@ -104,7 +104,7 @@ func TestAskIsBoundedInTime(t *testing.T) {
 	}
 }
 
-func TestAskTellsWhatIsTooLarge(t *testing.T) {
+func TestAskReportsWhatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	url := natstest.ServeSmall(t) // takes 64 KiB
 	a := startTestNode(t, url, Options{}, nil)

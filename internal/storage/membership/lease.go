@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// What holding a lease can come to.
+// Why a node does not have a lease.
 var (
-	errHeld   = errors.New("the lease is held by somebody else")
-	errLost   = errors.New("the lease has gone to somebody else")
+	errHeld   = errors.New("another node holds the lease")
+	errLost   = errors.New("another node has the lease now")
 	errCutOff = errors.New("the lease could not be renewed in time")
 )
 
-// leaseStore is what a lease needs of a bucket. A store decides by itself when
-// the lease runs out, which is never before its TTL has passed since the last
-// create or renew.
+// leaseStore is what a lease needs of a bucket. The store ends a lease by itself, never
+// before its TTL has passed since the last create or renew.
 type leaseStore interface {
 	// create makes a key that is not there, or returns errHeld.
 	create(ctx context.Context, key, value string) (revision uint64, err error)
-	// renew begins the TTL anew if the key still is as it was at revision, or
+	// renew begins the TTL again if the key still is as it was at revision, or
 	// returns errLost. After any other error it may have been renewed.
 	renew(ctx context.Context, key, value string, revision uint64) (uint64, error)
 }
@@ -27,22 +26,22 @@ type leaseStore interface {
 // leaseTimes say how a lease is held.
 type leaseTimes struct {
 	every    time.Duration // between renewals
-	patience time.Duration // without one, counted from when it was asked for, the lease counts as lost; 0: no bound
+	patience time.Duration // after the last successful request began, the lease counts as lost; 0: no bound
 	attempt  time.Duration // bound of one request
 }
 
-// kvLease is a key that its holder keeps alive by renewing it. It belongs to one
+// lease is a key that its holder keeps alive by renewing it. It belongs to one
 // goroutine.
 type lease struct {
 	store      leaseStore
 	key, value string // the value must be one that no other holder has
 	times      leaseTimes
 
-	onRenewed func(time.Time) // told of each renewal; may be nil
+	onRenewed func(time.Time) // gets the time of each renewal; may be nil
 
 	revision uint64
-	tried    time.Time // when the last request was begun
-	renewed  time.Time // when the last that succeeded was: the TTL cannot have begun earlier
+	tried    time.Time // when the last request began
+	renewed  time.Time // when the last one that succeeded began: the TTL did not begin earlier
 }
 
 // acquire asks for the lease once. It returns errHeld while somebody has it.
@@ -67,10 +66,9 @@ func (l *lease) renewedTo(revision uint64, begun time.Time) {
 	}
 }
 
-// keep renews the lease until ctx ends, and then returns nil. It returns errLost
-// if somebody else has the lease, and errCutOff when the lease may soon be
-// somebody else's because it could not be renewed: early enough that the holder
-// can stop what it does before that.
+// keep renews the lease until ctx ends, and then returns nil. It returns errLost if
+// another node has the lease. It returns errCutOff when the lease could not be renewed and
+// another node may soon have it: early enough for the holder to stop before that.
 func (l *lease) keep(ctx context.Context) error {
 	timer := time.NewTimer(l.pause())
 	defer timer.Stop()
@@ -80,7 +78,7 @@ func (l *lease) keep(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		// A process that was stopped for long finds out before it does anything.
+		// A process that was suspended for long finds out before it does anything.
 		if l.expired() {
 			return errCutOff
 		}
@@ -118,8 +116,8 @@ func (l *lease) expired() bool {
 	return l.times.patience > 0 && time.Since(l.renewed) >= l.times.patience
 }
 
-// pause is how long until the next renewal is tried, or the lease counts as
-// lost. A request that was waited for in vain has been a pause already.
+// pause is how long until the next renewal, or until the lease counts as lost. Waiting
+// for a request without an answer counts as part of the pause.
 func (l *lease) pause() time.Duration {
 	next := l.tried.Add(l.times.every)
 	if end := l.renewed.Add(l.times.patience); l.times.patience > 0 && end.Before(next) {

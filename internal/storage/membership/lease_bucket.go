@@ -22,11 +22,11 @@ type leaseBucket struct {
 
 var _ leaseStore = leaseBucket{}
 
-// create is decided by the bucket's leader, whatever a replica that lags may say
-// of the key.
+// create is decided by the bucket's leader, even if a replica that answers reads is
+// behind.
 func (b leaseBucket) create(ctx context.Context, key, value string) (uint64, error) {
 	revision, err := b.kv.Create(ctx, key, []byte(value), jetstream.KeyTTL(b.ttl))
-	if !errors.Is(err, jetstream.ErrKeyExists) && !nats.IsWrongSequence(err) { // the second is what a race for it gives
+	if !errors.Is(err, jetstream.ErrKeyExists) && !nats.IsWrongSequence(err) { // the second is the answer if two create it at once
 		return revision, err
 	}
 	revision, err = b.ownRevision(ctx, key, value)
@@ -41,14 +41,14 @@ func (b leaseBucket) renew(ctx context.Context, key, value string, revision uint
 	if !nats.IsWrongSequence(err) {
 		return next, err
 	}
-	// Either the key is somebody else's, or an earlier renewal did arrive.
+	// Either another node has the key, or an earlier renewal did arrive.
 	if revision, err = b.ownRevision(ctx, key, value); err != nil {
 		return 0, err
 	}
 	return b.put(ctx, key, value, b.ttl, revision)
 }
 
-// ours is the revision of a key that has our value, or errLost.
+// ownRevision is the revision of a key that has our value, or errLost.
 func (b leaseBucket) ownRevision(ctx context.Context, key, value string) (uint64, error) {
 	entry, err := b.kv.Get(ctx, key)
 	switch {
@@ -62,13 +62,13 @@ func (b leaseBucket) ownRevision(ctx context.Context, key, value string) (uint64
 	return entry.Revision(), nil
 }
 
-// release removes a lease, so that it need not run out.
+// release deletes a lease, so that nobody has to wait until it runs out.
 func (b leaseBucket) release(ctx context.Context, key string, revision uint64) error {
 	return b.kv.Purge(ctx, key, jetstream.LastRevision(revision), jetstream.PurgeTTL(b.ttl))
 }
 
-// put replaces a key that is at revision with one that has a TTL. The KV
-// interface can give a TTL to new keys only.
+// put replaces a key that is at revision with one that has a TTL. The KV interface gives
+// a TTL to new keys only.
 func (b leaseBucket) put(ctx context.Context, key, value string, ttl time.Duration, revision uint64) (uint64, error) {
 	m := &natsgo.Msg{Subject: "$KV." + b.kv.Bucket() + "." + key, Data: []byte(value)}
 	ack, err := b.js.PublishMsg(ctx, m, jetstream.WithMsgTTL(ttl), jetstream.WithExpectLastSequencePerSubject(revision))

@@ -31,21 +31,21 @@ const (
 	heldBySuccessor = "heir:" // or by the node that takes over its sessions
 )
 
-// NodesOptions configure Nodes. The zero value of a field stands for its default.
+// Options configure [Nodes]. The zero value of a field stands for its default.
 type Options struct {
-	// Alone says that no other process can reach the engine. Leases that are found
-	// at the start are then of earlier lives and are dropped, and the node is
-	// never cut off.
+	// Alone says that no other process can reach the engine. Leases that are there at
+	// the start then belong to former processes and are deleted, and the node is never
+	// cut off.
 	Alone bool
-	// CutOff is called with the identity that this node has had when others may
-	// soon take it for dead. It ends all streams of it, within LeaseTTL -
-	// CutOffAfter, and tells nobody of their ends: that is for the heirs. The new
-	// identity is taken when it returns.
+	// CutOff is called when the other nodes may soon take this one for dead, with the
+	// name that it had until now. It ends all streams of that name within LeaseTTL -
+	// CutOffAfter, and does not report their ends: the node that takes them over does.
+	// This node goes on under its new name when CutOff returns.
 	CutOff func(node string)
 
 	LeaseTTL    time.Duration // default 20s, whole seconds: after it a silent node counts as dead
 	RenewEvery  time.Duration // default 3s
-	CutOffAfter time.Duration // default 15s, at most 3/4 of LeaseTTL: without a renewal, the node gives itself up
+	CutOffAfter time.Duration // default 15s, at most 3/4 of LeaseTTL: without a renewal for so long, the node is cut off
 	AskTimeout  time.Duration // default 5s, for Ask and for the handler
 	MaxAsks     int           // default 256 requests of other nodes being answered; more get 503
 }
@@ -62,9 +62,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Nodes are the nodes of a cluster as one of them, this process, sees and is
-// seen by the others. NewNodes makes it; all methods may be called concurrently,
-// Run once. It satisfies the gateway's Peers.
+// Nodes is the membership of this process: its own lease, and its view of the other
+// nodes. [Open] makes it. All methods may be called concurrently, Run once. It satisfies
+// the gateway's Peers.
 type Nodes struct {
 	e      *nats.Engine
 	opts   Options
@@ -77,19 +77,19 @@ type Nodes struct {
 
 	mu          sync.Mutex
 	view        view            // guarded by mu
-	formerNames map[string]bool // guarded by mu: what this node was known as before, one name for each time it was cut off
+	formerNames map[string]bool // guarded by mu: one for each time that this node was cut off
 
 	asked, answered, refused, cutOffs atomic.Uint64
 }
 
-// nodeIdentity is what a node is known as until it is cut off.
+// nodeIdentity is the name of a node until it is cut off, and its lease.
 type nodeIdentity struct {
 	name    string
-	joined  atomic.Bool               // it has had its lease
-	renewed atomic.Pointer[time.Time] // when that was renewed; not as a number, which a change of the clock would shift
+	joined  atomic.Bool               // it has had its lease once
+	renewed atomic.Pointer[time.Time] // when the lease was; not a number, which changes of the clock would shift
 }
 
-// NodesStats count what Nodes have done since they were made.
+// Stats count what Nodes have done since they were made.
 type Stats struct {
 	Others   int    // alive now
 	Asked    uint64 // requests to other nodes
@@ -98,8 +98,8 @@ type Stats struct {
 	CutOffs  uint64
 }
 
-// NewNodes makes the node of this process. The bucket is shared by all nodes; it
-// must have a LimitMarkerTTL.
+// newNodes makes the node of this process. All nodes share the bucket; it must have a
+// LimitMarkerTTL.
 func newNodes(e *nats.Engine, kv jetstream.KeyValue, opts Options) *Nodes {
 	opts = opts.withDefaults()
 	n := &Nodes{
@@ -111,7 +111,8 @@ func newNodes(e *nats.Engine, kv jetstream.KeyValue, opts Options) *Nodes {
 	return n
 }
 
-// OpenNodes makes what nodes know of each other by, unless it is there.
+// Open makes the nodes' bucket unless it is there, and the node of this process. ctx
+// bounds that. The error is one of the engine.
 func Open(ctx context.Context, e *nats.Engine, opts Options) (*Nodes, error) {
 	kv, err := e.NodeBucket(ctx)
 	if err != nil {
@@ -120,11 +121,11 @@ func Open(ctx context.Context, e *nats.Engine, opts Options) (*Nodes, error) {
 	return newNodes(e, kv, opts), nil
 }
 
-// Node is what this process is known as, now: 8 letters and digits. It changes
-// when the node has been cut off.
+// Node is the name of this process now: 8 lowercase letters and digits. It changes when
+// the node is cut off.
 func (n *Nodes) Node() string { return n.self.Load().name }
 
-// Stats tells what has been done so far.
+// Stats gives the counts so far.
 func (n *Nodes) Stats() Stats {
 	return Stats{
 		Others: len(n.Others()), Asked: n.asked.Load(), Answered: n.answered.Load(),
@@ -132,11 +133,11 @@ func (n *Nodes) Stats() Stats {
 	}
 }
 
-// Run holds the node's lease, answers other nodes with handler, and watches who
-// else is there, until ctx ends; then it gives the lease back, so that others
-// deal at once with what is still on record. The streams must have ended before.
-// The handler's context ends after AskTimeout, or with ctx. Run returns an error
-// only if the engine's connection has been closed.
+// Run holds the node's lease, answers requests of other nodes with handler, and watches
+// the other nodes, until ctx ends. Then it gives the lease back, so that others take over
+// at once what is still on record; the streams must have ended before. handler is called
+// concurrently; its context ends after AskTimeout, or with ctx. Run returns an error only
+// if the engine's connection has been closed.
 func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.PeerRequest) wire.PeerAnswer) error {
 	watching, stop := context.WithCancel(ctx)
 	var watch sync.WaitGroup
@@ -144,11 +145,11 @@ func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.Peer
 	defer watch.Wait()
 	defer stop()
 
-	desk, err := n.openResponder(ctx, n.Node(), handler)
+	current, err := n.openResponder(ctx, n.Node(), handler)
 	if err != nil {
 		return err
 	}
-	defer func() { desk.close() }()
+	defer func() { current.close() }()
 	for {
 		why := n.hold(ctx)
 		if ctx.Err() != nil {
@@ -156,25 +157,25 @@ func (n *Nodes) Run(ctx context.Context, handler func(context.Context, wire.Peer
 		}
 		next := nats.RandomName()
 		n.cutOff(n.Node(), next, why)
-		// Whoever reads the new name can ask for it.
+		// Nodes that read the new name can send requests to it.
 		opened, err := n.openResponder(ctx, next, handler)
 		if err != nil {
 			return err
 		}
 		n.rename(next)
-		desk.close()
-		desk = opened
+		current.close()
+		current = opened
 	}
 }
 
-// giveUp has the streams of a node's old name ended.
+// cutOff ends the streams of the node's old name.
 func (n *Nodes) cutOff(old, next string, why error) {
 	n.cutOffs.Add(1)
 	n.log.Error("cut off from the other nodes: ending all streams", "node", old, "next", next, "why", why)
 	begun := time.Now()
 	n.opts.CutOff(old)
 	if took := time.Since(begun); took > n.opts.LeaseTTL-n.opts.CutOffAfter {
-		n.log.Warn("ending streams took longer than the lease: the backend may have been told of their ends before", "node", old, "took", took)
+		n.log.Warn("ending streams took longer than the lease: another node may have reported their ends before", "node", old, "took", took)
 	}
 }
 
@@ -185,8 +186,8 @@ func (n *Nodes) rename(next string) {
 	n.self.Store(&nodeIdentity{name: next})
 }
 
-// hold gets the lease of the node's name and keeps it, until ctx ends or the
-// lease is gone, which it returns.
+// hold gets the lease of the node's name and keeps it. It returns nil when ctx ends, and
+// the reason when the lease is gone.
 func (n *Nodes) hold(ctx context.Context) error {
 	self := n.self.Load()
 	held := &lease{store: n.bucket, key: leaseKeys + self.name, value: heldByNode + rand.Text(), times: n.times()}
@@ -212,7 +213,7 @@ func (n *Nodes) hold(ctx context.Context) error {
 		if !n.opts.Alone {
 			return err
 		}
-		n.log.Warn("lost the lease, although nobody else can be there: getting it again", "node", self.name, "error", err)
+		n.log.Warn("lost the lease although no other process can be there: getting it again", "node", self.name, "error", err)
 	}
 }
 
@@ -220,7 +221,7 @@ func (n *Nodes) times() leaseTimes {
 	return leaseTimes{every: n.opts.RenewEvery, patience: n.opts.CutOffAfter, attempt: n.opts.CutOffAfter / 5}
 }
 
-// leave gives the lease back. It is only to save time: the lease runs out anyway.
+// release gives a lease back. That only saves time: the lease runs out anyway.
 func (n *Nodes) release(ctx context.Context, held *lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), held.times.attempt)
 	defer cancel()
@@ -229,8 +230,8 @@ func (n *Nodes) release(ctx context.Context, held *lease) {
 	}
 }
 
-// until does something again until it has succeeded. It reports false when ctx
-// has ended before that.
+// retry does something until it succeeds, every RenewEvery. It reports false if ctx ends
+// before that.
 func (n *Nodes) retry(ctx context.Context, what string, do func(context.Context) error) bool {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -245,13 +246,13 @@ func (n *Nodes) retry(ctx context.Context, what string, do func(context.Context)
 			return true
 		}
 		if tries == 0 && ctx.Err() == nil {
-			n.log.Warn("not yet possible: "+what, "error", err)
+			n.log.Warn("not possible yet: "+what, "error", err)
 		}
 		pause.Reset(n.opts.RenewEvery)
 	}
 }
 
-// dropLeases removes all leases: nobody is there to hold them.
+// dropLeases deletes all leases: no process is there to hold them.
 func (n *Nodes) dropLeases(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.opts.CutOffAfter)
 	defer cancel()
@@ -263,5 +264,5 @@ func (n *Nodes) dropLeases(ctx context.Context) error {
 	for key := range keys.Keys() {
 		all = errors.Join(all, n.bucket.kv.Purge(ctx, key, jetstream.PurgeTTL(n.opts.LeaseTTL)))
 	}
-	return errors.Join(all, ctx.Err()) // an end of the list that came with the end of ctx is none
+	return errors.Join(all, ctx.Err()) // if ctx ended, so did the list, too early
 }

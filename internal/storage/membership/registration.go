@@ -33,7 +33,7 @@ type DeadNode struct {
 func (n *Nodes) Dead() (dead []DeadNode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	self := n.Node() // not before: a name that is given up goes to n.past under the lock
+	self := n.Node() // not before: a former name goes to n.formerNames under the lock
 	for node, r := range n.view.registrations {
 		if lease, held := n.view.leases[node]; node != self && (!held || !n.fresh(lease)) {
 			dead = append(dead, DeadNode{Name: node, Drained: r.drained, leaseEnded: n.view.ended[node], revision: r.revision})
@@ -81,7 +81,7 @@ func (n *Nodes) TakeOver(ctx context.Context, dead DeadNode, work func(context.C
 	if err := lease.acquire(ctx); errors.Is(err, errHeld) {
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("claim node %s: %w", dead.Name, err)
+		return fmt.Errorf("take over from node %s: %w", dead.Name, err)
 	}
 	life, stop := context.WithCancelCause(ctx)
 	var keeping sync.WaitGroup
@@ -105,9 +105,9 @@ func (n *Nodes) TakeOver(ctx context.Context, dead DeadNode, work func(context.C
 	return err
 }
 
-// awaitCutOff waits where nothing says that the node's lease has ended: storage may have
-// lost it, and the node be alive and not know yet. A lease's life after the claim it has
-// ended its streams, as after any last renewal.
+// awaitCutOff waits for LeaseTTL where nothing says that the node's lease has ended.
+// Storage may have lost the lease while the node is alive and does not know yet. After
+// that time it has been cut off, as without any renewal.
 func (n *Nodes) awaitCutOff(ctx context.Context, dead DeadNode) error {
 	if dead.leaseEnded || n.opts.Alone {
 		return nil

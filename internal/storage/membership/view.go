@@ -57,13 +57,12 @@ func (v view) apply(entry jetstream.KeyValueEntry) bool {
 	return false
 }
 
-// Others lists the other nodes that are alive, sorted. It asks nobody: it may be
-// behind by the time that a message takes or, for one that ended without giving
-// its lease back, by LeaseTTL.
+// Others lists the other nodes that are alive, sorted, without asking. It may be behind by
+// the time that a message takes, or by LeaseTTL for a node that died.
 func (n *Nodes) Others() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	self := n.Node() // not before: a name that is given up goes to n.past under the lock
+	self := n.Node() // not before: a former name goes to n.formerNames under the lock
 	var others []string
 	for node, lease := range n.view.leases {
 		if lease.byNode && node != self && !n.formerNames[node] && n.fresh(lease) {
@@ -91,11 +90,11 @@ func (n *Nodes) Alive(ctx context.Context) ([]string, error) {
 		nodes = append(nodes, strings.TrimPrefix(key, leaseKeys))
 	}
 	slices.Sort(nodes)
-	return nodes, ctx.Err() // the list ends early without a word
+	return nodes, ctx.Err() // if ctx ended, so did the list, without an error
 }
 
-// fresh reports whether a lease cannot have run out, as far as can be known here:
-// while the engine is away, nobody says that it has.
+// fresh reports whether a lease may still be held. While the engine is away nothing says
+// that one has run out, so the time since the last renewal counts too.
 func (n *Nodes) fresh(lease leaseSeen) bool {
 	return time.Since(lease.at) < n.opts.LeaseTTL+n.opts.RenewEvery
 }
@@ -118,8 +117,8 @@ func (n *Nodes) Unknown(node string) bool {
 	return node != n.Node() && !registered && !held
 }
 
-// First reports whether this node is the one that does what one of all is to do. There
-// may be two such nodes for a while, or none.
+// First reports whether this node does the work that one of all nodes does. For a while
+// two nodes may be first, or none.
 func (n *Nodes) First() bool {
 	self, others := n.Node(), n.Others()
 	return n.MayRecord(self) && (len(others) == 0 || self < others[0])

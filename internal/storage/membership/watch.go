@@ -15,7 +15,7 @@ const (
 	watchPatience = 10 * time.Second
 )
 
-// watch keeps n.seen as the bucket is, until ctx ends.
+// watch keeps n.view as the bucket is, until ctx ends.
 func (n *Nodes) watch(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -35,7 +35,7 @@ func (n *Nodes) watch(ctx context.Context) {
 			continue
 		}
 		if misses++; misses == 1 {
-			n.log.Warn("the other nodes cannot be watched for now", "error", err)
+			n.log.Warn("the other nodes cannot be watched: trying again", "error", err)
 		}
 		pause.Reset(n.opts.RenewEvery)
 	}
@@ -43,8 +43,8 @@ func (n *Nodes) watch(ctx context.Context) {
 
 var errWatchEnded = errors.New("watch of the nodes' bucket ended")
 
-// follow watches the bucket for a while. It returns nil when it is time to read
-// the bucket anew.
+// follow watches the bucket. It returns nil when it is time to read the bucket anew: after
+// watchRefresh, or when the connection was lost, since changes may have been missed.
 func (n *Nodes) follow(ctx context.Context) error {
 	life, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -70,7 +70,7 @@ func (n *Nodes) follow(ctx context.Context) error {
 			switch {
 			case !ok:
 				return errWatchEnded
-			case entry == nil: // all that there was
+			case entry == nil: // all that was there has come
 				slow.Stop()
 				complete = true
 				n.setView(target)
@@ -91,7 +91,7 @@ func (n *Nodes) follow(ctx context.Context) error {
 	}
 }
 
-// show replaces what was seen.
+// setView replaces the view.
 func (n *Nodes) setView(v view) {
 	n.mu.Lock()
 	n.view = v
@@ -108,7 +108,7 @@ func (n *Nodes) updateView(entry jetstream.KeyValueEntry) {
 	}
 }
 
-// drainWatch lets a stopped watch end: it may be about to tell of one more change.
+// drainWatch lets a stopped watch end: it may be about to send one more change.
 func drainWatch(w jetstream.KeyWatcher) {
 	patience := time.NewTimer(watchPatience)
 	defer patience.Stop()
