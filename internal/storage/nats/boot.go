@@ -11,24 +11,24 @@ import (
 	"syscall"
 )
 
-// record is the file boot.json of a data folder. It tells whether the machine
-// went down while a process had the folder. That matters because events which were
-// acknowledged and sent may then be gone, and their positions are given to others.
+// record is the file boot.json of a data folder. It shows whether the machine went down
+// while a process had the folder. Then acknowledged and sent events may be gone, and new
+// events get their positions.
 type record struct {
-	Name       string     `json:"name"`    // of the server, for good
+	Name       string     `json:"name"`    // of the server; it never changes
 	BootID     string     `json:"boot_id"` // of the kernel that the process runs on; "" if unknown
 	Clean      bool       `json:"clean"`   // it was stopped, and all was on the disk
 	Durability Durability `json:"durability"`
-	Prefix     string     `json:"prefix,omitzero"` // of the streams, for good
+	Prefix     string     `json:"prefix,omitzero"` // of the streams; it never changes
 	// LogBytes bounds the log of one process, from when it was made; see Engine.LogBytes.
 	LogBytes int64 `json:"log_bytes,omitzero"`
-	// Redraw is true from when a loss was found possible until the generation
-	// of event ids has been drawn anew, over restarts if need be.
+	// Redraw is true from when a loss was found possible until a new generation of event
+	// ids has been drawn, over restarts if need be.
 	Redraw bool `json:"redraw,omitzero"`
 }
 
-// begin reads the record and writes that of this process, before anything else
-// happens in the folder.
+// begin reads the former process's record and writes that of this process, before anything
+// else happens in the folder.
 func (f *folder) begin(bootID string, durability Durability, prefix string) error {
 	last, err := readRecord(f.dir)
 	if err != nil {
@@ -38,7 +38,7 @@ func (f *folder) begin(bootID string, durability Durability, prefix string) erro
 		return err
 	}
 	if !last.Clean && durability == DurabilityPower {
-		// What a process left that promised less may be on no disk yet.
+		// The former process may have promised less: what it wrote may not be on the disk yet.
 		if err := f.sync(f.dir); err != nil {
 			return fmt.Errorf("data folder: %w", err)
 		}
@@ -54,23 +54,22 @@ func (f *folder) begin(bootID string, durability Durability, prefix string) erro
 	if next.Name == "" {
 		next.Name = "tidegate-" + RandomName()
 	}
-	// After a kill it says already what it should. The disk may be full then.
+	// After a kill the record is right already, and the disk may be full.
 	if f.record = next; next == last {
 		return nil
 	}
 	return f.write()
 }
 
-// mayHaveLost tells whether acknowledged writes of the record's process may be
-// lost to one that runs on the kernel bootID. Where kernels have no ids it cannot be known that
-// the machine did not go down, and ids that end too early do less harm than events
-// that are skipped.
+// mayHaveLost reports whether acknowledged writes of the record's process may be lost, seen
+// from a process on the kernel bootID. Where kernels have no ids the machine may have gone
+// down at any time: a reset too many does less harm than skipped events.
 func (r record) mayHaveLost(bootID string) bool {
 	sameBoot := bootID != "" && bootID == r.BootID
 	return !r.Clean && r.Durability != DurabilityPower && !sameBoot
 }
 
-// redrawn notes that the generation was drawn anew and is on the disk.
+// generationDrawn notes that the new generation is on the disk.
 func (f *folder) generationDrawn() error {
 	f.record.Redraw = false
 	return f.write()
@@ -78,8 +77,8 @@ func (f *folder) generationDrawn() error {
 
 func recordPath(dir string) string { return filepath.Join(dir, "boot.json") }
 
-// readRecord reads the record of a folder. One that is missing or damaged though
-// there is data counts as that of a process that may have lost something.
+// readRecord reads the record of a folder. If it is missing or damaged and there is data,
+// a loss is possible.
 func readRecord(dir string) (record, error) {
 	var r record
 	text, err := os.ReadFile(recordPath(dir))
@@ -107,7 +106,7 @@ func (f *folder) write() error {
 	path := recordPath(f.dir)
 	err = writeSynced(path+".new", append(text, '\n'))
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		_ = os.Remove(path + ".new") // it is no use
+		_ = os.Remove(path + ".new") // an unfinished file
 		if overwriteSynced(path, append(text, '\n')) == nil {
 			return nil
 		}
@@ -121,9 +120,8 @@ func (f *folder) write() error {
 	return syncFile(f.dir)
 }
 
-// overwriteSynced writes to a file that is there, where the disk has no room for
-// another one. A power failure in between may leave a damaged record, which counts as
-// that of a process that may have lost something.
+// overwriteSynced writes to a file that is there, where the disk has no room for another
+// one. A power failure meanwhile may leave a damaged record: then a loss is possible.
 func overwriteSynced(path string, text []byte) error {
 	file, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
@@ -131,7 +129,7 @@ func overwriteSynced(path string, text []byte) error {
 	}
 	info, err := file.Stat()
 	if err == nil {
-		// A file that is cut gives its block back, and may not get it again.
+		// A file that is truncated frees its block, and may not get one again.
 		for len(text) < int(min(info.Size(), 4096)) {
 			text = append(text, '\n')
 		}
@@ -155,8 +153,7 @@ func writeSynced(path string, text []byte) error {
 	return errors.Join(err, file.Close())
 }
 
-// kernelBootID changes with each start of the machine. It is "" where the kernel
-// does not tell.
+// kernelBootID changes with each start of the machine. It is "" where the kernel has none.
 func kernelBootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

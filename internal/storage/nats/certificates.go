@@ -9,8 +9,8 @@ import (
 	"tidegate/internal/certs"
 )
 
-// papers are the certificates that this process shows, and those that it checks
-// others' with. Each may be nil.
+// certificates are the pair that this process shows, and the authorities that it trusts.
+// Each may be nil.
 type certificates struct {
 	pair      *certs.Pair
 	authority *certs.Pool
@@ -30,8 +30,8 @@ func (o Options) loadCertificates() (p certificates, err error) {
 	return p, nil
 }
 
-// Certificates are those that the engine uses, to be read anew when their files
-// change.
+// Certificates are the files that the engine's certificates come from, for reading them
+// again when they change.
 func (e *Engine) Certificates() (sources []certs.Source) {
 	if e.certificates.pair != nil {
 		sources = append(sources, e.certificates.pair)
@@ -42,8 +42,8 @@ func (e *Engine) Certificates() (sources []certs.Source) {
 	return sources
 }
 
-// clientOptions are for a connection to somebody else's server. Each new
-// connection asks for the certificates of that moment.
+// clientOptions are for a connection to an external server. Each new connection uses the
+// certificates of that moment.
 func (p certificates) clientOptions() natsgo.Option {
 	return func(o *natsgo.Options) error {
 		if p.pair != nil {
@@ -58,8 +58,8 @@ func (p certificates) clientOptions() natsgo.Option {
 	}
 }
 
-// serverConfig is of a server in this process; nil without a certificate. Each
-// handshake is done with the certificates of that moment.
+// serverConfig is for the server in this process; nil without a certificate. Each
+// handshake uses the certificates of that moment.
 func (p certificates) serverConfig() *tls.Config {
 	if p.pair == nil {
 		return nil

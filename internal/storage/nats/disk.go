@@ -8,7 +8,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// space is that of a file system, in bytes. free is what this user may still use.
+// space is the space of a file system, in bytes. free is what this user may still use.
 type space struct{ free, total int64 }
 
 // spaceOf asks the system.
@@ -26,16 +26,15 @@ const (
 	minFreeShare = 20 // of the whole
 )
 
-// guard decides whether there is room for more. Without it a full disk shows as a
-// failed write, and after that the server takes no more writes until it is
-// restarted, whatever is freed.
+// guard decides whether there is room for more. Without it a full disk would fail a write,
+// and after that the server takes no writes until it is restarted, whatever is freed.
 type guard struct {
 	minFree int64 // 0 for the default
 	full    bool
 }
 
-// look is given the space that there is. Once there is too little it takes a
-// quarter more than the bound to go on, so that it does not change its mind with
+// update takes the space that there is, and reports whether that is too little. Then it
+// takes a quarter more than the bound to go on, so that the answer does not change with
 // each event that expires.
 func (g *guard) update(s space) (full bool) {
 	bound := g.bound(s.total)
@@ -53,6 +52,6 @@ func (g *guard) bound(total int64) int64 {
 	return min(mostMinFree, total/minFreeShare)
 }
 
-// ErrDiskFull refuses what would be stored.
+// ErrDiskFull refuses writes while the disk guard finds too little space.
 var ErrDiskFull = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
 	Message: "The data folder's disk is nearly full: free some space", RetryAfter: 5 * time.Second}

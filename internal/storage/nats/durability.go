@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Sync returns when all that the server in this process has written is on the
-// disk. It does nothing for an external one, whose disks are not ours to sync.
+// Sync returns when all that the server in this process has written is on the disk. It
+// does nothing for an external server.
 func (e *Engine) Sync() error {
 	if e.folder == nil {
 		return nil

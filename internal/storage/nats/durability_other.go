@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// syncAll puts on the disk what is in dir, file by file. A file that is gone
-// meanwhile needs no syncing.
+// syncAll syncs all files in dir, one by one. Files that are deleted meanwhile need no
+// sync.
 func syncAll(dir string) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {

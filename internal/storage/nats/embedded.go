@@ -16,13 +16,13 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// embedded is the server in this process. It can be restarted behind the back of
-// its client, which connects to whatever server there is.
+// embedded is the server in this process. It can be restarted while clients use it: they
+// connect to the new server.
 type embedded struct {
 	log *slog.Logger
 
 	startStop sync.Mutex     // one start or stop at a time; held while it lasts
-	opts      server.Options // guarded by turn; each server gets a copy
+	opts      server.Options // guarded by startStop; each server gets a copy
 
 	mu      sync.Mutex
 	server  *server.Server // nil while there is none
@@ -30,16 +30,16 @@ type embedded struct {
 }
 
 const (
-	syncInterval = time.Second // how much DurabilityProcess may lose with the power
+	syncInterval = time.Second // what a power failure may lose with DurabilityProcess
 	startWait    = time.Minute // for a server whose Start has returned
 )
 
 // storeDir is where the server has its files.
 func storeDir(dir string) string { return filepath.Join(dir, "nats") }
 
-// newEmbedded starts a server. It returns when clients can connect, and its
-// streams have been recovered: seconds if there are millions of messages.
-func newEmbedded(opts Options, papers certificates, name string, log *slog.Logger) (*embedded, error) {
+// newEmbedded starts a server. It returns when clients can connect and the streams have
+// been recovered, which takes seconds if there are millions of messages.
+func newEmbedded(opts Options, certs certificates, name string, log *slog.Logger) (*embedded, error) {
 	if err := os.MkdirAll(storeDir(opts.Dir), 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
@@ -52,15 +52,15 @@ func newEmbedded(opts Options, papers certificates, name string, log *slog.Logge
 	}
 	e := &embedded{opts: serverOptions(opts, name, disk), log: log}
 	if opts.Listen != "" {
-		if err := listen(&e.opts, opts, papers); err != nil {
+		if err := listen(&e.opts, opts, certs); err != nil {
 			return nil, err
 		}
 	}
 	return e, e.start()
 }
 
-// serverOptions are those of a server that only this process can reach. Whatever
-// else a server can do is off: it is where its weaknesses have been.
+// serverOptions are those of a server that only this process can reach. Everything else
+// that a server can do is off, to have less to attack.
 func serverOptions(opts Options, name string, disk space) server.Options {
 	payload := int32(opts.MaxBody + envelope)
 	return server.Options{
@@ -70,8 +70,8 @@ func serverOptions(opts Options, name string, disk space) server.Options {
 
 		JetStream: true,
 		StoreDir:  storeDir(opts.Dir),
-		// Each stream has a bound of its own. This one is the whole disk, so
-		// that streams that had larger ones are still recovered.
+		// Each stream has a bound of its own. This one is the whole disk, so that streams
+		// with larger bounds from before are still recovered.
 		JetStreamMaxStore:  max(cmp.Or(disk.total, 1<<40), 1<<30),
 		JetStreamMaxMemory: 64 << 20,
 		SyncInterval:       syncInterval,
@@ -85,7 +85,7 @@ func serverOptions(opts Options, name string, disk space) server.Options {
 }
 
 // listen has a server listen for other machines.
-func listen(o *server.Options, opts Options, papers certificates) error {
+func listen(o *server.Options, opts Options, certs certificates) error {
 	host, port, err := net.SplitHostPort(opts.Listen)
 	if err != nil {
 		return fmt.Errorf("--nats-listen: %w", err)
@@ -101,19 +101,20 @@ func listen(o *server.Options, opts Options, papers certificates) error {
 		return nil
 	}
 	o.TLS, o.TLSTimeout = true, 5
-	o.TLSConfig = papers.serverConfig()
+	o.TLSConfig = certs.serverConfig()
 	o.TLSVerify = o.TLSConfig.ClientAuth == tls.RequireAndVerifyClientCert
 	return nil
 }
 
-// start starts a server, unless the end has come.
+// start starts a server, unless stop was called.
 func (e *embedded) start() error {
 	e.startStop.Lock()
 	defer e.startStop.Unlock()
 	return e.startLocked(func(*server.Server) error { return nil })
 }
 
-// startLocked starts a server, which clients get if it is accepted. turn is held.
+// startLocked starts a server. Clients can reach it if accept returns nil. startStop is
+// held.
 func (e *embedded) startLocked(accept func(*server.Server) error) error {
 	e.mu.Lock()
 	stopped := e.stopped
@@ -142,7 +143,7 @@ func (e *embedded) startLocked(accept func(*server.Server) error) error {
 		return fmt.Errorf("start NATS in this process: %w", err)
 	}
 	if at, ok := s.Addr().(*net.TCPAddr); ok {
-		e.opts.Port = at.Port // others expect it there after a restart too
+		e.opts.Port = at.Port // clients expect it there after a restart too
 	}
 	e.mu.Lock()
 	e.server = s
@@ -150,7 +151,7 @@ func (e *embedded) startLocked(accept func(*server.Server) error) error {
 	return nil
 }
 
-// stopLocked stops the server, if there is one. turn is held.
+// stopLocked stops the server, if there is one. startStop is held.
 func (e *embedded) stopLocked() {
 	e.mu.Lock()
 	s := e.server
@@ -162,9 +163,9 @@ func (e *embedded) stopLocked() {
 	}
 }
 
-// restart replaces the server by a new one on the same files. Clients find it by
-// themselves; what they ask meanwhile fails. It is an error if the new one lacks
-// something that the files have: there is none then.
+// restart replaces the server by a new one on the same files. Clients reconnect by
+// themselves; their requests meanwhile fail. It is an error if the new server lacks a
+// stream or consumer that the files have: then no server runs.
 func (e *embedded) restart() error {
 	e.startStop.Lock()
 	defer e.startStop.Unlock()
@@ -172,7 +173,7 @@ func (e *embedded) restart() error {
 	return e.startLocked(e.recoveredAll)
 }
 
-// stop ends it for good.
+// stop stops the server; start and restart do nothing afterwards.
 func (e *embedded) stop() {
 	e.startStop.Lock()
 	defer e.startStop.Unlock()
@@ -182,7 +183,7 @@ func (e *embedded) stop() {
 	e.stopLocked()
 }
 
-// current is the server that runs, nil while there is none.
+// current is the running server, nil while there is none.
 func (e *embedded) current() *server.Server {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -199,8 +200,8 @@ func (e *embedded) InProcessConn() (net.Conn, error) {
 }
 
 var (
-	errRestarting = errors.New("cluster: the server in this process is being restarted")
-	errClosed     = errors.New("cluster: closed")
+	errRestarting = errors.New("the NATS server in this process is being restarted")
+	errClosed     = errors.New("the NATS server in this process is stopped")
 )
 
 // addr is where it listens, "" if nowhere.

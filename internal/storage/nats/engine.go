@@ -21,8 +21,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Engine is a process's access to NATS. [Open] makes one; its methods may be
-// called concurrently. [Engine.Run] looks after it, [Engine.Close] ends it.
+// Engine is a process's access to NATS. [Open] makes one; its methods may be called
+// concurrently. [Engine.Run] checks it while the process runs, [Engine.Close] ends it.
 type Engine struct {
 	// set once
 	opts         Options
@@ -32,7 +32,7 @@ type Engine struct {
 	embedded     *embedded // nil if external
 	nc           *natsgo.Conn
 	js           jetstream.JetStream
-	checkNow     chan struct{} // wakes Run; size 1, what does not fit is the same wish
+	checkNow     chan struct{} // wakes Run; size 1: a second request would ask for the same
 	close        func()
 
 	mu         sync.Mutex
@@ -46,10 +46,10 @@ type Engine struct {
 	state checkState // owned by check
 }
 
-// Open starts the server in this process, or connects to an external one, and
-// makes the streams that are needed. ctx bounds all of it. The error says what is
-// in the way: the folder is in use, nobody answers at the URLs, the server is too
-// old, has no JetStream or takes too small messages.
+// Open starts the server in this process, or connects to an external one, and makes the
+// streams that Options.Needs names. ctx bounds all of it. It fails if the folder is in
+// use, if no server answers at the URLs, or if the server is too old, has no JetStream or
+// takes too small messages; the error says which.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
@@ -84,7 +84,7 @@ func (e *Engine) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// openEmbedded takes the folder, starts the server in it and connects to it.
+// openEmbedded locks the folder, starts the server in it and connects to it.
 func (e *Engine) openEmbedded() (err error) {
 	if e.folder, err = openFolder(e.opts); err != nil {
 		return err
@@ -120,11 +120,11 @@ func (e *Engine) openEmbedded() (err error) {
 // process, while it is restarted.
 const inProcessRetry = 50 * time.Millisecond
 
-// Close disconnects, stops the server in this process and frees its folder. It may
-// be called more than once, and comes after Run.
+// Close disconnects, stops the server in this process and unlocks its folder. Call it after
+// Run has returned. It may be called more than once.
 func (e *Engine) Close() { e.close() }
 
-// shut goes backwards through what open did, as far as that got.
+// closeAll undoes what open did, backwards, as far as open got.
 func (e *Engine) closeAll() {
 	if e.nc != nil {
 		if e.nc.IsConnected() {
@@ -143,8 +143,8 @@ func (e *Engine) closeAll() {
 }
 
 // Generation is the first part of every event id: 8 lowercase letters and digits.
-// It changes when positions of the log may be used again for other events. It is
-// "" before the log was made.
+// It changes when new events may get positions that others had. It is "" before the log
+// was made.
 func (e *Engine) Generation() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -159,8 +159,8 @@ func (e *Engine) ListenAddr() string {
 	return e.embedded.addr()
 }
 
-// CheckNow has [Engine.Run] check at once whether all is well, for who has reason to
-// doubt it. It does not wait.
+// CheckNow has [Engine.Run] check at once whether all is well. Call it after a failure. It
+// does not wait.
 func (e *Engine) CheckNow() {
 	select {
 	case e.checkNow <- struct{}{}:
@@ -182,7 +182,7 @@ func (e *Engine) Conn() *natsgo.Conn { return e.nc }
 // JetStream is the same connection's access to streams.
 func (e *Engine) JetStream() jetstream.JetStream { return e.js }
 
-// Log is where the parts of storage log to.
+// Log is the logger of storage.
 func (e *Engine) Log() *slog.Logger { return e.opts.Log }
 
 // MaxBody is the largest event, in bytes.

@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// Servers before this one lose acknowledged messages in ways that were mended in it.
+	// Servers before this one lose acknowledged messages in cases that it fixed.
 	oldestMajor, oldestMinor = 2, 15
 
 	connectRetry = 250 * time.Millisecond // pause between attempts of Open
 	answerWait   = 3 * time.Second        // for one answer of JetStream
 )
 
-// openExternal connects to a server that others run, and makes sure that it will do.
+// openExternal connects to an external server and checks that it has what is needed.
 func (e *Engine) openExternal(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.opts.ConnectWait)
 	defer cancel()
@@ -50,8 +50,8 @@ func (e *Engine) openExternal(ctx context.Context) error {
 	return nil
 }
 
-// connect tries until ctx ends, because a cluster may be started together with us,
-// or until it is told something that will not change by itself.
+// connect tries until ctx ends, because a cluster may start together with this process, or
+// until a server refuses for a reason that does not pass by itself.
 func connect(ctx context.Context, urls []string, options []natsgo.Option) (*natsgo.Conn, error) {
 	for {
 		nc, err := natsgo.Connect(strings.Join(urls, ","), options...)
@@ -64,8 +64,8 @@ func connect(ctx context.Context, urls []string, options []natsgo.Option) (*nats
 	}
 }
 
-// isRefusal tells whether somebody is there who does not want us, or whom we do
-// not trust, or whether we have nothing to show.
+// isRefusal reports whether a server refused this client, or this client the server's
+// certificate, or a file with credentials cannot be read.
 func isRefusal(err error) bool {
 	for _, refusal := range []error{
 		natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired,
@@ -82,7 +82,7 @@ func isRefusal(err error) bool {
 	return unknown || name || invalid || file
 }
 
-// accessOptions are how to get in.
+// accessOptions are the credentials and certificates.
 func (e *Engine) accessOptions() ([]natsgo.Option, error) {
 	o, options := e.opts, []natsgo.Option{natsgo.Timeout(answerWait)}
 	if o.Credentials != "" {
@@ -104,8 +104,8 @@ func (e *Engine) accessOptions() ([]natsgo.Option, error) {
 	return append(options, e.certificates.clientOptions()), nil
 }
 
-// connectOptions are common to both kinds of servers. Nothing is kept for later
-// while there is no connection: what is late must not be sent as if it were new.
+// connectOptions are common to both kinds of servers. The client buffers nothing while
+// there is no connection: late messages must not be sent as if they were new.
 func (e *Engine) connectOptions() []natsgo.Option {
 	return []natsgo.Option{
 		natsgo.Name("tidegate " + e.opts.Command + "/" + e.opts.Node),
@@ -115,7 +115,7 @@ func (e *Engine) connectOptions() []natsgo.Option {
 		natsgo.ReconnectJitter(500*time.Millisecond, 500*time.Millisecond), // all nodes lose a server at once
 		natsgo.PingInterval(5 * time.Second),                               // a dead peer is noticed in 15 s, not in 4 minutes
 		natsgo.MaxPingsOutstanding(2),
-		natsgo.IgnoreAuthErrorAbort(), // credentials may be mended while we run
+		natsgo.IgnoreAuthErrorAbort(), // the user may correct the credentials meanwhile
 		natsgo.DisconnectErrHandler(func(_ *natsgo.Conn, err error) {
 			if err != nil {
 				e.log.Warn("disconnected", "err", err)
@@ -131,13 +131,13 @@ func (e *Engine) connectOptions() []natsgo.Option {
 	}
 }
 
-// hear takes what the server says of its own accord.
+// onServerError takes errors that the server reports without a request.
 func (e *Engine) onServerError(err error) {
 	if !errors.Is(err, natsgo.ErrPermissionViolation) {
 		e.log.Warn("NATS reports", "err", err)
 		return
 	}
-	if strings.Contains(err.Error(), subjectServers) { // told as a warning
+	if strings.Contains(err.Error(), subjectServers) { // Warnings reports it
 		e.log.Debug("not permitted", "err", err)
 		return
 	}
@@ -149,8 +149,8 @@ func (e *Engine) onServerError(err error) {
 	giveUp()
 }
 
-// untilRefused gives a context that ends when the server says that something is
-// not permitted: requests for it get no other answer. One goroutine at a time uses it.
+// untilRefused gives a context that ends when the server reports that something is not
+// permitted: such a request gets no other answer. One goroutine at a time uses it.
 func (e *Engine) untilRefused(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	e.mu.Lock()
@@ -166,7 +166,7 @@ func (e *Engine) refusal() error {
 	return e.refused
 }
 
-// admit makes sure that a server can do what is needed of it.
+// checkServerFits returns an error if a server lacks something that is needed.
 func (e *Engine) checkServerFits(ctx context.Context) error {
 	if version := e.nc.ConnectedServerVersion(); !isRecent(version) {
 		return fmt.Errorf("version %s is too old: want %d.%d or later", version, oldestMajor, oldestMinor)
@@ -192,7 +192,7 @@ func (e *Engine) checkServerFits(ctx context.Context) error {
 	}
 }
 
-// askJetStream asks for as little as can be asked for.
+// askJetStream makes the cheapest request that JetStream answers.
 func (e *Engine) askJetStream(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
@@ -200,7 +200,7 @@ func (e *Engine) askJetStream(ctx context.Context) error {
 	return err
 }
 
-// isRecent tells whether a server's version is one that is supported.
+// isRecent reports whether a server's version is supported.
 func isRecent(version string) bool {
 	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")

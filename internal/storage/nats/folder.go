@@ -13,11 +13,12 @@ import (
 	"syscall"
 )
 
-// Folder is a data folder that this process has to itself, without a server in it: for
-// commands. Close gives it back.
+// Folder is a data folder that this process has locked, without a server in it: for
+// commands. Close unlocks it.
 type Folder struct{ f *folder }
 
-// OpenFolder takes a folder, which is made if it is not there.
+// OpenFolder locks a folder, which it makes if need be. It is an error if another process
+// has it.
 func OpenFolder(dir string, log *slog.Logger) (*Folder, error) {
 	f, err := openFolder(Options{Dir: dir, Log: log}.withDefaults())
 	if err != nil {
@@ -29,18 +30,17 @@ func OpenFolder(dir string, log *slog.Logger) (*Folder, error) {
 	return &Folder{f}, nil
 }
 
-// Close frees the folder; all is on the disk then.
+// Close unlocks the folder. Everything is on the disk when it returns.
 func (f *Folder) Close() error { return f.f.close() }
 
-// HasServerLog tells whether the server of the folder has an event log.
+// HasServerLog reports whether the server of the folder has an event log.
 func (f *Folder) HasServerLog() bool {
 	_, err := os.Stat(filepath.Join(streamsDir(storeDir(f.f.dir)), streamName(f.f.record.Prefix, "EV")))
 	return err == nil
 }
 
-// Bound says how large the log may become that is put into the folder, and has some
-// bytes: as asked, else what it was, else what a new one may have; but so that it keeps
-// all that it has.
+// Bound sets how large a log of some bytes may grow that is put into the folder: as asked,
+// else as before, else as a new one; but never so small that it would lose events.
 func (f *Folder) Bound(asked, bytes int64) {
 	const most, part = 1 << 30, 4
 	if asked > 0 {
@@ -59,8 +59,8 @@ func (f *Folder) Bound(asked, bytes int64) {
 	}
 }
 
-// Replace makes a folder, which has a log that is on the disk, the one of the log of one
-// process. The former one is deleted.
+// Replace makes the folder made, a log that is on the disk, the log of one process in this
+// data folder. It deletes the former log.
 func (f *Folder) Replace(made string) error {
 	own, away := logDir(f.f.dir), replacedDir(f.f.dir)
 	if err := os.RemoveAll(away); err != nil {
@@ -76,7 +76,7 @@ func (f *Folder) Replace(made string) error {
 	if err == nil {
 		err = syncFile(f.f.dir)
 	}
-	if err == nil && f.f.record.Redraw { // that was about the former one
+	if err == nil && f.f.record.Redraw { // it was about the former log
 		err = f.f.generationDrawn()
 	}
 	if err != nil {
@@ -85,10 +85,10 @@ func (f *Folder) Replace(made string) error {
 	return os.RemoveAll(away)
 }
 
-// replacedDir is where a log is that is about to be replaced.
+// replacedDir is where Replace puts the former log.
 func replacedDir(dir string) string { return logDir(dir) + ".old" }
 
-// undoReplace puts the former log back, if the process was killed that was to replace it.
+// undoReplace puts the former log back if the process was killed during Replace.
 func (f *folder) undoReplace() error {
 	if HasOwnLog(f.dir) {
 		return nil
@@ -106,14 +106,14 @@ func (f *folder) undoReplace() error {
 // OwnLogDir is where a data folder has the log of one process.
 func OwnLogDir(dir string) string { return logDir(dir) }
 
-// HasServer tells whether a data folder has the files of a server.
+// HasServer reports whether a data folder has the files of a server.
 func HasServer(dir string) bool {
 	_, err := os.Stat(storeDir(dir))
 	return err == nil
 }
 
-// HoldFolder keeps processes out of a folder that is read, and changes nothing in it. A
-// copy that lacks the file LOCK is read as it is.
+// HoldFolder locks a folder for reading and changes nothing in it. A copy without the file
+// LOCK needs no lock.
 func HoldFolder(dir string) (release func(), err error) {
 	lock, err := os.Open(filepath.Join(dir, "LOCK"))
 	if errors.Is(err, fs.ErrNotExist) {

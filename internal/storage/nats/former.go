@@ -16,12 +16,11 @@ import (
 	"tidegate/internal/former"
 )
 
-// takeOver renames the folder of before to the one of today, once: where there is
-// no folder of today. Until then nothing in it is changed, so it does not matter
-// where a crash comes between. A process that has the folder keeps it.
+// renameFormer renames the data folder of the program's former name, if there is none of
+// today's name. It changes nothing else, so a crash at any point does no harm. If another
+// process has the folder that is an error.
 //
-// The lock that it returns is that of the folder, nil if there is nothing to take
-// over.
+// It returns the lock of the renamed folder, nil if it renamed none.
 func renameFormer(opts Options) (*os.File, error) {
 	if opts.Former == "" || !holdsData(opts.Former) {
 		return nil, nil
@@ -48,7 +47,7 @@ func renameFormer(opts Options) (*os.File, error) {
 	return lock, nil
 }
 
-// holdsData tells whether a directory is a data folder.
+// holdsData reports whether a directory is a data folder.
 func holdsData(dir string) bool {
 	for _, path := range []string{recordPath(dir), storeDir(dir), logDir(dir)} {
 		if _, err := os.Stat(path); err == nil {
@@ -79,8 +78,7 @@ func keptPrefix(dir, recorded, asked string) (string, error) {
 	return "", fmt.Errorf("data folder %s has streams with the prefix %s: leave --nats-prefix %s out, or choose another folder", dir, recorded, asked)
 }
 
-// storedPrefixes lists the prefixes that a folder has a log, records of streams or
-// tasks of.
+// storedPrefixes lists the prefixes that a folder has a log, session records or tasks of.
 func storedPrefixes(dir string) (prefixes []string, err error) {
 	entries, err := os.ReadDir(streamsDir(storeDir(dir)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -96,8 +94,8 @@ func storedPrefixes(dir string) (prefixes []string, err error) {
 	return prefixes, nil
 }
 
-// refuseFormer returns an error where an external server has streams of before and
-// none of today, and nobody has said which are meant: new ones would be empty.
+// refuseFormer returns an error if an external server has streams of the program's former
+// name and none of today's, and no prefix is configured: new streams would be empty.
 func (e *Engine) refuseFormer(ctx context.Context) error {
 	if e.opts.Prefix != "" {
 		return nil
@@ -117,8 +115,8 @@ func (e *Engine) refuseFormer(ctx context.Context) error {
 	return nil
 }
 
-// hasStreams tells whether an external server has streams with a prefix. Where that
-// may not be asked there are none. Servers that are being started are waited for.
+// hasStreams reports whether an external server has streams with a prefix, and that there
+// are none where the user may not list them. It waits for servers that are starting.
 func (e *Engine) hasStreams(ctx context.Context, prefix string) (bool, error) {
 	ctx, cancel := e.untilRefused(ctx)
 	defer cancel()
@@ -135,7 +133,7 @@ func (e *Engine) hasStreams(ctx context.Context, prefix string) (bool, error) {
 	}
 }
 
-// hasStreamsOnce asks whoever leads the cluster: the streams need no leaders for it.
+// hasStreamsOnce asks the leader of the cluster; the streams need no leaders for that.
 func (e *Engine) hasStreamsOnce(ctx context.Context, prefix string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()

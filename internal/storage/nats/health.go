@@ -15,10 +15,10 @@ import (
 
 const (
 	checkEvery = time.Second
-	// askEvery is how often an external JetStream is asked while all is well:
-	// each question is work for the leader of the whole cluster.
+	// askEvery is how often an external JetStream is asked while all is well: each
+	// request is work for the leader of the whole cluster.
 	askEvery = 5 * time.Second
-	// askedGap is between two checks that failures have asked for.
+	// askedGap is the pause before a check that a failure has asked for.
 	askedGap = 50 * time.Millisecond
 )
 
@@ -28,7 +28,7 @@ type condition struct {
 	refuse  *wire.Error // why nothing can be stored now; nil if it can
 }
 
-// watch is what checks remember.
+// checkState is what checks keep from one to the next.
 type checkState struct {
 	guard  guard
 	asked  time.Time // when JetStream was asked last, if it is external
@@ -37,12 +37,12 @@ type checkState struct {
 	restarted time.Time     // when a restart was tried last
 	pause     time.Duration // from then to the next, at least
 	failure   error         // why the last one failed
-	short     bool          // there were too few descriptors for one
+	short     bool          // too few descriptors were free for a restart
 }
 
-// Run looks every second whether all is well, for [Engine.Health] and
-// [Engine.Writable], and mends what it can: a server in this process whose writes
-// have failed is restarted when there is room again. It returns nil when ctx ends.
+// Run checks every second whether all is well, for [Engine.Health] and [Engine.Writable]. It
+// restarts a server in this process whose writes have failed, when there is room again. It
+// returns nil when ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -63,17 +63,17 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// Health lists why this process is not ready, as the last check found: nothing is
-// asked anew. It is empty if all is well.
+// Health lists why this process is not ready, as the last check found. It is empty if all is
+// well. It does not wait.
 func (e *Engine) Health() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return append([]string{}, e.condition.reasons...)
 }
 
-// Writable tells whether it makes sense to store something. If not, the error is a
-// *wire.Error that can be answered as it is: ENGINE_FULL if there is no room, else
-// ENGINE_UNAVAILABLE. It does not wait.
+// Writable returns nil if something can be stored. Otherwise the error is a *wire.Error for
+// the caller of the API: ENGINE_FULL if there is no room, else ENGINE_UNAVAILABLE. It does
+// not wait.
 func (e *Engine) Writable() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -83,8 +83,8 @@ func (e *Engine) Writable() error {
 	return nil
 }
 
-// check looks at everything and keeps what it found. Open calls it once, and then
-// only Run.
+// check checks everything and keeps what it finds. Open calls it once, afterwards only Run
+// does.
 func (e *Engine) check(ctx context.Context) {
 	var c condition
 	if e.embedded != nil {
@@ -103,7 +103,7 @@ func (e *Engine) check(ctx context.Context) {
 	e.setCondition(c)
 }
 
-// keep has everybody know a condition.
+// setCondition makes a condition the current one, and logs what has changed.
 func (e *Engine) setCondition(c condition) {
 	e.mu.Lock()
 	before := e.condition
@@ -112,7 +112,7 @@ func (e *Engine) setCondition(c condition) {
 	e.logChanges(before.reasons, c.reasons)
 }
 
-// disconnected says why there is no connection, where that needs somebody to act.
+// disconnected says that there is no connection, and why if the user can change it.
 func (e *Engine) disconnected() string {
 	if err := e.nc.LastError(); isRefusal(err) {
 		return fmt.Sprintf("not connected to NATS: %v", err)
@@ -120,7 +120,7 @@ func (e *Engine) disconnected() string {
 	return "not connected to NATS"
 }
 
-// tell logs what has changed.
+// logChanges logs which reasons are new, and that none is left.
 func (e *Engine) logChanges(before, now []string) {
 	for _, reason := range now {
 		if !slices.Contains(before, reason) {
@@ -132,8 +132,8 @@ func (e *Engine) logChanges(before, now []string) {
 	}
 }
 
-// checkDisk looks whether the data folder has room for more. If that cannot be
-// known it has.
+// checkDisk checks whether the data folder has room for more. If the system does not say,
+// there is room.
 func (e *Engine) checkDisk(c *condition) (full bool) {
 	disk, err := e.opts.space(e.opts.Dir)
 	if err != nil || disk.total == 0 {
@@ -159,7 +159,7 @@ func (e *Engine) checkAnswers(ctx context.Context, c *condition) {
 	}
 }
 
-// errUnavailable says that what keeps the events does not answer.
+// errUnavailable says that the engine does not answer.
 var errUnavailable = &wire.Error{Status: 503, Code: wire.CodeEngineUnavailable,
 	Message: "What keeps the events does not answer: try again", RetryAfter: time.Second}
 
@@ -167,9 +167,9 @@ var errUnavailable = &wire.Error{Status: 503, Code: wire.CodeEngineUnavailable,
 var ErrStreamFull = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
 	Message: "What keeps the events is full: raise its bound, or wait until some expire", RetryAfter: 5 * time.Second}
 
-// Unavailable gives what to answer for an error of NATS: the *wire.Error in it if
-// there is one, ENGINE_FULL if it says that a stream is full, and otherwise
-// ENGINE_UNAVAILABLE. It is nil for nil. The error itself is not in it and should be logged.
+// Unavailable is the error for the caller of the API where NATS returned err: the
+// *wire.Error in err if there is one, ENGINE_FULL if a stream is full, otherwise
+// ENGINE_UNAVAILABLE. It is nil for nil. It does not wrap err, which should be logged.
 func Unavailable(err error) *wire.Error {
 	if err == nil {
 		return nil
@@ -179,7 +179,7 @@ func Unavailable(err error) *wire.Error {
 	}
 	switch api := APIError(err); api.ErrorCode {
 	case codeStoreFailed:
-		// It is also the code of a disk that fails and of missing descriptors.
+		// Failing disks and missing descriptors have the same code.
 		if !strings.Contains(api.Description, "maximum") {
 			return errUnavailable
 		}

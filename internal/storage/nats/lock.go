@@ -10,19 +10,17 @@ import (
 	"syscall"
 )
 
-// folder is the data folder of this process. While it is open no other process
-// has it: nats-server itself would let two run in the same files, and they go
-// separate ways without noticing.
+// folder is the data folder of this process. While it is open no other process has it.
+// nats-server itself would let two run on the same files, which diverge unnoticed.
 type folder struct {
 	dir    string
 	sync   func(dir string) error
 	lock   *os.File
-	record record // what the last process left, as this one continues it
+	record record // of this process, made from the former one's
 }
 
-// openFolder makes the folder if it is not there, takes its lock and reads what
-// the last process left. It returns an error that names the folder if another
-// process has it.
+// openFolder makes the folder if it is not there, locks it and reads the former process's
+// record. If another process has the folder the error names it.
 func openFolder(opts Options) (*folder, error) {
 	lock, err := renameFormer(opts)
 	if lock == nil && err == nil {
@@ -46,9 +44,8 @@ func makeFolder(dir string) (*os.File, error) {
 	return takeLock(dir)
 }
 
-// close frees the folder, after the server in it was stopped, and tells the next
-// process that it was. It does not before all is on the disk: a power failure may
-// follow.
+// close syncs the folder, notes in the record that the server was stopped, and unlocks.
+// The note comes after the sync, since a power failure may follow.
 func (f *folder) close() error {
 	err := f.sync(f.dir)
 	if err == nil {
@@ -58,8 +55,8 @@ func (f *folder) close() error {
 	return errors.Join(err, dropLock(f.lock))
 }
 
-// takeLock locks the file LOCK, which tells who has the folder. The lock ends with
-// the process, however that ends.
+// takeLock locks the file LOCK and writes the process id into it. The lock ends with the
+// process, however that ends.
 func takeLock(dir string) (*os.File, error) {
 	lock, err := os.OpenFile(filepath.Join(dir, "LOCK"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -74,13 +71,13 @@ func takeLock(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("lock data folder %s: %w", dir, err)
 	}
 	if err := lock.Truncate(0); err == nil {
-		_, _ = fmt.Fprintf(lock, "pid %d\n", os.Getpid()) // for whoever finds it locked
+		_, _ = fmt.Fprintf(lock, "pid %d\n", os.Getpid()) // for the error of a process that finds it locked
 	}
 	return lock, nil
 }
 
-// dropLock frees the folder. A process that was forked and has not become another
-// program yet has the file open too, so to close it here would not be enough.
+// dropLock unlocks the folder. Closing the file would not be enough: a forked process that
+// has not started its program yet has it open too.
 func dropLock(lock *os.File) error {
 	return errors.Join(syscall.Flock(int(lock.Fd()), syscall.LOCK_UN), lock.Close())
 }

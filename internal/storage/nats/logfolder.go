@@ -12,14 +12,14 @@ import (
 	"tidegate/internal/former"
 )
 
-// A process that shares its events with nobody keeps them in a folder of their own
-// beside the server's: package segments. Before there was such a log they were in
-// stream EV of the server in this process. That is taken over once, see Adopt.
+// A process that shares its events with no other keeps them in a folder of their own beside
+// the server's: package segments. Older versions kept them in stream EV of the server in
+// this process. That log is taken over once, see Adopt.
 
-// logDir is where such a process has its events.
+// logDir is where such a process keeps its events.
 func logDir(dir string) string { return filepath.Join(dir, "log") }
 
-// HasOwnLog tells whether a data folder has a log of one process.
+// HasOwnLog reports whether a data folder has a log of one process.
 func HasOwnLog(dir string) bool {
 	_, err := os.Stat(logDir(dir))
 	return err == nil
@@ -33,11 +33,11 @@ func (e *Engine) LogDir() string {
 	return logDir(e.folder.dir)
 }
 
-// Redraw tells whether the generation of event ids has to be drawn anew: the machine
-// went down, and events that were answered may be lost.
+// NeedsGeneration reports whether a new generation of event ids has to be drawn: the machine
+// went down, and acknowledged events may be lost.
 func (e *Engine) NeedsGeneration() bool { return e.needsGeneration() }
 
-// Redrawn notes that it was, after the log with the new one is on the disk.
+// GenerationDrawn notes that it was drawn, after the log with it is on the disk.
 func (e *Engine) GenerationDrawn() error { return e.folder.generationDrawn() }
 
 // Room is how many bytes may be stored before the disk guard refuses more; ok is false
@@ -54,8 +54,9 @@ func (e *Engine) Room() (bytes int64, ok bool) {
 	return max(0, disk.free-guard.bound(disk.total)), true
 }
 
-// LogBytes is the bound of the log of this process: what is configured, else what it
-// was before, had being that of a log that is taken over, else a share of the disk.
+// LogBytes is the bound of the log of this process, in bytes: what is configured, else what
+// it was before, else a share of the disk. had is the bound of a log that is taken over, 0
+// for none.
 func (e *Engine) LogBytes(had int64) (int64, error) {
 	bound := cmp.Or(e.opts.EventsBytes, e.folder.record.LogBytes, max(had, 0))
 	if bound == 0 {
@@ -68,8 +69,7 @@ func (e *Engine) LogBytes(had int64) (int64, error) {
 	return bound, e.folder.write()
 }
 
-// Full is ENGINE_FULL while the disk guard refuses what would be stored, else nil. It
-// does not wait.
+// Full is ENGINE_FULL while the disk guard refuses writes, else nil. It does not wait.
 func (e *Engine) Full() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -79,8 +79,8 @@ func (e *Engine) Full() error {
 	return nil
 }
 
-// adopted is the file taken-over.json: which log on NATS the one of this process was
-// made from. It counts only if that is there.
+// adopted is the file taken-over.json: the log on NATS that the log of this process was made
+// from. It counts only if the latter is there.
 type adopted struct {
 	Stream     string `json:"stream"`
 	Generation string `json:"generation"`
@@ -89,11 +89,11 @@ type adopted struct {
 
 func adoptedPath(dir string) string { return filepath.Join(dir, "taken-over.json") }
 
-// Adopt makes a folder, with a log that was made from the one on NATS and is on the
-// disk, the folder of the log of this process. generation and last are those of the log
-// on NATS, last being the position of its newest event. Whenever the process is killed, there is
-// the one or the other: the log on NATS is to be dropped afterwards, and if that does
-// not come about the next start does it.
+// Adopt makes the folder made the log of this process. It has a log that was made from the
+// one on NATS and is on the disk. generation and last are those of the log on NATS, last
+// being the position of its newest event. Whenever the process is killed, one of the two
+// logs is whole. The caller deletes the log on NATS afterwards; if it does not get so far,
+// the next start does.
 func (e *Engine) Adopt(made, generation string, last uint64) error {
 	dir := e.folder.dir
 	text, err := json.Marshal(adopted{e.StreamName("EV"), generation, last})
@@ -115,8 +115,8 @@ func (e *Engine) Adopt(made, generation string, last uint64) error {
 	return nil
 }
 
-// Adopted is the position up to which events were on NATS before, 0 if none were. Their
-// ids may have no seal.
+// Adopted is the position of the newest event that was taken over from NATS, 0 for none. The
+// ids of events up to it may have no seal.
 func (e *Engine) Adopted() uint64 {
 	from, _ := readAdopted(e.folder.dir) // if it is damaged, these ids lead to a reset
 	return from.Last
@@ -136,7 +136,7 @@ func readAdopted(dir string) (from adopted, err error) {
 	return from, nil
 }
 
-// checkOwnLog looks at what a folder has of both logs before the server starts.
+// checkOwnLog checks, before the server starts, that a folder does not have two logs.
 func (f *folder) checkOwnLog(listen string) error {
 	if err := f.undoReplace(); err != nil || !HasOwnLog(f.dir) {
 		return err
@@ -149,8 +149,8 @@ func (f *folder) checkOwnLog(listen string) error {
 	return f.dropAdopted()
 }
 
-// dropAdopted deletes the log on NATS that was taken over, if a former process did not
-// get so far. One that is there for another reason is left alone.
+// dropAdopted deletes the log on NATS that was taken over, if a former process did not get
+// so far. It leaves any other log alone.
 func (f *folder) dropAdopted() error {
 	name := streamName(f.record.Prefix, "EV")
 	path := filepath.Join(streamsDir(storeDir(f.dir)), name)
@@ -175,8 +175,8 @@ func (f *folder) dropAdopted() error {
 	return syncFile(filepath.Dir(path))
 }
 
-// storedGeneration reads the generation of a stream from its files; known is false if
-// they do not tell: the server deletes them one after the other.
+// storedGeneration reads the generation of a stream from its files. known is false if they
+// do not have it: the server deletes them one after the other.
 func storedGeneration(stream string) (generation string, known bool) {
 	text, err := os.ReadFile(filepath.Join(stream, "meta.inf"))
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	generationKey = "tidegate_generation" // in the metadata of EV, see marked
+	generationKey = "tidegate_generation" // in the metadata of EV, see Metadata
 	secretKey     = "tidegate_id_secret"  // beside it: what event ids are sealed with, the same for all nodes
 
 	makeWait  = 30 * time.Second // for one stream: elections, peers that are just being started
@@ -27,14 +27,14 @@ const (
 	manyReplicas = 3
 )
 
-// make makes one stream, or changes it to what is configured, and makes sure that
-// the server did as asked. changed tells whether there was anything to do.
+// make makes one stream, or changes it to what is configured, and verifies that the server
+// did so. changed reports whether anything had to be done.
 func (e *Engine) make(ctx context.Context, d definition) (s jetstream.Stream, changed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, makeWait)
 	defer cancel()
 	ctx, cancel = e.untilRefused(ctx)
 	defer cancel()
-	var reason error // the last one that the server gave: a time that has run out is none
+	var reason error // the last one that the server gave: more useful than a timeout
 	for {
 		s, changed, err = e.makeOnce(ctx, d)
 		if APIError(err).ErrorCode != 0 {
@@ -65,7 +65,7 @@ func (e *Engine) makeOnce(ctx context.Context, d definition) (s jetstream.Stream
 	return e.adjust(ctx, d, s)
 }
 
-// create makes a stream. If somebody else has made it meanwhile, the error is
+// create makes a stream. If another node has made it meanwhile, the error is
 // [jetstream.ErrStreamNameAlreadyInUse].
 func (e *Engine) create(ctx context.Context, d definition) (jetstream.Stream, error) {
 	c := d.config
@@ -115,8 +115,8 @@ func (e *Engine) adjust(ctx context.Context, d definition, s jetstream.Stream) (
 	}
 }
 
-// merged is what a stream that is there should become: what somebody gave it that
-// we have no opinion of, such as a placement, stays.
+// merged is what a stream that is there should become. Settings that are not ours, such as
+// a placement, stay.
 func (e *Engine) merged(has jetstream.StreamConfig, d definition) jetstream.StreamConfig {
 	want, c := has, d.config
 	want.Subjects, want.Storage, want.Retention, want.Discard = c.Subjects, c.Storage, c.Retention, c.Discard
@@ -127,7 +127,7 @@ func (e *Engine) merged(has jetstream.StreamConfig, d definition) jetstream.Stre
 	if want.MaxBytes = cmp.Or(c.MaxBytes, has.MaxBytes); want.MaxBytes <= 0 {
 		want.MaxBytes = e.share(d)
 	}
-	// Servers that are away for a moment are no reason for fewer copies.
+	// Servers that are away for a moment must not lower the number of copies.
 	if want.Replicas = e.copies(); e.opts.Replicas == 0 {
 		want.Replicas = max(has.Replicas, want.Replicas)
 	}
@@ -138,7 +138,7 @@ func (e *Engine) merged(has jetstream.StreamConfig, d definition) jetstream.Stre
 	return want
 }
 
-// metadata is what those of the log should become.
+// metadata is what the metadata of the log's stream should become.
 func (e *Engine) metadata(has map[string]string) map[string]string {
 	want := maps.Clone(has)
 	if want == nil {
@@ -177,9 +177,8 @@ func (e *Engine) share(d definition) int64 {
 	return min(d.most, max(disk.free/d.part, 1<<20))
 }
 
-// isTooFew tells whether a cluster does not have the servers for so many copies at
-// all. One whose servers are just not there is another matter: a stream made with
-// one copy then would stay so unnoticed.
+// isTooFew reports whether a cluster does not have enough servers for so many copies. It is
+// false if they are only away: a stream made with one copy then would keep it unnoticed.
 func isTooFew(err error) bool {
 	switch api := APIError(err); api.ErrorCode {
 	case codeNotReplicated:
@@ -191,7 +190,7 @@ func isTooFew(err error) bool {
 	}
 }
 
-// isAboutCopies tells whether err says that so many copies cannot be.
+// isAboutCopies reports whether err says that so many copies cannot be made.
 func isAboutCopies(err error) bool {
 	switch APIError(err).ErrorCode {
 	case codeNoPeers, codeNoResources, codeNotReplicated, codeNoReplicaLimits:
@@ -201,7 +200,7 @@ func isAboutCopies(err error) bool {
 	}
 }
 
-// mayPass tells whether to try again.
+// isTemporary reports whether trying again may help.
 func (e *Engine) isTemporary(err error) bool {
 	if e.refusal() != nil {
 		return false
@@ -218,7 +217,7 @@ func (e *Engine) isTemporary(err error) bool {
 	return false
 }
 
-// explain adds what can be done.
+// explain adds what the user can do.
 func (e *Engine) explain(err error) error {
 	switch code := APIError(err).ErrorCode; {
 	case e.refusal() != nil:
@@ -232,8 +231,8 @@ func (e *Engine) explain(err error) error {
 	}
 }
 
-// echoed makes sure that a server did as asked. Old ones take options that they do
-// not know, say nothing, and keep events for ever that should expire.
+// verifyApplied checks that a server did as asked. Old ones accept options that they do not
+// know without an error, and keep events for ever that should expire.
 func verifyApplied(asked jetstream.StreamConfig, s jetstream.Stream) error {
 	changes := differences(asked, s.CachedInfo().Config)
 	if len(changes) == 0 {
@@ -255,8 +254,8 @@ func Generation(info *jetstream.StreamInfo) string {
 // Secret is what the ids of a log's events are sealed with, "" if they are not.
 func Secret(info *jetstream.StreamInfo) string { return info.Config.Metadata[secretKey] }
 
-// Metadata is what a stream's metadata have under a key, or under the one that was
-// used for the same before.
+// Metadata is a value of a stream's metadata, under its key or the one of the program's
+// former name.
 func Metadata(metadata map[string]string, key string) string {
 	return metadata[former.MetadataKey(metadata, key)]
 }
@@ -264,7 +263,7 @@ func Metadata(metadata map[string]string, key string) string {
 // change is a difference of two configurations.
 type change struct{ what, from, to string }
 
-// differences lists where two configurations differ, of what this package decides.
+// differences lists where two configurations differ in settings that are ours.
 func differences(a, b jetstream.StreamConfig) (all []change) {
 	compare := func(what string, a, b any) {
 		if from, to := fmt.Sprint(a), fmt.Sprint(b); from != to {
@@ -288,6 +287,6 @@ func differences(a, b jetstream.StreamConfig) (all []change) {
 	compare("subject_delete_marker_ttl", a.SubjectDeleteMarkerTTL, b.SubjectDeleteMarkerTTL)
 	compare("num_replicas", a.Replicas, b.Replicas)
 	compare(generationKey, Metadata(a.Metadata, generationKey), Metadata(b.Metadata, generationKey))
-	compare(secretKey+" is there", a.Metadata[secretKey] != "", b.Metadata[secretKey] != "") // it is not to be logged
+	compare(secretKey+" is there", a.Metadata[secretKey] != "", b.Metadata[secretKey] != "") // the secret itself must not be logged
 	return all
 }

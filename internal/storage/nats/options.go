@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Options configure an Engine. Either Dir or URLs says where NATS is.
+// Options configure an [Engine]. Set either Dir or URLs.
 type Options struct {
 	Dir    string   // data folder of a server in this process; made if it is not there
 	Former string   // folder that is renamed to Dir where there is no Dir; "" for none
@@ -22,15 +22,14 @@ type Options struct {
 	// Default: the one that Dir was made with, else "tidegate".
 	Prefix  string
 	Command string // shown in the connection's name: "tidegate COMMAND/NODE"; default "serve"
-	Node    string // first identity of this node, shown there too; default drawn
-	Needs   Need   // what Open makes at once; the rest is made when it is asked for
+	Node    string // first name of this node, shown there too; default: drawn at random
+	Needs   Need   // what Open makes; the rest is made when it is first used
 
 	MaxBody   int64 // bytes of one event, default 1 MiB, at most 1 GiB
 	MaxEvents int64 // of one topic that are kept, default 1000
 
-	// Bounds of what is stored, in bytes. Where one is not set, a new stream
-	// gets a share of the free space (see share), and one that is there keeps
-	// what it has.
+	// Bounds of what is stored, in bytes. Without one, a new stream gets a share of the
+	// free space (see share), and one that is there keeps its bound.
 	EventsBytes, TasksBytes, QueueBytes, SessionsBytes, ResultsBytes int64
 
 	// Durability of a server in this process, default DurabilityProcess.
@@ -38,8 +37,8 @@ type Options struct {
 	// Replicas of each stream in an external cluster, 1 to 5; default 3 if it
 	// has three servers with JetStream, else 1.
 	Replicas int
-	// MinFree is the free space in bytes of the data folder's file system below
-	// which nothing more is taken; default a twentieth of it, at most 64 MiB.
+	// MinFree is the free space of the data folder's file system, in bytes, below which
+	// writes are refused. Default: a twentieth of the file system, at most 64 MiB.
 	MinFree int64
 	// ConnectWait bounds how long Open waits for an external server to answer,
 	// default 15 s: an election takes up to 9.
@@ -50,15 +49,15 @@ type Options struct {
 	// user of the machine reaches, a Token is made and kept in Dir if there is none.
 	Listen string
 
-	// How to get in. Token is also what others have to show at Listen.
+	// Credentials for an external server. Token is also what clients need at Listen.
 	Credentials    string // file of a JWT and its key
 	NKey           string // file of a seed
 	User, Password string
 	Token          string
 
-	// PEM files. Of an external server TLSCA is who signs it, and TLSCert and
-	// TLSKey are shown to it. At Listen the two are the server's own, and with
-	// TLSCA clients have to show a certificate that it signed.
+	// PEM files. For an external server TLSCA is the authority to trust, and TLSCert and
+	// TLSKey are the client's. At Listen they are the server's, and with TLSCA clients
+	// need a certificate that it signed.
 	TLSCA, TLSCert, TLSKey string
 
 	Log *slog.Logger // default: none
@@ -85,12 +84,12 @@ const (
 	defaultMaxBody   = 1 << 20
 	largestBody      = 1 << 30
 	defaultMaxEvents = 1000
-	// envelope is what a message may have besides an event's data: its name,
-	// topic and headers.
+	// envelope is room in a message besides an event's data: its name, topic and
+	// headers, in bytes.
 	envelope = 64 << 10
-	// smallestEnvelope is what is asked of a server that others configure.
+	// smallestEnvelope is the same for an external server, whose limit may be small.
 	smallestEnvelope = 4 << 10
-	// shortestToken is what others may have to guess.
+	// shortestToken is the least length of a token, so that it cannot be guessed.
 	shortestToken = 16
 )
 
@@ -122,7 +121,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// validate returns all that is wrong.
+// validate returns all mistakes, joined.
 func (o Options) validate() error {
 	var wrong []error
 	refuse := func(bad bool, format string, args ...any) {

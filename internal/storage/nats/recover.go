@@ -17,12 +17,12 @@ import (
 const (
 	firstRestartPause = time.Second
 	longRestartPause  = 30 * time.Second
-	// spareFiles are how many descriptors have to be there for a restart.
+	// spareFiles is how many descriptors have to be free for a restart.
 	spareFiles = 64
 )
 
-// checkServer looks at the server in this process. Once a write of its has failed
-// it takes no more, or none for that stream, whatever becomes of the cause.
+// checkServer checks the server in this process. Once a write has failed the server takes
+// no more writes, or none for that stream, even when the cause is gone.
 func (e *Engine) checkServer(c *condition, full bool) {
 	s := e.embedded.current()
 	if s == nil {
@@ -30,7 +30,7 @@ func (e *Engine) checkServer(c *condition, full bool) {
 		e.restart(c)
 		return
 	}
-	// The server itself finds nothing wrong with a folder that it cannot read.
+	// The server itself does not notice a folder that it cannot read.
 	if _, err := os.ReadDir(e.embedded.streamsDir()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.failed(reasonOf("the data folder cannot be read", err))
 		return
@@ -71,21 +71,20 @@ func reasonOf(what string, err error) string {
 	return fmt.Sprintf("%s: %v", what, err)
 }
 
-// isLasting tells whether what a server finds wrong with itself stays so until it
-// is restarted.
+// isLasting reports whether a problem of the server stays until it is restarted.
 func isLasting(broken string) bool {
 	return strings.Contains(broken, "write error") || strings.Contains(broken, "could not be recovered")
 }
 
-// restart restarts the server in this process, unless that was tried a moment ago,
-// or cannot end well.
+// restart restarts the server in this process, unless that was tried a moment ago, or too
+// few descriptors are free.
 func (e *Engine) restart(c *condition) {
 	if err := descriptorsLeft(spareFiles); err != nil {
 		c.failed(err.Error())
 		e.state.short = true
 		return
 	}
-	// Attempts without descriptors say nothing of the next one: it is made at once.
+	// After an attempt without descriptors the next one comes at once.
 	if !e.state.short && e.state.pause > 0 && time.Since(e.state.restarted) < e.state.pause {
 		return
 	}
@@ -99,13 +98,12 @@ func (e *Engine) restart(c *condition) {
 		e.log.Error("NATS in this process was not restarted: tried again", "in", e.state.pause, "err", e.state.failure)
 		return
 	}
-	*c = condition{} // what else there is to say the next check will find
+	*c = condition{} // the next check finds what else there is
 	e.CheckNow()
 }
 
-// descriptorsLeft returns an error if the process may not open so many files more.
-// A server that starts without takes what it cannot read for something that is not
-// there.
+// descriptorsLeft returns an error if the process cannot open n more files. A server that
+// starts without them takes files that it cannot read for missing.
 func descriptorsLeft(n int) error {
 	files := make([]*os.File, 0, n)
 	defer func() {
@@ -130,9 +128,8 @@ func streamsDir(store string) string {
 	return filepath.Join(store, "jetstream", "$G", "streams")
 }
 
-// recoveredAll returns an error unless a server has all streams and durable
-// consumers that are in its folder. It goes on without those that it could not
-// read.
+// recoveredAll returns an error unless a server has all streams and durable consumers that
+// are in its folder. The server itself starts without those that it cannot read.
 func (e *embedded) recoveredAll(s *server.Server) error {
 	streams, err := os.ReadDir(e.streamsDir())
 	if errors.Is(err, fs.ErrNotExist) {

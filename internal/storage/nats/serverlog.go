@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// serverLog is where the server in this process logs to. What it says in the
-// course of things is for debugging here: "Server is ready" is news to somebody who
-// runs a NATS server, but not to somebody who runs Tidegate.
+// serverLog takes the log of the server in this process. Its notices are debug lines here:
+// "Server is ready" matters to somebody who runs a NATS server, but not to somebody who
+// runs Tidegate.
 type serverLog struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	fatal string // the last reason why it cannot go on
+	fatal string // why the server cannot go on
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
@@ -22,8 +22,7 @@ func (l *serverLog) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(f
 func (l *serverLog) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
 
-// Fatalf keeps the reason for whoever waits for the server, and does not end the
-// process.
+// Fatalf keeps the reason for start, and does not end the process.
 func (l *serverLog) Fatalf(format string, v ...any) {
 	reason := fmt.Sprintf(format, v...)
 	l.log.Error(reason)
@@ -32,7 +31,7 @@ func (l *serverLog) Fatalf(format string, v ...any) {
 	l.fatal = reason
 }
 
-// reason is what Fatalf was told last, "" for nothing.
+// reason is the last one of Fatalf, "" for none.
 func (l *serverLog) reason() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

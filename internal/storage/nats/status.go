@@ -16,9 +16,8 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Status asks for everything there is to know, with a question for each stream, all
-// at once. What is not answered within seconds is a line of Health, as is each server
-// that is away; the rest is what an operator has then. Why this process is not ready
+// Status asks for the state of all streams at once, which takes seconds if servers are
+// away. What is not answered, and each server that is away, is a line of Health. Why this process is not ready
 // is not among them, see [Engine.Health].
 func (e *Engine) Status(ctx context.Context) wire.ClusterStatus {
 	s := wire.ClusterStatus{
@@ -59,15 +58,15 @@ func (e *Engine) Status(ctx context.Context) wire.ClusterStatus {
 	return s
 }
 
-// knows tells whether a stream was there when this process began, or came with it.
-// Not all deployments have all.
+// knows reports whether this process has made or found a stream. Not all deployments have
+// all streams.
 func (e *Engine) knows(stream string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.made[stream]
 }
 
-// Explain puts into words for people why a question was not answered.
+// Explain says for people why a request was not answered.
 func Explain(err error) string {
 	for _, away := range []error{natsgo.ErrReconnectBufExceeded, natsgo.ErrDisconnected, natsgo.ErrConnectionClosed} {
 		if errors.Is(err, away) {
@@ -108,8 +107,8 @@ func (e *Engine) StreamInfo(ctx context.Context, name string) (*jetstream.Stream
 	return s.CachedInfo(), nil
 }
 
-// silentServer is after which silence towards a stream's leader, to whom it answers
-// every second, a server counts as away.
+// silentServer is after what silence a server counts as away. It normally answers the
+// leader of a stream every second.
 const silentServer = 3 * time.Second
 
 func streamStatus(info *jetstream.StreamInfo) wire.StreamStatus {
@@ -127,7 +126,7 @@ func streamStatus(info *jetstream.StreamInfo) wire.StreamStatus {
 	for _, r := range info.Cluster.Replicas {
 		s.Lag = max(s.Lag, r.Lag)
 		// NATS takes a minute to call a server offline that was killed.
-		unseen := r.Active == 0 && !r.Current // since the leader is one
+		unseen := r.Active == 0 && !r.Current // since this server leads
 		if r.Offline || unseen || r.Active > silentServer {
 			s.Offline = append(s.Offline, r.Name)
 		}

@@ -16,12 +16,12 @@ type Need uint8
 
 const (
 	NeedLog      Need = 1 << iota // the log of all topics
-	NeedSessions                  // records of streams, for when their node is lost
-	NeedNodes                     // who is there
+	NeedSessions                  // session records, for failover
+	NeedNodes                     // leases and registrations of nodes
 	NeedTasks                     // records, queue, leases and results of tasks
 )
 
-// TaskStreams are what tasks are kept in.
+// TaskStreams is where tasks are kept.
 type TaskStreams struct {
 	Records, Queue jetstream.Stream
 	Leases         jetstream.KeyValue
@@ -31,9 +31,9 @@ type TaskStreams struct {
 const (
 	kvPrefix, objectPrefix = "KV_", "OBJ_" // of the streams that buckets are
 
-	repeatWindow = 2 * time.Minute // in which a Msg-Id is stored once
-	// markerLife is how long a bucket tells that a key has expired. It must be
-	// longer than a watcher may be away.
+	repeatWindow = 2 * time.Minute // within it a Msg-Id is stored once
+	// markerLife is how long a bucket keeps the marker of an expired key. It must be longer
+	// than a watcher may be disconnected.
 	markerLife = time.Minute
 )
 
@@ -47,9 +47,9 @@ type definition struct {
 	generation bool // its metadata hold the generation of event ids
 }
 
-// definitions lists the streams of needs. What is common to all is that each has a
-// bound, and that only a single copy is read without asking the leader: reads from
-// followers of three were stale under load, 4 in 100.
+// definitions lists the streams of needs. Each has a bound. Only streams with a single copy
+// are read without asking the leader: of reads from followers of three, 4 in 100 were
+// stale under load.
 func (e *Engine) definitions(needs Need) (all []definition) {
 	if needs&NeedLog != 0 {
 		all = append(all, e.events())
@@ -101,9 +101,8 @@ func (e *Engine) plain(name, subject string) jetstream.StreamConfig {
 	}
 }
 
-// bucket is the stream that the client would make for a bucket of keys which may
-// have a life of their own, except that it may be read directly only where that
-// gives the newest.
+// bucket is the stream that the client library would make for a bucket with a TTL for each
+// key, except that direct reads are allowed only where they give the newest value.
 func (e *Engine) bucket(name string) definition {
 	return definition{most: 16 << 20, part: 64, config: jetstream.StreamConfig{
 		Name: kvPrefix + e.StreamName(name), Subjects: []string{"$KV." + e.StreamName(name) + ".>"},
@@ -125,10 +124,10 @@ func (e *Engine) objects(name string) definition {
 	}}
 }
 
-// ensure makes the streams of needs, or changes those that are there to what is
-// configured. Several nodes may do so at once; in one process it is called by one
-// goroutine at a time. In a folder of our own all is on the disk when it returns: a
-// power failure takes a stream that was made seconds ago away as a whole.
+// ensure makes the streams of needs, or changes those that are there to what is configured.
+// Several nodes may do so at once; in one process one goroutine at a time calls it. In a
+// folder of our own everything is on the disk when it returns, because a power failure
+// loses a stream that was made seconds ago as a whole.
 func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstream.Stream, err error) {
 	made, changed := map[string]jetstream.Stream{}, false
 	for _, d := range e.definitions(needs) {
@@ -155,22 +154,22 @@ func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstr
 	return made, nil
 }
 
-// mustRedraw tells whether the generation of event ids has to change.
+// needsGeneration reports whether the generation of event ids has to change.
 func (e *Engine) needsGeneration() bool { return e.folder != nil && e.folder.record.Redraw }
 
-// ensureLog makes the log of all topics.
+// EventStream makes the stream of the event log, unless it is there.
 func (e *Engine) EventStream(ctx context.Context) (jetstream.Stream, error) {
 	made, err := e.ensure(ctx, NeedLog)
 	return made[e.StreamName("EV")], err
 }
 
-// ensureLedger makes the ledger of streams.
+// SessionStream makes the stream of session records, unless it is there.
 func (e *Engine) SessionStream(ctx context.Context) (jetstream.Stream, error) {
 	made, err := e.ensure(ctx, NeedSessions)
 	return made[e.StreamName("ST")], err
 }
 
-// ensureNodes makes the bucket of nodes.
+// NodeBucket makes the bucket of leases and registrations, unless it is there.
 func (e *Engine) NodeBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	if _, err := e.ensure(ctx, NeedNodes); err != nil {
 		return nil, err
@@ -178,7 +177,7 @@ func (e *Engine) NodeBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	return e.keys(ctx, "NODES")
 }
 
-// ensureTasks makes what tasks are kept in.
+// TaskStreams makes the streams and buckets of tasks, unless they are there.
 func (e *Engine) TaskStreams(ctx context.Context) (TaskStreams, error) {
 	made, err := e.ensure(ctx, NeedTasks)
 	if err != nil {
@@ -199,7 +198,7 @@ func (e *Engine) TaskStreams(ctx context.Context) (TaskStreams, error) {
 	return TaskStreams{made[e.StreamName("TASKS")], made[e.StreamName("TASKQ")], leases, results}, nil
 }
 
-// keys gives a bucket that is there.
+// keys opens a bucket that is there.
 func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, error) {
 	var kv jetstream.KeyValue
 	err := awaitBucket(ctx, func(ctx context.Context) (err error) {
@@ -212,8 +211,8 @@ func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, err
 	return kv, nil
 }
 
-// whenThere looks for a bucket that has been made until it is found: a server of a
-// cluster that others have not told of it yet says that it is not there.
+// awaitBucket calls look until it finds a bucket that has been made. Servers of a cluster
+// that have not heard of it yet answer that it is not there.
 func awaitBucket(ctx context.Context, look func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
 	defer cancel()

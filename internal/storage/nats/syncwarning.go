@@ -14,22 +14,22 @@ import (
 	"tidegate/internal/backoff"
 )
 
-// How an external server syncs its files is configured there, and decides what
-// survives a loss of power. So each is asked, and whoever runs Tidegate is warned if
-// one may lose what it has acknowledged, or does not say.
+// How an external server syncs its files is configured there, and decides what survives a
+// power failure. So Tidegate asks each, and warns if one may lose acknowledged writes or
+// does not answer.
 
 const (
-	// subjectServers is where all servers tell of their JetStream. It belongs to the
-	// system account, which has to let others have it.
+	// subjectServers is where all servers answer how their JetStream is configured. It
+	// belongs to the system account, which has to export it to ours.
 	subjectServers = "$SYS.REQ.SERVER.PING.JSZ"
 
 	askServersEvery = time.Minute
 	serversWait     = 2 * time.Second        // for the first answer
-	serversSilence  = 500 * time.Millisecond // after which no other comes
+	serversSilence  = 500 * time.Millisecond // after it no other answer comes
 	mostServers     = 64
 )
 
-// serverAnswer is what is of interest of an answer.
+// serverAnswer is the part of an answer that is used.
 type serverAnswer struct {
 	Server struct {
 		Name    string `json:"name"`
@@ -44,15 +44,15 @@ type serverAnswer struct {
 	} `json:"data"`
 }
 
-// Warnings lists what does not keep this process from being ready and yet is most
-// likely not meant. Nothing is asked anew.
+// Warnings lists settings that are probably not meant, though the process is ready. It does
+// not wait.
 func (e *Engine) Warnings() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.warnings)
 }
 
-// watchServers asks the external servers now and then, until ctx ends.
+// watchServers asks the external servers once a minute, until ctx ends.
 func (e *Engine) watchServers(ctx context.Context) {
 	for {
 		if e.nc.IsConnected() {
@@ -77,11 +77,11 @@ func (e *Engine) warn(warnings []string) {
 	}
 }
 
-// askServers asks all servers and says what there is to warn of.
+// askServers asks all servers and returns the warnings.
 func (e *Engine) askServers(ctx context.Context) []string {
 	answers, err := e.serverAnswers(ctx)
 	if err != nil || len(answers) == 0 {
-		return []string{fmt.Sprintf("NATS does not tell whether it syncs every write (%s): what it has acknowledged may be lost when servers lose power, unless each has sync_interval: always; let this account ask %s to have it checked",
+		return []string{fmt.Sprintf("NATS does not say whether it syncs every write (%s): what it has acknowledged may be lost when servers lose power, unless each has sync_interval: always; let this account ask %s to have it checked",
 			reasonForSilence(err), subjectServers)}
 	}
 	var lazy, old []string
@@ -116,7 +116,7 @@ func reasonForSilence(err error) string {
 	}
 }
 
-// serverAnswers collects what servers answer until no other comes.
+// serverAnswers collects the answers of servers.
 func (e *Engine) serverAnswers(ctx context.Context) ([]serverAnswer, error) {
 	sub, err := e.nc.SubscribeSync(e.nc.NewInbox())
 	if err != nil {

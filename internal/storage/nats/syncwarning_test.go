@@ -33,7 +33,7 @@ func TestServersThatMayLoseWhatTheyAcknowledgedAreWarnedOf(t *testing.T) {
 	}{
 		"as NATS comes": {"", Options{}, "its system account is not open to this one"},
 		"not permitted": {`authorization: {users: [{user: app, password: app, permissions: {publish: ["tidegate.>", "$JS.API.>", "$JS.FC.>"], subscribe: ["tidegate.>", "_INBOX.>"]}}]}`,
-			app, "does not tell whether it syncs every write (no answer)"},
+			app, "does not say whether it syncs every write (no answer)"},
 		"lazy":   {fmt.Sprintf(openSystem, t.TempDir(), ", sync_interval: 10s"), app, "set sync_interval: always in jetstream of server (10s)"},
 		"always": {fmt.Sprintf(openSystem, t.TempDir(), ", sync_interval: always"), app, ""},
 	} {

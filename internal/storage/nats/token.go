@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// tokenPath is where a folder keeps the token that others have to show.
+// tokenPath is where a folder keeps the token that clients need.
 func (f *folder) tokenPath() string { return filepath.Join(f.dir, "nats-token") }
 
-// token reads the folder's token, and makes one if there is none: whoever may read
-// the folder may use the server in it, and nobody else. The folder is locked.
+// token reads the folder's token, and makes one if there is none. So users who may read the
+// folder may use the server in it, and no others. The folder is locked.
 func (f *folder) token() (string, error) {
 	text, err := os.ReadFile(f.tokenPath())
 	if errors.Is(err, fs.ErrNotExist) {
