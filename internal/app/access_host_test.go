@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tidegate/internal/socket/sockettest"
 )
 
 func TestX01UnknownHostsAreRefusedOnEveryListener(t *testing.T) {
@@ -142,7 +144,7 @@ func TestX01AConnectionOfSendsChangesItsHost(t *testing.T) {
 // A browser cannot reach a Unix socket, so that no name is wrong there.
 func TestX01UnixSocketsTakeAnyHost(t *testing.T) {
 	t.Parallel()
-	dir := shortDir(t)
+	dir := sockettest.Dir(t)
 	p := start(t, "serve", "--listen", "unix:"+filepath.Join(dir, "p"), "--internal-listen", "unix:"+filepath.Join(dir, "i"))
 	for address, path := range map[string]string{p.Public: "/api/tasks", p.Internal: "/internal/streams"} {
 		base, client := over(t, address)

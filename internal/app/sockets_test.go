@@ -16,19 +16,9 @@ import (
 	"tidegate/internal/outbound"
 	"tidegate/internal/selfsigned"
 	"tidegate/internal/socket"
+	"tidegate/internal/socket/sockettest"
 	"tidegate/sse"
 )
-
-// shortDir is a folder whose path leaves room for the name of a socket.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
 
 // over is a client that calls the address that a program prints.
 func over(t *testing.T, address string) (base string, client *http.Client) {
@@ -78,7 +68,7 @@ func backendOn(t *testing.T, path string) {
 // backend.
 func TestX26GatewayOnUnixSockets(t *testing.T) {
 	t.Parallel()
-	dir := shortDir(t)
+	dir := sockettest.Dir(t)
 	public, internal, app := filepath.Join(dir, "p"), filepath.Join(dir, "i"), filepath.Join(dir, "app")
 	backendOn(t, app)
 	for _, url := range []string{"unix:" + app + ":/callback?secret=x", "http://unix:" + app + ":/callback", "http+unix://" + strings.ReplaceAll(app, "/", "%2F") + "/callback"} {
@@ -140,7 +130,7 @@ func TestX26TLSOnAUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(shortDir(t), "p")
+	path := filepath.Join(sockettest.Dir(t), "p")
 	p := start(t, "serve", "--listen", "unix:"+path, "--tls-cert", files.Cert, "--tls-key", files.Key)
 	transport := &http.Transport{
 		DialContext:     func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) },
@@ -164,7 +154,7 @@ func TestX26TLSOnAUnixSocket(t *testing.T) {
 // A gateway and our backend in two processes, joined by two sockets.
 func TestX26BackendAndGatewayOverUnixSockets(t *testing.T) {
 	t.Parallel()
-	dir := shortDir(t)
+	dir := sockettest.Dir(t)
 	public, internal, app := filepath.Join(dir, "p"), filepath.Join(dir, "i"), filepath.Join(dir, "app")
 	b := start(t, "backend", "--listen", "unix:"+app, "--gateway-url", "unix:"+internal, "--callback-secret", "a-secret-that-is-long")
 	start(t, "gateway", "--listen", "unix:"+public, "--internal-listen", "unix:"+internal,
@@ -188,7 +178,7 @@ func TestX26BackendAndGatewayOverUnixSockets(t *testing.T) {
 
 func TestX26SocketInUseIsAnErrorThatSaysWhatToDo(t *testing.T) {
 	t.Parallel()
-	dir := shortDir(t)
+	dir := sockettest.Dir(t)
 	path, file := filepath.Join(dir, "s"), filepath.Join(dir, "file")
 	l, err := net.Listen("unix", path)
 	if err != nil {

@@ -33,6 +33,7 @@ var allowed = map[string][]string{
 	"internal/terminal":           nil,
 	"internal/logging":            nil,
 	"internal/socket":             nil,
+	"internal/socket/sockettest":  nil,
 	"internal/outbound":           {"internal/certs"},
 	"internal/certs":              nil,
 	"internal/heap":               nil,
@@ -107,7 +108,7 @@ var allowed = map[string][]string{
 var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish", "task/storetest"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover", "internal/longtest", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
+var testSupport = []string{"internal/leftover", "internal/socket/sockettest", "internal/longtest", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string

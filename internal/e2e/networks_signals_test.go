@@ -126,6 +126,12 @@ func wantCleanEnd(t *testing.T, cmd *exec.Cmd) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	wantEnd(t, cmd)
+}
+
+// wantEnd waits until a program ends, and wants exit code 0.
+func wantEnd(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {

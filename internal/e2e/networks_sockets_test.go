@@ -12,23 +12,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-)
 
-// shortDir is a folder whose path leaves room for the name of a socket.
-func shortDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
+	"tidegate/internal/socket/sockettest"
+)
 
 func TestX26SocketOfAKilledProcessIsTakenOver(t *testing.T) {
 	t.Parallel()
-	dir := shortDir(t)
+	dir := sockettest.Dir(t)
 	public, internal := filepath.Join(dir, "p"), filepath.Join(dir, "i")
 	args := []string{"--data", "", "--listen", "unix:" + public, "--internal-listen", "unix:" + internal, "--drain-time", "0"}
 	first := start(t, "serve", args...)
@@ -110,7 +100,7 @@ func TestX26InheritedSockets(t *testing.T) {
 	t.Parallel()
 	public, publicAt := listening(t)
 	internal, internalAt := listening(t)
-	dir := shortDir(t)
+	dir := sockettest.Dir(t)
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "n"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -154,16 +144,7 @@ func TestX26InheritedSockets(t *testing.T) {
 		if state := <-states; state != "STOPPING=1" {
 			t.Errorf("the service manager was told %q", state)
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("ended with %v", err)
-			}
-		case <-time.After(patience + 20*time.Second):
-			t.Fatal("does not end")
-		}
+		wantEnd(t, cmd)
 		// The socket is still there: a client that comes now waits for the next process.
 		if c, err := net.Dial("tcp", publicAt); err != nil {
 			t.Errorf("the door is closed: %v", err)

@@ -28,15 +28,8 @@ func (g *Gateway) sendBatch(w http.ResponseWriter, r *http.Request) {
 	defer held.flush()
 	r.Body = &flushingBody{r.Body, &held}
 	body, err := openBody(w, r, g.opts.MaxBatch)
-	if err != nil {
-		g.metrics.sent("", err)
-		wire.WriteError(w, err)
-		return
-	}
-	key, err := wire.HeaderKey(r.Header)
-	if err != nil {
-		g.metrics.sent("", err)
-		wire.WriteError(w, err)
+	key, ok := g.headerKey(w, r, err)
+	if !ok {
 		return
 	}
 	in := requestBuffers.Get().(*requestBuffer)

@@ -21,18 +21,22 @@ func (g *Gateway) send(w http.ResponseWriter, r *http.Request) {
 	in := requestBuffers.Get().(*requestBuffer)
 	defer in.putBack()
 	body, err := g.readBody(w, r, in)
-	if err != nil {
-		g.metrics.sent("", err)
-		wire.WriteError(w, err)
-		return
+	if key, ok := g.headerKey(w, r, err); ok {
+		g.answer(r.Context(), w, in, body, key)
 	}
-	key, err := wire.HeaderKey(r.Header)
-	if err != nil {
-		g.metrics.sent("", err)
-		wire.WriteError(w, err)
-		return
+}
+
+// headerKey reads the idempotency key of a request's header. If that fails, or the body
+// has failed with bad, it answers and reports false.
+func (g *Gateway) headerKey(w http.ResponseWriter, r *http.Request, bad error) (key string, ok bool) {
+	if bad == nil {
+		key, bad = wire.HeaderKey(r.Header)
 	}
-	g.answer(r.Context(), w, in, body, key)
+	if bad != nil {
+		g.metrics.sent("", bad)
+		wire.WriteError(w, bad)
+	}
+	return key, bad == nil
 }
 
 // Express answers POST /internal/send for a listener that has parsed a plain request

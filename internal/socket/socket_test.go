@@ -16,18 +16,8 @@ import (
 	"testing"
 
 	"tidegate/internal/socket"
+	"tidegate/internal/socket/sockettest"
 )
-
-// folder is a short path, as those of sockets have to be.
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
 
 func listen(t *testing.T, path string) net.Listener {
 	t.Helper()
@@ -75,7 +65,7 @@ func abandon(t *testing.T, path string) {
 func TestX26UnixSocketHasItsModeAndIsRemoved(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []fs.FileMode{0o600, 0o660, 0o666} {
-		path := filepath.Join(folder(t), "a.sock")
+		path := filepath.Join(sockettest.Dir(t), "a.sock")
 		l, err := socket.Listen("unix:"+path, mode)
 		if err != nil {
 			t.Fatal(err)
@@ -100,7 +90,7 @@ func TestX26AtNoMomentIsASocketOpenToOthers(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux takes the mode of the socket for the file")
 	}
-	path := filepath.Join(folder(t), "a.sock")
+	path := filepath.Join(sockettest.Dir(t), "a.sock")
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	ctx, stop := context.WithCancel(t.Context())
@@ -124,14 +114,14 @@ func TestX26AtNoMomentIsASocketOpenToOthers(t *testing.T) {
 
 func TestX26StaleSocketIsTakenOver(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(folder(t), "a.sock")
+	path := filepath.Join(sockettest.Dir(t), "a.sock")
 	abandon(t, path)
 	wantServed(t, path, listen(t, path))
 }
 
 func TestX26SocketInUseIsNotTakenOver(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(folder(t), "a.sock")
+	path := filepath.Join(sockettest.Dir(t), "a.sock")
 	first := listen(t, path)
 	if _, err := socket.Listen("unix:"+path, 0o660); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("second Listen() = %v, want address in use", err)
@@ -144,7 +134,7 @@ func TestX26SocketInUseIsNotTakenOver(t *testing.T) {
 
 func TestX26OnlySocketsAreTakenOver(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := sockettest.Dir(t)
 	file, link, target := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "target")
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
@@ -176,7 +166,7 @@ func TestX26OneOfManyTakesAStaleSocketOver(t *testing.T) {
 
 func takeOverAtOnce(t *testing.T) {
 	t.Helper()
-	path := filepath.Join(folder(t), "a.sock")
+	path := filepath.Join(sockettest.Dir(t), "a.sock")
 	abandon(t, path)
 	var starting sync.WaitGroup
 	got := make(chan net.Listener, 16)
@@ -201,7 +191,7 @@ func takeOverAtOnce(t *testing.T) {
 
 func TestX26SocketOfAnotherIsNotRemoved(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(folder(t), "a.sock")
+	path := filepath.Join(sockettest.Dir(t), "a.sock")
 	old := listen(t, path)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)

@@ -15,36 +15,65 @@ type delivery struct {
 	after      time.Time // not to be tried before
 	attempts   int
 
-	older, younger           *delivery
-	share                    *addressShare // of its address; nil: not limited
-	shareOlder, shareYounger *delivery
+	age     links         // among all
+	share   *addressShare // of its address; nil: not limited
+	inShare links         // among those of its address
+}
+
+// links are the neighbours of a delivery in an ageList.
+type links struct{ older, younger *delivery }
+
+// ageList is a linked list of deliveries, by age. of returns the links that it uses.
+type ageList struct {
+	oldest, youngest *delivery
+	of               func(*delivery) *links
+}
+
+// add makes an item the youngest.
+func (l *ageList) add(item *delivery) {
+	if l.of(item).older = l.youngest; l.youngest == nil {
+		l.oldest = item
+	} else {
+		l.of(l.youngest).younger = item
+	}
+	l.youngest = item
+}
+
+// remove takes an item out.
+func (l *ageList) remove(item *delivery) {
+	at := l.of(item)
+	if at.older == nil {
+		l.oldest = at.younger
+	} else {
+		l.of(at.older).younger = at.younger
+	}
+	if at.younger == nil {
+		l.youngest = at.older
+	} else {
+		l.of(at.younger).older = at.older
+	}
+	*at = links{}
+}
+
+// oldestWaiting is the oldest item that is not in progress; nil if there is none.
+func (l *ageList) oldestWaiting() *delivery {
+	item := l.oldest
+	for item != nil && !item.InHeap() { // there are few of these
+		item = l.of(item).younger
+	}
+	return item
 }
 
 // link makes an item the youngest. The caller holds mu.
 func (q *Queue) link(item *delivery) {
-	q.linkShare(item)
-	if item.older = q.youngest; q.youngest == nil {
-		q.oldest = item
-	} else {
-		q.youngest.younger = item
-	}
-	q.youngest = item
+	q.joinShare(item)
+	q.byAge.add(item)
 }
 
 // unlink takes an item out of the order of age. The caller holds mu.
 func (q *Queue) unlink(item *delivery) {
-	q.unlinkShare(item)
-	if item.older == nil {
-		q.oldest = item.younger
-	} else {
-		item.older.younger = item.younger
-	}
-	if item.younger == nil {
-		q.youngest = item.older
-	} else {
-		item.younger.older = item.older
-	}
-	item.older, item.younger = nil, nil
+	q.leaveShare(item)
+	q.byAge.remove(item)
 }
 
 // Disown removes a node's pending disconnects, and refuses those that come later;
@@ -60,8 +89,8 @@ func (q *Queue) takeAll(node *Node) (taken []*Message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	node.disowned.Store(true)
-	for item := q.oldest; item != nil; {
-		next := item.younger
+	for item := q.byAge.oldest; item != nil; {
+		next := item.age.younger
 		if item.message.Node == node && item.InHeap() {
 			q.items.Remove(item)
 			q.unlink(item)

@@ -74,8 +74,7 @@ type Queue struct {
 	pausedUntil time.Time            // the backend is away: nothing is delivered before
 	failures    int                  // pauses in a row
 	longest     time.Duration
-	oldest      *delivery // waiting or in progress; the others follow by age
-	youngest    *delivery
+	byAge       ageList                      // of items that wait or are in progress
 	shares      map[netip.Addr]*addressShare // by [peer.Key]
 	done        chan struct{}                // closed when nothing is left; nil while nobody waits for it
 }
@@ -88,6 +87,7 @@ func NewQueue(c *Caller, o QueueOptions) *Queue {
 	return &Queue{
 		opts: o, caller: c,
 		wake: make(chan struct{}, 1), longest: maxPause, shares: make(map[netip.Addr]*addressShare),
+		byAge: ageList{of: func(d *delivery) *links { return &d.age }},
 	}
 }
 

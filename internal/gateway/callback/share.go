@@ -13,13 +13,13 @@ const shareDivisor = 4
 
 // addressShare lists what one address has in the queue, by age.
 type addressShare struct {
-	address          netip.Addr
-	count            int
-	oldest, youngest *delivery
+	address netip.Addr
+	count   int
+	byAge   ageList
 }
 
-// linkShare adds an item to the share of its address. The caller holds mu.
-func (q *Queue) linkShare(item *delivery) {
+// joinShare adds an item to the share of its address. The caller holds mu.
+func (q *Queue) joinShare(item *delivery) {
 	address := peer.AddrOf(item.message.Request.RemoteAddr())
 	if !address.IsValid() || address.IsLoopback() {
 		return
@@ -27,36 +27,22 @@ func (q *Queue) linkShare(item *delivery) {
 	address = peer.Key(address)
 	s := q.shares[address]
 	if s == nil {
-		s = &addressShare{address: address}
+		s = &addressShare{address: address, byAge: ageList{of: func(d *delivery) *links { return &d.inShare }}}
 		q.shares[address] = s
 	}
 	s.count++
+	s.byAge.add(item)
 	item.share = s
-	if item.shareOlder = s.youngest; s.youngest == nil {
-		s.oldest = item
-	} else {
-		s.youngest.shareYounger = item
-	}
-	s.youngest = item
 }
 
-// unlinkShare takes an item out of the share of its address. The caller holds mu.
-func (q *Queue) unlinkShare(item *delivery) {
+// leaveShare takes an item out of the share of its address. The caller holds mu.
+func (q *Queue) leaveShare(item *delivery) {
 	s := item.share
 	if s == nil {
 		return
 	}
-	if item.shareOlder == nil {
-		s.oldest = item.shareYounger
-	} else {
-		item.shareOlder.shareYounger = item.shareYounger
-	}
-	if item.shareYounger == nil {
-		s.youngest = item.shareOlder
-	} else {
-		item.shareYounger.shareOlder = item.shareOlder
-	}
-	item.share, item.shareOlder, item.shareYounger = nil, nil, nil
+	s.byAge.remove(item)
+	item.share = nil
 	if s.count--; s.count == 0 {
 		delete(q.shares, s.address)
 	}
@@ -67,15 +53,9 @@ func (q *Queue) unlinkShare(item *delivery) {
 func (q *Queue) takeExcess(youngest *delivery) (excess *delivery, why string) {
 	switch s := youngest.share; {
 	case s != nil && s.count > max(1, q.opts.Size/shareDivisor):
-		excess, why = s.oldest, addressFull
-		for !excess.InHeap() { // in progress: there are few of these
-			excess = excess.shareYounger
-		}
+		excess, why = s.byAge.oldestWaiting(), addressFull
 	case q.items.Len() > q.opts.Size:
-		excess, why = q.oldest, queueFull
-		for !excess.InHeap() {
-			excess = excess.younger
-		}
+		excess, why = q.byAge.oldestWaiting(), queueFull
 	default:
 		return nil, ""
 	}
