@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 
-def tell_gateway(path, message):
+def call_gateway(path, message):
     """One call of the gateway's internal API."""
     request = urllib.request.Request(
         options.gateway + path,
@@ -37,7 +37,7 @@ class Backend(BaseHTTPRequestHandler):
         if self.path == "/callback":
             self.callback(json.loads(body))
         elif self.path == "/headlines":
-            sent = tell_gateway("/internal/send", {
+            sent = call_gateway("/internal/send", {
                 "topic": "news",
                 "event": {"name": "headline", "data": body.decode()},
             })
@@ -45,18 +45,18 @@ class Backend(BaseHTTPRequestHandler):
         else:
             self.answer(404, {})
 
-    def callback(self, told):
-        if told["action"] == "disconnect":
-            print("gone:", told["reason"], file=sys.stderr)
+    def callback(self, call):
+        if call["action"] == "disconnect":
+            print("gone:", call["reason"], file=sys.stderr)
             return self.answer(200, {})
         # Only the status of this answer counts: it lets the client in or not.
-        if urlsplit(told["request"]["url"]).path != "/news":
+        if urlsplit(call["request"]["url"]).path != "/news":
             return self.answer(404, {})
         # Before the answer, so that what is replayed is ready when the stream opens.
-        tell_gateway("/internal/subscribe", {
-            "token": told["token"], "topics": ["news"], "from": "earliest",
-        } if "last-event-id" not in told["request"]["headers"] else {
-            "token": told["token"], "topics": ["news"],
+        call_gateway("/internal/subscribe", {
+            "token": call["token"], "topics": ["news"], "from": "earliest",
+        } if "last-event-id" not in call["request"]["headers"] else {
+            "token": call["token"], "topics": ["news"],
         })
         self.answer(200, {})
 

@@ -66,15 +66,15 @@ func TestDefectsAreListed(t *testing.T) {
 	t.Parallel()
 	text := readPage(t, "docs/reference/defects.md")
 	defect := regexp.MustCompile(`^Test(GW|BE|F|X)(\d+)`)
-	told := map[string]bool{}
+	seen := map[string]bool{}
 	for _, test := range tests(t) {
 		found := defect.FindStringSubmatch(test)
 		if found == nil {
 			continue
 		}
 		row := "| " + found[1] + "-" + found[2] + " | "
-		if !strings.Contains(text, "\n"+row) && !told[row] {
-			told[row] = true
+		if !strings.Contains(text, "\n"+row) && !seen[row] {
+			seen[row] = true
 			t.Errorf("%s is named after a defect that docs/reference/defects.md does not list: it has no line that begins with %q", test, row)
 		}
 	}

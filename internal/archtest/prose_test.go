@@ -122,7 +122,7 @@ func TestProseFaults(t *testing.T) {
 var (
 	linkTarget  = regexp.MustCompile(`\]\([^)]*\)`)
 	item        = regexp.MustCompile(`^\s*([-*]|\d+\.) `)
-	sentenceEnd = regexp.MustCompile(`[.!?:;]["')\]*]*\s+|\s[–—]\s`)
+	sentenceEnd = regexp.MustCompile(`[.!?]["')\]*]*\s+|;\s|\s[–—]\s`)
 	inlineCode  = regexp.MustCompile("`[^`]*`")
 )
 

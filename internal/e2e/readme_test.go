@@ -184,7 +184,7 @@ func TestReadmeStart(t *testing.T) {
 }
 
 // TestReadmeWaysToOpenServe: off loopback it does not start without one of them,
-// whose names it tells, and each lets in whom it says.
+// and its error names them. Each lets the right callers in.
 func TestReadmeWaysToOpenServe(t *testing.T) {
 	t.Parallel()
 	const token = "a-token-of-the-test"
