@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"internal/stream":             {"internal/wire", "sse"},
 	"internal/topic":              {"internal/heap", "internal/stream", "internal/wire", "sse"},
 	"internal/storage/storetest":  {"internal/topic", "internal/wire"},
-	"internal/storage/natstest":   {"internal/leftover", "internal/port"},
+	"internal/storage/natstest":   {"internal/checkout", "internal/leftover", "internal/port"},
 	"internal/packed":             {"internal/wire"},
 	"internal/cors":               nil,
 	"internal/grant":              {"internal/access"},

@@ -32,6 +32,23 @@ func TestBinary(dir string) (path string, err error) {
 	return path, nil
 }
 
+// NATSVariable is the environment variable that names a binary for [TestNATSServer].
+// ./test builds one for all packages.
+const NATSVariable = "TIDEGATE_TEST_NATS_SERVER"
+
+// TestNATSServer returns the path of a binary of nats-server, in the version of go.mod,
+// for tests to run. Without [NATSVariable] it builds one into dir.
+func TestNATSServer(dir string) (path string, err error) {
+	if path := os.Getenv(NATSVariable); path != "" {
+		return path, nil
+	}
+	path = filepath.Join(dir, "nats-server")
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
+	}
+	return path, nil
+}
+
 // RaceFlags returns the flag that gives another program the race detector, if the
 // calling one has it.
 func RaceFlags() []string {

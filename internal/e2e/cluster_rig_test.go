@@ -13,17 +13,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"tidegate/internal/checkout"
 )
 
-// natsBinary builds the NATS server of go.mod, once, beside the program.
-var natsBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(filepath.Dir(binary), "nats-server")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// natsBinary returns the binary of the NATS server, built once.
+var natsBinary = sync.OnceValues(func() (string, error) { return checkout.TestNATSServer(scratch) })
 
 // natsServers starts n servers with JetStream, which form a cluster if they are
 // more than one, and gives their URLs. They are killed when the test ends.

@@ -13,6 +13,9 @@ import (
 // binary is the program under test. TestMain sets it.
 var binary string
 
+// scratch is a directory for binaries, deleted after the tests.
+var scratch string
+
 // TestMain builds the program, or takes the binary that ./test has built.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "tidegate-e2e-")
@@ -20,6 +23,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	scratch = dir
 	if binary, err = checkout.TestBinary(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

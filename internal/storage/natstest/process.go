@@ -13,25 +13,21 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/checkout"
 	"tidegate/internal/port"
 )
 
 // builtInto is the folder of the server's binary, "" before it is needed.
 var builtInto string
 
-// serverBinary builds the nats-server of go.mod, once.
+// serverBinary returns the binary of nats-server, built once.
 var serverBinary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tidegate-nats-")
 	if err != nil {
 		return "", err
 	}
 	builtInto = dir
-	binary := filepath.Join(dir, "nats-server")
-	out, err := exec.Command("go", "build", "-o", binary, "github.com/nats-io/nats-server/v2").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
-	}
-	return binary, nil
+	return checkout.TestNATSServer(dir)
 })
 
 // FreeAddress draws an address that nobody listens knows of but who asked. Servers
