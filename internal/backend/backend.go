@@ -20,54 +20,51 @@ import (
 // gatewayTimeout bounds one call to the gateway.
 const gatewayTimeout = 5 * time.Second
 
-// Mode says how careful the backend is with its callers.
+// Mode decides whom the callback endpoint serves, and whether endpoints for tests exist.
 type Mode string
 
-// The modes. What is none of them counts as Production.
+// The modes. Any other value counts as Production.
 const (
-	Production  Mode = "production"  // callers of the callback must know the secret
-	Development Mode = "development" // they need not
-	Testing     Mode = "testing"     // nor here, and the endpoints for tests exist
+	Production  Mode = "production"  // callbacks must carry the secret or a signature
+	Development Mode = "development" // callbacks need neither
+	Testing     Mode = "testing"     // like Development, with the endpoints for tests
 )
 
 // Options configure a [Backend]. Client is required, and CallbackSecrets in
 // production mode.
 type Options struct {
 	Mode            Mode            // default Production
-	CallbackSecrets *access.Secrets // one of them callbacks carry as ?secret=, or are signed with
+	CallbackSecrets *access.Secrets // callbacks carry one of them as ?secret=, or are signed with it
 
 	Client client.Options // where the gateway is
 
-	// Shared says that other backends use the same logs, which outlive the
-	// gateway: nothing is concluded from what this one has published.
+	// Shared means that other backends use the same logs, which outlive the gateway. The
+	// backend then asks the gateway for what it would else know from its own sends.
 	Shared bool
 
-	// Access rules who may read tasks; the zero value lets everybody who knows an
-	// id.
+	// Access decides who may read tasks. The zero value admits everybody who knows an id.
 	Access AccessOptions
 
-	// Replace keeps only the newest stream of an identifier: one that connects
-	// ends those before it.
+	// Replace keeps only the newest stream of an identifier: a new one ends the others.
 	Replace bool
 
-	// Tasks configure the task service. Its Publisher, Observer and OnDelete
+	// Tasks configures the task service. Its Publisher, Observer and OnDelete
 	// are the backend's and must be nil; its Log is Log if nil.
 	Tasks task.Options
 	Types []task.Type // kinds of task
 
-	// VersionURL is looked at for the version to announce; "" for none.
+	// VersionURL is polled for the version to announce; "" for none.
 	VersionURL          string
 	VersionPollInterval time.Duration // default 30s
 
-	SweepInterval time.Duration // between looks for lost tasks; default 1m
+	SweepInterval time.Duration // between sweeps for lost tasks; default 1m
 
 	Log        *slog.Logger          // default: discarded
-	Registerer prometheus.Registerer // default: metrics are kept to itself
+	Registerer prometheus.Registerer // default: metrics are not exposed
 }
 
-// Backend is the whole of the package, put together. Make it with [New] and
-// serve its two handlers while Run runs; all its methods may be called
-// concurrently.
+// Backend answers callbacks and runs tasks. Make it with [New], and serve its two
+// handlers while Run runs. All its methods may be called concurrently.
 type Backend struct {
 	// Set once.
 	opts     Options
@@ -86,8 +83,8 @@ type Backend struct {
 	phase phase
 }
 
-// New puts a backend together. It calls nobody; all that is wrong with the
-// options is reported at once.
+// New makes a backend. It makes no request. Its error names all that is wrong with the
+// options, not only the first.
 func New(opts Options) (*Backend, error) {
 	opts.Mode = cmp.Or(opts.Mode, Production)
 	opts.Log = cmp.Or(opts.Log, slog.New(slog.DiscardHandler))
@@ -131,11 +128,10 @@ func (o Options) check() error {
 	return errors.Join(errs...)
 }
 
-// authenticates is true for every mode but the two that say otherwise, so that
-// a mode that nobody knows is a careful one.
+// authenticates is true for every mode but two, so that an unknown mode is a safe one.
 func (o Options) authenticates() bool { return o.Mode != Development && o.Mode != Testing }
 
-// addTasks makes the task service and what keeps its logs.
+// addTasks makes the task service and the keeper of its logs.
 func (b *Backend) addTasks(m *metrics) error {
 	b.logs = &taskLogs{gateway: b.gateway, lost: newRetrySet(), unused: newRetrySet(), metrics: m, log: b.log}
 	opts := b.opts.Tasks
@@ -177,8 +173,8 @@ func (b *Backend) addHandlers(m *metrics) {
 	b.rest = rest.mux()
 }
 
-// Callback serves POST /api/sse/callback, at whatever path it is mounted. It is
-// for the gateway alone: do not mount it where browsers can reach it.
+// Callback serves POST /api/sse/callback, at whatever path it is mounted. It is for the
+// gateway alone: do not mount it where browsers can reach it.
 func (b *Backend) Callback() http.Handler { return b.callback }
 
 // REST serves the public endpoints, all below /api/.

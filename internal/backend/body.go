@@ -18,7 +18,7 @@ const maxRequestBytes = 1 << 20
 // maxEchoBytes bounds what an error repeats of a request.
 const maxEchoBytes = 2048
 
-// What a body may do wrong before it is looked into.
+// Refusals of a body that is not parsed.
 var (
 	errMediaType = &answerableError{status: http.StatusUnsupportedMediaType, Message: "Content-Type must be application/json"}
 	errNotObject = badRequest("Body must be a JSON object")
@@ -30,12 +30,12 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }
 
-// strictness says what becomes of fields that nobody knows.
+// strictness decides about unknown fields.
 type strictness int
 
 const (
-	refuseUnknown strictness = iota // they are mistakes
-	ignoreUnknown                   // for bodies that other programs were written against
+	refuseUnknown strictness = iota // an unknown field is a mistake
+	ignoreUnknown                   // for requests of programs written for the replaced service
 )
 
 // readBody decodes the JSON object that a request carries into v. Its errors are
@@ -64,8 +64,7 @@ func readBody(w http.ResponseWriter, r *http.Request, v any, unknown strictness)
 	return bodyError(decoder.Decode(v))
 }
 
-// bounded is the answer to a body that a limit of the listener has ended; nil if
-// none has.
+// bounded returns the answer to a body that a limit of the listener has cut off, or nil.
 func bounded(err error) error {
 	if e, ok := errors.AsType[*wire.Error](err); ok {
 		return &answerableError{status: e.Status, Message: e.Message, Code: e.Code}
@@ -73,7 +72,7 @@ func bounded(err error) error {
 	return nil
 }
 
-// bodyError words an error of encoding/json for the caller.
+// bodyError turns an error of encoding/json into one for the caller.
 func bodyError(err error) error {
 	if err == nil {
 		return nil

@@ -18,8 +18,8 @@ import (
 	"tidegate/task"
 )
 
-// maxCallbackBytes bounds the body of a callback. The gateway takes 64 KiB of
-// headers from a client; escaped as JSON they stay below this.
+// maxCallbackBytes bounds the body of a callback. The gateway accepts 64 KiB of headers
+// from a client; escaped as JSON they stay below this.
 const maxCallbackBytes = 1 << 20
 
 // callbackHandler is the endpoint that the gateway posts to. It answers
@@ -41,10 +41,10 @@ const maxCallbackBytes = 1 << 20
 type callbackHandler struct {
 	manager *manager
 	secrets *access.Secrets
-	auth    bool // whether callers must know the secret
+	auth    bool // whether callbacks must carry a secret or a signature
 	metrics *metrics
 	log     *slog.Logger
-	// refusals are those of callers that do not know the secret.
+	// refusals counts callers without the secret, for the log.
 	refusals *limit.Tally
 }
 
@@ -65,14 +65,14 @@ func (h *callbackHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	wire.WriteJSON(w, http.StatusOK, struct{}{})
 }
 
-// read authenticates the caller and parses the body. The secret comes first:
-// who does not know it learns nothing about the rest.
+// read authenticates the caller and parses the body, in this order: a caller without the
+// secret learns nothing about the rest.
 func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (client.Callback, error) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		return client.Callback{}, errMethod
 	}
-	known, err := h.knows(r)
+	genuine, err := h.authenticate(r)
 	if err != nil {
 		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", err)
 		return client.Callback{}, errUnauthorized
@@ -81,7 +81,7 @@ func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (client.C
 	if e := bounded(err); e != nil {
 		return client.Callback{}, e
 	}
-	if !known(body) {
+	if !genuine(body) {
 		h.refusals.Add(string(wire.CodeUnauthorized), peer.AddrOf(r.RemoteAddr), "cause", client.ErrSignatureWrong)
 		return client.Callback{}, errUnauthorized
 	}
@@ -94,9 +94,9 @@ func (h *callbackHandler) read(w http.ResponseWriter, r *http.Request) (client.C
 	return client.ParseCallback(body)
 }
 
-// knows says how a caller shows that it knows the secret. What can be refused
-// without the body is: nobody else has 1 MiB read.
-func (h *callbackHandler) knows(r *http.Request) (known func(body []byte) bool, err error) {
+// authenticate returns how the body proves that the caller has the secret. What can be
+// refused without the body is: only the gateway has 1 MiB read.
+func (h *callbackHandler) authenticate(r *http.Request) (genuine func(body []byte) bool, err error) {
 	if !h.auth {
 		return func([]byte) bool { return true }, nil
 	}
@@ -119,10 +119,10 @@ func (h *callbackHandler) knows(r *http.Request) (known func(body []byte) bool, 
 	}, nil
 }
 
-var errWrongSecret = errors.New("the secret in the query is another one")
+var errWrongSecret = errors.New("wrong secret in the query")
 
-// target is what the request line of a callback named. A proxy that is asked for
-// whole URLs passes them on so.
+// target returns the path and query of the request line. A proxy may pass on a whole URL
+// there.
 func target(r *http.Request) string {
 	if strings.HasPrefix(r.RequestURI, "/") {
 		return r.RequestURI
@@ -138,7 +138,7 @@ func (h *callbackHandler) handle(r *http.Request, c client.Callback) error {
 	return h.manager.connect(r.Context(), c)
 }
 
-// refuse answers with what err stands for.
+// refuse answers with the status and text of err.
 func (h *callbackHandler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if err == errUnauthorized {
 		access.LeaveBody(w, r)
@@ -158,7 +158,7 @@ func (h *callbackHandler) refuse(w http.ResponseWriter, r *http.Request, err err
 	wire.WriteJSON(w, http.StatusInternalServerError, errInternal)
 }
 
-// answerableError is an error that the caller may see as it is.
+// answerableError is an error that is sent to the caller as it is.
 type answerableError struct {
 	status  int
 	Message string              `json:"error"`
@@ -185,8 +185,8 @@ var (
 // bound of this process is reached.
 var errBusy = errors.New("too much to do")
 
-// unavailable reports whether err will pass: the gateway is away, or refuses
-// for now.
+// unavailable reports whether err will pass: the gateway cannot be reached, or refuses for
+// now.
 func unavailable(err error) bool {
 	if e, ok := errors.AsType[*client.Error](err); ok {
 		return e.Status == http.StatusServiceUnavailable && e.Code != ""

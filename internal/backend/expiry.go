@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// maxExpiring bounds the streams whose access ends at some time. Beyond it
-	// none is let in: nothing would end it.
+	// maxExpiring bounds the streams whose access expires. Beyond it a stream is refused,
+	// because nothing would end it.
 	maxExpiring = 1_000_000
-	// expiryBatch is how many streams are ended by one request.
+	// expiryBatch is how many streams one request ends.
 	expiryBatch = 1000
-	// expiryRetry is when a stream that could not be ended is tried again.
+	// expiryRetry is the wait before a stream that could not be ended is tried again.
 	expiryRetry = time.Second
-	// expiryLook is the longest pause between two looks at the clock, which may
-	// have been set meanwhile.
-	expiryLook = time.Minute
+	// expiryCheck is the longest wait before the clock is read again: it may have been set
+	// meanwhile.
+	expiryCheck = time.Minute
 )
 
-// errManyExpiring makes a client come again later.
+// errManyExpiring asks the client to try again later.
 var errManyExpiring = fmt.Errorf("%w: too many streams with an access token", errBusy)
 
-// expiries end streams whose access has ended: one heap and one goroutine for
-// all. They may be used concurrently.
+// expiries ends streams whose access has expired, with one heap and one goroutine for
+// all. Its methods may be called concurrently.
 type expiries struct {
 	gateway *client.Client
 	most    int
 	metrics *metrics
 	log     *slog.Logger
-	wake    chan struct{} // size 1: the first to end is another one
+	wake    chan struct{} // size 1: another stream has become the first
 
 	mu      sync.Mutex
 	order   heap.Heap[*expiry] // guarded by mu, like all below
@@ -56,8 +56,8 @@ func newExpiries(gateway *client.Client, m *metrics, log *slog.Logger) *expiries
 	return &expiries{gateway: gateway, most: maxExpiring, metrics: m, log: log, wake: make(chan struct{}, 1), byToken: map[string]*expiry{}}
 }
 
-// add has the stream of token ended at a time. It reports false if there is no
-// room. A stream that is there already gets the new time.
+// add schedules the end of a stream, or changes its time. It reports false if there is
+// no room.
 func (e *expiries) add(token string, at time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -80,7 +80,7 @@ func (e *expiries) add(token string, at time.Time) bool {
 	return true
 }
 
-// remove forgets a stream that has ended.
+// remove drops a stream that has ended.
 func (e *expiries) remove(token string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -104,27 +104,27 @@ func (e *expiries) notify() {
 	}
 }
 
-// due takes out the streams whose time has come, a batch at most, and tells how
-// long the next may wait.
+// due removes the streams whose time has come, one batch at most. It returns how long to
+// wait for the next.
 func (e *expiries) due(now time.Time) (tokens []string, wait time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for e.order.Len() > 0 && len(tokens) < expiryBatch {
 		x := e.order.First()
 		if x.at.After(now) {
-			return tokens, min(x.at.Sub(now), expiryLook)
+			return tokens, min(x.at.Sub(now), expiryCheck)
 		}
 		e.order.Pop()
 		delete(e.byToken, x.token)
 		e.metrics.accessStreams.Dec()
 		tokens = append(tokens, x.token)
 	}
-	return tokens, expiryLook
+	return tokens, expiryCheck
 }
 
 // run ends streams until ctx ends.
 func (e *expiries) run(ctx context.Context) {
-	timer := time.NewTimer(expiryLook)
+	timer := time.NewTimer(expiryCheck)
 	defer timer.Stop()
 	for {
 		tokens, wait := e.due(time.Now())
@@ -142,8 +142,7 @@ func (e *expiries) run(ctx context.Context) {
 	}
 }
 
-// end tells streams that their access has ended, and ends them. What fails is
-// tried again.
+// end sends streams the reason and ends them. Those that fail are scheduled again.
 func (e *expiries) end(ctx context.Context, tokens []string) {
 	batch := make([]client.Message, len(tokens))
 	for i, token := range tokens {
@@ -151,7 +150,7 @@ func (e *expiries) end(ctx context.Context, tokens []string) {
 	}
 	answers, err := e.gateway.SendBatch(ctx, batch)
 	if err != nil && ctx.Err() == nil {
-		e.log.Warn("streams whose access has ended are not ended yet", "count", len(tokens)-len(answers), "cause", err)
+		e.log.Warn("could not end streams whose access has expired; will retry", "count", len(tokens)-len(answers), "cause", err)
 	}
 	again := time.Now().Add(expiryRetry)
 	for i, token := range tokens {
@@ -160,7 +159,7 @@ func (e *expiries) end(ctx context.Context, tokens []string) {
 			e.add(token, again)
 		case answers[i].Err() == nil:
 			e.metrics.accessEnded.Inc()
-		case client.CodeOf(answers[i].Err()) == client.CodeTokenNotFound: // it has left
+		case client.CodeOf(answers[i].Err()) == client.CodeTokenNotFound: // the client has left
 		default: // such as a queue that is full
 			e.add(token, again)
 		}

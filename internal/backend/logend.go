@@ -11,8 +11,8 @@ import (
 
 var _ task.EndReader = (*publisher)(nil)
 
-// Ended implements [task.LogReader]. It reads the log of the task, which happens
-// only when a process died between the end of a task and the end of its log.
+// Ended implements [task.LogReader]. It reads the log of the task. That is needed only if
+// a process died between the end of a task and the end of its log.
 func (p *publisher) Ended(ctx context.Context, id string) (terminal, closed bool, err error) {
 	topic, err := p.gateway.Topic(ctx, taskTopic(id))
 	switch {
@@ -43,10 +43,10 @@ func (p *publisher) End(ctx context.Context, id string) (end task.LogEnd, ok boo
 	return end, ok, nil
 }
 
-// ends are the states that terminal events tell of.
+// ends maps the types of terminal events to states.
 var ends = map[string]task.State{"task_completed": task.Completed, "task_failed": task.Failed, "task_cancelled": task.Cancelled}
 
-// terminal reads an event that says how a task ended; ok is false for any other.
+// terminal parses the event that reports the end of a task; ok is false for any other.
 func terminal(e client.StoredEvent) (end task.LogEnd, ok bool) {
 	var data struct {
 		EventType string          `json:"event_type"`
@@ -66,7 +66,7 @@ func terminal(e client.StoredEvent) (end task.LogEnd, ok bool) {
 		var failure struct {
 			Error string `json:"error"`
 		}
-		_ = json.Unmarshal(data.Data, &failure) // what is no text of a failure is none
+		_ = json.Unmarshal(data.Data, &failure) // a failure may have no text
 		end.Error = failure.Error
 	case task.Cancelled:
 	default:

@@ -9,15 +9,14 @@ import (
 	"tidegate/client"
 )
 
-// Bounds of what a log record repeats of a client's request.
+// Bounds of what a log record has of a client's request.
 const (
 	maxLoggedURL    = 1024
 	maxLoggedTopics = 10
 	maxLoggedText   = 64
 )
 
-// streamAttrs describe a stream in the log. Neither the token nor any header is
-// among them.
+// streamAttrs describes a stream in the log, without its token and its headers.
 func streamAttrs(c client.Callback, r route) []any {
 	topics := r.topics()
 	attrs := []any{
@@ -35,7 +34,7 @@ func streamAttrs(c client.Callback, r route) []any {
 	return attrs
 }
 
-// endAttrs say why and after how long a stream ended.
+// endAttrs describes why and after how long a stream ended.
 func endAttrs(c client.Callback) []any {
 	attrs := []any{slog.String("reason", cut(string(c.Reason), maxLoggedText))}
 	if c.Detail != "" {
@@ -50,12 +49,12 @@ func endAttrs(c client.Callback) []any {
 	return attrs
 }
 
-// secretWords mark a query parameter whose value is not for the log.
+// secretWords mark a query parameter whose value must not be logged.
 var secretWords = []string{"token", "secret", "key", "password", "signature", "auth", "access", "jwt", "session", "credential"}
 
-// maskURL is target as the log may show it: without the values of parameters
-// that look like secrets, without user:password, without the fragment, and not
-// too long. It works on the text, so that a target that is no URL is safe too.
+// maskURL returns target for the log: without the values of parameters that look like
+// secrets, without user:password and fragment, and cut to 1 KiB. It works on the text, so
+// it is safe for a target that is not a URL.
 func maskURL(target string) string {
 	target, _, hasFragment := strings.Cut(target, "#")
 	path, query, hasQuery := strings.Cut(target, "?")

@@ -12,15 +12,14 @@ import (
 	"tidegate/internal/wire"
 )
 
-// connectBudget bounds all that is done while a connect callback waits. It is
-// shorter than the gateway's default patience of 5 s, so that a client gets an
-// answer that says what is wrong, not a timeout.
+// connectBudget bounds all work for one connect callback. It is shorter than the
+// gateway's default --callback-timeout of 5 s, so that the client receives the reason and
+// not a timeout.
 const connectBudget = 4 * time.Second
 
-// manager turns connects into subscriptions. It remembers no stream: there is
-// no table of connections that could hold one that is gone, or lose one that
-// lives. It may be used concurrently and holds no lock while it calls the
-// gateway.
+// manager turns connects into subscriptions. It has no table of streams, which could
+// hold one that is gone or lose one that is open. Its methods may be called concurrently
+// and hold no lock while they call the gateway.
 type manager struct {
 	gateway  *client.Client
 	tasks    *taskLogs
@@ -33,10 +32,9 @@ type manager struct {
 	log      *slog.Logger
 }
 
-// connect attaches the stream of c to the topics of its URL. All of it happens
-// before the callback is answered, so that the stream's history is in place
-// when its headers go out. A client that left meanwhile is no error: its
-// disconnect callback follows.
+// connect attaches the stream of c to the topics of its URL. It does so before the
+// callback is answered, so that the history follows the headers at once. A client that has
+// left meanwhile is not an error: its disconnect callback follows.
 func (m *manager) connect(ctx context.Context, c client.Callback) error {
 	ctx, cancel := context.WithTimeout(ctx, connectBudget)
 	defer cancel()
@@ -68,7 +66,7 @@ func (m *manager) connect(ctx context.Context, c client.Callback) error {
 	}
 }
 
-// admit attaches the stream if its client may read what it asks for.
+// admit attaches the stream if its client may read the tasks it asks for.
 func (m *manager) admit(ctx context.Context, c client.Callback, r route) error {
 	until, err := m.rights.connect(ctx, c, r)
 	if err != nil {
@@ -83,7 +81,7 @@ func (m *manager) admit(ctx context.Context, c client.Callback, r route) error {
 	return err
 }
 
-// attach subscribes the stream and lets the services settle what its topics lack.
+// attach subscribes the stream, and has the services send what its topics lack.
 func (m *manager) attach(ctx context.Context, c client.Callback, r route) error {
 	resuming := c.Request.Headers["last-event-id"] != "" || r.lastEventID != ""
 	plan := m.versions.plan(r.requestID, resuming)
@@ -99,11 +97,11 @@ func (m *manager) attach(ctx context.Context, c client.Callback, r route) error 
 		}
 		maps.Copy(topics, answer.Topics)
 	}
-	if err := m.versions.settle(ctx, c.Token, plan); err != nil {
+	if err := m.versions.sendMissed(ctx, c.Token, plan); err != nil {
 		return err
 	}
 	m.versions.restoreIfLost(plan, topics)
-	if err := m.tasks.settle(ctx, r.tasks, topics); err != nil {
+	if err := m.tasks.restoreLost(ctx, r.tasks, topics); err != nil {
 		return err
 	}
 	if m.replace {
@@ -112,9 +110,9 @@ func (m *manager) attach(ctx context.Context, c client.Callback, r route) error 
 	return nil
 }
 
-// subscriptions are the calls that attach a stream: one for all topics whose
-// history it wants, and one for those of which only news count. A task that is not
-// known here may be another process's: then it has a topic.
+// subscriptions returns the calls that attach a stream: one for all topics with their
+// history, and one for those from now on. A task that is unknown here may run in another
+// process: then it has a topic.
 func subscriptions(token string, r route, plan versionPlan, unknown map[string]bool) []client.Subscription {
 	var calls []client.Subscription
 	replayed := plan.replay
@@ -135,8 +133,8 @@ func subscriptions(token string, r route, plan versionPlan, unknown map[string]b
 	return calls
 }
 
-// disconnect records the end of a stream. There is nothing to tidy up, so a
-// callback that is delivered twice can only be counted twice, and is not.
+// disconnect counts the end of a stream, once however often the callback is delivered.
+// There is nothing else to do.
 func (m *manager) disconnect(c client.Callback) {
 	m.expiries.remove(c.Token)
 	r, err := parseRoute(c.Request.URL)
@@ -152,7 +150,7 @@ func (m *manager) disconnect(c client.Callback) {
 	m.log.Debug("stream disconnected", append(streamAttrs(c, r), endAttrs(c)...)...)
 }
 
-// reasonLabel keeps the metric's label to the closed list, whatever was sent.
+// reasonLabel keeps the metric's label to the closed list of reasons.
 func reasonLabel(reason client.Reason) string {
 	switch reason {
 	case client.ClientClosed, client.ServerClosed, client.Failed:

@@ -11,8 +11,8 @@ import (
 	"tidegate/task"
 )
 
-// metrics are what the backend counts. Every label has a closed list of values,
-// apart from the types of tasks, which the program registers.
+// metrics are the metrics of the backend. Every label has a closed list of values, apart
+// from the types of tasks, which the program registers.
 type metrics struct {
 	connects         *prometheus.CounterVec   // outcome
 	disconnects      *prometheus.CounterVec   // reason
@@ -86,7 +86,7 @@ func (c taskCollector) Collect(ch chan<- prometheus.Metric) {
 
 var _ task.Observer = observer{}
 
-// observer counts what the task service tells of.
+// observer counts the reports of the task service.
 type observer struct{ metrics *metrics }
 
 // Ended implements [task.Observer].

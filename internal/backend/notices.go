@@ -2,15 +2,14 @@ package backend
 
 import "container/list"
 
-// Bounds of what is remembered of notices to single request ids.
+// Bounds of the notices to single request ids that are kept.
 const (
 	maxNotices     = 100_000
 	maxNoticeBytes = 32 << 20 // of their text
 )
 
-// notices remembers the newest notice of each request id, and forgets those that
-// were looked at longest ago when a bound is reached. It is not safe for
-// concurrent use.
+// notices keeps the newest notice of each request id. At a bound it evicts the least
+// recently used. It is not safe for concurrent use.
 type notices struct {
 	maxCount, maxBytes int
 
@@ -41,9 +40,9 @@ func (n *notices) find(id string) *notice {
 	return element.Value.(*noticeEntry).notice
 }
 
-// put remembers v, or forgets the id if v is nil. It returns the highest
-// sequence that had to go to make room, 0 if none had to.
-func (n *notices) put(id string, v *notice) (forgotten uint64) {
+// put keeps v, or removes the id if v is nil. It returns the highest sequence that was
+// evicted, 0 for none.
+func (n *notices) put(id string, v *notice) (evicted uint64) {
 	if element, ok := n.byID[id]; ok {
 		n.remove(element)
 	}
@@ -55,10 +54,10 @@ func (n *notices) put(id string, v *notice) (forgotten uint64) {
 	n.bytes += entry.size()
 	for len(n.byID) > n.maxCount || n.bytes > n.maxBytes {
 		oldest := n.order.Back()
-		forgotten = max(forgotten, oldest.Value.(*noticeEntry).seq)
+		evicted = max(evicted, oldest.Value.(*noticeEntry).seq)
 		n.remove(oldest)
 	}
-	return forgotten
+	return evicted
 }
 
 func (n *notices) remove(element *list.Element) {

@@ -20,15 +20,14 @@ import (
 	"tidegate/internal/socket"
 )
 
-// Bounds of one look at the version URL.
+// Bounds of one poll of the version URL.
 const (
 	pollTimeout  = 2 * time.Second
 	maxPollBytes = 256 << 10
 )
 
-// poller looks at a URL that tells the deployed version, and publishes it when
-// it changes. It works beside the connects: however slow the URL is, none of
-// them waits for it.
+// poller polls a URL for the deployed version, and publishes the version when it
+// changes. No connect waits for it.
 type poller struct {
 	url      string
 	interval time.Duration
@@ -62,8 +61,8 @@ func newPoller(rawURL string, interval time.Duration, v *versions, m *metrics, l
 	}, nil
 }
 
-// run polls now and then about every interval, until ctx ends. The pauses vary
-// by a tenth, so that many backends do not ask together.
+// run polls at once and then about every interval, until ctx ends. The pauses vary by a
+// tenth, so that many backends do not poll together.
 func (p *poller) run(ctx context.Context) {
 	defer p.http.CloseIdleConnections()
 	for {
@@ -77,7 +76,7 @@ func (p *poller) run(ctx context.Context) {
 	}
 }
 
-// report logs when polling begins to fail and when it works again, not each time.
+// report counts each failure, and logs the first in a row and the recovery.
 func (p *poller) report(ctx context.Context, err error) {
 	if err != nil && ctx.Err() != nil {
 		return
@@ -86,24 +85,24 @@ func (p *poller) report(ctx context.Context, err error) {
 	case err != nil:
 		p.metrics.polls.WithLabelValues("failed").Inc()
 		if !p.failing {
-			p.log.Warn("version URL cannot be read; the version stays as it is", "cause", err)
+			p.log.Warn("cannot read the version URL; the version stays", "cause", err)
 		}
 	case p.failing:
-		p.log.Info("version URL can be read again")
+		p.log.Info("version URL works again")
 	}
 	p.failing = err != nil
 }
 
-// poll looks once. What it saw counts as seen only when it is published.
+// poll reads the URL once. A version counts as seen only when it has been published.
 func (p *poller) poll(ctx context.Context) error {
 	v, etag, err := p.fetch(ctx)
 	if err != nil {
 		return err
 	}
-	// Another backend, or this one in an earlier life, may have published it.
+	// Another backend, or this one before a restart, may have published it.
 	current, _, err := p.versions.newest(ctx)
 	if err != nil {
-		return fmt.Errorf("look at the current version: %w", err)
+		return fmt.Errorf("read the current version: %w", err)
 	}
 	switch {
 	case v == (Version{}), v == p.last, v == current:
@@ -120,7 +119,7 @@ func (p *poller) poll(ctx context.Context) error {
 	return nil
 }
 
-// fetch gets what the URL says; the zero Version means "as before".
+// fetch reads the version at the URL. The zero Version means that it is unchanged.
 func (p *poller) fetch(ctx context.Context) (Version, string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
@@ -149,8 +148,8 @@ func (p *poller) fetch(ctx context.Context) (Version, string, error) {
 	return v, res.Header.Get("ETag"), err
 }
 
-// parseVersion reads {"version":…,"changelog":…} or one line of plain text. HTML
-// is refused: it is the page that many servers send for a file they do not have.
+// parseVersion parses {"version":…,"changelog":…} or one line of plain text. It refuses
+// HTML, which many servers send in place of a missing file.
 func parseVersion(contentType string, body []byte) (Version, error) {
 	if len(body) > maxPollBytes {
 		return Version{}, fmt.Errorf("more than %d bytes", maxPollBytes)

@@ -104,10 +104,10 @@ func TestAVersionURLThatFailsIsLoggedOnceAndFailsNoConnect(t *testing.T) {
 			t.Error(diff)
 		}
 		log := b.log.String()
-		if n := strings.Count(log, "cannot be read"); n != 1 {
+		if n := strings.Count(log, "cannot read the version URL"); n != 1 {
 			t.Errorf("the failure was logged %d times, want once", n)
 		}
-		if n := strings.Count(log, "can be read again"); n != 1 {
+		if n := strings.Count(log, "version URL works again"); n != 1 {
 			t.Errorf("the recovery was logged %d times, want once", n)
 		}
 	})

@@ -21,7 +21,7 @@ func newPublisher(gateway *client.Client, m *metrics) *publisher {
 	}
 }
 
-// What became of a version notice, as the metric names it.
+// Outcomes of a version notice, in the metric.
 const (
 	outcomeTaken  = string(publish.Taken)
 	outcomeFailed = string(publish.Failed)

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// maxRecentTokens is how many ended streams are remembered, to tell the second
-// delivery of a disconnect callback from the first.
+// maxRecentTokens is how many ended streams are kept, to find repeated disconnect
+// callbacks.
 const maxRecentTokens = 10_000
 
-// tokenKey stands for a token where the token itself need not be kept.
+// tokenKey is a hash of a token, for where the token itself must not be kept.
 type tokenKey [16]byte
 
 func keyOf(token string) tokenKey {
@@ -18,14 +18,13 @@ func keyOf(token string) tokenKey {
 	return tokenKey(sum[:16])
 }
 
-// fingerprint names a stream in the log without giving its token away.
+// fingerprint names a stream in the log without its token.
 func fingerprint(token string) string {
 	key := keyOf(token)
 	return hex.EncodeToString(key[:4])
 }
 
-// recentTokens remembers the tokens that it saw last, up to a bound. It may be
-// used concurrently.
+// recentTokens is a bounded set of the latest tokens. It may be used concurrently.
 type recentTokens struct {
 	mu   sync.Mutex
 	seen map[tokenKey]struct{}
@@ -37,7 +36,7 @@ func newRecentTokens(limit int) *recentTokens {
 	return &recentTokens{seen: map[tokenKey]struct{}{}, ring: make([]tokenKey, 0, limit)}
 }
 
-// first reports whether token was not seen before, and remembers it.
+// first adds token, and reports whether it was not in the set.
 func (r *recentTokens) first(token string) bool {
 	key := keyOf(token)
 	r.mu.Lock()

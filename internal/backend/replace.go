@@ -10,28 +10,27 @@ import (
 	"tidegate/internal/wire"
 )
 
-// maxReplaceStreams bounds the streams of one identifier that are looked at.
+// maxReplaceStreams bounds the streams of one identifier that are compared.
 const maxReplaceStreams = 1000
 
-// replaceOlder ends the streams that the one of token takes the place of. Which
-// of two streams is the newer, their sequence says, not the order in which
-// their callbacks came or were handled. Of two that connect at the same time
-// the one that looks last finds the other: it ends that one if it is older, and
-// itself if it is newer.
+// replaceOlder ends the streams that the one of token replaces. The sequence of a
+// stream decides which is newer, not the order of callbacks. Of two that connect at the
+// same time, the one that lists last finds the other: it ends the other if that is older,
+// and itself if that is newer.
 //
-// It is a tidying-up: when it fails, an old stream lives on beside the new one,
-// which harms nobody, and the connect succeeds.
+// A failure is logged and the connect succeeds: an old stream then stays open beside the
+// new one, which does no harm.
 func (m *manager) replaceOlder(ctx context.Context, token string, r route) {
 	for _, topic := range identity(r) {
 		if err := m.replaceAt(ctx, topic, token, r); err != nil {
-			m.log.Warn("older streams not replaced", "identifier", topic, "cause", err)
+			m.log.Warn("could not end older streams of an identifier", "identifier", topic, "cause", err)
 			return
 		}
 	}
 }
 
-// identity is what makes two streams the same client: the request id, which is
-// the client's own, or else the tasks that are watched.
+// identity returns the topics by which two streams count as one client: that of the
+// request id, or else those of the tasks.
 func identity(r route) []string {
 	if r.requestID != "" {
 		return []string{versionTopic(r.requestID)}
@@ -47,7 +46,7 @@ func (m *manager) replaceAt(ctx context.Context, topic, token string, r route) e
 	for _, old := range outdated(token, streams, r) {
 		err := m.gateway.EndStream(ctx, old, string(wire.DetailReplaced))
 		if client.CodeOf(err) == client.CodeTokenNotFound {
-			continue // it ended by itself
+			continue // it has ended meanwhile
 		}
 		if err != nil {
 			return err
@@ -79,9 +78,9 @@ func isIncomplete(err error) bool {
 	return ok
 }
 
-// outdated chooses the streams that have to go, by their tokens: those that the
-// one of token replaces, and itself if there is one that replaces it. There are
-// none if that stream is gone already.
+// outdated returns the tokens of the streams to end: those that the stream of token
+// replaces, and its own if another one replaces it. There are none if that stream has
+// ended.
 func outdated(token string, streams []client.Stream, r route) []string {
 	own := slices.IndexFunc(streams, func(s client.Stream) bool { return s.Token == token })
 	if own < 0 {
@@ -103,8 +102,8 @@ func outdated(token string, streams []client.Stream, r route) []string {
 	return tokens
 }
 
-// covers reports whether nobody misses a stream with these topics once there is
-// one of r. A stream of tasks must not end one that also carries other things.
+// covers reports whether a stream of r replaces one with these topics. A stream of tasks
+// must not end one that also carries other topics.
 func covers(r route, topics []string) bool {
 	if r.requestID != "" {
 		return true
@@ -121,8 +120,8 @@ func covers(r route, topics []string) bool {
 	return true
 }
 
-// coveredBy is covers from the other side: whether a stream with these topics
-// replaces one of r.
+// coveredBy is the reverse of covers: whether a stream with these topics replaces one of
+// r.
 func coveredBy(topics []string, r route) bool {
 	if r.requestID != "" {
 		return true

@@ -20,8 +20,8 @@ type restHandlers struct {
 	log      *slog.Logger
 }
 
-// endpoint is one row of the table of routes. Its handler returns what went
-// wrong before anything was answered, or nil.
+// endpoint is one row of the table of routes. Its handler returns an error only if it has
+// not answered.
 type endpoint struct {
 	method, path string
 	handle       func(w http.ResponseWriter, r *http.Request) error
@@ -46,8 +46,8 @@ func (h *restHandlers) endpoints() []endpoint {
 	return rows
 }
 
-// mayUse asks for the right to read a task at all endpoints that do. To change
-// one is ruled by the server in front.
+// mayUse checks the right to read a task at the endpoints that read one. The server in
+// front decides who may change tasks.
 func (h *restHandlers) mayUse(e endpoint, r *http.Request) error {
 	if e.method != http.MethodGet || !strings.HasPrefix(e.path, "/api/tasks/{id}") {
 		return nil
@@ -55,7 +55,7 @@ func (h *restHandlers) mayUse(e endpoint, r *http.Request) error {
 	return h.rights.mayRead(r, r.PathValue("id"))
 }
 
-// mux serves the endpoints, and answers what is none of them in JSON as well.
+// mux serves the endpoints, and answers all other paths in JSON as well.
 func (h *restHandlers) mux() http.Handler {
 	mux := http.NewServeMux()
 	allow := map[string][]string{}
@@ -99,8 +99,7 @@ var (
 	errTooManyTasks = &answerableError{status: http.StatusServiceUnavailable, Message: "Too many tasks: try again later"}
 )
 
-// refuse answers with what err stands for. It is the one place that turns errors
-// into statuses.
+// refuse answers with the status and text of err. Only here do errors become statuses.
 func (h *restHandlers) refuse(w http.ResponseWriter, err error) {
 	answer, ok := errors.AsType[*answerableError](err)
 	switch {
@@ -141,7 +140,7 @@ func (h *restHandlers) publishVersion(w http.ResponseWriter, r *http.Request) er
 	if err := readBody(w, r, &body, refuseUnknown); err != nil {
 		return err
 	}
-	requestID := "" // everybody
+	requestID := "" // all streams
 	if body.RequestID != nil {
 		requestID = *body.RequestID
 		if err := checkID("request_id", requestID); err != nil {
@@ -166,7 +165,7 @@ func (h *restHandlers) announce(r *http.Request, requestID string, v Version) (r
 	return h.versions.publish(r.Context(), requestID, v)
 }
 
-// problem is the text of a routing error without the sentence it wraps.
+// problem returns the text of a routing error without that of errNotRoutable.
 func problem(err error) string {
 	return strings.TrimPrefix(err.Error(), errNotRoutable.Error()+": ")
 }

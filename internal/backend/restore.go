@@ -7,26 +7,25 @@ import (
 	"tidegate/client"
 )
 
-// restoreIfLost is called when a stream was attached as planned, with its topics
-// as it found them. A gateway that was started anew has none of the notices
-// that are known here; they are then published again, in the background.
+// restoreIfLost is called after a stream was attached, with its topics as they were. A
+// gateway that was restarted may lack the notices that are known here. They are then
+// published again, in the background.
 func (s *versions) restoreIfLost(p versionPlan, topics map[string]client.Topic) {
 	if p.requestID == "" || s.shared {
 		return
 	}
 	all, own := s.valid(p.requestID)
 	lost := func(n *notice, topic string) bool {
-		info, told := topics[topic]
-		return n != nil && told && info.Appended == 0
+		info, attached := topics[topic]
+		return n != nil && attached && info.Appended == 0
 	}
 	if lost(all, allVersions) || lost(own, versionTopic(p.requestID)) {
-		// The set is full only if the gateway is away, and then nothing can be done.
+		// The set is full only while the gateway is away: then a restore would fail, too.
 		s.lost.add(p.requestID)
 	}
 }
 
-// valid returns the notice to everybody and the newer one to a request id; each
-// may be nil.
+// valid returns the notice to all, and a newer one to the request id; each may be nil.
 func (s *versions) valid(requestID string) (all, own *notice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -37,13 +36,12 @@ func (s *versions) valid(requestID string) (all, own *notice) {
 	return all, own
 }
 
-// restore publishes again what the gateway lacks of the notices for a request
-// id. The one to everybody comes first: it goes to all streams, and those that
-// have a newer one of their own must be told that one last.
+// restore publishes again the notices for a request id that the gateway lacks. The one to
+// all comes first: streams with a newer notice of their own must receive that one last.
 func (s *versions) restore(ctx context.Context, requestID string) error {
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case s.publishing <- struct{}{}:
+		defer func() { <-s.publishing }()
 	case <-ctx.Done():
 		return fmt.Errorf("%w: a version is being published", client.ErrUnreachable)
 	}
@@ -68,6 +66,6 @@ func (s *versions) restoreOne(ctx context.Context, topic string, n *notice) erro
 	if _, err := s.gateway.Send(ctx, client.Message{Topic: topic, Event: versionEvent(n.version)}); err != nil {
 		return err
 	}
-	s.log.Info("version published again to a gateway that did not have it", "topic", topic, "version", n.version.Version)
+	s.log.Info("published a version again that the gateway had lost", "topic", topic, "version", n.version.Version)
 	return nil
 }

@@ -18,7 +18,7 @@ import (
 // Bounds of GET /api/tasks.
 const (
 	maxPage             = 1000
-	maxListedResultSize = 4 << 10 // larger results are left out of the list
+	maxListedResultSize = 4 << 10 // the list omits larger results
 )
 
 // startTask is POST /api/tasks.
@@ -54,20 +54,19 @@ func (h *restHandlers) start(ctx context.Context, typ string, params json.RawMes
 	return info, err
 }
 
-// startedAnswer tells where a new task can be watched.
+// startedAnswer is the answer to a start.
 type startedAnswer struct {
 	TaskID    string     `json:"task_id"`
 	StreamURL string     `json:"stream_url"`
 	Status    task.State `json:"status"`
-	Access    string     `json:"access,omitempty"` // reads the task
+	Access    string     `json:"access,omitempty"` // token for reading the task
 }
 
 func started(info task.Info) startedAnswer {
 	return startedAnswer{TaskID: info.ID, StreamURL: "/api/sse/tasks?task_id=" + url.QueryEscape(info.ID), Status: info.Status}
 }
 
-// listedTask is a task in the list: as GET /api/tasks/{id} shows it, but without
-// a large result.
+// listedTask is a task in the list: that of GET /api/tasks/{id} without a large result.
 type listedTask struct {
 	task.Info
 	ResultOmitted bool `json:"result_omitted,omitzero"`

@@ -12,36 +12,34 @@ import (
 	"tidegate/task"
 )
 
-// AccessOptions say who may read tasks.
+// AccessOptions decide who may read tasks.
 type AccessOptions struct {
-	// Keys sign the access tokens that starts of tasks are answered with, and
-	// verify those that readers show.
+	// Keys sign the access token in the answer to a start, and verify those of readers.
 	Keys *grant.Keys
-	// Required says that a task is read only with an access token that names it.
+	// Required means that reading a task needs an access token that names it.
 	Required bool
-	// ReadsAll knows callers of the REST endpoints who may read everything, by
-	// their API token or login; nil: there are none.
+	// ReadsAll reports whether a caller of the REST endpoints may read all tasks, by its
+	// API token or login; nil: none may.
 	ReadsAll func(r *http.Request) bool
-	// BearerReadsAll knows the same of streams, by the Authorization header that
-	// their callback tells; nil: there are none.
+	// BearerReadsAll reports the same of a stream, by the Authorization header in its
+	// callback; nil: none may.
 	BearerReadsAll func(authorization string) bool
 }
 
-// readsAll marks a context.
+// readsAll is the key of the mark that ReadsAll sets.
 type readsAll struct{}
 
-// ReadsAll marks the context of a client's request whom the server in front knows
-// as one who may read everything. It reaches the callback endpoint only within
-// the process.
+// ReadsAll marks the context of a request whose client may read all tasks, as the server
+// in front has found. The mark reaches the callback endpoint only within the process.
 func ReadsAll(ctx context.Context) context.Context { return context.WithValue(ctx, readsAll{}, true) }
 
-// rights decide who reads tasks. They may be used concurrently.
+// rights decides who reads tasks. Its methods may be called concurrently.
 type rights struct {
 	AccessOptions
 	service *task.Service
 }
 
-// What a reader is told who may not read.
+// Answers to readers without the right.
 var (
 	errNoAccess = &answerableError{status: http.StatusUnauthorized, Code: wire.CodeUnauthorized,
 		Message: "Unauthorized: reading a task needs the access token that its start was answered with, as Authorization: Bearer … or ?access="}
@@ -60,7 +58,7 @@ func (a *rights) sign(id string) (string, error) {
 	return a.Keys.Sign(grant.Grant{Tasks: []string{id}}, time.Now())
 }
 
-// mayRead says why r may not read a task; nil if it may.
+// mayRead returns why r may not read a task, or nil.
 func (a *rights) mayRead(r *http.Request, id string) error {
 	if !a.Required || a.ReadsAll != nil && a.ReadsAll(r) {
 		return nil
@@ -69,7 +67,7 @@ func (a *rights) mayRead(r *http.Request, id string) error {
 	return err
 }
 
-// mayList says why r may not list all tasks.
+// mayList returns why r may not list all tasks, or nil.
 func (a *rights) mayList(r *http.Request) error {
 	if !a.Required || a.ReadsAll != nil && a.ReadsAll(r) {
 		return nil
@@ -77,8 +75,8 @@ func (a *rights) mayList(r *http.Request) error {
 	return errNoListing
 }
 
-// connect says why the client of a callback may not read the tasks of its route,
-// or until when it may; zero: without an end.
+// connect returns until when the client of a callback may read the tasks of its route
+// (zero: without an end), or why it may not.
 func (a *rights) connect(ctx context.Context, c client.Callback, r route) (until time.Time, err error) {
 	if !a.Required || len(r.tasks) == 0 {
 		return time.Time{}, nil
@@ -91,21 +89,21 @@ func (a *rights) connect(ctx context.Context, c client.Callback, r route) (until
 	return g.Expires, err
 }
 
-// KnowsAccess reports whether r shows an access token that is valid, whatever it
-// names: for a server in front of the handlers, which then decide.
+// KnowsAccess reports whether r carries a valid access token, whatever that names. It is
+// for a server in front; the handlers then check the name.
 func (b *Backend) KnowsAccess(r *http.Request) bool {
 	_, err := b.rights.verify(r.Header.Get("Authorization"), r.URL.RawQuery)
 	return err == nil
 }
 
-// verify reads the access token of a request: of the Authorization header or,
-// where that holds none that is valid here, as behind a proxy that signs in by
-// tokens of its own, of the query.
+// verify returns the grant of a request's access token. It comes from the Authorization
+// header, or from the query if the header has no valid one: a proxy may use that header for
+// tokens of its own.
 func (a *rights) verify(authorization, query string) (grant.Grant, error) {
 	if a.Keys == nil {
 		return grant.Grant{}, errBadAccess
 	}
-	byQuery, _, _ := first(query, wire.AccessParameter) // one that cannot be decoded is as good as none
+	byQuery, _, _ := first(query, wire.AccessParameter) // a parameter that cannot be decoded counts as absent
 	g, err := a.Keys.Verify(grant.FromHeader(authorization), time.Now())
 	if err != nil && byQuery != "" {
 		g, err = a.Keys.Verify(byQuery, time.Now())
@@ -121,7 +119,7 @@ func (a *rights) verify(authorization, query string) (grant.Grant, error) {
 	return g, nil
 }
 
-// read also looks whether the token names each of the tasks.
+// read is verify, and also checks that the token names each of the tasks.
 func (a *rights) read(ctx context.Context, authorization, query string, ids []string) (grant.Grant, error) {
 	g, err := a.verify(authorization, query)
 	if err != nil {
@@ -134,7 +132,7 @@ func (a *rights) read(ctx context.Context, authorization, query string, ids []st
 		if len(g.Types) == 0 {
 			return g, errNotNamed
 		}
-		// Whether there is such a task is not for those who may not read it.
+		// A reader without the right must not learn whether the task exists.
 		info, err := a.service.Summary(ctx, id)
 		switch {
 		case errors.Is(err, task.ErrNotFound):

@@ -17,21 +17,21 @@ const (
 	maxStreamTasks = 100 // distinct task ids on one stream
 )
 
-// errNotRoutable is what every reason wraps for which a URL has no topics.
+// errNotRoutable is wrapped by every error of a URL that has no topics.
 var errNotRoutable = errors.New("URL is not routable")
 
-// route is what a stream's URL asks for. At least one of its fields is set.
+// route is what a stream's URL asks for. It has a task or a request id at least.
 type route struct {
 	tasks     []string // ids in the order of their first mention
-	requestID string   // of a version stream; "" if it is none
+	requestID string   // of a version stream; "" for none
 
-	// lastEventID is the query parameter lastEventId or lastEventID, by which clients resume
-	// that cannot set the header.
+	// lastEventID is the query parameter lastEventId or lastEventID, for clients that cannot
+	// set the header.
 	lastEventID string
 }
 
-// topics are the topics of r that belong to its ids. The topic that all
-// version streams share is not among them.
+// topics returns the topics of the ids of r, without the one that all version streams
+// share.
 func (r route) topics() []string {
 	topics := make([]string, 0, len(r.tasks)+1)
 	for _, id := range r.tasks {
@@ -46,14 +46,13 @@ func (r route) topics() []string {
 func taskTopic(id string) string           { return "task:" + id }
 func versionTopic(requestID string) string { return "version:" + requestID }
 
-// parseRoute reads a request target as the gateway passes it on: byte for byte
-// what the client sent, so in origin or absolute form, possibly with a fragment,
-// possibly not a URL at all. Every error wraps errNotRoutable.
+// parseRoute parses a request target, which is byte for byte what the client sent: in
+// origin or absolute form, possibly with a fragment, possibly not a URL. Every error wraps
+// errNotRoutable.
 //
-// The target is taken apart here, not by net/url: url.Parse refuses targets
-// because of parts that do not matter, and url.ParseQuery leaves out
-// parameters with a semicolon or a broken escape without a word, which would
-// let a second, different value stand for the first.
+// It does not use net/url. url.Parse refuses targets for parts that do not matter here.
+// url.ParseQuery silently skips parameters with a semicolon or a broken escape, so that a
+// second, different value would count as the first.
 func parseRoute(target string) (route, error) {
 	target, _, _ = strings.Cut(target, "#")
 	rawPath, query, _ := strings.Cut(target, "?")
@@ -75,7 +74,7 @@ func parseRoute(target string) (route, error) {
 	if err != nil {
 		return route{}, err
 	}
-	// One that cannot be decoded is as good as none.
+	// A parameter that cannot be decoded counts as absent.
 	for _, name := range []string{"lastEventId", "lastEventID"} {
 		if r.lastEventID == "" {
 			r.lastEventID, _, _ = first(query, name)
@@ -84,9 +83,8 @@ func parseRoute(target string) (route, error) {
 	return r, nil
 }
 
-// routePath is the decoded path. An escaped slash is refused: a proxy in front
-// may have taken it for part of a name, and what it let through as one path
-// must not become another one here.
+// routePath returns the decoded path. It refuses an escaped slash: a proxy in front may
+// take it for part of a name, and would let one path pass that is another one here.
 func routePath(raw string) (string, error) {
 	if !strings.HasPrefix(raw, "/") {
 		scheme, rest, ok := strings.Cut(raw, "://")
@@ -103,14 +101,14 @@ func routePath(raw string) (string, error) {
 	return path, nil
 }
 
-// queryOf is the query of a target, as parseRoute sees it.
+// queryOf returns the query of a target, as parseRoute reads it.
 func queryOf(target string) string {
 	target, _, _ = strings.Cut(target, "#")
 	_, query, _ := strings.Cut(target, "?")
 	return query
 }
 
-// single takes the first value of one required parameter.
+// single sets the first value of one required parameter.
 func (r *route) single(query, name string, set func(id string)) error {
 	id, found, err := first(query, name)
 	if err == nil && !found {
@@ -125,7 +123,7 @@ func (r *route) single(query, name string, set func(id string)) error {
 	return err
 }
 
-// many takes every task_id and the first request_id; one of them is enough.
+// many reads every task_id and the first request_id; at least one is required.
 func (r *route) many(query string) error {
 	for id, err := range values(query, "task_id") {
 		if err == nil {
@@ -155,7 +153,7 @@ func (r *route) many(query string) error {
 	return nil
 }
 
-// first is the first value of a parameter, if there is any.
+// first returns the first value of a parameter, if there is one.
 func first(query, name string) (value string, found bool, err error) {
 	for v, err := range values(query, name) {
 		return v, true, err
@@ -183,8 +181,8 @@ func values(query, name string) iter.Seq2[string, error] {
 	}
 }
 
-// checkID refuses an id that cannot be part of a topic's name, or that would
-// make one id look like another.
+// checkID refuses an id that cannot be part of a topic's name, or that would look like
+// another id.
 func checkID(name, id string) error {
 	problem := ""
 	switch {

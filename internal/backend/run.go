@@ -9,7 +9,7 @@ import (
 	"tidegate/client"
 )
 
-// phase is where a backend is in its life.
+// phase is a stage in the life of a backend.
 type phase int
 
 const (
@@ -18,8 +18,8 @@ const (
 	stopping // Drain was called, or Run has ended
 )
 
-// Run runs tasks and everything that goes on by itself, until ctx ends and all
-// of it has ended. Call it once.
+// Run runs tasks and all background work until ctx ends, and returns when all of it has
+// ended. Call it once.
 func (b *Backend) Run(ctx context.Context) error {
 	b.enter(running)
 	defer b.enter(stopping)
@@ -32,7 +32,7 @@ func (b *Backend) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// loops are what goes on beside the tasks.
+// loops returns the background work beside the tasks.
 func (b *Backend) loops() []func(context.Context) {
 	loops := []func(context.Context){
 		b.probe,
@@ -40,17 +40,17 @@ func (b *Backend) loops() []func(context.Context) {
 		func(ctx context.Context) { b.logs.sweep(ctx, b.opts.SweepInterval, b.longestRun()) },
 		func(ctx context.Context) {
 			b.logs.lost.run(ctx, b.logs.republish, func(id string, err error) {
-				b.log.Warn("lost task log not written again yet", "task_id", id, "cause", err)
+				b.log.Warn("could not write a lost task log again; will retry", "task_id", id, "cause", err)
 			})
 		},
 		func(ctx context.Context) {
 			b.versions.lost.run(ctx, b.versions.restore, func(id string, err error) {
-				b.log.Warn("lost version not published again yet", "request_id", id, "cause", err)
+				b.log.Warn("could not publish a lost version again; will retry", "request_id", id, "cause", err)
 			})
 		},
 		func(ctx context.Context) {
 			b.logs.unused.run(ctx, b.logs.drop, func(id string, err error) {
-				b.log.Warn("log of a forgotten task not deleted yet", "task_id", id, "cause", err)
+				b.log.Warn("could not delete the log of a deleted task; will retry", "task_id", id, "cause", err)
 			})
 		},
 	}
@@ -60,7 +60,7 @@ func (b *Backend) loops() []func(context.Context) {
 	return loops
 }
 
-// longestRun is how long a task may run at most.
+// longestRun returns how long a task may run at most.
 func (b *Backend) longestRun() time.Duration {
 	longest := cmp.Or(b.opts.Tasks.Timeout, 5*time.Minute)
 	for _, t := range b.opts.Types {
@@ -69,18 +69,18 @@ func (b *Backend) longestRun() time.Duration {
 	return longest
 }
 
-// probePause is between two looks whether the gateway is back.
+// probePause is the wait between two probes of a gateway that is away.
 const probePause = 2 * time.Second
 
-// probe finds out when a gateway that could not be reached can be. While calls
-// succeed it makes none of its own.
+// probe finds out when the gateway can be reached again. While calls succeed it makes no
+// requests.
 func (b *Backend) probe(ctx context.Context) {
 	tick := time.NewTicker(probePause)
 	defer tick.Stop()
 	for {
 		if !b.gateway.Reachable() {
 			for range b.gateway.Topics(ctx, client.TopicQuery{Limit: 1, Prefix: taskTopic("")}) {
-				break // whatever the answer is, Reachable has noted that there was one
+				break // any answer counts, see Reachable
 			}
 		}
 		select {
@@ -91,26 +91,26 @@ func (b *Backend) probe(ctx context.Context) {
 	}
 }
 
-// Drain takes no new tasks and waits for those there are; when ctx ends it
-// cancels the rest. Callbacks are answered as before. Call it while Run still
-// runs, and end Run's context afterwards.
+// Drain refuses new tasks and waits for those that run or wait; when ctx ends, it cancels
+// the rest. Callbacks are answered as before. Call it while Run runs, and end Run's
+// context afterwards.
 func (b *Backend) Drain(ctx context.Context) {
 	b.enter(stopping)
 	b.service.Drain(ctx)
 }
 
-// TasksLeft is what Drain waits for: tasks that run here, and, where they end with
-// this process, tasks that wait.
+// TasksLeft returns what Drain waits for: tasks that run here and, if tasks are in memory,
+// tasks that wait.
 func (b *Backend) TasksLeft() (running, pending int) { return b.service.Unfinished() }
 
-// enter moves on to a later phase.
+// enter moves to a later phase.
 func (b *Backend) enter(next phase) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.phase = max(b.phase, next)
 }
 
-// Ready reports whether the backend can do its work, and if not, why.
+// Ready reports whether the backend can serve, and the reasons if it cannot.
 func (b *Backend) Ready() (ok bool, reasons []string) {
 	b.mu.Lock()
 	now := b.phase

@@ -10,13 +10,12 @@ import (
 	"tidegate/task"
 )
 
-// sweepMargin is how much longer than a task may run its log must be quiet
-// before the sweep closes it.
+// sweepMargin is added to the longest run of a task: a log that is quiet for longer than
+// both is closed.
 const sweepMargin = time.Minute
 
-// sweep closes the logs of tasks that nobody is at work on, now and every
-// interval until ctx ends. After the process that ran a task is gone, its
-// watchers would wait for ever.
+// sweep closes the logs of tasks that no process runs any more, at once and then every
+// interval until ctx ends. Without it, streams of such a task would wait for ever.
 func (t *taskLogs) sweep(ctx context.Context, interval, longest time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -24,7 +23,7 @@ func (t *taskLogs) sweep(ctx context.Context, interval, longest time.Duration) {
 	for {
 		err := t.sweepOnce(ctx, longest+sweepMargin)
 		if err != nil && !failing && ctx.Err() == nil {
-			t.log.Warn("sweep of task logs stopped half-way; it goes on in the next turn", "cause", err)
+			t.log.Warn("sweep of task logs failed; the next sweep goes on", "cause", err)
 		}
 		failing = err != nil
 		select {
@@ -35,14 +34,13 @@ func (t *taskLogs) sweep(ctx context.Context, interval, longest time.Duration) {
 	}
 }
 
-// sweepOnce looks at every open task log. One that this process does not know
-// may be another's; that one is alive as long as it writes, and a task that
-// writes nothing for longer than it may run is not.
+// sweepOnce reads every open task log. A task that is unknown here may run in another
+// process. It counts as lost once its log is quiet for longer than a task may run.
 func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 	now := time.Now()
 	for topic, err := range t.gateway.Topics(ctx, client.TopicQuery{Prefix: taskTopic(""), Open: true}) {
 		if isIncomplete(err) {
-			return nil // topics of a node that is away are looked at in the next turn
+			return nil // the next sweep reads the topics of a node that is away
 		}
 		if err != nil {
 			return err
@@ -53,13 +51,13 @@ func (t *taskLogs) sweepOnce(ctx context.Context, quiet time.Duration) error {
 			continue // never written to, or lately
 		}
 		if _, err := t.service.Summary(ctx, id); !errors.Is(err, task.ErrNotFound) {
-			continue // known, or the store is away: then the next turn will tell
+			continue // known; or the store is away: then the next sweep decides
 		}
 		if err := t.sendAll(ctx, []client.Message{lostTask(id, now), closing(id, "task_failed", id+":lost:close")}); err != nil {
 			return err
 		}
 		t.metrics.swept.Inc()
-		t.log.Warn("task lost: its log was quiet for longer than a task may run, and is closed", "task_id", id, "last_event", topic.LastAt)
+		t.log.Warn("closed the log of a lost task: quiet for longer than a task may run", "task_id", id, "last_event", topic.LastAt)
 	}
 	return nil
 }

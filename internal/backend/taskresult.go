@@ -13,14 +13,14 @@ import (
 )
 
 const (
-	// smallResult is how large a result may be to be answered at once.
+	// smallResult is the largest result that is held whole while it is sent.
 	smallResult = 64 << 10
-	// resultPiece is how much of a larger one is held for each who reads it.
+	// resultPiece is how much of a larger one is held for each reader.
 	resultPiece = 32 << 10
 )
 
-// writeTask answers with a task. A large result goes from the store to the
-// client piece by piece, so that what is held does not depend on its size.
+// writeTask answers with a task. A large result goes from the store to the client piece
+// by piece, so that its size does not decide how much memory is used.
 func (h *restHandlers) writeTask(w http.ResponseWriter, r *http.Request, info task.Info, result *task.Result) error {
 	if result != nil && result.Size <= smallResult {
 		small, err := io.ReadAll(io.LimitReader(result, result.Size))
@@ -45,17 +45,17 @@ func (h *restHandlers) writeTask(w http.ResponseWriter, r *http.Request, info ta
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	// Only Write: the writer must see each piece.
+	// Without ReadFrom, so that the writer sees each piece.
 	out := struct{ io.Writer }{w}
 	_, err = io.CopyBuffer(out, io.MultiReader(bytes.NewReader(head), struct{ io.Reader }{result}, bytes.NewReader(tail)), make([]byte, resultPiece))
 	if err != nil {
-		h.log.Debug("a large result was not read to its end", "task", info.ID, "cause", err)
+		h.log.Debug("could not send a large result to its end", "task", info.ID, "cause", err)
 		panic(http.ErrAbortHandler) // the client must see that it is not whole
 	}
 	return nil
 }
 
-// around is the JSON of a task before and behind its result.
+// around returns the JSON of a task before and behind its result.
 func around(info task.Info) (head, tail []byte, err error) {
 	const key = `"result":`
 	info.Result = nil
@@ -63,8 +63,8 @@ func around(info task.Info) (head, tail []byte, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Texts cannot hold the key: in them its quotes are escaped. What may come
-	// before it are such texts and times.
+	// Only texts and times come before the key, and texts cannot contain it: their quotes
+	// are escaped.
 	at := bytes.Index(whole, []byte(key+"null"))
 	if at < 0 {
 		return nil, nil, fmt.Errorf("no result in %.100s", whole)

@@ -12,18 +12,18 @@ import (
 	"tidegate/task"
 )
 
-// taskLogs keeps the topics of tasks in step with what the task service knows.
-// It may be used concurrently.
+// taskLogs keeps the topics of tasks consistent with the task service. Its methods may be
+// called concurrently.
 type taskLogs struct {
 	gateway *client.Client
 	service *task.Service
-	lost    *retrySet // finished tasks whose log the gateway no longer has
-	unused  *retrySet // forgotten tasks whose log may go
+	lost    *retrySet // finished tasks whose log the gateway has lost
+	unused  *retrySet // deleted tasks whose log may be deleted
 	metrics *metrics
 	log     *slog.Logger
 }
 
-// unknown says which of some tasks are not known.
+// unknown returns those of some tasks that the service does not know.
 func (t *taskLogs) unknown(ctx context.Context, ids []string) (map[string]bool, error) {
 	var unknown map[string]bool
 	for _, id := range ids {
@@ -41,19 +41,18 @@ func (t *taskLogs) unknown(ctx context.Context, ids []string) (map[string]bool, 
 	return unknown, nil
 }
 
-// settle is called when a stream was attached to the topics of tasks. A running
-// task writes its own topic and needs nothing. One that is over and whose topic is
-// open would leave the stream silent for ever: the gateway has lost the log. The
-// task service writes it again. If the topic is open because the last events are
-// still on their way, what is written again comes after them, finds the topic
-// closed, and changes nothing.
+// restoreLost is called after a stream was attached to the topics of tasks. A running task
+// writes its own topic and needs nothing. If a task has ended and its topic is open, the
+// gateway has lost the log, and the stream would stay silent. The task service then writes
+// the log again. If the topic is open because the last events are still on their way, the
+// repeated ones come after them, find the topic closed, and change nothing.
 //
-// The topic of a task that is not known was written to, or it would be absent:
-// another process is at work on it; the sweep looks after it if that one is gone.
-func (t *taskLogs) settle(ctx context.Context, ids []string, topics map[string]client.Topic) error {
+// The topic of an unknown task was written to, or it would be absent. Another process runs
+// that task. If that process is gone, the sweep closes the topic.
+func (t *taskLogs) restoreLost(ctx context.Context, ids []string, topics map[string]client.Topic) error {
 	for _, id := range ids {
-		state, told := topics[taskTopic(id)]
-		if !told || state.Closed {
+		topic, attached := topics[taskTopic(id)]
+		if !attached || topic.Closed {
 			continue
 		}
 		info, err := t.service.Summary(ctx, id)
@@ -67,8 +66,8 @@ func (t *taskLogs) settle(ctx context.Context, ids []string, topics map[string]c
 	return nil
 }
 
-// notFound is what a stream is told of a task that does not exist. Nothing of it is
-// stored: anybody can make up any number of ids.
+// notFound returns what a stream receives for a task that does not exist. Nothing of it is
+// stored: a client can ask for any number of ids.
 func notFound(id string) client.AbsentTopic {
 	end := closing(id, "task_not_found", "")
 	data := encode(struct {
@@ -80,11 +79,11 @@ func notFound(id string) client.AbsentTopic {
 	}}
 }
 
-// errTooManyLost makes a client try again later, rather than wait at a topic
-// that nobody writes.
+// errTooManyLost asks the client to try again later. Accepted now, it would wait at a
+// topic without a writer.
 var errTooManyLost = fmt.Errorf("%w: too many task logs wait to be written again", errBusy)
 
-// closing is the message that ends the topic of a task.
+// closing returns the message that closes the topic of a task.
 func closing(id, reason, key string) client.Message {
 	data := encode(struct {
 		Reason string `json:"reason"`
@@ -93,9 +92,8 @@ func closing(id, reason, key string) client.Message {
 		Event: &client.Event{Name: task.EventClose, Data: string(data)}}
 }
 
-// sendAll sends a batch of which every message counts. A topic that is closed
-// already is what the batch is for, and a key that is used has been sent, maybe by
-// another process at another time.
+// sendAll sends a batch, and returns the first refusal. A closed topic is not one: the
+// batch is for closing it. Neither is a used key: another process may have sent the same.
 func (t *taskLogs) sendAll(ctx context.Context, batch []client.Message) error {
 	answers, err := t.gateway.SendBatch(ctx, batch)
 	if err != nil {
@@ -110,14 +108,14 @@ func (t *taskLogs) sendAll(ctx context.Context, batch []client.Message) error {
 	return nil
 }
 
-// republish has the log of a finished task written again.
+// republish makes the task service write the log of a finished task again.
 func (t *taskLogs) republish(ctx context.Context, id string) error {
 	err := t.service.Republish(ctx, id)
 	if !errors.Is(err, task.ErrNotFound) {
 		return err
 	}
-	// Forgotten since the stream was attached, which may still wait: the task was
-	// known, so its topic may be written to.
+	// The task was deleted since the stream was attached, and the stream may still wait.
+	// The task has existed, so its topic may be written to.
 	topic, err := t.gateway.Topic(ctx, taskTopic(id))
 	switch {
 	case client.CodeOf(err) == client.CodeTopicNotFound:
@@ -134,7 +132,7 @@ func (t *taskLogs) republish(ctx context.Context, id string) error {
 	})
 }
 
-// drop deletes the log of a task that nobody can ask for any more.
+// drop deletes the log of a task that the service has deleted.
 func (t *taskLogs) drop(ctx context.Context, id string) error {
 	err := t.gateway.DeleteTopic(ctx, taskTopic(id))
 	if client.CodeOf(err) == client.CodeTopicNotFound {
@@ -143,7 +141,7 @@ func (t *taskLogs) drop(ctx context.Context, id string) error {
 	return err
 }
 
-// lostTask is the terminal event of a task whose process is gone.
+// lostTask returns the terminal event of a task whose process is gone.
 func lostTask(id string, now time.Time) client.Message {
 	data := encode(struct {
 		EventType string          `json:"event_type"`

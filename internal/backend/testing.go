@@ -8,11 +8,11 @@ import (
 	"tidegate/task"
 )
 
-// The endpoints below /api/testing/ drive a server from a browser test. They
-// exist in testing mode only, and take the bodies that tests were written with
-// for the replaced service: unknown fields are ignored.
+// The endpoints below /api/testing/ let a browser test drive a server. They exist in
+// testing mode only. They accept the bodies of tests that were written for the replaced
+// service: unknown fields are ignored.
 
-// demoTypes are the kinds of task that can be started for a test, if they are on.
+// demoTypes returns the kinds of task that a test can start.
 func demoTypes() []task.Type { return []task.Type{task.Demo(), task.Failing()} }
 
 // startTestTask is POST /api/testing/tasks/start.
@@ -24,7 +24,7 @@ func (h *restHandlers) startTestTask(w http.ResponseWriter, r *http.Request) err
 	if err := readBody(w, r, &body, ignoreUnknown); err != nil {
 		return err
 	}
-	name := "None" // as the replaced service words it
+	name := "None" // the text of the replaced service
 	if body.TaskType != nil {
 		name = *body.TaskType
 	}
@@ -37,7 +37,7 @@ func (h *restHandlers) startTestTask(w http.ResponseWriter, r *http.Request) err
 			return err
 		}
 		answer := started(info)
-		if h.rights.Required { // else it is as tests were written for
+		if h.rights.Required { // otherwise the answer is that of the replaced service
 			if answer.Access, err = h.rights.sign(info.ID); err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func (h *restHandlers) publishTestVersion(w http.ResponseWriter, r *http.Request
 	return nil
 }
 
-// noTesting answers below /api/testing/ in every other mode.
+// noTesting answers requests below /api/testing/ in every other mode.
 func (h *restHandlers) noTesting(w http.ResponseWriter, _ *http.Request) {
 	wire.WriteJSON(w, http.StatusBadRequest, struct {
 		Error   string            `json:"error"`

@@ -18,7 +18,7 @@ const (
 	maxChangelogBytes = 64 << 10
 )
 
-// allVersions is the topic that every version stream is at.
+// allVersions is the topic that every version stream is attached to.
 const allVersions = "version"
 
 // Version is a version notice, as it is published and as GET /api/version shows it.
@@ -27,7 +27,7 @@ type Version struct {
 	Changelog string `json:"changelog,omitempty"`
 }
 
-// check reports what is wrong with a notice.
+// check returns what is wrong with a notice, or nil.
 func (v Version) check() error {
 	switch {
 	case v.Version == "":
@@ -42,33 +42,32 @@ func (v Version) check() error {
 	return nil
 }
 
-// versions publishes version notices: to everybody on the topic "version", or
-// to one request id on "version:<id>". The gateway keeps the newest of each
-// topic. A stream is at both topics, and at its start it is to see the newer of
-// the two notices, once. Which that is, versions knows from the order in which
-// it published them.
+// versions publishes version notices: to all on the topic "version", or to one request
+// id on "version:<id>". The gateway keeps the newest of each topic. A stream is attached
+// to both topics, and must begin with the newer of the two notices, once. The order in
+// which versions published them decides which is newer.
 //
-// It may be used concurrently.
+// Its methods may be called concurrently.
 type versions struct {
 	gateway *client.Client
 	metrics *metrics
 	log     *slog.Logger
-	shared  bool // others publish too: only the logs know
+	shared  bool // others publish too: only the logs have all notices
 
-	// turn is held by whoever publishes, over the call to the gateway, so that
-	// the order here is the order of the logs. A connect never waits for it.
-	turn chan struct{} // of size 1
+	// publishing is a lock held over the call to the gateway, so that the order here is
+	// the order of the logs. A connect never waits for it.
+	publishing chan struct{} // of size 1
 
-	lost *retrySet // request ids whose notices the gateway may no longer have
+	lost *retrySet // request ids whose notices the gateway may have lost
 
 	mu      sync.Mutex
 	seq     uint64  // of the latest notice
-	current *notice // to everybody; nil if there was none
+	current *notice // to all; nil if there was none
 	byID    *notices
-	unsure  uint64 // up to here it is not known what the logs hold
+	unsure  uint64 // it is unknown which notices up to this sequence the logs hold
 }
 
-// notice is a notice that was, or is just being, published.
+// notice is a notice that has been, or is being, published.
 type notice struct {
 	seq     uint64 // its place in the order; 0 is "none"
 	version Version
@@ -77,12 +76,12 @@ type notice struct {
 func newVersions(gateway *client.Client, m *metrics, log *slog.Logger) *versions {
 	return &versions{
 		gateway: gateway, metrics: m, log: log,
-		turn: make(chan struct{}, 1), lost: newRetrySet(), byID: newNotices(maxNotices, maxNoticeBytes),
+		publishing: make(chan struct{}, 1), lost: newRetrySet(), byID: newNotices(maxNotices, maxNoticeBytes),
 	}
 }
 
-// newest is the newest notice to everybody. If none was published from here, or
-// others publish too, the gateway is asked.
+// newest returns the newest notice to all. It asks the gateway if none was published here,
+// or if others publish too.
 func (s *versions) newest(ctx context.Context) (Version, bool, error) {
 	if own, ok := s.latest(); ok && !s.shared {
 		return own, true, nil
@@ -90,7 +89,7 @@ func (s *versions) newest(ctx context.Context) (Version, bool, error) {
 	return s.logged(ctx)
 }
 
-// logged reads the newest notice in the log.
+// logged reads the newest notice to all from the log.
 func (s *versions) logged(ctx context.Context) (v Version, found bool, err error) {
 	for e, err := range s.gateway.Events(ctx, allVersions, client.EventQuery{}) {
 		if client.CodeOf(err) == client.CodeTopicNotFound {
@@ -104,8 +103,7 @@ func (s *versions) logged(ctx context.Context) (v Version, found bool, err error
 	return v, found, nil
 }
 
-// latest is the current version for everybody, as far as this process has
-// published it.
+// latest returns the newest notice to all that this process has published.
 func (s *versions) latest() (Version, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,12 +113,12 @@ func (s *versions) latest() (Version, bool) {
 	return s.current.version, true
 }
 
-// publish announces v to one request id or, if that is "", to everybody, and
-// returns how many streams it went to. Who connects later gets it too.
+// publish announces v to one request id or, if that is "", to all. It returns how many
+// streams received it. Streams that connect later receive it, too.
 func (s *versions) publish(ctx context.Context, requestID string, v Version) (receivers int, err error) {
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case s.publishing <- struct{}{}:
+		defer func() { <-s.publishing }()
 	case <-ctx.Done():
 		return 0, fmt.Errorf("%w: another version is being published", client.ErrUnreachable)
 	}
@@ -128,8 +126,7 @@ func (s *versions) publish(ctx context.Context, requestID string, v Version) (re
 	if requestID != "" {
 		topic, scope = versionTopic(requestID), "one"
 	}
-	// What is about to be published is on record before the gateway has it:
-	// a connect that comes in between then looks for it.
+	// The record comes before the send, so that a connect in between finds it.
 	n, before := s.record(requestID, v)
 	answer, err := s.gateway.Send(ctx, client.Message{Topic: topic, Event: versionEvent(v)})
 	if err != nil {
@@ -159,7 +156,7 @@ func (s *versions) record(requestID string, v Version) (n, before *notice) {
 	return n, before
 }
 
-// undo takes back a record whose notice may or may not have been published.
+// undo takes back a record; its notice may have been published all the same.
 func (s *versions) undo(requestID string, n, before *notice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,7 +164,7 @@ func (s *versions) undo(requestID string, n, before *notice) {
 	s.set(requestID, before)
 }
 
-// of returns the notice for a request id, or for everybody. The caller holds mu.
+// of returns the notice to a request id, or to all for "". The caller holds mu.
 func (s *versions) of(requestID string) *notice {
 	if requestID == "" {
 		return s.current
@@ -175,7 +172,7 @@ func (s *versions) of(requestID string) *notice {
 	return s.byID.find(requestID)
 }
 
-// set is the inverse of of. The caller holds mu.
+// set replaces what of returns. The caller holds mu.
 func (s *versions) set(requestID string, n *notice) {
 	if requestID == "" {
 		s.current = n
@@ -184,17 +181,17 @@ func (s *versions) set(requestID string, n *notice) {
 	s.unsure = max(s.unsure, s.byID.put(requestID, n))
 }
 
-// versionPlan is how a stream is to be attached to its version topics.
+// versionPlan says how to attach a stream to its version topics.
 type versionPlan struct {
-	replay []string // as the gateway does by default
-	latest []string // from now on only
+	replay []string // topics with their history
+	latest []string // topics from now on only
 
 	requestID string
-	seen      uint64 // the latest notice when the plan was made
+	seen      uint64 // sequence of the latest notice when the plan was made
 }
 
-// plan chooses the notice that a new stream gets first. A stream that resumes
-// (its client has a last event id) goes on from there in both topics.
+// plan chooses the notice that a new stream begins with. A stream that resumes after a
+// last event id goes on from there in both topics.
 func (s *versions) plan(requestID string, resuming bool) versionPlan {
 	if requestID == "" {
 		return versionPlan{}
@@ -211,11 +208,10 @@ func (s *versions) plan(requestID string, resuming bool) versionPlan {
 		one = n.seq
 	}
 	switch newest := max(all, one); {
-	case s.shared: // the gateway knows which is the newer
+	case s.shared: // only the gateway knows which is newer
 		p.replay = []string{own, allVersions}
 	case resuming, newest <= s.unsure:
-		// It is not known which is the newer: the stream gets what there is of
-		// both, the newer one last.
+		// It is unknown which is newer: the stream receives both, the newer one last.
 		p.replay = []string{own, allVersions}
 	case one > all:
 		p.replay, p.latest = []string{own}, []string{allVersions}
@@ -225,11 +221,10 @@ func (s *versions) plan(requestID string, resuming bool) versionPlan {
 	return p
 }
 
-// settle is called when the stream was attached as planned. A notice that was
-// published since the plan was made may have been too late for the plan and too
-// early for the stream; it is sent to the stream itself. If the stream has it
-// already it gets it twice, which tells it nothing new.
-func (s *versions) settle(ctx context.Context, token string, p versionPlan) error {
+// sendMissed is called after a stream was attached as planned. A notice that was published
+// since may have come too late for the plan and too early for the stream. It is sent to the
+// stream itself, which then may receive it twice.
+func (s *versions) sendMissed(ctx context.Context, token string, p versionPlan) error {
 	missed := s.missed(p)
 	if missed == nil {
 		return nil
@@ -238,7 +233,7 @@ func (s *versions) settle(ctx context.Context, token string, p versionPlan) erro
 	return err
 }
 
-// missed is the notice that a stream may have missed, or nil.
+// missed returns the notice that a stream may have missed, or nil.
 func (s *versions) missed(p versionPlan) *notice {
 	if len(p.latest) == 0 {
 		return nil

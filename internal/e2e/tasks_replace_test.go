@@ -24,7 +24,7 @@ func TestBE1ReplacementWaitsForNobody(t *testing.T) {
 		if n := s.metric(t, "tidegate_backend_streams_replaced_total"); n != 1 {
 			t.Errorf("%s: %v streams were replaced, want 1", name, n)
 		}
-		if len(s.backend.logged("older streams not replaced")) > 0 {
+		if len(s.backend.logged("could not end older streams of an identifier")) > 0 {
 			t.Errorf("%s: the old stream could not be replaced", name)
 		}
 		if events := old.toEnd(t); len(events) != 0 {
