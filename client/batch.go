@@ -21,10 +21,10 @@ const (
 // maxResultBytes bounds one line of the answer to a batch.
 const maxResultBytes = 64 << 10
 
-// SendBatch sends messages in order, in as few requests as the bounds of a request
-// allow (1000 messages, 8 MiB), and returns one result for each, in order. A message
-// that the gateway refuses does not keep the others from being taken: see
-// [Result.Err]. It is not repeated, because that would change the order.
+// SendBatch sends messages in order, and returns one result for each, in order. One
+// request carries at most 1000 messages and 8 MiB. A message that the gateway refuses does
+// not keep the others from being taken: see [Result.Err]. It is not repeated, because that
+// would change the order.
 //
 // If err is not nil, the results are those of the messages before the request that
 // failed. A request is repeated only if each of its messages has an idempotency key.

@@ -60,9 +60,9 @@ type Options struct {
 	//     listings, Subscribe, Unsubscribe, EndStream, DeleteTopic, and messages with an
 	//     idempotency key.
 	//
-	// So that messages to topics belong to the last, each gets a key of its own unless
-	// it has one, is transient, or Retries is less than 0. A gateway knows a key for two
-	// minutes; repeats end before that.
+	// So that messages to topics belong to the last, the client gives each a random key.
+	// It gives none to a message that has one or is transient, or if Retries is less than
+	// 0. A gateway keeps a key for two minutes; repeats end before that.
 	Retries int
 }
 

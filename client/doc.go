@@ -1,5 +1,5 @@
-// Package client lets a Go program talk to a Tidegate gateway: it sends events to
-// streams and topics, decides who may open a stream, and lists what is there.
+// Package client lets a Go program use a Tidegate gateway. It sends events to streams
+// and topics, reads the gateway's callbacks, and lists streams, topics and events.
 //
 // Start with [New] and [Client.Send]:
 //

@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// ErrUnreachable is wrapped by the error of a call to which no whole answer came: the
-// connection was refused or broke, or the time was over. Whether the gateway did what
-// it was asked is then unknown.
+// ErrUnreachable is wrapped by the error of a call that got no whole answer. The
+// connection was refused or broke, or the time was over. It is then unknown whether the
+// gateway did what it was asked.
 var ErrUnreachable = errors.New("client: gateway unreachable")
 
 // Code names a failure. Codes are part of the gateway's API: none is ever renamed.

@@ -15,8 +15,8 @@ import (
 
 const secret = "callback-secret-of-the-example"
 
-// A whole backend: it lets clients follow one room each, tells the gateway so in the
-// callback, and then sends to the room.
+// A whole backend: in the callback it attaches each client to a room, and then it sends to
+// the room.
 func Example() {
 	var tide *client.Client
 	callbacks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

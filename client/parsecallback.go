@@ -119,8 +119,8 @@ func (v *validator) request(raw json.RawMessage, request *Request) {
 }
 
 // headers are optional. A list of strings is as good as one string: some gateways send
-// set-cookie so, and a client must not be able to spoil its own connect by a header.
-// Errors do not name the header.
+// set-cookie so. No header may make a connect invalid, because clients choose them. Errors
+// do not name the header.
 func (v *validator) headers(raw json.RawMessage) map[string]string {
 	headers := map[string]string{}
 	if !isPresent(raw) {

@@ -25,8 +25,8 @@ type CallbackOptions struct {
 	// the place of the other.
 	Secrets []string
 
-	// Unsigned accepts callbacks of anybody who can reach the handler. For development,
-	// and for listeners that nobody but the gateway reaches.
+	// Unsigned accepts callbacks of every caller that can reach the handler. For
+	// development, and for listeners that only the gateway can reach.
 	Unsigned bool
 
 	// MaxBytes bounds the body. Default [DefaultMaxCallback].
@@ -38,9 +38,11 @@ type CallbackOptions struct {
 // concurrently.
 //
 // If it returns an error, it has answered the request: return from the handler. The
-// error is for the log; it is a [*CallbackError]. If it returns none, answer with any 2xx
-// status to accept the stream, with 401 or 403 to refuse it, or with 503 to have the
-// client try again. The gateway waits 5 s by default, and ignores the body of the answer.
+// error is for the log; it is a [*CallbackError].
+//
+// If it returns none, answer with any 2xx status to accept the stream. Answer with 401 or
+// 403 to refuse it, or with 503 to have the client try again. The gateway waits 5 s by
+// default, and ignores the body of the answer.
 func ReadCallback(w http.ResponseWriter, r *http.Request, opts CallbackOptions) (Callback, error) {
 	c, err := readCallback(w, r, opts)
 	if e, ok := errors.AsType[*CallbackError](err); ok {
@@ -75,8 +77,8 @@ func readCallback(w http.ResponseWriter, r *http.Request, opts CallbackOptions) 
 
 var errWrongSecret = errors.New("client: the secret in the query is another one")
 
-// authenticate returns how the body shows that the caller knows a secret. What can be
-// refused without the body is: nobody else has MaxBytes read.
+// authenticate returns how the body proves that the caller has a secret. What can be
+// refused without the body is: only the gateway has MaxBytes read.
 func (o CallbackOptions) authenticate(r *http.Request) (genuine func(body []byte) bool, err error) {
 	switch secret := r.URL.Query().Get("secret"); {
 	case o.Unsigned:
@@ -84,7 +86,7 @@ func (o CallbackOptions) authenticate(r *http.Request) (genuine func(body []byte
 	case len(o.Secrets) == 0:
 		return nil, &CallbackError{Status: http.StatusInternalServerError, Message: "Internal server error",
 			Err: errors.New("client: CallbackOptions has neither Secrets nor Unsigned")}
-	case secret != "" && !o.knows(secret):
+	case secret != "" && !o.has(secret):
 		return nil, unauthorized(errWrongSecret)
 	case secret != "":
 		return func([]byte) bool { return true }, nil
@@ -102,8 +104,8 @@ func (o CallbackOptions) authenticate(r *http.Request) (genuine func(body []byte
 	}, nil
 }
 
-// knows compares in a time that does not depend on the secrets.
-func (o CallbackOptions) knows(secret string) (found bool) {
+// has compares in a time that does not depend on the secrets.
+func (o CallbackOptions) has(secret string) (found bool) {
 	sum := sha256.Sum256([]byte(secret))
 	for _, known := range o.Secrets {
 		want := sha256.Sum256([]byte(known))

@@ -84,7 +84,7 @@ func TestReadCallback(t *testing.T) {
 			t.Errorf("%s: answered %s", name, w.Body)
 		}
 		if tt.status == http.StatusUnauthorized && strings.Contains(w.Body.String(), "signature") {
-			t.Errorf("%s: the caller is told why: %s", name, w.Body)
+			t.Errorf("%s: the caller learns why: %s", name, w.Body)
 		}
 	}
 }

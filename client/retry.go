@@ -15,8 +15,8 @@ const (
 	longestWait   = 5 * time.Second
 	maxRetryAfter = 30 * time.Second
 
-	// keyLifetime is how long a gateway knows an idempotency key. The last attempt
-	// ends before.
+	// keyLifetime is how long a gateway keeps an idempotency key. The last attempt ends
+	// before.
 	keyLifetime = 2 * time.Minute
 )
 
@@ -57,8 +57,8 @@ func (r *retry) wait(ctx context.Context, k call, err error) bool {
 	}
 }
 
-// mayRepeat reports whether a call that failed with err may be repeated: it can
-// succeed the next time, and what it asks for is not done twice.
+// mayRepeat reports whether a call that failed with err may be repeated. It must be able
+// to succeed the next time, and what it asks for must not be done twice.
 func mayRepeat(k call, err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return tookNothing(e) || k.repeatable && mayPass(e.Status)

@@ -14,18 +14,17 @@ import (
 //
 //	X-Tidegate-Signature: t=1767322445,v1=<hex>,v2=<hex>
 //
-// Each is an HMAC-SHA256 under the callback secret: v2 over
-// "1767322445.POST.TARGET.BODY", where TARGET is the path and query of the request
-// line byte for byte, and v1 over "1767322445.BODY". v1 is for receivers that do not
-// know v2, and ends with the next version.
+// Each is an HMAC-SHA256 under the callback secret. That of v2 is over
+// "1767322445.POST.TARGET.BODY": TARGET is the path and query of the request line, byte
+// for byte. That of v1 is over "1767322445.BODY". It is for receivers that do not know v2,
+// and ends with the next version.
 const SignatureHeader = "X-Tidegate-Signature"
 
 // SignatureTolerance is how far the time of a signature may be from now, either way,
 // before it is stale.
 const SignatureTolerance = 5 * time.Minute
 
-// What is wrong with a signature. They are for the log: do not tell the caller more
-// than 401.
+// Errors of a signature. They are for the log: answer the caller with 401 and no reason.
 var (
 	ErrSignatureForm  = errors.New("client: signature is not t=…,v1=…,v2=…")
 	ErrSignatureStale = errors.New("client: signature is too old or from the future")

@@ -66,10 +66,10 @@ func (c *Client) Unsubscribe(ctx context.Context, token string, topics []string)
 	}, into(&answer))
 }
 
-// EndStream ends a stream at once, or returns [CodeTokenNotFound] if there is none:
-// also when a repeated request finds that an earlier one has ended it. EventSource
-// then connects again, and your callback decides. detail is what the disconnect
-// callback says, one of the gateway's details; "" is "closed".
+// EndStream ends a stream at once, or returns [CodeTokenNotFound] if there is none. It
+// also returns that if a repeated request finds that an earlier one has ended the stream.
+// EventSource then connects again, and your callback decides. detail is for the disconnect
+// callback, one of the gateway's details; "" is "closed".
 func (c *Client) EndStream(ctx context.Context, token, detail string) error {
 	query := url.Values{}
 	if detail != "" {

@@ -55,7 +55,7 @@ type ClientOptions struct {
 	MaxDelay time.Duration
 
 	// MaxRetry bounds what the server may ask for, by a retry field or a Retry-After
-	// header: a mistyped number is not to silence a client for months. Default
+	// header. Otherwise a mistyped number could silence a client for months. Default
 	// [DefaultMaxRetry].
 	MaxRetry time.Duration
 
@@ -92,17 +92,17 @@ type ClientOptions struct {
 	OnComment func(text string)
 
 	// OnReconnect is called before each wait for a reconnection. err is why the last
-	// connection is gone: io.EOF if the server ended the stream in order, [ErrIdle],
-	// a [*StatusError] that RetryStatus accepted, or an error of the network.
+	// connection ended. It is io.EOF if the server ended the stream in order, [ErrIdle], a
+	// [*StatusError] that RetryStatus accepted, or an error of the network.
 	OnReconnect func(err error, delay time.Duration)
 }
 
 // Client receives one stream of events and keeps receiving it across connections, as
 // EventSource does (WHATWG HTML 9.2.3).
 //
-// A Client belongs to one goroutine at a time; the hooks and the body of the range loop
-// run in that goroutine and may call its methods. What Clients share, HTTPClient and
-// Header, is safe for any number of them.
+// A Client belongs to one goroutine at a time. The hooks and the body of the range loop
+// run in that goroutine and may call its methods. Any number of Clients may share an
+// HTTPClient and a Header.
 type Client struct {
 	opts   ClientOptions
 	lastID string
@@ -125,9 +125,9 @@ func NewClient(opts ClientOptions) *Client {
 func (c *Client) LastEventID() string { return c.lastID }
 
 // Events connects and returns the events of the stream, across as many connections as
-// it takes. Before each reconnection it waits: the server's retry time or Retry, twice
-// as long after each attempt that opens no stream, up to MaxDelay, and up to half as
-// long again by chance, so that clients that were cut together do not return together.
+// it takes. Before each reconnection it waits for the server's retry time, or Retry. The
+// wait doubles after each attempt that opens no stream, up to MaxDelay. Jitter adds up to
+// half of it, so that clients that were cut together do not return together.
 //
 // The sequence ends without an error when the server answers 204. An error is its last
 // element:

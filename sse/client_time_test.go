@@ -38,12 +38,12 @@ func waits(t *testing.T, opts sse.ClientOptions, answers ...func() (*http.Respon
 		answers = answers[1:]
 		return next()
 	})}
-	var told []time.Duration
-	opts.OnReconnect = func(_ error, delay time.Duration) { told = append(told, delay) }
+	var reported []time.Duration
+	opts.OnReconnect = func(_ error, delay time.Duration) { reported = append(reported, delay) }
 	_, err = collect(t.Context(), sse.NewClient(opts))
 	for i, d := range waited {
-		if d != told[i] {
-			t.Errorf("OnReconnect was told of %v, but the client waited %v", told[i], d)
+		if d != reported[i] {
+			t.Errorf("OnReconnect reported %v, but the client waited %v", reported[i], d)
 		}
 	}
 	return waited, err

@@ -44,7 +44,7 @@ func (e *StatusError) Error() string {
 // result is how a connection ended.
 type result struct {
 	opened bool  // a stream began, so the next wait is a short one
-	final  bool  // there is to be no other connection; err, if any, is for the caller
+	final  bool  // do not connect again; err, if any, is for the caller
 	err    error // never nil unless final
 }
 
@@ -139,7 +139,7 @@ func setDefault(h http.Header, name, value string) {
 // id may hold it: the stream format excludes NUL, CR and LF only.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7F }
 
-// connectError leaves out the URL, which the caller knows and which may hold a token.
+// connectError leaves out the URL: the caller has it, and it may hold a token.
 func connectError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -150,7 +150,7 @@ func connectError(ctx context.Context, err error) error {
 	return fmt.Errorf("sse: connect: %w", err)
 }
 
-// refusedByTLS reports an error of a handshake that another one would end with as well.
+// refusedByTLS reports whether a handshake failed for a reason that would not change.
 func refusedByTLS(err error) bool {
 	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted || errors.Is(err, http.ErrSchemeMismatch) {
 		return true
@@ -172,7 +172,7 @@ func isStream(resp *http.Response) bool {
 func (c *Client) refused(resp *http.Response, cancel func()) result {
 	timer := time.AfterFunc(excerptWait, cancel)
 	defer timer.Stop()
-	// An error of the read is of no interest: what has arrived is the excerpt.
+	// The excerpt is what has arrived, whatever ended the read.
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, excerptBytes))
 	err := &StatusError{
 		StatusCode:  resp.StatusCode,
@@ -187,8 +187,8 @@ func (c *Client) refused(resp *http.Response, cancel func()) result {
 // receive yields the events of one stream.
 func (c *Client) receive(ctx context.Context, body io.Reader, yield func(Event, error) bool) result {
 	dec := NewDecoder(body, DecoderOptions{
-		// The standard's buffer of the last event id begins empty for each stream,
-		// but an event without an id is to have the last one all the same.
+		// In the standard the id begins empty with each stream. Here an event without an
+		// id still has the last one.
 		LastEventID: c.lastID,
 		OnComment:   c.opts.OnComment,
 		MaxLine:     c.opts.MaxLine,
@@ -196,12 +196,12 @@ func (c *Client) receive(ctx context.Context, body io.Reader, yield func(Event, 
 		OnTooLarge:  c.opts.OnTooLarge,
 	})
 	// Not only with an event: a block may hold nothing but an id or a retry time.
-	defer c.remember(dec)
+	defer c.keepPosition(dec)
 	for ev, err := range dec.Events() {
 		if err != nil {
 			return streamResult(ctx, err)
 		}
-		c.remember(dec)
+		c.keepPosition(dec)
 		if !yield(ev, nil) {
 			return result{final: true}
 		}
@@ -209,15 +209,15 @@ func (c *Client) receive(ctx context.Context, body io.Reader, yield func(Event, 
 	return result{opened: true, err: io.EOF}
 }
 
-func (c *Client) remember(dec *Decoder) {
+func (c *Client) keepPosition(dec *Decoder) {
 	c.lastID = dec.LastEventID()
 	if retry, ok := dec.Retry(); ok {
 		c.retry = min(max(retry, minServerRetry), c.opts.MaxRetry)
 	}
 }
 
-// streamResult tells what an error in the middle of a stream means. After one of the
-// decoder's own, the same bytes would only come again.
+// streamResult returns what an error in the middle of a stream means. An error of the
+// decoder is final: the same bytes would come again.
 func streamResult(ctx context.Context, err error) result {
 	if errors.Is(err, ErrLineTooLong) || errors.Is(err, ErrEventTooLarge) {
 		return result{final: true, err: err}

@@ -49,8 +49,8 @@ type DecoderOptions struct {
 
 	// Strict makes malformed input end the sequence with a [*SyntaxError]. The standard
 	// wants it ignored or repaired, so this is for testing the sender of a stream.
-	// Malformed are: an unknown field, a retry that is not a number, an id with NUL,
-	// text that is not UTF-8, and a stream that ends without a blank line.
+	// Malformed are an unknown field, a retry that is not a number, and an id with NUL.
+	// So are text that is not UTF-8, and a stream that ends without a blank line.
 	Strict bool
 
 	// MaxLine bounds a line, in bytes without its end. Default [DefaultMaxLine].
@@ -209,7 +209,7 @@ func (d *Decoder) field(name, value []byte) error {
 }
 
 // dropLine is process for a line that is too long, of which only the head is known.
-// A comment, or a field that nobody knows, would have meant nothing.
+// A comment or an unknown field means nothing anyway.
 func (d *Decoder) dropLine(head []byte) {
 	d.inBlock = true
 	name, _, whole := bytes.Cut(bytes.TrimPrefix(head, []byte("\uFEFF")), []byte(":"))

@@ -257,7 +257,7 @@ func TestStrictRefusesWhatIsMalformed(t *testing.T) {
 	}
 }
 
-func TestSyntaxErrorTellsWhereAndWhat(t *testing.T) {
+func TestSyntaxErrorSaysWhereAndWhat(t *testing.T) {
 	t.Parallel()
 	err := drain(sse.NewDecoder(strings.NewReader("\nfoo: b\n\n"), sse.DecoderOptions{Strict: true}).Events())
 	if want := "sse: line 2: unknown field"; err == nil || err.Error() != want {

@@ -16,8 +16,9 @@
 //		…
 //	}
 //
-// It takes care of what is easy to get wrong: headers at once, a flush after each
-// write, a deadline for each write that does not stay behind on HTTP/2, heartbeats.
+// It takes care of what is easy to get wrong. The headers go out at once, and each write is
+// flushed. Each write has a deadline, which is cleared again: on HTTP/2 it would reset an
+// idle stream. Heartbeats keep a silent stream open.
 //
 // One handler goroutine a stream is right up to some ten thousand streams, and as long
 // as streams may end with the program. Beyond that, let the Tidegate gateway hold the

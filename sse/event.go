@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// ErrField is returned, wrapped with the name of the field, by the Append functions
-// for an id or an event name that holds CR, LF or NUL: the line would end early and
-// the rest would be read as other fields.
+// ErrField is why the Append functions refuse an id or an event name that holds CR, LF
+// or NUL. The line would end early, and the rest would be read as other fields. Their
+// errors wrap it and name the field.
 var ErrField = errors.New("sse: CR, LF or NUL is not allowed in a field")
 
 // Event is one event of a stream, as it is sent and as it is received.
@@ -64,8 +64,8 @@ func Append(dst []byte, ev Event) ([]byte, error) {
 }
 
 // AppendID appends a block that holds only an id. The receiver dispatches no event for
-// it, but resumes from this id when it reconnects. An empty id makes the receiver
-// forget the one that it has. Errors are those of [Append].
+// it, but resumes from this id when it reconnects. An empty id clears the one that the
+// receiver has. Errors are those of [Append].
 func AppendID(dst []byte, id string) ([]byte, error) {
 	if err := checkFields(id, ""); err != nil {
 		return dst, err

@@ -12,15 +12,15 @@ const (
 	maxEmptyReads = 100     // reads in a row without a byte and without an error
 )
 
-// headBytes is what is told of a line that is dropped: enough to know its field.
+// headBytes is how much of a dropped line is returned: enough to find its field.
 const headBytes = 16
 
 // errDropped is of a line that is too long, where such lines are dropped.
 var errDropped = errors.New("dropped")
 
-// lineReader splits a stream into lines. A line ends with LF, CR or CRLF
-// (WHATWG 9.2.6) and is handed out the moment its end has been read: after a CR it
-// does not wait to see whether an LF follows, but drops that LF when it comes.
+// lineReader splits a stream into lines. A line ends with LF, CR or CRLF (WHATWG 9.2.6).
+// It is returned as soon as its end has been read. After a CR the reader does not wait
+// for an LF; it drops that LF when it comes.
 type lineReader struct {
 	src io.Reader
 	max int // bytes of a line, without its end
@@ -44,7 +44,7 @@ func newLineReader(src io.Reader, maxLine int) *lineReader {
 }
 
 // next returns the next line without its end. The slice is valid until the next call.
-// At the end of the stream it returns io.EOF, and [lineReader.partial] tells whether
+// At the end of the stream it returns io.EOF, and [lineReader.partial] reports whether
 // bytes without a line end are left. Of a line that is dropped it returns the
 // beginning, with errDropped; what the reader holds does not grow with it.
 func (l *lineReader) next() ([]byte, error) {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// pipeNet is a network of one server in memory, for tests in a synctest bubble, where
-// goroutines that wait for a socket would keep the clock from moving.
+// pipeNet is a network of one server in memory, for tests in a synctest bubble. There a
+// goroutine that waits for a socket would stop the clock.
 type pipeNet struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -13,8 +13,8 @@ func validString(b []byte) string {
 }
 
 // appendValid appends src to dst as the UTF-8 decode algorithm of the WHATWG Encoding
-// standard reads it: every sequence that breaks off becomes one U+FFFD, so E2 82 is
-// one and not two. Package unicode/utf8 would give one for each byte, and
+// standard reads it. Every sequence that breaks off becomes one U+FFFD, so E2 82 is one
+// and not two. Package unicode/utf8 would give one for each byte, and
 // [strings.ToValidUTF8] one for any number of broken sequences in a row.
 func appendValid(dst, src []byte) []byte {
 	if utf8.Valid(src) {

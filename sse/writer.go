@@ -28,8 +28,8 @@ type WriterOptions struct {
 	// that clients which are cut together do not return together.
 	Retry time.Duration
 
-	// Heartbeat is the silence after which [Writer.Serve] sends a comment: it keeps
-	// proxies from ending an idle stream, and finds out that a client is gone. Default
+	// Heartbeat is the silence after which [Writer.Serve] sends a comment. It keeps
+	// proxies from ending an idle stream, and finds clients that are gone. Default
 	// [DefaultHeartbeat]; less than 0 sends none.
 	Heartbeat time.Duration
 
@@ -60,12 +60,12 @@ type Writer struct {
 // [http.Server] do not end the stream.
 //
 // If Accept returns an error, it has answered the request or the client is gone: return
-// from the handler. The error wraps [ErrNotStream] if the method is not GET or POST, or if
-// some middleware hides that the response can be flushed and has deadlines; it must have
-// an Unwrap method, see [http.ResponseController]. Where there are no deadlines, as with
-// httptest.ResponseRecorder, a WriteTimeout of less than 0 is needed.
+// from the handler. The error wraps [ErrNotStream] if the method is not GET or POST. It
+// also does if the response cannot be flushed or has no deadlines. Then look for middleware
+// whose ResponseWriter lacks an Unwrap method, see [http.ResponseController]. With an
+// httptest.ResponseRecorder, which has no deadlines, use a WriteTimeout of less than 0.
 //
-// To tell a client not to come back, answer with 204 in place of Accept.
+// To keep a client from reconnecting, answer with 204 in place of Accept.
 func Accept(w http.ResponseWriter, r *http.Request, opts *WriterOptions) (*Writer, error) {
 	s := &Writer{w: w, rc: http.NewResponseController(w)}
 	if opts != nil {
@@ -121,9 +121,9 @@ func SetHeader(h http.Header) {
 }
 
 // LastEventID returns the id of the last event that the client of a request has
-// received, or "" for a client that begins: the Last-Event-ID header, or else
-// lastEventId in the query, for clients that cannot set a header. It is input: anybody
-// can send anything.
+// received, or "" for a client that begins. It reads the Last-Event-ID header, or else
+// lastEventId in the query, for clients that cannot set a header. Treat it as input: a
+// client can send anything.
 func LastEventID(r *http.Request) string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return id
@@ -166,14 +166,15 @@ func (s *Writer) Write(blocks []byte) (int, error) {
 	return len(blocks), nil
 }
 
-// Serve sends the events that come through a channel, and heartbeats, until the channel
-// is closed (it returns nil), ctx is done (the cause of ctx), or an event cannot be sent
-// (the error of Send). Events that are ready together go out together. For ctx, take the
-// request's, which ends when the client leaves, or one that also ends when your program
-// stops: http.Server.Shutdown waits for streams.
+// Serve sends the events that come through a channel, and heartbeats. Events that are ready
+// together go out together. It returns nil when the channel is closed, and the cause of ctx
+// when ctx is done. If an event cannot be sent, it returns the error of Send.
 //
-// The sender must not block on the channel for ever: give the channel room, and end the
-// stream of a client that is too slow, by closing the channel or by ctx.
+// For ctx take the request's, which ends when the client leaves. Better, derive one that
+// also ends when your program stops: http.Server.Shutdown waits for streams.
+//
+// A client may be slower than the sender. Give the channel room, and never block on it: end
+// the stream when it is full, by closing the channel or by ctx.
 func (s *Writer) Serve(ctx context.Context, events <-chan Event) error {
 	var beat <-chan time.Time // nil, which is never ready, without heartbeats
 	var timer *time.Timer

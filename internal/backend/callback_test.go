@@ -71,7 +71,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 	careful := setup(t, func(o *Options) { o.Mode = Production })
 	if w := careful.post(strings.Repeat("x", maxCallbackBytes+1)); w.Code != http.StatusUnauthorized {
-		t.Errorf("answer to who does not know the secret = %d %s", w.Code, w.Body)
+		t.Errorf("answer to a caller without the secret = %d %s", w.Code, w.Body)
 	}
 }
 

@@ -40,9 +40,9 @@ func TestRecentTokensAreBounded(t *testing.T) {
 		}
 	}
 	if len(r.seen) != 3 || len(r.ring) != 3 {
-		t.Errorf("%d tokens are remembered, want 3", len(r.seen))
+		t.Errorf("%d tokens are kept, want 3", len(r.seen))
 	}
 	if r.first("9") || !r.first("6") {
-		t.Error("the newest tokens must be remembered, the oldest forgotten")
+		t.Error("the newest tokens must be kept, the oldest evicted")
 	}
 }

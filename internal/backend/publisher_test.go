@@ -61,7 +61,7 @@ const (
 	lineBad      = `{"code":400,"error":{"code":"INVALID_EVENT_NAME","message":"Bad name"}}`
 )
 
-func TestWhatPublishTellsTheTaskService(t *testing.T) {
+func TestWhatPublishReturnsToTheTaskService(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		lines    []string
@@ -73,7 +73,7 @@ func TestWhatPublishTellsTheTaskService(t *testing.T) {
 		"one too large":                      {[]string{lineOK, lineTooLarge, lineOK}, 1, false},
 		"one that can never be":              {[]string{lineOK, lineOK, lineBad}, 2, false},
 		"one not now":                        {[]string{lineOK, lineFull, lineOK}, -1, false},
-		"the rejection is told first":        {[]string{lineFull, lineTooLarge, lineBad}, 1, false},
+		"the rejection comes first":          {[]string{lineFull, lineTooLarge, lineBad}, 1, false},
 		"no answer to the last":              {[]string{lineOK, lineOK}, -1, false},
 		"nothing at all":                     {nil, -1, false},
 		"no topic is no such topic for ever": {[]string{lineOK, lineOK, `{"code":404,"error":{"code":"TOPIC_NOT_FOUND","message":"x"}}`}, -1, false},
@@ -110,7 +110,7 @@ func TestBE18ACloseWhoseAnswerIsLostIsNoErrorTheSecondTime(t *testing.T) {
 		lost = true
 		b.gateway.mu.Lock()
 		defer b.gateway.mu.Unlock()
-		b.gateway.send(client.Message{Topic: "task:a", Event: &client.Event{}, Close: true}) // taken, its key forgotten since
+		b.gateway.send(client.Message{Topic: "task:a", Event: &client.Event{}, Close: true}) // taken, its key expired since
 		return true                                                                          // and not answered
 	}
 	p := b.publisher()

@@ -15,8 +15,8 @@ const maxReplaceStreams = 1000
 
 // replaceOlder ends the streams that the one of token replaces. The sequence of a
 // stream decides which is newer, not the order of callbacks. Of two that connect at the
-// same time, the one that lists last finds the other: it ends the other if that is older,
-// and itself if that is newer.
+// same time, the one that lists last finds the other. It ends the older of the two, be it
+// the other or itself.
 //
 // A failure is logged and the connect succeeds: an old stream then stays open beside the
 // new one, which does no harm.

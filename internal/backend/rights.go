@@ -96,9 +96,9 @@ func (b *Backend) KnowsAccess(r *http.Request) bool {
 	return err == nil
 }
 
-// verify returns the grant of a request's access token. It comes from the Authorization
-// header, or from the query if the header has no valid one: a proxy may use that header for
-// tokens of its own.
+// verify returns the grant of a request's access token. It reads the Authorization header,
+// and then the query if the header has no valid token: a proxy may use the header for its
+// own.
 func (a *rights) verify(authorization, query string) (grant.Grant, error) {
 	if a.Keys == nil {
 		return grant.Grant{}, errBadAccess

@@ -46,9 +46,9 @@ func (r route) topics() []string {
 func taskTopic(id string) string           { return "task:" + id }
 func versionTopic(requestID string) string { return "version:" + requestID }
 
-// parseRoute parses a request target, which is byte for byte what the client sent: in
-// origin or absolute form, possibly with a fragment, possibly not a URL. Every error wraps
-// errNotRoutable.
+// parseRoute parses a request target, byte for byte as the client sent it. It may be in
+// origin or absolute form, may have a fragment, and may not be a URL at all. Every error
+// wraps errNotRoutable.
 //
 // It does not use net/url. url.Parse refuses targets for parts that do not matter here.
 // url.ParseQuery silently skips parameters with a semicolon or a broken escape, so that a
@@ -83,8 +83,8 @@ func parseRoute(target string) (route, error) {
 	return r, nil
 }
 
-// routePath returns the decoded path. It refuses an escaped slash: a proxy in front may
-// take it for part of a name, and would let one path pass that is another one here.
+// routePath returns the decoded path. It refuses an escaped slash. A proxy in front may
+// take that for part of a name, and so let a path pass that is another one here.
 func routePath(raw string) (string, error) {
 	if !strings.HasPrefix(raw, "/") {
 		scheme, rest, ok := strings.Cut(raw, "://")

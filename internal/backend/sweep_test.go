@@ -92,7 +92,7 @@ func TestARetrySetIsBoundedAndDoesEachOnce(t *testing.T) {
 		set := newRetrySet()
 		for i := range maxRetrySet {
 			if !set.add(fmt.Sprint(i)) {
-				t.Fatalf("%d was turned away", i)
+				t.Fatalf("%d was refused", i)
 			}
 		}
 		if set.add("one more") || !set.add("0") {
@@ -111,7 +111,7 @@ func TestARetrySetIsBoundedAndDoesEachOnce(t *testing.T) {
 		cancel()
 		synctest.Wait()
 		if len(tries) != maxRetrySet || tries["7"] != 4 || tries["8"] != 1 || failures != 1 {
-			t.Errorf("%d ids, %d tries of 7, %d of 8, %d failures told", len(tries), tries["7"], tries["8"], failures)
+			t.Errorf("%d ids, %d tries of 7, %d of 8, %d failures reported", len(tries), tries["7"], tries["8"], failures)
 		}
 	})
 }

@@ -44,8 +44,8 @@ func (t *taskLogs) unknown(ctx context.Context, ids []string) (map[string]bool, 
 // restoreLost is called after a stream was attached to the topics of tasks. A running task
 // writes its own topic and needs nothing. If a task has ended and its topic is open, the
 // gateway has lost the log, and the stream would stay silent. The task service then writes
-// the log again. If the topic is open because the last events are still on their way, the
-// repeated ones come after them, find the topic closed, and change nothing.
+// the log again. The topic may also be open because the last events are still on their way.
+// The repeated ones then come after them, find the topic closed, and change nothing.
 //
 // The topic of an unknown task was written to, or it would be absent. Another process runs
 // that task. If that process is gone, the sweep closes the topic.

@@ -78,7 +78,7 @@ func TestBE7AnEventThatIsTooLargeDoesNotLoseTheEnd(t *testing.T) {
 	})
 }
 
-// lose makes the gateway forget everything, as if it was started anew.
+// lose empties the gateway, as a restart does.
 func (g *fakeGateway) lose() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -152,7 +152,7 @@ func TestBE16ATaskThatAnotherProcessWritesIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestX11UnknownTasksAreNotWritten: their streams are told by the gateway, which
+// TestX11UnknownTasksAreNotWritten: their streams get the answer from the gateway, which
 // stores nothing.
 func TestX11UnknownTasksAreNotWritten(t *testing.T) {
 	t.Parallel()
@@ -171,7 +171,7 @@ func TestX11UnknownTasksAreNotWritten(t *testing.T) {
 	}
 }
 
-func TestATaskThatIsForgottenBeforeItsLogIsWrittenAgainIsNotFound(t *testing.T) {
+func TestATaskThatIsDeletedBeforeItsLogIsWrittenAgainIsNotFound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, nil)
@@ -192,7 +192,7 @@ func TestATaskThatIsForgottenBeforeItsLogIsWrittenAgainIsNotFound(t *testing.T) 
 	})
 }
 
-func TestForgottenTasksTakeTheirLogsWithThem(t *testing.T) {
+func TestDeletedTasksTakeTheirLogsWithThem(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := setup(t, nil)

@@ -112,7 +112,7 @@ func TestANoticeThatMayNotHaveArrivedLeavesBothTopicsOpen(t *testing.T) {
 	}
 }
 
-func TestForgottenNoticesLeaveBothTopicsOpen(t *testing.T) {
+func TestEvictedNoticesLeaveBothTopicsOpen(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	b.versions.byID = newNotices(2, maxNoticeBytes)
@@ -136,8 +136,8 @@ func TestNoticesAreBounded(t *testing.T) {
 			t.Fatalf("%d notices with %d bytes", len(n.byID), n.bytes)
 		}
 	}
-	if forgotten := n.put("big", &notice{seq: 200, version: Version{Version: strings.Repeat("x", 101)}}); forgotten != 200 || n.bytes != 0 {
-		t.Errorf("one that is larger than the bound: forgot %d, %d bytes are left", forgotten, n.bytes)
+	if evicted := n.put("big", &notice{seq: 200, version: Version{Version: strings.Repeat("x", 101)}}); evicted != 200 || n.bytes != 0 {
+		t.Errorf("one that is larger than the bound: evicted %d, %d bytes are left", evicted, n.bytes)
 	}
 	n.put("a", &notice{seq: 201})
 	if n.put("a", nil); n.find("a") != nil || len(n.byID) != 0 || n.bytes != 0 {
@@ -164,7 +164,7 @@ func TestVersionsAreChecked(t *testing.T) {
 	}
 }
 
-func TestPublishersTakeTurns(t *testing.T) {
+func TestPublishersWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	b := setup(t, nil)
 	var wg sync.WaitGroup

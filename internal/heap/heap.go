@@ -1,5 +1,5 @@
-// Package heap is a priority queue whose items know their place in it, so that one in
-// the middle can be moved or removed without being looked for.
+// Package heap is a priority queue whose items know their place in it. So an item in the
+// middle can be moved or removed without a search.
 package heap
 
 // Place is where an item is in its heap. Items embed it; its zero value is in none.

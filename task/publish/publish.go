@@ -1,6 +1,6 @@
-// Package publish writes the events of tasks to the topics of a gateway, for
-// programs that run tasks of their own: a [Publisher] is the [task.Publisher] of
-// a service whose tasks browsers follow through the gateway.
+// Package publish writes the events of tasks to the topics of a gateway, for programs
+// that run tasks of their own. A [Publisher] is the [task.Publisher] of a service:
+// browsers then follow its tasks through the gateway.
 //
 //	tide, err := client.New(client.Options{URL: "http://127.0.0.1:8081"})
 //	…
@@ -111,11 +111,10 @@ func (p *Publisher) batch(ctx context.Context, taskID string, start int, events 
 
 // judge says what a result means for an event of a task.
 //
-// A closed topic counts as taken. The task service is its only writer, so what is
-// closed already holds this event: it is a repeat after the gateway has dropped its
-// key. Had somebody else closed the topic, trying again would not open it either. A
-// key that was used with other content is that of another process that has written
-// the log again, and knew another progress.
+// A closed topic counts as taken. The task service is its only writer, so a closed topic
+// has this event: it is a repeat after the gateway has dropped its key. Trying again would
+// not open the topic anyway. A key that was used with other content is that of another
+// process, which has written the log again from another progress.
 func judge(r client.Result) Outcome {
 	switch code := client.CodeOf(r.Err()); {
 	case r.Err() == nil:

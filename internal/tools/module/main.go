@@ -46,7 +46,7 @@ func rename(root, to string) (changed int, err error) {
 		return changed, err
 	}
 	// A path of a package: not a part of another path, and one that there is. The
-	// path alone with its slash is what imports are told by.
+	// path alone with its slash marks imports.
 	named := regexp.MustCompile(`(^|[^\w./-])` + regexp.QuoteMeta(from) + `(/(?:` + strings.Join(folders, "|") + `)\b|/"|/\.\.\.)`)
 	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -75,7 +75,7 @@ func rename(root, to string) (changed int, err error) {
 	return changed, err
 }
 
-// namesPackages tells whether a file may have paths of packages in it.
+// namesPackages reports whether a file may have paths of packages in it.
 func namesPackages(root, path string) bool {
 	relative, err := filepath.Rel(root, path)
 	return err == nil && (strings.HasSuffix(path, ".go") || relative == "test" || filepath.Dir(relative) == ".ci")

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// outside is a program of somebody else that uses all public packages: a handler with
-// streams of its own, a task whose events go to a gateway, and a client of that gateway.
+// outside is a program of somebody else that uses all public packages. It has a handler
+// with streams of its own, a service of tasks, and a client of a gateway.
 const outside = `package main
 
 import (
