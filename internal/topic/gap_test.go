@@ -118,3 +118,21 @@ func TestNobodyIsToldOfALossThatIsNone(t *testing.T) {
 		wantGot(t, tt.name+": one that comes back", again, "x")
 	}
 }
+
+// TestAnEventThatIsGivenAgainIsNotQueuedAgain: a follower that has lost its connection
+// may begin a little earlier than it had to.
+func TestAnEventThatIsGivenAgainIsNotQueuedAgain(t *testing.T) {
+	t.Parallel()
+	s := newFakeStore()
+	h := s.start(durable, 0)
+	publish(t, h, "all:b", "1")
+	c, _ := open(t, h, "", topic.FromDefault, "all:a")
+	first, second := storedAt(2, "all:a", "2", 1, 0, true), storedAt(3, "all:a", "3", 2, 2, true)
+	h.Apply([]topic.Stored{first})
+	h.Apply([]topic.Stored{first, second})
+	h.Apply([]topic.Stored{second})
+	wantGot(t, "the stream", c, "2 3")
+	if info, err := h.Info(ctx, "all:a"); err != nil || info.Events != 2 {
+		t.Errorf("the topic holds %d events, %v; want 2", info.Events, err)
+	}
+}

@@ -133,20 +133,20 @@ var gatewayMutants = []mutant{
 	{
 		name: "callback: the youngest disconnect goes first",
 		dir:  "internal/gateway/callback",
-		find: `return d\[i\]\.order < d\[j\]\.order`, with: "return d[i].order > d[j].order",
+		find: `return d\.order < other\.order`, with: "return d.order > other.order",
 		in:    "internal/gateway",
 		tests: "OldestFirst$",
 	},
 	{
 		name: "callback: the youngest disconnect gives way",
 		dir:  "internal/gateway/callback",
-		find: `excess, why = q\.oldest, queueFull`, with: "excess, why = q.youngest, queueFull",
+		find: `excess, why = q\.byAge\.oldestWaiting\(\), queueFull`, with: "excess, why = youngest, queueFull",
 		tests: "^TestTheOldestDisconnect",
 	},
 	{
 		name: "callback: the queue is longer than its bound",
 		dir:  "internal/gateway/callback",
-		find: `case len\(q\.items\) > q\.opts\.Size:`, with: "case len(q.items) > q.opts.Size+1:",
+		find: `case q\.items\.Len\(\) > q\.opts\.Size:`, with: "case q.items.Len() > q.opts.Size+1:",
 		tests: "^TestTheOldestDisconnect",
 	},
 	{
