@@ -6,33 +6,33 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Callers are those that a route is for. Without any way to be known, everybody
-// is.
+// Callers are the callers of a route, and how they identify themselves. If no way is set, everybody
+// may call.
 type Callers struct {
 	// Secrets of which each is enough, as Authorization: Bearer.
 	Secrets []*Secrets
 	// Login takes the cookie of the page's login; nil: there is none.
 	Login *Login
-	// Header holds who calls, as a proxy that Trusted knows has found out; "":
-	// there is no such proxy. Nobody else's header counts.
+	// Header is the header in which a proxy names the caller, "" for none. It counts only from
+	// proxies that Trusted accepts.
 	Header  string
 	Trusted func(r *http.Request) bool
-	// Also knows callers in further ways; may be nil.
+	// Also identifies callers in other ways; may be nil.
 	Also func(r *http.Request) bool
-	// Message is what an unknown caller is told.
+	// Message is the error for unknown callers.
 	Message string
 }
 
-// admission is how a caller is known.
-type admission int
+// credential is how a caller has identified itself.
+type credential int
 
 const (
-	stranger admission = iota
+	noCredential credential = iota
 	bySecret
 	byIdentity
 )
 
-// asked reports whether callers have to be known.
+// asked reports whether callers must identify themselves.
 func (c *Callers) asked() bool {
 	if c == nil {
 		return false
@@ -45,7 +45,8 @@ func (c *Callers) asked() bool {
 	return c.Header != ""
 }
 
-func (c *Callers) admit(r *http.Request) admission {
+// identify returns how the request identifies its caller.
+func (c *Callers) identify(r *http.Request) credential {
 	if values := r.Header["Authorization"]; len(values) == 1 {
 		for _, s := range c.Secrets {
 			if s.Bearer([]byte(values[0])) {
@@ -59,11 +60,11 @@ func (c *Callers) admit(r *http.Request) admission {
 	case c.Identity(r) != "":
 		return byIdentity
 	}
-	return stranger
+	return noCredential
 }
 
-// Identity is who calls, as a trusted proxy says; "" if none does. A header that
-// is there twice may be the client's own beside the proxy's, and counts for none.
+// Identity returns the caller that a trusted proxy names; "" if none does. A header that occurs
+// twice does not count: one of them may be the client's own.
 func (c *Callers) Identity(r *http.Request) string {
 	if c.Header == "" || c.Trusted == nil || !c.Trusted(r) {
 		return ""
@@ -75,7 +76,7 @@ func (c *Callers) Identity(r *http.Request) string {
 	return values[0]
 }
 
-// Unknown is what a caller gets that is not known.
+// Unknown returns the error for unknown callers.
 func (c *Callers) Unknown() *wire.Error {
 	return wire.Errorf(http.StatusUnauthorized, wire.CodeUnauthorized, c.Message)
 }

@@ -11,18 +11,17 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Guard refuses requests before anything of their bodies is read. One guard
-// belongs to one listener. Its fields are set before it is used.
+// Guard refuses requests before their bodies are read. A guard belongs to one listener. Set its
+// fields before the first use; then it is safe for concurrent use.
 type Guard struct {
 	Names Names
 	Sites Sites
 	Log   *slog.Logger
-	// NoPages says that what is guarded is for no other site's pages, whatever
-	// Sites.Origins are for.
+	// NoPages refuses pages of all other sites, those of Sites.Origins too.
 	NoPages bool
 	// Refused is called for each refusal; may be nil.
 	Refused func(wire.Code)
-	// CrossSite logs the origin of a page that is refused; nil: it is logged here.
+	// CrossSite logs the origin of a page that was refused; nil: Guard logs it.
 	CrossSite func(origin string)
 
 	hosts, origins once
@@ -31,12 +30,12 @@ type Guard struct {
 // Route says who may call a handler.
 type Route struct {
 	Callers *Callers // nil: everybody
-	// AnySite is for what changes and lists nothing: the opening of a stream, and
-	// files that are the same for everybody.
+	// AnySite lets pages of other sites call: for routes that change and list nothing, such as
+	// opening a stream.
 	AnySite bool
-	// AnyHost is for a login, which gives nothing away without a secret.
+	// AnyHost accepts any Host: for the login, which reveals nothing without a secret.
 	AnyHost bool
-	// Unknown answers who is not known; nil: with 401 and JSON.
+	// Unknown answers callers that are not known; nil: 401 and JSON.
 	Unknown http.HandlerFunc
 }
 
@@ -58,7 +57,7 @@ func (g *Guard) Protect(route Route, next http.Handler) http.Handler {
 	})
 }
 
-// Refuse answers a request with why it is refused.
+// Refuse answers a request with the error, and counts it.
 func (g *Guard) Refuse(w http.ResponseWriter, err *wire.Error) {
 	g.count(err)
 	if err.Code == wire.CodeUnauthorized {
@@ -73,7 +72,7 @@ func (g *Guard) count(err *wire.Error) {
 	}
 }
 
-// check says why a request is refused; nil if it is not.
+// check returns why the guard refuses a request; nil if it does not.
 func (g *Guard) check(route Route, r *http.Request) *wire.Error {
 	asked := route.Callers.asked()
 	if !asked && !route.AnyHost && !g.nameAllowed(r) {
@@ -85,10 +84,10 @@ func (g *Guard) check(route Route, r *http.Request) *wire.Error {
 	if !asked {
 		return nil
 	}
-	switch route.Callers.admit(r) {
+	switch route.Callers.identify(r) {
 	case bySecret:
 		return nil
-	case byIdentity: // which is no secret: a page could have written it
+	case byIdentity: // no secret: a page could have written it
 		if g.nameAllowed(r) {
 			return nil
 		}
@@ -97,17 +96,16 @@ func (g *Guard) check(route Route, r *http.Request) *wire.Error {
 	return route.Callers.Unknown()
 }
 
-// Knows reports whether a request comes from one of callers who have to be known.
-// Where everybody may call, it knows nobody.
+// Knows reports whether a request identifies one of callers. It is false where everybody may call.
 func (g *Guard) Knows(callers *Callers, r *http.Request) bool {
 	if !callers.asked() {
 		return false
 	}
-	known := callers.admit(r)
+	known := callers.identify(r)
 	return known == bySecret || known == byIdentity && g.nameAllowed(r)
 }
 
-// nameAllowed is whether the Host is fine. A browser cannot reach a Unix socket.
+// nameAllowed reports whether the Host is allowed. Any is on a Unix socket: browsers cannot reach it.
 func (g *Guard) nameAllowed(r *http.Request) bool {
 	if local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && local.Network() == "unix" {
 		return true
@@ -144,24 +142,24 @@ var (
 		"Refused: the request comes from a page of another site, which may not call the internal API")
 )
 
-// LeaveBody has net/http answer at once. It would read the body first, to use
-// the connection again, for as long as the client likes.
+// LeaveBody makes net/http answer without reading the body. Otherwise it reads the body first, to
+// reuse the connection, for as long as the client takes.
 func LeaveBody(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && r.Body != nil && r.Body != http.NoBody {
 		w.Header().Set("Connection", "close")
 	}
 }
 
-// cut bounds what is repeated of a request.
+// cut bounds the part of a request that an error or a log line repeats.
 func cut(text string) string {
 	const most = 100
 	return strings.ToValidUTF8(text[:min(len(text), most)], "?")
 }
 
-// maxOnce bounds what a [once] remembers.
+// maxOnce bounds the texts of a [once].
 const maxOnce = 256
 
-// once remembers what was logged already. When it is full nothing more is new.
+// once reports texts that it has not seen. When it is full, it reports no more.
 type once struct {
 	mu   sync.Mutex
 	seen map[string]struct{} // guarded by mu

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Names are the hosts that a server may be called by. A page of a name whose DNS
-// entry was pointed at this machine has that name in Host, and is refused.
+// Names are the names by which clients may call a server. It stops DNS rebinding: a page of a name
+// whose DNS entry points at this machine has that name in Host.
 type Names struct {
-	// Allowed are further names, as --allowed-host takes them: app.example.org,
+	// Allowed are more names, as --allowed-host takes them: app.example.org,
 	// or *.example.org for every name below it.
 	Allowed []string
 	// OffLoopback allows names without a dot, as Compose and Kubernetes give.
-	// Nobody can register such a name.
+	// An attacker cannot register such a name.
 	OffLoopback bool
 }
 
-// Allows reports whether a Host header is fine: an IP literal, localhost, one of
+// Allows reports whether a Host header is allowed: an IP literal, localhost, one of
 // the allowed names, or none at all.
 func (n *Names) Allows(host string) bool {
 	if host == "" {
@@ -43,7 +43,7 @@ func (n *Names) Allows(host string) bool {
 	return n.OffLoopback && !strings.Contains(name, ".")
 }
 
-// matchesName compares a name with one that is allowed.
+// matchesName reports whether a name matches an allowed one.
 func matchesName(allowed, name string) bool {
 	if domain, wild := strings.CutPrefix(allowed, "*"); wild {
 		return len(name) > len(domain) && strings.HasSuffix(name, domain) && name[0] != '.'
@@ -51,8 +51,8 @@ func matchesName(allowed, name string) bool {
 	return allowed == name
 }
 
-// hostName gives the name or address in a Host header in lower case, without
-// port, brackets, zone and one trailing dot. It reports false for what is none.
+// hostName returns the name or address of a Host header in lower case, without port, brackets, zone
+// and one trailing dot. ok is false if there is no valid name.
 func hostName(host string) (name string, ok bool) {
 	name = host
 	switch {
@@ -77,12 +77,12 @@ func hostName(host string) (name string, ok bool) {
 	return name, isName(name)
 }
 
-// isPort says whether all of it is digits. An empty port is one.
+// isPort reports whether text is digits only. An empty port is valid.
 func isPort(text string) bool {
 	return len(text) <= 5 && strings.Trim(text, "0123456789") == ""
 }
 
-// isName says whether it has the form of a host name, in lower case.
+// isName reports whether name has the form of a host name, in lower case.
 func isName(name string) bool {
 	if name == "" || len(name) > 253 {
 		return false
@@ -95,7 +95,7 @@ func isName(name string) bool {
 	return true
 }
 
-// AllowedHost reads one value of --allowed-host and gives it as [Names] takes it.
+// AllowedHost parses one value of --allowed-host into the form that [Names] takes.
 func AllowedHost(text string) (string, error) {
 	rest, wild := strings.CutPrefix(text, "*.")
 	name, ok := hostName(rest)

@@ -13,13 +13,12 @@ import (
 )
 
 const (
-	// LoginPath has the form, LogoutPath ends a login. Both are changed by POST.
+	// LoginPath shows the form with GET and logs in with POST. LogoutPath logs out with POST.
 	LoginPath  = "/login"
 	LogoutPath = "/logout"
 	// CookieName is the cookie of the page's login.
 	CookieName = "tidegate_login"
-	// loginLife is how long a login lasts. A page that is loaded in the second
-	// half of it gets a new cookie.
+	// loginLife is how long a login lasts. A page load in the second half of it renews the cookie.
 	loginLife = 24 * time.Hour
 
 	// maxForm bounds the body of the form, formPatience the time for it.
@@ -27,20 +26,19 @@ const (
 	formPatience = 10 * time.Second
 )
 
-// Login lets a person give a token once, in a form, and keeps a cookie in the
-// browser from then on. The cookie is an expiry and a code that was made of it
-// with the token as key: it says nothing of the token, is good at every node that
-// has the same one, and no longer when the token is gone.
+// Login lets a person give a token once, in a form, and then keeps a cookie in the browser. The
+// cookie is an expiry and an HMAC of it with the token as key. So it does not reveal the token,
+// works at every node that has the same token, and ends when the token is removed.
 type Login struct {
 	Tokens *Secrets
-	// Secure says whether the client has come by TLS.
+	// Secure reports whether the client uses TLS.
 	Secure func(r *http.Request) bool
-	// Client is the client's address, by which wrong tokens are counted.
+	// Client returns the client's address, under which wrong tokens are counted.
 	Client func(r *http.Request) string
-	// Form shows the form, with what was wrong with the last try.
+	// Form shows the form, with the problem of the last attempt.
 	Form func(w http.ResponseWriter, status int, problem string)
 
-	tries tries
+	attempts attempts
 }
 
 // ServeHTTP answers at [LoginPath] and [LogoutPath].
@@ -67,7 +65,7 @@ func (l *Login) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // try checks the token of a form.
 func (l *Login) try(w http.ResponseWriter, r *http.Request) {
 	address := l.Client(r)
-	if wait := l.tries.take(address, time.Now()); wait > 0 {
+	if wait := l.attempts.begin(address, time.Now()); wait > 0 {
 		LeaveBody(w, r)
 		w.Header().Set("Retry-After", wire.RetryAfter(wait))
 		l.Form(w, http.StatusTooManyRequests, "Too many wrong tokens. Try again in a minute.")
@@ -77,15 +75,15 @@ func (l *Login) try(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	token := strings.TrimSpace(r.PostFormValue("token"))
 	if !l.Tokens.Match([]byte(token)) {
-		l.Form(w, http.StatusUnauthorized, "This is not the token that the server was started with.")
+		l.Form(w, http.StatusUnauthorized, "This is not an API token of the server. It is the value of --api-token.")
 		return
 	}
-	l.tries.giveBack(address)
+	l.attempts.succeeded(address)
 	l.setCookie(w, r, token)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// Ask sends a browser that wants the page to the form, and refuses the others.
+// Ask redirects a browser to the form, and answers other clients with 401.
 func (l *Login) Ask(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
 		w.Header().Set("Cache-Control", "no-store")
@@ -96,8 +94,7 @@ func (l *Login) Ask(w http.ResponseWriter, r *http.Request) {
 	wire.WriteError(w, wire.Errorf(http.StatusUnauthorized, wire.CodeUnauthorized, "Unauthorized: log in at "+LoginPath))
 }
 
-// Renewing gives a browser whose login ends before long a new one, whenever it
-// asks for the page.
+// Renewing gives a browser a new cookie with the page if its login ends soon.
 func (l *Login) Renewing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if end := l.until(r); !end.IsZero() && time.Until(end) < loginLife/2 {
@@ -113,10 +110,10 @@ func loginCode(token, expiry string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// known reports whether a request has a cookie that is still good.
+// known reports whether a request has a valid cookie.
 func (l *Login) known(r *http.Request) bool { return !l.until(r).IsZero() }
 
-// until is when the login of a request ends; zero without one.
+// until returns when the login of a request ends; zero without a login.
 func (l *Login) until(r *http.Request) time.Time {
 	for _, c := range r.CookiesNamed(CookieName) {
 		expiry, code, ok := strings.Cut(c.Value, ".")

@@ -24,8 +24,8 @@ const (
 	maxSecrets = 1000
 )
 
-// Secrets is a list of secrets of which each opens the same door. All methods
-// may be called concurrently. A nil *Secrets has none.
+// Secrets is a list of secrets; each of them is enough. All methods may be called concurrently. A
+// nil *Secrets has none.
 type Secrets struct {
 	settings []string                  // as given: a secret, or file:PATH
 	loaded   atomic.Pointer[secretSet] // never nil
@@ -46,8 +46,7 @@ func NewSecrets(settings ...string) (*Secrets, error) {
 	return s, nil
 }
 
-// Reload reads the files anew. If one of them is missing or wrong, all secrets
-// stay what they were.
+// Reload reads the files again. If a file is missing or wrong, all secrets stay as they were.
 func (s *Secrets) Reload() error {
 	if s == nil {
 		return nil
@@ -64,14 +63,13 @@ func (s *Secrets) Reload() error {
 		}
 	}
 	if len(set.texts) > maxSecrets {
-		return fmt.Errorf("%d secrets are too many: at most %d count at once", len(set.texts), maxSecrets)
+		return fmt.Errorf("has %d secrets; give %d at most", len(set.texts), maxSecrets)
 	}
 	s.loaded.Store(set)
 	return nil
 }
 
-// ReadSecrets gives the secrets that one setting stands for. Its errors do not
-// repeat any of them.
+// ReadSecrets returns the secrets of one setting. Its errors do not contain any of them.
 func ReadSecrets(setting string) ([]string, error) {
 	path, isFile := strings.CutPrefix(setting, FilePrefix)
 	if !isFile {
@@ -93,14 +91,14 @@ func ReadSecrets(setting string) ([]string, error) {
 		texts = append(texts, text)
 	}
 	if len(texts) == 0 {
-		return nil, fmt.Errorf("%s has no secret in it", path)
+		return nil, fmt.Errorf("%s has no secret; write one on a line of it", path)
 	}
 	return texts, nil
 }
 
-// ClientSecret gives the secret that a command shows to a server, from the same
-// setting as the server's: of several, the first. It may be shorter, since the
-// server decides; "" stands for none.
+// ClientSecret returns the secret that a command sends to a server, from the same setting as the
+// server's: the first of several. It may be shorter than MinSecret, because the server decides. "" is
+// no secret.
 func ClientSecret(setting string) (string, error) {
 	first, _, _ := strings.Cut(setting, ";") // as lists are in the environment
 	if !strings.HasPrefix(first, FilePrefix) {
@@ -121,7 +119,7 @@ func readSecretFile(path string) ([]byte, error) {
 	case info.IsDir():
 		return nil, fmt.Errorf("%s is a directory; give the path of a file", path)
 	case !info.Mode().IsRegular(): // it might never end, and could not be read again
-		return nil, fmt.Errorf("%s is no regular file", path)
+		return nil, fmt.Errorf("%s is no regular file; give the path of a file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -130,18 +128,18 @@ func readSecretFile(path string) ([]byte, error) {
 	defer func() { _ = f.Close() }() // it was only read
 	content, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err == nil && len(content) > maxSecretFile {
-		err = fmt.Errorf("%s is larger than 64 KiB, which no file with secrets is", path)
+		err = fmt.Errorf("%s is larger than 64 KiB; give a file with one secret on each line", path)
 	}
 	return bytes.TrimPrefix(content, []byte("\ufeff")), err
 }
 
 var (
 	errShort   = fmt.Errorf("is shorter than %d characters; make one with: openssl rand -hex 32", MinSecret)
-	errNoBlank = errors.New("is not of visible ASCII characters alone, without blanks")
+	errNoBlank = errors.New("has a blank or a character that is not visible ASCII; make one with: openssl rand -hex 32")
 )
 
-// CheckSecret says what is wrong with a secret. It must fit an Authorization
-// header and be too long to be guessed.
+// CheckSecret returns what is wrong with a secret. A secret must fit into an Authorization header
+// and be too long to guess.
 func CheckSecret(text string) error {
 	switch {
 	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
@@ -152,11 +150,11 @@ func CheckSecret(text string) error {
 	return nil
 }
 
-// Any reports whether there is a secret, so that callers have to know one.
+// Any reports whether there is a secret, so that callers must have one.
 func (s *Secrets) Any() bool { return s != nil && len(s.loaded.Load().texts) > 0 }
 
-// Match reports whether text is one of the secrets. How long it takes says
-// neither which one nor how much of it was right. It does not allocate.
+// Match reports whether text is one of the secrets. It takes the same time for every text of a
+// length, and does not allocate.
 func (s *Secrets) Match(text []byte) bool {
 	if s == nil {
 		return false
@@ -177,7 +175,7 @@ func (s *Secrets) Bearer(authorization []byte) bool {
 	return s.Match(bytes.TrimLeft(authorization[len(scheme):], " "))
 }
 
-// First is the secret that a caller of others shows; "" if there is none.
+// First returns the secret to send to others; "" if there is none.
 func (s *Secrets) First() string {
 	if !s.Any() {
 		return ""
@@ -185,7 +183,7 @@ func (s *Secrets) First() string {
 	return s.loaded.Load().texts[0]
 }
 
-// All gives the secrets, to derive keys from.
+// All returns the secrets, to derive keys from.
 func (s *Secrets) All() []string {
 	if s == nil {
 		return nil
@@ -193,8 +191,7 @@ func (s *Secrets) All() []string {
 	return s.loaded.Load().texts
 }
 
-// equalFold compares without regard to the case of letters; word is in lower
-// case.
+// equalFold compares in any case of letters. word is in lower case and not longer than text.
 func equalFold(text []byte, word string) bool {
 	for i, c := range text {
 		if c >= 'A' && c <= 'Z' {

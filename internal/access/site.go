@@ -7,16 +7,14 @@ import (
 	"strings"
 )
 
-// Sites says which pages may make requests that change or list something. Only
-// browsers send the headers that it looks at; every other client passes.
+// Sites decides which pages may make requests that change or list something. It reads headers that
+// only browsers send; every other client passes.
 //
-// [http.CrossOriginProtection] asks the same question, but lets every GET pass,
-// and knows no X-Forwarded-Host.
+// [http.CrossOriginProtection] does the same, but lets every GET pass and ignores X-Forwarded-Host.
 type Sites struct {
-	// Origins are other origins that may, such as https://app.example.org.
+	// Origins are other origins whose pages may call, such as https://app.example.org.
 	Origins []string
-	// Trusted says whether the client is a proxy whose X-Forwarded-Host counts;
-	// nil: none is.
+	// Trusted reports whether the client is a proxy whose X-Forwarded-Host counts; nil: none does.
 	Trusted func(r *http.Request) bool
 }
 
@@ -40,7 +38,7 @@ func (s *Sites) Allows(r *http.Request) bool {
 func (s *Sites) isOwn(r *http.Request, origin string) bool {
 	u, err := url.Parse(origin)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return false // null among them
+		return false // this includes "null"
 	}
 	if sameHost(u, r.Host) {
 		return true
@@ -49,15 +47,14 @@ func (s *Sites) isOwn(r *http.Request, origin string) bool {
 	if len(forwarded) == 0 || s.Trusted == nil || !s.Trusted(r) {
 		return false
 	}
-	// Each proxy of a chain appends: the last entry is of the one that is trusted.
+	// Each proxy of a chain appends an entry. The last one is that of the trusted proxy.
 	list := forwarded[len(forwarded)-1]
 	last := list[strings.LastIndexByte(list, ',')+1:]
 	return sameHost(u, strings.TrimSpace(last))
 }
 
-// sameHost compares host and port of an origin with a Host header. The scheme
-// does not count: it is lost where a proxy ends TLS. Nor does a port that is the
-// default of the origin's.
+// sameHost compares host and port of an origin with a Host header. The scheme does not count,
+// because a proxy that ends TLS hides it. The default port of the origin's scheme does not count.
 func sameHost(origin *url.URL, host string) bool {
 	defaultPort := ":80"
 	if origin.Scheme == "https" {

@@ -1,10 +1,9 @@
-// Package archive writes event logs as text and reads them again: what `tidegate
-// storage export` prints and `tidegate storage import` takes. One line is one JSON
-// object.
+// Package archive writes event logs as text and reads them: the format of `tidegate storage export`
+// and `tidegate storage import`. Each line is a JSON object.
 //
-// The first line says of which log it is, the last one how many events there are: an
-// archive that was cut off is recognised. The lines between are events, oldest first.
-// Texts that are no UTF-8 are base64, and their line says so.
+// The first line describes the log. The last line has the number of events, so a reader notices an
+// archive that was cut off. The lines between are events, oldest first. Texts that are not UTF-8 are
+// base64, and their line says so.
 package archive
 
 import (
@@ -22,13 +21,13 @@ type Header struct {
 	Format     string `json:"format"` // [Format]
 	Version    int    `json:"version"`
 	Generation string `json:"generation"`          // the first part of every id
-	Secret     string `json:"secret,omitempty"`    // what ids are sealed with; the archive is as private as the log
-	Last       uint64 `json:"last"`                // position of the newest event that there ever was
-	Discarded  uint64 `json:"discarded,omitempty"` // below it events may have been dropped for want of room
+	Secret     string `json:"secret,omitempty"`    // seals the ids; the archive is as private as the log
+	Last       uint64 `json:"last"`                // position of the newest event ever
+	Discarded  uint64 `json:"discarded,omitempty"` // below it, events may have been deleted for lack of room
 }
 
 const (
-	// Format is what the first line says it is.
+	// Format is the format that the first line names.
 	Format  = "tidegate-log"
 	version = 1
 )
@@ -46,7 +45,7 @@ type line struct {
 	Topic     string `json:"topic"`
 	Name      string `json:"name,omitempty"`
 	Data      string `json:"data,omitempty"`
-	NoEvent   bool   `json:"no_event,omitempty"` // it closes or deletes the topic, and is nothing else
+	NoEvent   bool   `json:"no_event,omitempty"` // the line only closes or deletes the topic
 	Close     bool   `json:"close,omitempty"`
 	Delete    bool   `json:"delete,omitempty"`
 	Number    uint64 `json:"number,omitempty"`
@@ -54,7 +53,7 @@ type line struct {
 	PrevKnown bool   `json:"prev_known,omitempty"`
 	Born      uint64 `json:"born,omitempty"`
 	Age       string `json:"age,omitempty"` // after which it expires
-	Key       string `json:"key,omitempty"` // base64 of its key's id
+	Key       string `json:"key,omitempty"` // base64 of [Event.KeyID]
 	Encoding  string `json:"encoding,omitempty"`
 
 	End    bool   `json:"end,omitempty"` // the trailer
@@ -63,13 +62,13 @@ type line struct {
 
 const encodingBase64 = "base64"
 
-// Event is one of a log.
+// Event is an event of a log.
 type Event struct {
 	topic.Stored
 	KeyID string // [topic.KeyID] of its key, "" if it has none
 }
 
-// lineOf is an event as it is written.
+// lineOf encodes an event.
 func lineOf(e Event) line {
 	l := line{
 		Seq: e.Seq, Time: time.Unix(0, e.At).UTC().Format(time.RFC3339Nano),
@@ -90,10 +89,10 @@ func lineOf(e Event) line {
 	return l
 }
 
-// errLine says that a line is not what is written.
-var errLine = errors.New("it is no event")
+// errLine says that a line is no valid event.
+var errLine = errors.New("no valid event")
 
-// event is what lineOf was given.
+// event decodes a line.
 func (l line) event() (e Event, err error) {
 	switch l.Encoding {
 	case "":
@@ -132,17 +131,17 @@ func (l line) event() (e Event, err error) {
 	return e, e.check()
 }
 
-// check refuses what no log has.
+// check refuses events that no log can have.
 func (e *Event) check() error {
 	switch {
 	case e.Seq == 0 || e.Topic == "":
-		return fmt.Errorf("%w: no seq, or no topic", errLine)
+		return fmt.Errorf("%w: seq or topic is missing", errLine)
 	case e.Prev >= e.Seq && e.PrevKnown || e.Born >= e.Seq:
 		return fmt.Errorf("%w: prev or born is not before seq %d", errLine, e.Seq)
 	case e.At < 0:
 		return fmt.Errorf("%w: time before 1970", errLine)
 	case !e.HasEvent && !e.Close && !e.Delete:
-		return fmt.Errorf("%w: nothing that can be sent", errLine)
+		return fmt.Errorf("%w: the event cannot be sent", errLine)
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func TestWhatIsNoArchiveSaysSo(t *testing.T) {
 		"a later field":    {strings.Replace(text, `"seq":3`, `"seq":3,"later":1`, 1), "later"},
 		"another order":    {strings.Replace(text, `"seq":3`, `"seq":7`, 1), "position 5"},
 		"above the last":   {strings.Replace(text, `"seq":90`, `"seq":101`, 1), "position 101"},
-		"something behind": {text + "{}\n", "behind the end"},
+		"something behind": {text + "{}\n", "after the last line"},
 		"no time":          {strings.Replace(text, `"time":"2026`, `"time":"x`, 1), "line 2"},
 		"an encoding":      {strings.Replace(text, `"encoding":"base64"`, `"encoding":"rot13"`, 1), "rot13"},
 	} {

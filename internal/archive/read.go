@@ -9,17 +9,17 @@ import (
 	"io"
 )
 
-// maxLine bounds a line: the largest event, each byte of it escaped.
+// maxLine bounds a line, in bytes: the largest event with each byte escaped.
 const maxLine = 512 << 20
 
-// ErrCut says that an archive lacks its end.
-var ErrCut = errors.New("the archive was cut off: its last line is missing")
+// ErrCut says that the end of an archive is missing.
+var ErrCut = errors.New("the archive was cut off: its last line is missing; export it again")
 
 // Reader reads an archive.
 type Reader struct {
 	in     *bufio.Reader
 	line   []byte // scratch buffer
-	number int    // of the line
+	number int    // of the current line
 	header Header
 	events uint64
 	last   uint64
@@ -31,16 +31,16 @@ func NewReader(in io.Reader) (*Reader, error) {
 	r := &Reader{in: bufio.NewReaderSize(in, 64<<10)}
 	text, err := r.next()
 	if errors.Is(err, io.EOF) {
-		return nil, errors.New("the archive is empty")
+		return nil, errors.New("the archive is empty: give the output of tidegate storage export")
 	}
 	if err != nil {
 		return nil, err
 	}
 	if json.Unmarshal(text, &r.header) != nil || r.header.Format != Format {
-		return nil, fmt.Errorf("it is no archive of tidegate storage export: the first line does not say %q", Format)
+		return nil, fmt.Errorf("not an archive of tidegate storage export: the first line lacks %q", Format)
 	}
 	if r.header.Version != version {
-		return nil, fmt.Errorf("the archive has version %d, and this program reads %d", r.header.Version, version)
+		return nil, fmt.Errorf("the archive has version %d, and this program reads version %d: use the program that wrote it", r.header.Version, version)
 	}
 	return r, nil
 }
@@ -48,7 +48,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 // Header is the first line.
 func (r *Reader) Header() Header { return r.header }
 
-// Next gives the next event, and io.EOF after the last one of a whole archive.
+// Next returns the next event, and io.EOF after the last one of a whole archive.
 func (r *Reader) Next() (Event, error) {
 	if r.ended {
 		return Event{}, io.EOF
@@ -62,7 +62,7 @@ func (r *Reader) Next() (Event, error) {
 	}
 	var l line
 	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields() // what a later version wrote is not to be lost
+	decoder.DisallowUnknownFields() // a field of a later version must not be lost
 	if err := decoder.Decode(&l); err != nil {
 		return Event{}, r.wrong(err)
 	}
@@ -81,13 +81,13 @@ func (r *Reader) Next() (Event, error) {
 	return e, nil
 }
 
-// end looks whether all events have come.
+// end checks that all events were there.
 func (r *Reader) end(events uint64) error {
 	if events != r.events {
-		return r.wrong(fmt.Errorf("it says that there are %d events, and there are %d", events, r.events))
+		return r.wrong(fmt.Errorf("the archive names %d events, and has %d", events, r.events))
 	}
 	if _, err := r.next(); !errors.Is(err, io.EOF) {
-		return r.wrong(errors.New("there is something behind the end"))
+		return r.wrong(errors.New("there is more text after the last line"))
 	}
 	r.ended = true
 	return io.EOF
@@ -95,7 +95,8 @@ func (r *Reader) end(events uint64) error {
 
 func (r *Reader) wrong(err error) error { return fmt.Errorf("archive, line %d: %w", r.number, err) }
 
-// next gives a line that is not blank, without its end, until the next call.
+// next returns the next line that is not blank, without its line end. It is valid until the next
+// call.
 func (r *Reader) next() ([]byte, error) {
 	for {
 		r.line = r.line[:0]

@@ -21,7 +21,8 @@ func NewWriter(out io.Writer, h Header) (*Writer, error) {
 	return w, w.line(h)
 }
 
-// NewDump writes events alone: for people, and programs that do not import them.
+// NewDump writes events without first and last line: for people, and for programs that do not import
+// them.
 func NewDump(out io.Writer) *Dump { return &Dump{*newWriter(out)} }
 
 // Dump writes events.
@@ -30,7 +31,7 @@ type Dump struct{ w Writer }
 // Write writes an event.
 func (d *Dump) Write(e Event) error { return d.w.Write(e) }
 
-// Flush has all on its way.
+// Flush writes buffered lines.
 func (d *Dump) Flush() error { return d.w.flush() }
 
 func newWriter(out io.Writer) *Writer {
@@ -40,13 +41,13 @@ func newWriter(out io.Writer) *Writer {
 	return &Writer{out: buffered, encode: encode}
 }
 
-// Write writes an event. They come in the order of their positions.
+// Write writes an event. Events must come in the order of their positions.
 func (w *Writer) Write(e Event) error {
 	w.events++
 	return w.line(lineOf(e))
 }
 
-// Events is how many were written.
+// Events returns how many events were written.
 func (w *Writer) Events() uint64 { return w.events }
 
 // Close writes the last line.

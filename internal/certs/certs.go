@@ -16,7 +16,7 @@ type Pair struct {
 	current atomic.Pointer[tls.Certificate]
 }
 
-// LoadPair reads the two PEM files. name is what the pair is called in errors.
+// LoadPair reads the two PEM files. name names the pair in errors.
 func LoadPair(name, certFile, keyFile string) (*Pair, error) {
 	p := &Pair{files: files{name: name, paths: []string{certFile, keyFile}}}
 	p.apply = p.use
@@ -29,10 +29,10 @@ func (p *Pair) use(texts [][]byte, first bool) error {
 		return err
 	}
 	if pair.Leaf == nil {
-		return errors.New("the certificate cannot be parsed")
+		return errors.New("the certificate cannot be parsed: give a PEM file with an X.509 certificate")
 	}
 	if now := time.Now(); !first && now.After(pair.Leaf.NotAfter) {
-		return fmt.Errorf("expired at %s", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+		return fmt.Errorf("expired at %s: renew it", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	}
 	p.current.Store(&pair)
 	return nil
@@ -41,15 +41,15 @@ func (p *Pair) use(texts [][]byte, first bool) error {
 // NotAfter implements [Source].
 func (p *Pair) NotAfter() time.Time { return p.current.Load().Leaf.NotAfter }
 
-// Current is the pair as it is now.
+// Current returns the pair in use.
 func (p *Pair) Current() *tls.Certificate { return p.current.Load() }
 
-// GetCertificate is that of a [tls.Config] of a server.
+// GetCertificate is for the [tls.Config] of a server.
 func (p *Pair) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return p.current.Load(), nil
 }
 
-// GetClientCertificate is that of a [tls.Config] of a client.
+// GetClientCertificate is for the [tls.Config] of a client.
 func (p *Pair) GetClientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	return p.current.Load(), nil
 }
@@ -65,7 +65,7 @@ type authorities struct {
 	notAfter time.Time
 }
 
-// LoadPool reads a PEM file with some certificates.
+// LoadPool reads a PEM file with one or more certificates. name names it in errors.
 func LoadPool(name, path string) (*Pool, error) {
 	p := &Pool{files: files{name: name, paths: []string{path}}}
 	p.apply = p.use
@@ -101,5 +101,5 @@ func (p *Pool) use(texts [][]byte, _ bool) error {
 // NotAfter implements [Source].
 func (p *Pool) NotAfter() time.Time { return p.current.Load().notAfter }
 
-// Current is the list as it is now.
+// Current returns the list in use.
 func (p *Pool) Current() *x509.CertPool { return p.current.Load().pool }

@@ -1,6 +1,5 @@
-// Package certs has certificates that are read from files, and read again when
-// the files change. One that cannot be used is refused, and the one before it
-// stays.
+// Package certs reads certificates from files, and reads them again when the files change. It refuses
+// a certificate that cannot be used, and keeps the former one.
 package certs
 
 import (
@@ -16,27 +15,26 @@ import (
 )
 
 const (
-	// interval is the pause between two looks at the files.
+	// interval is the pause between two checks of the files.
 	interval = 5 * time.Second
-	// maxFile bounds what is read of a file.
+	// maxFile bounds a file, in bytes.
 	maxFile = 1 << 20
 )
 
-// Source is a certificate, or some, that [Watch] looks after.
+// Source is one or more certificates that [Watch] reloads.
 type Source interface {
-	// Name is what it is called in log lines and metrics: its settings.
+	// Name is the setting of the file, for log lines and metrics.
 	Name() string
-	// Reload reads the files now. If they cannot be used, what was read before
-	// stays.
+	// Reload reads the files now. If they cannot be used, the former certificates stay in use.
 	Reload() error
-	// NotAfter is the end of its validity; of several certificates the first end.
+	// NotAfter is when the certificate expires; of several, the first expiry.
 	NotAfter() time.Time
 
-	look() (changed bool, err error)
+	check() (changed bool, err error)
 }
 
-// Watch looks at the files every few seconds until ctx ends. Changes and what
-// is wrong with them are logged; failed is called for the latter, and may be nil.
+// Watch checks the files every few seconds until ctx ends, and logs changes and errors. It calls
+// failed, which may be nil, for each error.
 func Watch(ctx context.Context, log *slog.Logger, failed func(), sources ...Source) {
 	if len(sources) == 0 {
 		return
@@ -50,9 +48,9 @@ func Watch(ctx context.Context, log *slog.Logger, failed func(), sources ...Sour
 			return
 		}
 		for _, s := range sources {
-			switch changed, err := s.look(); {
+			switch changed, err := s.check(); {
 			case err != nil:
-				log.Error("new certificate refused: the old one stays", "setting", s.Name(), "not_after", s.NotAfter(), "cause", err)
+				log.Error("new certificate refused: the former one stays in use", "setting", s.Name(), "not_after", s.NotAfter(), "cause", err)
 				if failed != nil {
 					failed()
 				}
@@ -63,7 +61,7 @@ func Watch(ctx context.Context, log *slog.Logger, failed func(), sources ...Sour
 	}
 }
 
-// files are some whose contents belong together.
+// files are files whose contents belong together.
 type files struct {
 	name  string
 	paths []string
@@ -71,8 +69,8 @@ type files struct {
 
 	mu      sync.Mutex
 	current digest // guarded by mu, like all below: what is in use
-	doubt   digest // what could not be used when it was seen first
-	refused digest // what could not be used, and was reported
+	doubt   digest // that could not be used when it was seen first
+	refused digest // that could not be used and was reported
 }
 
 type digest [sha256.Size]byte
@@ -96,10 +94,9 @@ func (f *files) Reload() error {
 	return nil
 }
 
-// look is Reload for who looks often. Files that belong together are not
-// replaced at one moment: what cannot be used is an error when it is still so at
-// the next look, and only once.
-func (f *files) look() (changed bool, err error) {
+// check is Reload for frequent use. Files that belong together are not replaced at the same moment,
+// so it reports contents that cannot be used only at the second check, and only once.
+func (f *files) check() (changed bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	texts, sum, err := f.read()
@@ -121,8 +118,7 @@ func (f *files) look() (changed bool, err error) {
 	return false, fmt.Errorf("%s: %w", f.name, err)
 }
 
-// read gives the contents. The digest is of what is there, and if that is
-// nothing, of the error.
+// read returns the contents and their digest; without contents, the digest of the error.
 func (f *files) read() (texts [][]byte, sum digest, err error) {
 	hash := sha256.New()
 	for _, path := range f.paths {
@@ -149,7 +145,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxFile)
+		return nil, fmt.Errorf("%s is larger than %d bytes: give a file with certificates only", path, maxFile)
 	}
 	return text, nil
 }

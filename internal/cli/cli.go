@@ -1,4 +1,4 @@
-// Package cli is the command line: one file a command.
+// Package cli is the command line. Each command has a file.
 package cli
 
 import (
@@ -20,7 +20,7 @@ const (
 	exitUsage = 2
 )
 
-// System is what a command has of the world around it.
+// System is the environment of a command.
 type System struct {
 	Args   []string
 	Env    []string // as of os.Environ
@@ -29,7 +29,7 @@ type System struct {
 	Stderr io.Writer
 }
 
-// command is one word after "tidegate".
+// command is a command of the program: the word after "tidegate".
 type command struct {
 	name    string
 	summary string
@@ -54,8 +54,8 @@ func commands() []command {
 	}
 }
 
-// Main runs the command that sys.Args name and returns the exit code. Whatever a
-// command writes, events and answers and texts of others, cannot steer a terminal.
+// Main runs the command in sys.Args and returns the exit code. If an output is a terminal, text of
+// others cannot control it: see package terminal.
 func Main(ctx context.Context, sys System) int {
 	sys.Stdout, sys.Stderr = terminal.Guard(sys.Stdout), terminal.Guard(sys.Stderr)
 	err := dispatch(ctx, sys)

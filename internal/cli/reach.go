@@ -6,8 +6,8 @@ import (
 	"tidegate/internal/socket"
 )
 
-// reach is where a server is, which a command for people was given as a URL or,
-// for a Unix socket, as unix:/run/app.sock:/path. ok is false for anything else.
+// reach parses the address of a server: a URL, or unix:/run/app.sock:/path for a Unix socket. ok is
+// false for anything else.
 func reach(text string) (server socket.Target, ok bool) {
 	server, err := socket.ParseTarget(text)
 	if err != nil {

@@ -117,7 +117,7 @@ func send(ctx context.Context, sys System) error {
 	return f.single(ctx, words, sys.Stdout)
 }
 
-// dial makes the client of the gateway. It calls nobody.
+// dial makes the client of the gateway. It sends nothing yet.
 func (f *sendFlags) dial(server socket.Target) error {
 	h, err := f.trust.client(server)
 	if err != nil {
@@ -126,7 +126,7 @@ func (f *sendFlags) dial(server socket.Target) error {
 	f.gateway, err = client.New(client.Options{
 		URL: server.URL, Secret: f.secret, Timeout: f.timeout, UserAgent: version.UserAgent(),
 		Transport: cmp.Or(h.Transport, http.DefaultTransport),
-		Retries:   -1, // who calls sees the error, and decides
+		Retries:   -1, // the person who typed the command decides
 	})
 	if err != nil {
 		return usagef("send: --server: %s", strings.TrimPrefix(err.Error(), "client: "))
@@ -154,8 +154,8 @@ const (
 	lineBytes  = 4 << 20
 )
 
-// batches sends lines as they come: a batch is as large as what is there to
-// read, so that a slow producer is not held back and a fast one is not slowed.
+// batches sends lines as they arrive. A batch is everything that can be read now, so a line of a slow
+// producer does not wait, and a fast producer is not slowed down.
 func (f *sendFlags) batches(ctx context.Context, in io.Reader, out io.Writer) error {
 	lines := bufio.NewReaderSize(in, 64<<10)
 	refused := 0
@@ -186,7 +186,7 @@ func (f *sendFlags) batches(ctx context.Context, in io.Reader, out io.Writer) er
 	return nil
 }
 
-// readBatch waits for one line and takes what else is there already.
+// readBatch waits for one line, and takes the lines that have arrived with it.
 func readBatch(in *bufio.Reader) (batch [][]byte, err error) {
 	for size := 0; len(batch) < batchLines && size < batchBytes; {
 		line, err := in.ReadBytes('\n')

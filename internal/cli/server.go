@@ -14,7 +14,7 @@ import (
 	"tidegate/internal/socket"
 )
 
-// server is serve, gateway or backend.
+// server runs serve, gateway or backend.
 func server(name string) func(context.Context, System) error {
 	return func(ctx context.Context, sys System) error {
 		reload := serverSignals()
@@ -28,7 +28,7 @@ func server(name string) func(context.Context, System) error {
 		if err != nil {
 			return usagef("%v", err)
 		}
-		defer func() { _ = output.Close() }() // nobody is left to be told
+		defer func() { _ = output.Close() }() // there is no place left to report it
 		for _, warning := range cfg.Warnings() {
 			log.Warn(warning)
 		}
@@ -39,20 +39,19 @@ func server(name string) func(context.Context, System) error {
 	}
 }
 
-// serverSignals makes this process one that lives on when its terminal or the
-// reader of its output goes away. It stays so until the end. Commands for people
-// keep the usual ways: they end with their terminal, and with the pipe behind
-// them.
+// serverSignals keeps the process alive when its terminal or the reader of its output goes away, and
+// returns the channel of SIGHUP. Other commands keep the defaults: they end with their terminal or
+// their pipe.
 func serverSignals() (reload <-chan os.Signal) {
-	hangUps := make(chan os.Signal, 1) // a second one before the first is acted on is the same
+	hangUps := make(chan os.Signal, 1) // one reload serves several signals
 	signal.Notify(hangUps, syscall.SIGHUP)
-	// A write to a pipe that nobody reads returns an error. The signal is taken
-	// and not ignored, for what is ignored is inherited.
+	// A write to a pipe without a reader then returns an error. SIGPIPE is caught, not ignored:
+	// child processes inherit ignored signals.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return hangUps
 }
 
-// greet tells a person where to look. The log says the same to machines.
+// greet prints the addresses for people. The log has them for machines.
 func greet(w io.Writer, name string, a app.Addresses) {
 	public := pathless(a.Public)
 	switch {
@@ -74,7 +73,7 @@ func greet(w io.Writer, name string, a app.Addresses) {
 	}
 }
 
-// pathless is an address that a path can be appended to.
+// pathless returns the address in a form to which a path can be appended.
 func pathless(address string) string {
 	if socket.IsUnix(address) {
 		return address + ":"

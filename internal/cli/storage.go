@@ -90,7 +90,7 @@ func (f *storageFlags) set() *pflag.FlagSet {
 	return fs
 }
 
-// storageCommand is tidegate storage check|dump|export|import.
+// storageCommand runs tidegate storage check, dump, export or import.
 func storageCommand(ctx context.Context, sys System) error {
 	var f storageFlags
 	fs := f.set()
@@ -215,7 +215,7 @@ func (f *storageFlags) export(ctx context.Context, sys System, dir string, log *
 	return err
 }
 
-// load is import.
+// load runs tidegate storage import.
 func (f *storageFlags) load(ctx context.Context, sys System, dir string, log *slog.Logger) error {
 	in, err := openInput(sys, f.in)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"tidegate/internal/transfer"
 )
 
-// mostShown is how many lines of one kind a report has for people.
+// mostShown bounds the lines of one kind in a report for people.
 const mostShown = 50
 
-// printReport is for people.
+// printReport prints the report for people.
 func printReport(out io.Writer, r *transfer.Report) error {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
@@ -74,8 +74,8 @@ func writeIndented(out io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// exportTo writes an archive to a file that is not there yet, or to standard output. The
-// file is there when it is whole.
+// exportTo writes an archive to a new file or to standard output. The file appears when it is
+// complete.
 func exportTo(ctx context.Context, sys System, path string, from *transfer.Source) (events uint64, err error) {
 	if path == "" {
 		return from.WriteArchive(ctx, sys.Stdout)
@@ -83,7 +83,7 @@ func exportTo(ctx context.Context, sys System, path string, from *transfer.Sourc
 	if _, err := os.Lstat(path); err == nil {
 		return 0, fmt.Errorf("%s exists: remove it, or give another --out", path)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // of this user alone
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // only this user can read it
 	if err != nil {
 		return 0, fmt.Errorf("--out: %w", err)
 	}

@@ -140,9 +140,9 @@ func TestStorageExportAndImport(t *testing.T) {
 	}{
 		{"--overwrite", []string{"import", dir, "--in", file}},
 		{"--overwrite", []string{"import", "--shared", shared, "--in", file}},
-		{"start tidegate serve in it once", []string{"import", shared, "--in", file}},
+		{"start tidegate serve with it once", []string{"import", shared, "--in", file}},
 		{"log of one process", []string{"import", "--shared", dir, "--in", file}},
-		{"is no archive", []string{"import", dir, "--in", os.Args[0]}},
+		{"not an archive", []string{"import", dir, "--in", os.Args[0]}},
 		{"on NATS", []string{"check", shared}},
 		{"there is no event log", []string{"check", t.TempDir()}},
 		{"no such file", []string{"import", dir, "--in", file + ".not"}},

@@ -15,7 +15,7 @@ import (
 	"tidegate/internal/socket"
 )
 
-// trust is how a command checks the certificate of a server.
+// trust has the flags for checking the certificate of a server.
 type trust struct {
 	ca       string
 	insecure bool
@@ -26,7 +26,7 @@ func (t *trust) set(fs *pflag.FlagSet) {
 	fs.BoolVar(&t.insecure, "insecure", false, "accept any certificate; anybody between client and server can then read and change everything")
 }
 
-// client makes a client of a server, without a timeout of its own.
+// client makes an HTTP client for the server, without a timeout.
 func (t *trust) client(server socket.Target) (*http.Client, error) {
 	if server.Path != "" {
 		return &http.Client{Transport: outbound.New(outbound.Options{Socket: server.Path})}, nil
@@ -53,8 +53,7 @@ func (t *trust) client(server socket.Target) (*http.Client, error) {
 	return &http.Client{Transport: transport}, nil
 }
 
-// explain adds what to do about an error of a certificate, and takes off the URL,
-// which may hold a secret and was given by who reads this.
+// explain adds advice to an error of a certificate, and removes the URL, which can hold a secret.
 func (t *trust) explain(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err

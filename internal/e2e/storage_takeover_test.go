@@ -59,7 +59,7 @@ func TestATakeoverSurvivesKills(t *testing.T) {
 	for i := range 8 {
 		p := launch(t, nil, all...)
 		eventually(t, "it takes the log over, or is ready", func() bool {
-			return strings.Contains(p.log(), "taking over the event log") || strings.Contains(p.log(), `"msg":"ready"`)
+			return strings.Contains(p.log(), "converting the event log") || strings.Contains(p.log(), `"msg":"ready"`)
 		})
 		time.Sleep(time.Duration(i) * 25 * time.Millisecond) // to be killed in different moments
 		p.signal(syscall.SIGKILL)

@@ -1,8 +1,8 @@
-// Package grant is the right to read tasks, as a token that a server or a
-// backend makes and a browser shows: a JSON Web Token (RFC 7519) under HMAC-SHA256,
-// and nothing else of what such tokens can be.
+// Package grant makes and verifies access tokens: the right to read tasks, which a server or a
+// backend gives to a browser. A token is a JSON Web Token (RFC 7519) with HS256; no other algorithm
+// is accepted.
 //
-// [Keys] sign and verify; [LoadKey] keeps a key of the server's own in its folder.
+// [Keys] signs and verifies. [LoadKey] keeps the server's own key in its data folder.
 package grant
 
 import (
@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	// Lifetime is how long a token is good that names no other time.
+	// Lifetime is the default lifetime of a token.
 	Lifetime = 24 * time.Hour
 	// MaxToken bounds a token, in bytes.
 	MaxToken = 8 << 10
-	// longest bounds how far ahead a token may end.
+	// longest bounds the lifetime of a token.
 	longest = 100 * 365 * 24 * time.Hour
 )
 
@@ -27,7 +27,7 @@ type Grant struct {
 	Tasks   []string // ids
 	Types   []string // kinds of task, all tasks of which may be read
 	Topics  []string // such as task:6f1c
-	Subject string   // who it was made for
+	Subject string   // whom the token is for; grants nothing
 	Expires time.Time
 }
 
@@ -36,17 +36,17 @@ func (g *Grant) Names(task string) bool {
 	return slices.Contains(g.Tasks, task) || slices.Contains(g.Topics, "task:"+task)
 }
 
-// NamesType reports whether it names all tasks of a kind.
+// NamesType reports whether the grant names all tasks of a kind.
 func (g *Grant) NamesType(kind string) bool { return slices.Contains(g.Types, kind) }
 
-// What Verify returns. They say nothing that the bearer of a token may not know.
+// The errors of Verify. They reveal nothing that the bearer of a token may not know.
 var (
 	ErrMissing = errors.New("no access token is given")
 	ErrInvalid = errors.New("the access token is not valid here")
 	ErrExpired = errors.New("the access token has expired")
 )
 
-// claims are a grant as the token has it.
+// claims is a grant as the token encodes it.
 type claims struct {
 	Tasks  []string `json:"tasks,omitempty"`
 	Types  []string `json:"types,omitempty"`
@@ -54,7 +54,7 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
-// Sign makes a token. A grant without an end gets [Lifetime].
+// Sign makes a token. A grant without an expiry gets [Lifetime].
 func (k *Keys) Sign(g Grant, now time.Time) (string, error) {
 	if g.Expires.IsZero() {
 		g.Expires = now.Add(Lifetime)
@@ -65,9 +65,9 @@ func (k *Keys) Sign(g Grant, now time.Time) (string, error) {
 	}).SignedString(k.first())
 }
 
-// Verify reads a token. It takes HS256 alone, whatever the token says of itself,
-// and asks for an end and for something that may be read: a token that was made
-// for something else with the same key is none.
+// Verify reads a token. It accepts HS256 only, whatever algorithm the token names. The token must
+// have an expiry and name something to read: a token made for another purpose with the same key is
+// invalid. It returns [ErrMissing], [ErrInvalid] or [ErrExpired].
 func (k *Keys) Verify(token string, now time.Time) (Grant, error) {
 	switch {
 	case token == "":
@@ -80,7 +80,7 @@ func (k *Keys) Verify(token string, now time.Time) (Grant, error) {
 		jwt.WithTimeFunc(func() time.Time { return now }))
 	var c claims
 	_, err := parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
-		if _, critical := t.Header["crit"]; critical { // RFC 7515 section 4.1.11: none is known here
+		if _, critical := t.Header["crit"]; critical { // RFC 7515 section 4.1.11: we support no extension
 			return nil, ErrInvalid
 		}
 		return k.all(), nil

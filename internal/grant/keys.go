@@ -16,11 +16,11 @@ import (
 	"tidegate/internal/access"
 )
 
-// MinKey is the least number of bytes of a key: as many as HMAC-SHA256 gives.
+// MinKey is the smallest number of bytes of a key: the size of an HMAC-SHA256.
 const MinKey = 32
 
-// Keys sign with the first and verify with each, so that a key can be exchanged.
-// All methods may be called concurrently.
+// Keys sign with the first key and verify with each, so that a key can be rotated. All methods may be
+// called concurrently.
 type Keys struct {
 	settings []string // as given: a key, or file:PATH
 	loaded   atomic.Pointer[[]jwt.VerificationKey]
@@ -33,14 +33,13 @@ func NewKeys(settings ...string) (*Keys, error) {
 	return k, k.Reload()
 }
 
-// CheckKeys says what is wrong with one setting.
+// CheckKeys returns what is wrong with one setting.
 func CheckKeys(setting string) error {
 	_, err := readKeys(setting)
 	return err
 }
 
-// Reload reads the files anew. If one of them is missing or wrong, all keys stay
-// what they were.
+// Reload reads the files again. If a file is missing or wrong, all keys stay as they were.
 func (k *Keys) Reload() error {
 	var keys []jwt.VerificationKey
 	for _, setting := range k.settings {
@@ -51,7 +50,7 @@ func (k *Keys) Reload() error {
 		keys = append(keys, read...)
 	}
 	if len(keys) == 0 {
-		return errors.New("there is no key for access tokens")
+		return errors.New("there is no key for access tokens: give --access-secret")
 	}
 	k.loaded.Store(&keys)
 	return nil
@@ -75,17 +74,17 @@ func (k *Keys) all() jwt.VerificationKeySet { return jwt.VerificationKeySet{Keys
 
 func (k *Keys) first() []byte { return (*k.loaded.Load())[0].([]byte) }
 
-// keyFile is where a server keeps a key of its own.
+// keyFile is the file with the server's own key.
 const keyFile = "access.key"
 
-// LoadKey gives the setting of the key that is kept in a folder, and makes the
-// key if there is none. Only one process may use a folder at a time.
+// LoadKey returns the setting of the key in a folder, and makes the key if there is none. Only one
+// process may use a folder at a time.
 func LoadKey(folder string) (setting string, err error) {
 	path := filepath.Join(folder, keyFile)
 	if _, err := os.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return access.FilePrefix + path, err
 	}
-	// Under another name first: a power failure must not leave half a key.
+	// Write it under another name first: a power failure must not leave half a key.
 	f, err := os.CreateTemp(folder, keyFile+".*") // 0600
 	if err != nil {
 		return "", err
@@ -108,8 +107,7 @@ func NewKey() string {
 	return hex.EncodeToString(random[:])
 }
 
-// FromHeader is the token of an Authorization header; "" if it is of another
-// kind.
+// FromHeader returns the token of an Authorization header; "" if the header has something else.
 func FromHeader(authorization string) string {
 	scheme, token, ok := strings.Cut(authorization, " ")
 	token = strings.TrimSpace(token)

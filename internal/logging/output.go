@@ -1,7 +1,6 @@
-// Package logging is where the log lines of a server go: to standard error or to
-// a file that can be reopened. Whoever logs never waits for it: a reader that
-// stops reading, goes away, or a full disk costs lines, which are counted, and
-// never the server.
+// Package logging writes the log lines of a server to standard error or to a file that can be
+// reopened. Logging never blocks: if the reader stops or leaves, or the disk is full, lines are
+// dropped and counted.
 package logging
 
 import (
@@ -25,27 +24,27 @@ const (
 	closeTimeout = 2 * time.Second
 )
 
-// Options say what is logged, and where.
+// Options are the settings of an [Output].
 type Options struct {
 	Level  slog.Level
 	Format string    // "text" or "json"
-	File   string    // is appended to; "" logs to Stderr
+	File   string    // lines are appended to it; "" logs to Stderr
 	Stderr io.Writer // required without File
 }
 
-// Output takes lines and writes them in a goroutine of its own. Make it with
-// Open, end it with Close. Its methods may be called concurrently.
+// Output takes lines and writes them in a goroutine of its own. Make it with [Open] and end it with
+// Close. Its methods may be called concurrently.
 type Output struct {
 	opts Options
 	wake chan struct{} // size 1: there may be something to write
 	done chan struct{} // closed when the goroutine has ended
 
-	mu      sync.Mutex
-	queue   []byte    // guarded by mu, like all below: whole lines
-	reopen  io.Writer // takes the place of the writer before the next line
-	dropped uint64    // lines, since the start
-	untold  uint64    // of those, the ones that the log does not mention yet
-	closed  bool
+	mu         sync.Mutex
+	queue      []byte    // guarded by mu, like all below: whole lines
+	reopen     io.Writer // replaces writer before the next line
+	dropped    uint64    // lines, since the start
+	unreported uint64    // of dropped: those that no log line has reported yet
+	closed     bool
 
 	// Owned by the goroutine.
 	writer io.Writer
@@ -85,7 +84,7 @@ func (o *Output) handler(w io.Writer) slog.Handler {
 }
 
 // readable writes durations with their unit in both formats, where JSON would have
-// a number of nanoseconds, and leaves out what is nil: "cause=<nil>" tells nothing.
+// a number of nanoseconds, and omits nil values: "cause=<nil>" has no information.
 func readable(_ []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindDuration:
@@ -98,8 +97,8 @@ func readable(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Write queues one line, or some. It never blocks and never fails: what finds no
-// room is dropped and counted.
+// Write queues whole lines. It never blocks and never fails: lines that find no room are dropped and
+// counted.
 func (o *Output) Write(line []byte) (int, error) {
 	o.mu.Lock()
 	if o.closed || len(o.queue)+len(line) > maxQueue {
@@ -112,12 +111,13 @@ func (o *Output) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// lose counts dropped lines. mu is held.
+// lose counts dropped lines. The caller holds mu.
 func (o *Output) lose(lines uint64) {
 	o.dropped += lines
-	o.untold += lines
+	o.unreported += lines
 }
 
+// notify wakes the goroutine that writes.
 func (o *Output) notify() {
 	select {
 	case o.wake <- struct{}{}:
@@ -125,15 +125,15 @@ func (o *Output) notify() {
 	}
 }
 
-// Dropped is how many lines were lost since the start.
+// Dropped returns how many lines were lost since the start.
 func (o *Output) Dropped() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.dropped
 }
 
-// Reload opens the file anew, which may have been renamed meanwhile. If that
-// fails, the old one stays. Without a file there is nothing to do.
+// Reload reopens the file, for after logrotate has renamed it. If that fails, the former file stays
+// in use. Without a file it does nothing.
 func (o *Output) Reload() error {
 	if o.opts.File == "" {
 		return nil
@@ -161,8 +161,8 @@ func closeFile(w io.Writer) {
 	}
 }
 
-// Close writes what waits, for two seconds at most. Lines that come later are
-// dropped.
+// Close writes the queued lines, for two seconds at most. Later lines are dropped. Its error says that
+// lines were lost.
 func (o *Output) Close() error {
 	o.mu.Lock()
 	o.closed = true
@@ -172,7 +172,7 @@ func (o *Output) Close() error {
 	case <-o.done:
 		return nil
 	case <-time.After(closeTimeout):
-		return errors.New("the reader of the log does not read: its last lines are lost")
+		return errors.New("the reader of the log does not read: the last lines are lost")
 	}
 }
 

@@ -21,43 +21,43 @@ func (o *Output) run() {
 	}
 }
 
-// flush writes all that waits, and reports whether more may come.
+// flush writes all queued lines, and reports whether more can follow.
 func (o *Output) flush() bool {
 	for {
-		batch, untold, more := o.take()
-		if len(batch) == 0 && untold == 0 || !o.put(batch, untold) {
+		batch, unreported, more := o.take()
+		if len(batch) == 0 && unreported == 0 || !o.put(batch, unreported) {
 			return more // after a failure the next line tries again
 		}
 	}
 }
 
-// take gives the lines that wait and how many the log has not been told of. more
-// is false when no others will come.
-func (o *Output) take() (batch []byte, untold uint64, more bool) {
+// take returns the queued lines, and how many dropped lines no log line has reported. more is false
+// after Close.
+func (o *Output) take() (batch []byte, unreported uint64, more bool) {
 	o.mu.Lock()
 	next := o.reopen
 	batch, o.queue, o.reopen = o.queue, o.spare[:0], nil
-	untold, more = o.untold, !o.closed
+	unreported, more = o.unreported, !o.closed
 	o.mu.Unlock()
 	o.spare = batch
 	if next != nil {
 		closeFile(o.writer)
 		o.writer, o.torn = next, false
 	}
-	return batch, untold, more
+	return batch, unreported, more
 }
 
-// put writes lines, and before them how many are missing. It reports whether all
-// of that was taken; what was not is counted.
-func (o *Output) put(batch []byte, untold uint64) bool {
+// put writes lines, after a line that reports how many are missing. It reports whether everything was
+// written, and counts the lines that were not.
+func (o *Output) put(batch []byte, unreported uint64) bool {
 	out, notice := batch, 0
-	if untold > 0 || o.torn {
+	if unreported > 0 || o.torn {
 		var b bytes.Buffer
 		if o.torn {
 			b.WriteByte('\n')
 		}
-		if untold > 0 {
-			o.tell(&b, untold)
+		if unreported > 0 {
+			o.report(&b, unreported)
 		}
 		notice = b.Len()
 		b.Write(batch)
@@ -70,7 +70,7 @@ func (o *Output) put(batch []byte, untold uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if n >= notice {
-		o.untold -= untold
+		o.unreported -= unreported
 	}
 	if err == nil {
 		return true
@@ -79,9 +79,9 @@ func (o *Output) put(batch []byte, untold uint64) bool {
 	return false
 }
 
-// tell writes the line that says how many are missing.
-func (o *Output) tell(w io.Writer, lines uint64) {
-	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were dropped: nobody took them", 0)
+// report writes the line that says how many lines are missing.
+func (o *Output) report(w io.Writer, lines uint64) {
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were dropped: their reader did not take them, or the disk is full", 0)
 	r.AddAttrs(slog.Uint64("count", lines))
 	_ = o.handler(w).Handle(context.Background(), r)
 }

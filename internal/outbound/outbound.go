@@ -19,13 +19,13 @@ import (
 // Options configure a Transport. The zero value of a field stands for its default.
 type Options struct {
 	Conns  int           // idle connections that are kept, default 64
-	Most   int           // connections at once, beyond which requests wait; 0 is no bound
-	MaxAge time.Duration // of connections that are used again, default 1m
-	// Socket is the path of a Unix socket to which all requests go, whatever
-	// their URL says; "" for TCP.
+	Most   int           // connections at once; further requests wait; 0 is no bound
+	MaxAge time.Duration // age after which a connection is not reused, default 1m
+	// Socket is the path of a Unix socket to which all requests go, regardless of the host in their
+	// URL; "" for TCP.
 	Socket string
 	Proxy  func(*http.Request) (*url.URL, error) // default: none
-	CA     *certs.Pool                           // who signs the certificates of the other side; default: the system's
+	CA     *certs.Pool                           // authorities that check the other side's certificate; default: the system's
 	Cert   *certs.Pair                           // shown to the other side; default: none
 }
 
@@ -34,16 +34,16 @@ const (
 	idleTimeout = 90 * time.Second
 )
 
-// Transport does requests over a pool of connections, none of which is used for
-// longer than MaxAge: a name that resolves to another address is followed, and so
-// is a renewed certificate. Its methods may be called concurrently.
+// Transport sends requests over a pool of connections. It uses no connection for longer than MaxAge,
+// so it follows a name to a new address and notices a renewed certificate. Its methods may be called
+// concurrently.
 type Transport struct {
 	opts Options // set once
 
 	mu   sync.Mutex
 	pool *http.Transport // guarded by mu, like all below
 	born time.Time
-	ca   *x509.CertPool // of pool
+	ca   *x509.CertPool // that pool uses
 	cert *tls.Certificate
 }
 
@@ -69,10 +69,10 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// current is the pool to use now. The one before it ends with the requests that
-// it is doing: http.Transport has no bound on the age of a connection.
+// current returns the pool to use now. A former pool ends with its requests. http.Transport itself
+// has no bound on the age of a connection.
 func (t *Transport) current() *http.Transport {
-	ca, cert := t.papers()
+	ca, cert := t.certificates()
 	now := time.Now()
 	t.mu.Lock()
 	old, pool := t.pool, t.pool
@@ -82,13 +82,13 @@ func (t *Transport) current() *http.Transport {
 	}
 	t.mu.Unlock()
 	if old != nil && old != pool {
-		old.CloseIdleConnections() // and those in use once they are idle
+		old.CloseIdleConnections() // connections in use close when they are idle
 	}
 	return pool
 }
 
-// papers are the certificates of this moment; nil for none of our own.
-func (t *Transport) papers() (ca *x509.CertPool, cert *tls.Certificate) {
+// certificates returns the authorities and our own certificate as they are now; nil for none.
+func (t *Transport) certificates() (ca *x509.CertPool, cert *tls.Certificate) {
 	if t.opts.CA != nil {
 		ca = t.opts.CA.Current()
 	}
@@ -124,8 +124,8 @@ func (t *Transport) dial(ctx context.Context, network, address string) (net.Conn
 	return dialer.DialContext(ctx, network, address)
 }
 
-// Fresh is a transport like rt that opens a connection for each request. One
-// that has no connections is its own.
+// Fresh returns a transport like rt that opens a connection for each request. It returns rt if rt has
+// no connections.
 func Fresh(rt http.RoundTripper) http.RoundTripper {
 	switch rt := rt.(type) {
 	case *Transport:
@@ -138,12 +138,12 @@ func Fresh(rt http.RoundTripper) http.RoundTripper {
 	return rt
 }
 
-// fresh is a Transport without connections that are kept.
+// fresh is a Transport that keeps no connections.
 type fresh struct{ t *Transport }
 
 // RoundTrip implements [http.RoundTripper].
 func (f fresh) RoundTrip(r *http.Request) (*http.Response, error) {
-	single := f.t.newPool(f.t.papers())
+	single := f.t.newPool(f.t.certificates())
 	single.DisableKeepAlives = true
 	return single.RoundTrip(r)
 }

@@ -6,16 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// Attempt is how far a request came. It is for one request, and read when that
-// is over.
+// Attempt records how far a request came. Use it for one request, and read it when the request is
+// over.
 type Attempt struct {
 	reused, sent, answered atomic.Bool
 }
 
-// Trace has a request with the context that it returns watched.
+// Trace returns a context; the attempt records the request that has it.
 func (a *Attempt) Trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		// net/http tries again by itself as long as nothing was written.
+		// net/http retries by itself if nothing was written.
 		GetConn:              func(string) { a.sent.Store(false) },
 		GotConn:              func(info httptrace.GotConnInfo) { a.reused.Store(info.Reused) },
 		WroteRequest:         func(info httptrace.WroteRequestInfo) { a.sent.Store(info.Err == nil) },
@@ -23,11 +23,9 @@ func (a *Attempt) Trace(ctx context.Context) context.Context {
 	})
 }
 
-// Sent reports whether the request went out whole: the other side may have acted
-// on it.
+// Sent reports whether the whole request was written: the other side may have acted on it.
 func (a *Attempt) Sent() bool { return a.sent.Load() }
 
-// Stale reports whether a request that failed went over a connection that had
-// been used before and brought no byte of an answer: most likely the other side
-// closed it as the request went out.
+// Stale reports whether a failed request used a kept connection and received no byte of an answer.
+// Most likely the other side closed the connection while the request was sent.
 func (a *Attempt) Stale() bool { return a.reused.Load() && !a.answered.Load() }

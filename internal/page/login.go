@@ -7,25 +7,24 @@ import (
 )
 
 const (
-	// loginForm is no file of the page itself.
+	// loginForm is served by [Login] only.
 	loginForm = "login.html"
-	// logOut is the button that the page has where there is a login.
+	// logOut is the button of a page that has a login.
 	logOut = `<form method="post" action="/logout"><button type="submit" class="quiet">Log out</button></form>`
 )
 
 var loginTemplate = template.Must(template.ParseFS(static, "static/"+loginForm))
 
-// Login shows the form that asks for the token, and what was wrong with the last
-// one.
+// Login shows the form that asks for the token, and the problem of the last attempt.
 func Login(w http.ResponseWriter, status int, problem string) {
 	setPolicy(w.Header())
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", mediaTypes[".html"])
 	w.WriteHeader(status)
-	_ = loginTemplate.Execute(w, struct{ Problem string }{problem}) // it means that the client has left
+	_ = loginTemplate.Execute(w, struct{ Problem string }{problem}) // an error means that the client has left
 }
 
-// IsLook reports whether a file says only how pages look.
+// IsLook reports whether a path is a style sheet or an image, which the login form needs too.
 func IsLook(name string) bool {
 	switch path.Ext(name) {
 	case ".css", ".svg":

@@ -1,6 +1,5 @@
-// Package page is what a browser sees at / under serve: a page that starts a
-// task and follows it. It is plain HTML, CSS and JavaScript, embedded in the
-// program; nothing is built and nothing comes from elsewhere.
+// Package page is the page at / of serve: it starts tasks and follows them. It is plain HTML, CSS and
+// JavaScript, embedded in the program. There is no build step, and no file comes from another host.
 package page
 
 import (
@@ -17,8 +16,8 @@ import (
 //go:embed static
 var static embed.FS
 
-// mediaTypes are those of the page's files, by the end of their names. The
-// machine's own table of types may be missing or wrong.
+// mediaTypes are the media types of the files by extension. The machine's own table may be missing or
+// wrong.
 var mediaTypes = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -26,21 +25,19 @@ var mediaTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
-// policy lets the page use its own files and its own server, and nothing else;
-// no other page may frame it.
+// policy allows the page its own files and its own server only. No other page may frame it.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
-// file is one file of the page, ready to be served.
+// file is a file of the page.
 type file struct {
 	content   []byte
 	mediaType string
 	tag       string // entity tag, from the content
 }
 
-// Handler serves the page at / and its files beside it. It answers GET and HEAD;
-// other paths are 404, in plain text. Browsers ask each time whether a file has
-// changed, so that a page is never made of two releases.
-// With login, the page has a button to log out.
+// Handler serves the page at / and its files. It answers GET and HEAD; other paths are 404, in plain
+// text. Browsers revalidate each file, so a page never mixes two releases. With login, the page has a
+// button to log out.
 func Handler(login bool) http.Handler {
 	files := load(login)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +64,7 @@ func setPolicy(h http.Header) {
 	h.Set("Cache-Control", "no-cache")
 }
 
-// load reads the embedded files, by the path that each is served at.
+// load reads the embedded files. The key is the path of the URL.
 func load(login bool) map[string]file {
 	entries, err := static.ReadDir("static")
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 // firstFD is the first descriptor that systemd passes, see sd_listen_fds(3).
 const firstFD = 3
 
-// inherited is a listening socket that was there when the process began.
+// inherited is a listening socket that the process inherited.
 type inherited struct {
 	name string
 	fd   int
 }
 
-// inheritedName gives the name or number in fd:NAME or systemd:NAME.
+// inheritedName returns the name or number in fd:NAME or systemd:NAME.
 func inheritedName(address string) (name string, ok bool) {
 	if name, ok = strings.CutPrefix(address, fdPrefix); ok {
 		return name, true
@@ -28,7 +28,7 @@ func inheritedName(address string) (name string, ok bool) {
 	return strings.CutPrefix(address, systemdPrefix)
 }
 
-// find looks for a socket by its name, or by the number of its descriptor.
+// find finds a socket by its name, or by the number of its descriptor.
 func find(name string) (inherited, error) {
 	if fd, err := strconv.Atoi(name); err == nil {
 		if fd < firstFD {
@@ -57,7 +57,7 @@ func find(name string) (inherited, error) {
 	return found[0], found[0].check()
 }
 
-// passed are the sockets that systemd passed to this process, and to no other.
+// passed returns the sockets that systemd passed to this process.
 func passed() (all []inherited) {
 	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
 		return nil
@@ -77,7 +77,7 @@ func passed() (all []inherited) {
 	return all
 }
 
-// check reports a descriptor that nobody can connect to.
+// check reports a descriptor that is no listening socket.
 func (s inherited) check() error {
 	listens, err := syscall.GetsockoptInt(s.fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
 	if err != nil || listens == 0 {
@@ -86,7 +86,7 @@ func (s inherited) check() error {
 	return nil
 }
 
-// local reports whether only this machine can reach it.
+// local reports whether only this machine can reach the socket.
 func (s inherited) local() bool {
 	address, err := syscall.Getsockname(s.fd)
 	if err != nil {
@@ -103,8 +103,8 @@ func (s inherited) local() bool {
 	return false
 }
 
-// inherit takes over a socket. Whoever passed it goes on having it, so nothing is
-// refused while this process is replaced by another one.
+// inherit listens on an inherited socket. systemd keeps it open too, so clients can connect while
+// this process is replaced.
 func inherit(name string) (net.Listener, error) {
 	s, err := find(name)
 	if err != nil {

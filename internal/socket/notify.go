@@ -10,12 +10,12 @@ import (
 const (
 	Ready    = "READY=1"
 	Stopping = "STOPPING=1"
-	// Starting asks for a minute more before a start counts as failed.
+	// Starting asks for one more minute before the start counts as failed.
 	Starting = "EXTEND_TIMEOUT_USEC=60000000"
 )
 
-// Notify tells systemd, or whatever started the process like it, of a state. If
-// nobody asked to be told, it does nothing.
+// Notify reports a state to the service manager, such as systemd. Without one (NOTIFY_SOCKET is not
+// set) it does nothing.
 func Notify(states ...string) error {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {

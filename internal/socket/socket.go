@@ -1,5 +1,5 @@
-// Package socket opens the listeners of a server: on TCP, on a Unix socket, or on
-// one that was inherited from whoever started the process, such as systemd.
+// Package socket opens the listeners of a server: on TCP, on a Unix socket, or on a socket that the
+// process inherits, as from systemd.
 package socket
 
 import (
@@ -12,18 +12,18 @@ import (
 	"strings"
 )
 
-// Prefixes of addresses that are no host:port.
+// Prefixes of addresses that are not host:port.
 const (
 	unixPrefix    = "unix:"
 	fdPrefix      = "fd:"
 	systemdPrefix = "systemd:"
 )
 
-// maxPath is what the kernel takes as the path of a Unix socket.
+// maxPath is the longest path of a Unix socket, in bytes: a limit of the kernel.
 const maxPath = 107
 
-// Check reports what is wrong with the text of an address. other is true for
-// host:port, which it does not look at.
+// Check returns what is wrong with the text of a Unix or inherited socket. other reports whether the
+// text is one; Check does not look at host:port.
 func Check(address string) (other bool, err error) {
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
 		return false, CheckPath(path)
@@ -35,7 +35,7 @@ func Check(address string) (other bool, err error) {
 	return true, nil
 }
 
-// CheckPath reports what is wrong with the path of a Unix socket.
+// CheckPath returns what is wrong with the path of a Unix socket.
 func CheckPath(path string) error {
 	switch {
 	case path == "" || path == "@":
@@ -48,8 +48,8 @@ func CheckPath(path string) error {
 	return nil
 }
 
-// Local reports whether only this machine can reach an address. A host name other
-// than localhost may resolve to anything.
+// Local reports whether only this machine can reach an address. It is false for host names other
+// than localhost: they can resolve to any address.
 func Local(address string) bool {
 	if strings.HasPrefix(address, unixPrefix) {
 		return true
@@ -66,7 +66,7 @@ func Local(address string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// Same reports whether two addresses are one Unix or inherited socket.
+// Same reports whether two addresses are the same Unix or inherited socket.
 func Same(a, b string) bool {
 	pathA, unixA := strings.CutPrefix(a, unixPrefix)
 	pathB, unixB := strings.CutPrefix(b, unixPrefix)
@@ -83,7 +83,7 @@ func Same(a, b string) bool {
 	return errA == nil && errB == nil && sockA.fd == sockB.fd
 }
 
-// Listen opens a listener. mode is that of the file of a Unix socket.
+// Listen opens a listener. mode is the permissions of the file of a Unix socket.
 func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
 		return listenUnix(path, mode)
@@ -94,8 +94,7 @@ func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 	return net.Listen("tcp", address)
 }
 
-// Text is an address as people and `tidegate listen` write it: unix:PATH, or "" for
-// one of TCP.
+// Text returns the address of a Unix socket as unix:PATH, and "" for a TCP address.
 func Text(a net.Addr) string {
 	if a.Network() == "unix" {
 		return unixPrefix + a.String()

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Target is where HTTP requests go: to a URL, over TCP or over a Unix socket.
+// Target is a URL to which HTTP requests go, over TCP or over a Unix socket.
 type Target struct {
 	URL  string // with the host localhost if Path is set
 	Path string // of a Unix socket; "" for TCP
@@ -17,18 +17,18 @@ const (
 	percentPrefix = "http+unix://"
 )
 
-// IsUnix reports whether a text is meant as the URL of a Unix socket.
+// IsUnix reports whether a text has the form of a URL of a Unix socket.
 func IsUnix(text string) bool {
 	return strings.HasPrefix(text, unixPrefix) || strings.HasPrefix(text, nginxPrefix) || strings.HasPrefix(text, percentPrefix)
 }
 
 // ParseTarget reads the URL of a Unix socket in any of three forms:
 //
-//	unix:/run/app.sock:/callback              as in the addresses of listeners
-//	http://unix:/run/app.sock:/callback       as nginx has it
-//	http+unix://%2Frun%2Fapp.sock/callback    as others have it
+//	unix:/run/app.sock:/callback              as in addresses of listeners
+//	http://unix:/run/app.sock:/callback       as nginx writes it
+//	http+unix://%2Frun%2Fapp.sock/callback    as other programs write it
 //
-// Without a path behind the socket it is "/". Any other text is a URL already.
+// Without a path after the socket, the path is "/". Any other text is returned as the URL.
 func ParseTarget(text string) (Target, error) {
 	path, rest := "", ""
 	switch {
@@ -54,7 +54,7 @@ func ParseTarget(text string) (Target, error) {
 		rest = "/" + rest
 	}
 	if rest[0] != '/' {
-		return Target{}, errors.New("has something else than a path behind the socket; write it as unix:/run/app.sock:/callback")
+		return Target{}, errors.New("has something other than a path after the socket; write it as unix:/run/app.sock:/callback")
 	}
 	return Target{URL: "http://localhost" + rest, Path: path}, nil
 }

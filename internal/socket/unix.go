@@ -14,16 +14,16 @@ import (
 	"time"
 )
 
-// errNoSocket is what stands where a socket should be.
-var errNoSocket = errors.New("is there already and is no socket; remove it, or give another path")
+// errNoSocket says that a file, and no socket, has the path.
+var errNoSocket = errors.New("exists and is no socket; remove it, or give another path")
 
-// lockTimeout bounds how long another process may take to bind in the same folder.
+// lockTimeout bounds the wait for another process that binds in the same folder.
 const lockTimeout = 5 * time.Second
 
-// listenUnix binds a path. A socket that a process left behind which is not there
-// any more is taken over; one that somebody listens on is [syscall.EADDRINUSE].
+// listenUnix binds a path. It replaces the socket of a process that has ended. If a process listens
+// on the socket, the error is [syscall.EADDRINUSE].
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
-	if strings.HasPrefix(path, "@") { // in no folder, and gone with the process
+	if strings.HasPrefix(path, "@") { // abstract: it has no file and ends with the process
 		return net.Listen("unix", path)
 	}
 	unlock, err := lockFolder(filepath.Dir(path))
@@ -35,8 +35,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 		return nil, err
 	}
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		// On Linux the file is made with this mode, so that it is at no moment
-		// open to others.
+		// On Linux the file is made with this mode, so others can never open it.
 		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), uint32(mode)) })
 	}}
 	l, err := config.Listen(context.Background(), "unix", path)
@@ -48,7 +47,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if u.file, err = os.Lstat(path); err != nil {
 		return nil, errors.Join(err, u.UnixListener.Close())
 	}
-	if u.file.Mode().Perm() != mode { // the umask has taken some of it
+	if u.file.Mode().Perm() != mode { // the umask has removed bits
 		if err := os.Chmod(path, mode); err != nil {
 			return nil, errors.Join(err, u.Close())
 		}
@@ -56,7 +55,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	return u, nil
 }
 
-// removeStale removes a socket that nobody listens on.
+// removeStale removes a socket that no process listens on.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -73,13 +72,13 @@ func removeStale(path string) error {
 		_ = c.Close()
 		return syscall.EADDRINUSE
 	case !errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("is it in use? %w", err)
+		return fmt.Errorf("find out whether it is in use: %w", err)
 	}
 	return os.Remove(path)
 }
 
-// lockFolder keeps two processes from taking over the same socket at once. A lock
-// on the folder leaves nothing behind.
+// lockFolder keeps two processes from replacing the same socket at once. It locks the folder, which
+// leaves no file behind.
 func lockFolder(dir string) (unlock func(), err error) {
 	folder, err := os.Open(dir)
 	if err != nil {
@@ -99,8 +98,7 @@ func lockFolder(dir string) (unlock func(), err error) {
 	}
 }
 
-// unixListener removes its socket when it is closed, unless another one is in its
-// place by then.
+// unixListener removes its socket when it is closed, unless another one has replaced it.
 type unixListener struct {
 	*net.UnixListener
 	path string

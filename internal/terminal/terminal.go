@@ -1,6 +1,5 @@
-// Package terminal keeps what others have written from steering a terminal. An
-// event, a header or an error text may hold escape sequences: they can move the
-// cursor, change what is on the screen already, or set what is in the clipboard.
+// Package terminal escapes text of others before it reaches a terminal. An event, a header or an
+// error can hold escape sequences, which move the cursor, change the screen or set the clipboard.
 package terminal
 
 import (
@@ -21,8 +20,8 @@ func Is(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// Guard returns a writer that escapes what it is given, as [Escape] does, if w is
-// a terminal; otherwise w itself: a pipe or a file gets every byte as it is.
+// Guard returns a writer that escapes text as [Escape] does if w is a terminal. Otherwise it returns
+// w: a pipe or a file gets every byte unchanged.
 func Guard(w io.Writer) io.Writer {
 	if Is(w) {
 		return NewWriter(w)
@@ -30,9 +29,8 @@ func Guard(w io.Writer) io.Writer {
 	return w
 }
 
-// Escape writes the characters of text that a terminal would obey, or that change
-// the order in which it shows others, as \u001b and the like. Line feeds and
-// tabs stay.
+// Escape replaces characters that control a terminal or change the order of others by escapes such as
+// \u001b. Line feeds and tabs stay.
 func Escape(text string) string {
 	if !strings.ContainsFunc(text, harmful) {
 		return text
@@ -40,14 +38,14 @@ func Escape(text string) string {
 	return string(appendEscaped(nil, []byte(text)))
 }
 
-// Line is [Escape] for what must stay on one line.
+// Line is [Escape] for text that must stay on one line.
 func Line(text string) string {
 	return strings.NewReplacer("\n", `\n`, "\t", " ").Replace(Escape(text))
 }
 
-// harmful: control characters, also those of eight bits; characters that format
-// text without being seen, such as the bidirectional ones; line ends of Unicode;
-// and bytes that are no UTF-8. Joiners stay, which scripts and emojis need.
+// harmful reports control characters (C0 and C1), invisible format characters such as the
+// bidirectional ones, line separators of Unicode, and bytes that are not UTF-8. Joiners are allowed:
+// scripts and emojis need them.
 func harmful(r rune) bool {
 	switch r {
 	case '\n', '\t', '\u200c', '\u200d', '\u00ad':
@@ -56,7 +54,7 @@ func harmful(r rune) bool {
 		return true
 	}
 	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
-		return false // is seen
+		return false // visible
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
@@ -70,7 +68,7 @@ func appendEscaped(dst, text []byte) []byte {
 		case r == utf8.RuneError || !harmful(r):
 			dst = append(dst, text[:n]...)
 		case r > 0xffff:
-			// As JSON has it, so that a line of JSON stays one.
+			// In the form of JSON, so that a line of JSON stays valid.
 			high, low := utf16.EncodeRune(r)
 			dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
 		default:
@@ -81,8 +79,8 @@ func appendEscaped(dst, text []byte) []byte {
 	return dst
 }
 
-// Writer escapes what is written to it. It is as safe for concurrent use as what
-// it writes to, but for characters that are split between two writes.
+// Writer escapes text that is written to it. It is as safe for concurrent use as the writer below,
+// except for characters that are split between two writes.
 type Writer struct {
 	w    io.Writer
 	rest []byte // the beginning of a character
@@ -107,8 +105,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// partial is how many bytes at the end of text begin a character that is not
-// complete.
+// partial returns how many bytes at the end of text begin an incomplete character.
 func partial(text []byte) int {
 	for n := 1; n <= min(utf8.UTFMax-1, len(text)); n++ {
 		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {

@@ -13,17 +13,17 @@ import (
 	"tidegate/internal/storage/segments"
 )
 
-// NATSOptions say where a cluster is, or in which folder a server's files are.
+// NATSOptions name a cluster, or the folder with the files of an embedded server.
 type NATSOptions = nats.Options
 
-// Report is what [Check] found.
+// Report is the result of [Check].
 type Report struct {
 	Folder string `json:"folder"`
 	*segments.Report
 }
 
-// Check reads all of the log of one process in a data folder that no process has, or in a
-// copy of its folder log, and changes nothing.
+// Check reads the whole log of one process: in a data folder that no process has open, or in a copy
+// of the folder log in it. It changes nothing.
 func Check(ctx context.Context, dir string, log *slog.Logger) (*Report, error) {
 	folder, err := ownLog(dir)
 	if err != nil {
@@ -41,7 +41,7 @@ func Check(ctx context.Context, dir string, log *slog.Logger) (*Report, error) {
 	return &Report{folder, report}, nil
 }
 
-// ownLog finds the folder of the log.
+// ownLog returns the folder of the log.
 func ownLog(dir string) (string, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
@@ -53,12 +53,12 @@ func ownLog(dir string) (string, error) {
 		return dir, nil
 	}
 	if nats.HasServer(dir) {
-		return "", fmt.Errorf("data folder %s has its events, if there are any, on NATS, which checks them by itself; tidegate storage export and dump read them", dir)
+		return "", fmt.Errorf("data folder %s keeps its events on NATS, which checks them itself; read them with tidegate storage export or dump", dir)
 	}
 	return "", fmt.Errorf("data folder %s: %w", dir, ErrNoLog)
 }
 
-// isLog tells whether a folder is that of a log itself.
+// isLog reports whether a folder is the folder of a log itself.
 func isLog(dir string) bool {
 	found, err := filepath.Glob(filepath.Join(dir, "*.seg"))
 	return err == nil && len(found) > 0

@@ -1,5 +1,5 @@
-// Package transfer moves event logs: from one kind of storage to another, into archives
-// and out of them. What it moves nobody writes to meanwhile.
+// Package transfer moves event logs: from one kind of storage to another, into archives and out of
+// them. No process may write to a log while it is moved.
 package transfer
 
 import (
@@ -19,18 +19,18 @@ import (
 	"tidegate/internal/topic"
 )
 
-// Source is a log that is read as a whole. Close ends it.
+// Source is a log to be read as a whole. Close it after use.
 type Source struct {
 	Header  archive.Header
-	Events  uint64   // that there are, about
-	Bytes   uint64   // that they take
-	Missing []string // what is damaged, and not among the events
+	Events  uint64   // about how many there are
+	Bytes   uint64   // of the events
+	Missing []string // damaged places, whose events are missing
 
 	each func(ctx context.Context, take func(archive.Event) error) error
 	shut func()
 }
 
-// Each gives all events, oldest first. An error of take ends it and is returned.
+// Each calls take with all events, oldest first. It stops at an error of take and returns it.
 func (s *Source) Each(ctx context.Context, take func(archive.Event) error) error {
 	return s.each(ctx, take)
 }
@@ -42,7 +42,7 @@ func (s *Source) Close() {
 	}
 }
 
-// all is Each for who asks for one event after the other.
+// all is Each as an iterator.
 func (s *Source) all(ctx context.Context) iter.Seq2[archive.Event, error] {
 	return func(yield func(archive.Event, error) bool) {
 		errEnough := errors.New("enough")
@@ -59,10 +59,10 @@ func (s *Source) all(ctx context.Context) iter.Seq2[archive.Event, error] {
 }
 
 // ErrNoLog says that there is no event log.
-var ErrNoLog = errors.New("there is no event log")
+var ErrNoLog = errors.New("there is no event log in it; give the folder of --data")
 
-// OpenFolder reads the log of a data folder that no process has: that of one process, or
-// the one on NATS that older versions made, and --nats-listen makes.
+// OpenFolder opens the log of a data folder that no process has open: the log of one process, or the
+// one on NATS that older versions and --nats-listen make.
 func OpenFolder(ctx context.Context, dir string, log *slog.Logger) (*Source, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
@@ -109,7 +109,7 @@ func openSegments(dir, own string, log *slog.Logger) (*Source, error) {
 	return s, nil
 }
 
-// DamageText is a damaged place for people.
+// DamageText describes a damaged place for people.
 func DamageText(d segments.Damage) string {
 	text := d.File
 	if d.To > 0 {
@@ -122,8 +122,8 @@ func DamageText(d segments.Damage) string {
 	return text
 }
 
-// OpenNATS reads the log of an external cluster, which processes may use meanwhile, or of
-// a server in a folder.
+// OpenNATS opens the log of an external cluster, which processes may use meanwhile, or of an embedded
+// server in a folder.
 func OpenNATS(ctx context.Context, opts nats.Options) (*Source, error) {
 	e, err := nats.Open(ctx, opts)
 	if err != nil {
@@ -155,7 +155,7 @@ func natsSource(e *nats.Engine, from eventlog.Info) *Source {
 	}
 }
 
-// FromArchive reads an archive.
+// FromArchive opens an archive.
 func FromArchive(in io.Reader) (*Source, error) {
 	r, err := archive.NewReader(in)
 	if err != nil {
@@ -179,7 +179,7 @@ func FromArchive(in io.Reader) (*Source, error) {
 	}}, nil
 }
 
-// WriteArchive writes all of a log.
+// WriteArchive writes the whole log.
 func (s *Source) WriteArchive(ctx context.Context, out io.Writer) (events uint64, err error) {
 	w, err := archive.NewWriter(out, s.Header)
 	if err == nil {
@@ -191,5 +191,5 @@ func (s *Source) WriteArchive(ctx context.Context, out io.Writer) (events uint64
 	return w.Events(), w.Close()
 }
 
-// importDir is where a log is made that is not whole yet.
+// importDir is the folder of a log that is not complete yet.
 func importDir(dir string) string { return filepath.Join(dir, "log.import") }

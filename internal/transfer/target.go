@@ -19,10 +19,10 @@ import (
 	"tidegate/internal/topic"
 )
 
-// progressEvery is how often the log says how far a copy is.
+// progressEvery is the pause between two log lines about the progress of a copy.
 const progressEvery = 10 * time.Second
 
-// copying gives the events of a source to who asks for them, and says how far it is.
+// copying reads the events of a source, and logs the progress.
 type copying struct {
 	from  *Source
 	log   *slog.Logger
@@ -38,7 +38,7 @@ func newCopying(ctx context.Context, from *Source, log *slog.Logger) *copying {
 	return c
 }
 
-// event is the next one; io.EOF at the end.
+// event returns the next event, and io.EOF at the end.
 func (c *copying) event() (archive.Event, error) {
 	e, err, more := c.next()
 	switch {
@@ -55,9 +55,9 @@ func (c *copying) event() (archive.Event, error) {
 	return e, nil
 }
 
-// makeSegments makes a log of one process in a folder that is not there.
+// makeSegments makes a log of one process in a folder that does not exist.
 func (c *copying) makeSegments(dir string, maxBytes int64) error {
-	if err := os.RemoveAll(dir); err != nil { // what a process left that was killed
+	if err := os.RemoveAll(dir); err != nil { // a killed process may have left it
 		return err
 	}
 	h := c.from.Header
@@ -72,11 +72,11 @@ func (c *copying) makeSegments(dir string, maxBytes int64) error {
 	})
 }
 
-// IntoFolder makes a log the one of one process in a data folder, which is made if it is
-// not there. Positions and times stay, and with them the ids of events. Whenever it is
-// interrupted, the folder has what it had before, or all of it. What the folder had is
-// dropped if replace is true, else it is an error. maxBytes bounds the log from then on; 0
-// is what it was, or what a new one has.
+// IntoFolder copies a log into a data folder as the log of one process, and makes the folder if it is
+// missing. Positions and times stay, and with them the ids of events. If it is interrupted, the
+// folder has either its former log or the whole new one. If the folder has a log, replace deletes
+// it; otherwise that is an error. maxBytes bounds the log from then on; 0 keeps the former bound, or
+// uses that of a new log.
 func IntoFolder(ctx context.Context, dir string, from *Source, maxBytes int64, replace bool, log *slog.Logger) (events uint64, err error) {
 	f, err := nats.OpenFolder(dir, log)
 	if err != nil {
@@ -84,10 +84,10 @@ func IntoFolder(ctx context.Context, dir string, from *Source, maxBytes int64, r
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	if f.HasServerLog() {
-		return 0, fmt.Errorf("data folder %s has an event log on NATS: start tidegate serve in it once, which takes that over, or choose another folder", dir)
+		return 0, fmt.Errorf("data folder %s has an event log on NATS: start tidegate serve with it once, which converts the log, or choose another folder", dir)
 	}
 	if nats.HasOwnLog(dir) && !replace {
-		return 0, fmt.Errorf("data folder %s has an event log: give --overwrite to drop it", dir)
+		return 0, fmt.Errorf("data folder %s has an event log: give --overwrite to delete it", dir)
 	}
 	c := newCopying(ctx, from, log)
 	defer c.stop()
@@ -103,9 +103,9 @@ func IntoFolder(ctx context.Context, dir string, from *Source, maxBytes int64, r
 	return c.count, nil
 }
 
-// sizeOf is what the files in a folder have.
+// sizeOf returns the bytes of the files in a folder.
 func sizeOf(dir string) (bytes int64) {
-	entries, _ := os.ReadDir(dir) // it was made just now
+	entries, _ := os.ReadDir(dir) // it exists: we have just made it
 	for _, entry := range entries {
 		if info, err := entry.Info(); err == nil {
 			bytes += info.Size()
@@ -114,12 +114,12 @@ func sizeOf(dir string) (bytes int64) {
 	return bytes
 }
 
-// IntoNATS writes a log to that of a cluster, or of a server in a folder, which must be
-// empty, or is emptied if replace is true. Positions and times are new: clients get a
-// reset. Keys are not known any more.
+// IntoNATS copies a log into that of a cluster, or of an embedded server in a folder. That log must
+// be empty; replace empties it. Positions and times are new, so clients receive a reset. Idempotency
+// keys are lost.
 func IntoNATS(ctx context.Context, opts nats.Options, from *Source, replace bool, log *slog.Logger) (events uint64, err error) {
 	if opts.Dir != "" && nats.HasOwnLog(opts.Dir) {
-		return 0, fmt.Errorf("data folder %s has a log of one process: export that, move %s away, and import then", opts.Dir, nats.OwnLogDir(opts.Dir))
+		return 0, fmt.Errorf("data folder %s has a log of one process: export it, move %s away, and import again", opts.Dir, nats.OwnLogDir(opts.Dir))
 	}
 	e, err := nats.Open(ctx, opts)
 	if err != nil {
@@ -141,16 +141,15 @@ func IntoNATS(ctx context.Context, opts nats.Options, from *Source, replace bool
 		return e.Stored, err == nil, err
 	})
 	if errors.Is(err, eventlog.ErrNotEmpty) {
-		err = fmt.Errorf("%w: give --overwrite to drop them", err)
+		err = fmt.Errorf("%w: give --overwrite to delete them", err)
 	}
 	return uint64(written), err
 }
 
-// TakeOver makes the log of one process in the engine's folder from the one on NATS that
-// the folder has, and deletes that: ids, positions and times stay. It does nothing if
-// there is a log of one process, or none on NATS. A process that is killed meanwhile
-// leaves the log on NATS as it was, or the new one whole: the next start begins again,
-// or goes on.
+// TakeOver converts the log on NATS in the engine's folder into a log of one process, and deletes the
+// one on NATS. Ids, positions and times stay. It does nothing if the folder has a log of one process,
+// or none on NATS. If the process is killed meanwhile, the folder has either the log on NATS or the
+// whole new one, and the next start goes on from there.
 func TakeOver(ctx context.Context, e *nats.Engine, log *slog.Logger) error {
 	dir := e.LogDir()
 	if _, err := os.Stat(dir); err == nil {
@@ -165,17 +164,17 @@ func TakeOver(ctx context.Context, e *nats.Engine, log *slog.Logger) error {
 		return err
 	}
 	made, began := importDir(filepath.Dir(dir)), time.Now()
-	if err := os.RemoveAll(made); err != nil { // before it is asked what is free
+	if err := os.RemoveAll(made); err != nil { // before the free space is measured
 		return fmt.Errorf("take over the event log: %w", err)
 	}
 	if err := enoughRoom(e, from); err != nil {
 		return err
 	}
-	log.Info("taking over the event log that the version before kept on NATS", "events", from.Events, "bytes", from.Bytes)
+	log.Info("converting the event log, which an older version kept on NATS", "events", from.Events, "bytes", from.Bytes)
 	c := newCopying(ctx, natsSource(e, from), log)
 	defer c.stop()
 	if err := c.makeSegments(made, maxBytes); err != nil {
-		return errors.Join(fmt.Errorf("take over the event log, which stays as it was: %w", err), os.RemoveAll(made))
+		return errors.Join(fmt.Errorf("convert the event log, which stays as it was: %w", err), os.RemoveAll(made))
 	}
 	if err := e.Adopt(made, from.Generation, from.Last); err != nil {
 		return err
@@ -183,15 +182,15 @@ func TakeOver(ctx context.Context, e *nats.Engine, log *slog.Logger) error {
 	if err := eventlog.Delete(ctx, e); err != nil {
 		return err
 	}
-	log.Info("event log taken over", "events", c.count, "took", time.Since(began).Round(time.Millisecond))
+	log.Info("event log converted", "events", c.count, "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
-// spareRoom is what a log that is made takes besides its events.
+// spareRoom is the room that a new log takes besides its events, in bytes.
 const spareRoom = 8 << 20
 
-// enoughRoom refuses to begin what would fill the disk. Both logs are there until the
-// new one is whole.
+// enoughRoom returns an error if the conversion would fill the disk: both logs exist until the new one
+// is complete.
 func enoughRoom(e *nats.Engine, from eventlog.Info) error {
 	needs := int64(from.Bytes) + spareRoom
 	room, known := e.Room()
