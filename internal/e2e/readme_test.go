@@ -271,13 +271,16 @@ func newBesideFlask(t *testing.T) *besideFlask {
 	flask, public, internal := port(), port(), port()
 	ports := strings.NewReplacer("127.0.0.1:5000", "127.0.0.1:"+flask, "127.0.0.1:8080", "127.0.0.1:"+public, "127.0.0.1:8081", "127.0.0.1:"+internal)
 	b := &besideFlask{
-		t: t, page: "http://127.0.0.1:" + flask + "/", dir: t.TempDir(),
+		t: t, page: "http://127.0.0.1:" + flask + "/static/page.html", dir: t.TempDir(),
 		env: []string{
 			"PATH=" + filepath.Dir(path) + ":" + filepath.Dir(binary) + ":" + os.Getenv("PATH"), "FLASK_RUN_PORT=" + flask, "PYTHONUNBUFFERED=1",
 			"TIDEGATE_LISTEN=127.0.0.1:" + public, "TIDEGATE_INTERNAL_LISTEN=127.0.0.1:" + internal, "TIDEGATE_DRAIN_TIME=0s",
 		},
 	}
-	for name, text := range map[string]string{"app.py": readmeBlock(t, "python", "Flask("), "page.html": readmeBlock(t, "html", "EventSource")} {
+	if err := os.Mkdir(filepath.Join(b.dir, "static"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"app.py": readmeBlock(t, "python", "Flask("), "static/page.html": readmeBlock(t, "html", "EventSource")} {
 		if err := os.WriteFile(filepath.Join(b.dir, name), []byte(ports.Replace(text)), 0o600); err != nil {
 			t.Fatal(err)
 		}
