@@ -158,8 +158,17 @@ func (p *Process) end(signal syscall.Signal, late <-chan struct{}) error {
 	return nil
 }
 
-// Suspend freezes the process until Resume. Others see it fall silent.
-func (p *Process) Suspend() error { return p.signal(syscall.SIGSTOP) }
+// Suspend freezes the process until Resume. Others see it fall silent. It returns when
+// no thread can run the program's code any more; system calls may still be under way.
+func (p *Process) Suspend() error {
+	if err := p.signal(syscall.SIGSTOP); err != nil || p.cmd == nil {
+		return err
+	}
+	if err := awaitStop(p.cmd.Process.Pid); err != nil {
+		return fmt.Errorf("%s: %w", p.spec.Name, err)
+	}
+	return nil
+}
 
 // Resume continues a suspended process.
 func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
