@@ -55,6 +55,9 @@ var (
 // outlives it cannot report any more.
 var errReturned = errors.New("task: the task's function has returned")
 
+// errRefetch ends a call of Store.Fetch that does not ask for all types that may begin.
+var errRefetch = errors.New("task: another type may begin")
+
 // Permanent marks an error of a [Func] as one that no further attempt would avoid:
 // the task fails at once, whatever [Type.MaxAttempts] allows. Its text is err's;
 // nil stays nil.

@@ -21,10 +21,11 @@ type outcome struct {
 func (s *Service) work(taking context.Context, j *job) {
 	defer s.freeSlot()
 	run := s.prepare(taking, j)
-	s.prepared()
+	s.prepared(run)
 	if run == nil {
 		return
 	}
+	defer s.runEnds(run.typ)
 	returned := s.begin(run.ctx, run)
 	timeout := time.NewTimer(run.typ.Timeout)
 	defer timeout.Stop()
@@ -117,9 +118,12 @@ func (s *Service) freeSlot() {
 }
 
 // prepared notes that a fetched task was begun, or will not be.
-func (s *Service) prepared() {
+func (s *Service) prepared(run *Run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if run != nil {
+		s.runBegins(run.typ)
+	}
 	s.preparing--
 	s.notifyLocked()
 }

@@ -27,3 +27,10 @@ func (s *memoryStore) Run(ctx context.Context, h Hooks) error {
 	s.hooks <- h
 	return s.memory.Run(ctx, h)
 }
+
+// freeSlots returns how many workers are free.
+func (s *Service) freeSlots() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free
+}

@@ -11,12 +11,11 @@ import (
 // none.
 func (s *Service) fetch(ctx context.Context) {
 	defer s.fetchEnds()
-	types := s.Types()
 	for try := 1; ; {
 		if !s.waitUntil(ctx, s.hasRoom) {
 			return
 		}
-		leases, err := s.store.Fetch(ctx, types, s.slots())
+		leases, err := s.fetchOnce(ctx)
 		for _, lease := range leases {
 			s.assign(ctx, lease)
 		}
@@ -50,13 +49,10 @@ func (s *Service) hasRoom() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	late := s.phase >= halting || s.phase >= draining && s.store.Durable()
-	return !late && s.free > 0 && s.held.Load() < int64(s.opts.UnpublishedBytes)
-}
-
-func (s *Service) slots() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.free
+	// Tasks that are being prepared are not counted yet.
+	types, n := s.fetchable()
+	open := len(types) > 0 && n > 0 && (!s.limited || s.preparing == 0)
+	return !late && open && s.held.Load() < int64(s.opts.UnpublishedBytes)
 }
 
 // assign gives a worker slot to a task that was leased to us. If we still work on it,

@@ -18,6 +18,8 @@ type Info struct {
 	Progress  *ProgressInfo   `json:"progress"`   // the latest; nil if there was none
 	CreatedAt time.Time       `json:"created_at"`
 
+	Priority Priority `json:"priority,omitzero"`
+
 	// RunAt is the time before which a pending task is not begun, by a delayed start
 	// or after an attempt that failed; nil if it may begin at once.
 	RunAt *time.Time `json:"run_at,omitempty"`
@@ -33,7 +35,7 @@ type Info struct {
 
 // infoOf is what a record says.
 func infoOf(rec Record) Info {
-	info := Info{ID: rec.ID, Type: rec.Type, Status: rec.State, CreatedAt: rec.Created, Result: rec.Result, Progress: rec.Progress}
+	info := Info{ID: rec.ID, Type: rec.Type, Status: rec.State, CreatedAt: rec.Created, Priority: rec.Priority, Result: rec.Result, Progress: rec.Progress}
 	if !rec.Started.IsZero() {
 		info.StartTime = &rec.Started
 	}

@@ -151,7 +151,7 @@ func TestTheContextOfADeletedTaskEnds(t *testing.T) {
 		if err := <-cause; !errors.Is(err, ErrLost) {
 			t.Errorf("cause of the function's end is %v, want ErrLost", err)
 		}
-		if !b.idle() || b.slots() != 1 {
+		if !b.idle() || b.freeSlots() != 1 {
 			t.Error("the service takes it for a task that runs")
 		}
 		b.wantNoLease(t)

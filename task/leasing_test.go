@@ -68,7 +68,7 @@ func (s *leasingStore) Acknowledge(ctx context.Context, rec Record, lease Lease)
 func (s *leasingStore) requeue(id string) {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
-	s.enqueue(0, id)
+	s.enqueue(s.rows[id], true)
 }
 
 func (s *leasingStore) count(n *int) {

@@ -27,8 +27,8 @@ type memory struct {
 	bytes        int
 	lastSeq      uint64
 
-	queue  []string      // ids of pending tasks that are not leased, oldest first
-	queued chan struct{} // closed when queue grows; nil if none waits
+	queues map[Priority][]string // ids of pending tasks that are not leased, oldest first
+	queued chan struct{}         // closed when a queue grows; nil if none waits
 }
 
 // row is a record's place in the store. Guarded by memory.mu.
@@ -44,7 +44,7 @@ func newMemory(o Options, onDelete func(id string)) *memory {
 	return &memory{
 		maxPending: o.QueueLimit, maxTasks: o.MaxTasks, maxBytes: o.MaxBytes,
 		retention: o.Retention, cleanup: o.CleanupInterval, onDelete: onDelete,
-		rows: map[string]*row{}, byState: map[State]int{},
+		rows: map[string]*row{}, byState: map[State]int{}, queues: map[Priority][]string{},
 	}
 }
 
@@ -94,7 +94,7 @@ func (m *memory) submit(rec Record) (_ Record, deleted []string, err error) {
 	m.order = append(m.order, r)
 	m.byState[rec.State]++
 	m.bytes += rec.bytes()
-	m.enqueue(len(m.queue), rec.ID)
+	m.enqueue(r, false)
 	return rec, deleted, nil
 }
 
@@ -122,7 +122,7 @@ func (m *memory) Update(_ context.Context, rec Record) (Record, error) {
 		return rec, err
 	}
 	if rec.State.Final() && r.State == Pending {
-		m.dequeue(rec.ID)
+		m.dequeue(r)
 	}
 	rec.Revision++
 	m.byState[r.State]--
@@ -150,7 +150,7 @@ func (m *memory) Remove(_ context.Context, rec Record) error {
 	m.mu.Lock()
 	r, err := m.find(rec)
 	if err == nil {
-		m.dequeue(rec.ID)
+		m.dequeue(r)
 		m.delete(r)
 	}
 	m.mu.Unlock()

@@ -39,9 +39,9 @@ func TestMemoryDeletedRowsLeaveNothingBehind(t *testing.T) {
 		if err := m.Remove(t.Context(), rec); err != nil {
 			t.Fatal(err)
 		}
-		if len(m.order) > 10 || m.acknowledged.Len() > 0 || len(m.rows) > 0 || m.bytes != 0 || len(m.queue) > 0 {
+		if len(m.order) > 10 || m.acknowledged.Len() > 0 || len(m.rows) > 0 || m.bytes != 0 || len(m.queues[Normal]) > 0 {
 			t.Fatalf("after %d tasks: order %d, acknowledged %d, rows %d, bytes %d, queue %d",
-				i, len(m.order), m.acknowledged.Len(), len(m.rows), m.bytes, len(m.queue))
+				i, len(m.order), m.acknowledged.Len(), len(m.rows), m.bytes, len(m.queues[Normal]))
 		}
 	}
 }
@@ -143,7 +143,7 @@ func TestCancelledTasksLeaveTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(s.store.(*memory).queue); n != 0 {
+	if n := len(s.store.(*memory).queues[Normal]); n != 0 {
 		t.Errorf("%d cancelled tasks are in the queue", n)
 	}
 }

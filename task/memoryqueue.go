@@ -30,13 +30,8 @@ func (l *memoryLease) Release(_ context.Context, pause time.Duration) error {
 func (m *memory) release(id string, first bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.rows[id]; r == nil || r.State.Final() {
-		return
-	}
-	if first {
-		m.enqueue(0, id)
-	} else {
-		m.enqueue(len(m.queue), id)
+	if r := m.rows[id]; r != nil && !r.State.Final() {
+		m.enqueue(r, first)
 	}
 }
 
@@ -60,19 +55,8 @@ func (m *memory) Fetch(ctx context.Context, types []string, n int) ([]Lease, err
 func (m *memory) lease(types []string, n int) (leases []Lease, more <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := 0; i < len(m.queue) && len(leases) < n; {
-		id := m.queue[i]
-		switch {
-		case !slices.Contains(types, m.rows[id].Type):
-			i++
-			continue
-		case i == 0: // moves nothing
-			m.queue[0] = ""
-			m.queue = m.queue[1:]
-		default:
-			m.queue = slices.Delete(m.queue, i, i+1)
-		}
-		leases = append(leases, &memoryLease{m, id})
+	for _, p := range Priorities() {
+		leases = m.leaseFrom(p, leases, types, n)
 	}
 	if m.queued == nil {
 		m.queued = make(chan struct{})
@@ -80,18 +64,46 @@ func (m *memory) lease(types []string, n int) (leases []Lease, more <-chan struc
 	return leases, m.queued
 }
 
-// enqueue puts id in the queue at place i. The caller holds mu.
-func (m *memory) enqueue(i int, id string) {
-	m.queue = slices.Insert(m.queue, i, id)
+// leaseFrom appends leases of one priority until there are n. The caller holds mu.
+func (m *memory) leaseFrom(p Priority, leases []Lease, types []string, n int) []Lease {
+	queue := m.queues[p]
+	for i := 0; i < len(queue) && len(leases) < n; {
+		id := queue[i]
+		switch {
+		case !slices.Contains(types, m.rows[id].Type):
+			i++
+			continue
+		case i == 0: // moves nothing
+			queue[0] = ""
+			queue = queue[1:]
+		default:
+			queue = slices.Delete(queue, i, i+1)
+		}
+		leases = append(leases, &memoryLease{m, id})
+	}
+	m.queues[p] = queue
+	return leases
+}
+
+// enqueue puts a task at the head of the queue of its priority, or at its end. The
+// caller holds mu.
+func (m *memory) enqueue(r *row, first bool) {
+	queue := m.queues[r.Priority]
+	i := len(queue)
+	if first {
+		i = 0
+	}
+	m.queues[r.Priority] = slices.Insert(queue, i, r.ID)
 	if m.queued != nil {
 		close(m.queued)
 		m.queued = nil
 	}
 }
 
-// dequeue takes id out of the queue if it is there. The caller holds mu.
-func (m *memory) dequeue(id string) {
-	if i := slices.Index(m.queue, id); i >= 0 {
-		m.queue = slices.Delete(m.queue, i, i+1)
+// dequeue takes a task out of its queue if it is there. The caller holds mu.
+func (m *memory) dequeue(r *row) {
+	queue := m.queues[r.Priority]
+	if i := slices.Index(queue, r.ID); i >= 0 {
+		m.queues[r.Priority] = slices.Delete(queue, i, i+1)
 	}
 }

@@ -18,6 +18,8 @@ type Record struct {
 	Seq      uint64
 	Revision uint64
 
+	// Priority says which of the tasks in the queue are leased first.
+	Priority Priority
 	// RunAt is the time before which a pending task is not begun; zero is any time.
 	RunAt time.Time
 

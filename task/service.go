@@ -39,6 +39,9 @@ type Service struct {
 	// Publisher, a Func or OnDelete is called.
 	mu      sync.Mutex
 	types   map[string]Type
+	limited bool           // a type has a Concurrency
+	running map[string]int // runs by type
+	refetch func()         // ends the call of Store.Fetch; nil before the first
 	jobs    map[string]*job
 	watches map[string]map[*context.CancelCauseFunc]bool // of tasks that are watched
 	ends    map[string]*endSignal                        // of tasks that Wait waits for
@@ -83,6 +86,7 @@ func New(opts Options) (*Service, error) {
 		worker:   newID(),
 		since:    now(),
 		types:    map[string]Type{},
+		running:  map[string]int{},
 		jobs:     map[string]*job{},
 		ends:     map[string]*endSignal{},
 		watches:  map[string]map[*context.CancelCauseFunc]bool{},
@@ -106,6 +110,8 @@ func (s *Service) Register(t Type) error {
 		return fmt.Errorf("task: register %q: Run is missing", t.Name)
 	case t.Timeout < 0:
 		return fmt.Errorf("task: register %q: Timeout is %v, must not be negative", t.Name, t.Timeout)
+	case t.Concurrency < 0:
+		return fmt.Errorf("task: register %q: Concurrency is %d, must not be negative", t.Name, t.Concurrency)
 	case t.RetryPause < 0:
 		return fmt.Errorf("task: register %q: RetryPause is %v, must not be negative", t.Name, t.RetryPause)
 	case t.MaxAttempts < 0:
@@ -123,6 +129,7 @@ func (s *Service) Register(t Type) error {
 		return fmt.Errorf("task: register %q: the name is taken", t.Name)
 	}
 	s.types[t.Name] = t
+	s.limited = s.limited || t.Concurrency > 0
 	return nil
 }
 

@@ -7,8 +7,24 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
+
+// Priority says which pending tasks begin first: all of a higher one before those of a
+// lower one, whatever their types. There are three, so that a shared store has few
+// queues to look into.
+type Priority int
+
+// The priorities.
+const (
+	Low    Priority = -1
+	Normal Priority = 0
+	High   Priority = 1
+)
+
+// Priorities lists every priority, the highest first.
+func Priorities() []Priority { return []Priority{High, Normal, Low} }
 
 // StartOptions say when a task begins. The zero value is what [Service.Start] does.
 type StartOptions struct {
@@ -16,6 +32,10 @@ type StartOptions struct {
 	// now; zero or past is at once. Until then the task is pending and counts
 	// against the bounds of the store.
 	RunAt time.Time
+
+	// Priority is Low, Normal or High. Tasks of a low priority may wait for ever
+	// while there are always others.
+	Priority Priority
 }
 
 // maxDelay bounds StartOptions.RunAt: what is later is a mistake of units.
@@ -25,6 +45,9 @@ const maxDelay = 366 * 24 * time.Hour
 func (o StartOptions) check() error {
 	if delay := time.Until(o.RunAt); delay > maxDelay {
 		return fmt.Errorf("run_at is %v, may be at most %d days from now", o.RunAt.Format(time.RFC3339), maxDelay/(24*time.Hour))
+	}
+	if !slices.Contains(Priorities(), o.Priority) {
+		return fmt.Errorf("priority is %d, must be -1, 0 or 1", o.Priority)
 	}
 	return nil
 }
@@ -55,7 +78,7 @@ func (s *Service) StartWith(ctx context.Context, typ string, params json.RawMess
 	}
 	defer s.admitted()
 	rec, err := s.store.Submit(ctx, Record{
-		ID: newID(), Type: typ, Params: params, State: Pending, RunAt: micro(o.RunAt), MaxAttempts: t.MaxAttempts, Created: now(),
+		ID: newID(), Type: typ, Params: params, State: Pending, Priority: o.Priority, RunAt: micro(o.RunAt), MaxAttempts: t.MaxAttempts, Created: now(),
 	})
 	if err != nil {
 		return Info{}, err

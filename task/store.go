@@ -37,8 +37,9 @@ type Store interface {
 	Remove(ctx context.Context, rec Record) error
 
 	// Fetch waits until at least one task of the given types is in the queue, and
-	// leases up to n, the oldest of each type first. A task is leased to one caller
-	// at a time.
+	// leases up to n: those of the highest priority first, and among them the oldest
+	// of each type first. A task is leased to one caller at a time. What Fetch has
+	// leased it returns, even if ctx has ended.
 	Fetch(ctx context.Context, types []string, n int) ([]Lease, error)
 	// Acknowledge takes a final task, whose log is complete, out of the queue. It
 	// may be repeated. lease is nil if the task is not leased to the caller.

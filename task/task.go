@@ -67,6 +67,11 @@ type Type struct {
 	// Timeout ends a run of this type; default [Options.Timeout].
 	Timeout time.Duration
 
+	// Concurrency is how many tasks of this type the service runs at the same time,
+	// at most; default as many as [Options.Workers]. Services that share a store
+	// count on their own. A function that goes on after its timeout does not count.
+	Concurrency int
+
 	// RetryPause is the pause before the second attempt, doubled with each further
 	// one up to 5 minutes; default [Options.RetryPause].
 	RetryPause time.Duration

@@ -15,6 +15,7 @@ import (
 // queueTests are about leases.
 var queueTests = map[string]func(*testing.T, Suite){
 	"TasksOfATypeAreLeasedOldestFirst":     tasksOfATypeAreLeasedOldestFirst,
+	"HigherPrioritiesAreLeasedFirst":       higherPrioritiesAreLeasedFirst,
 	"TasksOfOtherTypesAreNotLeased":        tasksOfOtherTypesAreNotLeased,
 	"EachTaskIsLeasedToOne":                eachTaskIsLeasedToOne,
 	"FetchWaitsForATask":                   fetchWaitsForATask,
@@ -33,6 +34,41 @@ func tasksOfATypeAreLeasedOldestFirst(t *testing.T, s Suite) {
 	got, _ := r.fetchAll(t, 30, "work")
 	if !slices.Equal(got, want) {
 		t.Errorf("leased are %q, want %q", got, want)
+	}
+	r.wantNone(t, "work")
+}
+
+func higherPrioritiesAreLeasedFirst(t *testing.T, s Suite) {
+	r := open(t, s, Bounds{})
+	var want []string
+	byPriority := map[task.Priority][]string{}
+	for i := range 24 {
+		rec := record(fmt.Sprint("t", i))
+		rec.Priority = task.Priorities()[i*7%3]
+		byPriority[rec.Priority] = append(byPriority[rec.Priority], r.submit(t, rec).ID)
+	}
+	for _, p := range task.Priorities() {
+		want = append(want, byPriority[p]...)
+	}
+	got, leases := r.fetchAll(t, 24, "work")
+	if !slices.Equal(got, want) {
+		t.Errorf("leased are\n%q, want\n%q", got, want)
+	}
+	// Each is in the queue of its priority for the other calls, too.
+	for _, i := range []int{0, 12, 23} {
+		rec, err := r.Load(within(t), got[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.wantQueued(t, rec, true)
+		if err := leases[i].Release(within(t), 0); err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := r.fetchAll(t, 1, "work"); again[0] != got[i] {
+			t.Errorf("after its release %q is leased, want %q", again, got[i])
+		}
+		rec = r.finish(t, rec, time.Hour) // not leased, as far as Acknowledge knows
+		r.wantQueued(t, rec, false)
 	}
 	r.wantNone(t, "work")
 }

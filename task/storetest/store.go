@@ -51,7 +51,7 @@ func same(a, b task.Record) bool {
 func recordsAreKeptWhole(t *testing.T, s Suite) {
 	r := open(t, s, Bounds{})
 	rec := record("whole")
-	rec.RunAt = stamp().Add(time.Hour)
+	rec.Priority, rec.RunAt = task.High, stamp().Add(time.Hour)
 	stored := r.submit(t, rec)
 	if stored.Seq == 0 || stored.Revision == 0 {
 		t.Errorf("Submit returned Seq %d and Revision %d", stored.Seq, stored.Revision)
@@ -86,7 +86,7 @@ func recordsAreKeptWhole(t *testing.T, s Suite) {
 }
 
 // recordFields is how many fields a record has, so that a new one is not overlooked.
-const recordFields = 22
+const recordFields = 23
 
 func largePartsAreKeptWhole(t *testing.T, s Suite) {
 	r := open(t, s, Bounds{})

@@ -182,7 +182,7 @@ func TestATaskThatTheQueueHasForgottenIsSwept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.consumer(t.Context(), "demo_task"); err != nil {
+	if _, err := s.consumer(t.Context(), lane{typ: "demo_task"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.taskq.ResetConsumerToSequence(t.Context(), "q-demo_task", 2); err != nil {

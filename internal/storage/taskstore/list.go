@@ -27,6 +27,8 @@ type taskList struct {
 	sorted   bool
 	gaps     int // forgotten rows in order
 	byState  map[task.State]int
+	high     bool // there has been a task of a high priority
+	low      bool // or of a low one
 	full     bool // there is little room in the stream
 	complete bool // all records that there are are in it
 	removed  map[string]removal
@@ -86,6 +88,7 @@ func (l *taskList) put(rec task.Record, parts taskParts, expires time.Time) (new
 		l.byState[r.State]--
 	}
 	l.byState[rec.State]++
+	l.sawPriority(rec.Priority)
 	r.Record, r.parts, r.expires, r.seen = rec, parts, expires, true
 	return true
 }

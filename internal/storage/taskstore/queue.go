@@ -35,13 +35,9 @@ func plainToken(s string) string {
 	return "=" + base64.RawURLEncoding.EncodeToString([]byte(s))
 }
 
-func (t *Store) queueSubject(typ, id string) string {
-	return t.e.Subject("tk.q." + plainToken(typ) + "." + id)
-}
-
 // enqueue puts a task in the queue unless it is there already.
 func (t *Store) enqueue(ctx context.Context, rec task.Record, id jetstream.PublishOpt) error {
-	_, err := t.e.JetStream().PublishMsg(ctx, &natsgo.Msg{Subject: t.queueSubject(rec.Type, rec.ID)}, id)
+	_, err := t.e.JetStream().PublishMsg(ctx, &natsgo.Msg{Subject: t.queueSubject(laneOf(rec), rec.ID)}, id)
 	if nats.IsSubjectTaken(err) {
 		err = nil // it is there
 	}
@@ -71,7 +67,7 @@ func (t *Store) Queued(ctx context.Context, rec task.Record) (bool, error) {
 		return false, err
 	}
 	defer cancel()
-	_, err = t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
+	_, err = t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(laneOf(rec), rec.ID))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}
@@ -116,7 +112,7 @@ func (t *Store) unqueue(ctx context.Context, rec task.Record) error {
 	if rec.Type == "" {
 		return nil // removed, and so is its message
 	}
-	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
+	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(laneOf(rec), rec.ID))
 	if err == nil {
 		err = deleteMessage(ctx, t.taskq, m.Sequence)
 	}
@@ -163,26 +159,28 @@ func (t *Store) Fetch(ctx context.Context, types []string, n int) ([]task.Lease,
 	}
 }
 
-// fetchSome looks once at each type, at another first each time.
+// fetchSome looks once at each lane: those of the highest priority first, and among
+// them at another type first each time.
 func (t *Store) fetchSome(ctx context.Context, types []string, n int) (leases []task.Lease, err error) {
 	t.mu.Lock()
 	first := t.next
 	t.next++
 	t.mu.Unlock()
-	for i := range types {
-		if len(leases) >= n || ctx.Err() != nil {
-			break
+	for _, p := range t.list.priorities() {
+		for i := range types {
+			if len(leases) >= n || ctx.Err() != nil {
+				return leases, err
+			}
+			more, laneErr := t.fetchLane(ctx, lane{types[(first+i)%len(types)], p}, n-len(leases))
+			leases = append(leases, more...)
+			err = errors.Join(err, laneErr)
 		}
-		typ := types[(first+i)%len(types)]
-		more, typErr := t.fetchType(ctx, typ, n-len(leases))
-		leases = append(leases, more...)
-		err = errors.Join(err, typErr)
 	}
 	return leases, err
 }
 
-func (t *Store) fetchType(ctx context.Context, typ string, n int) ([]task.Lease, error) {
-	consumer, err := t.consumer(ctx, typ)
+func (t *Store) fetchLane(ctx context.Context, l lane, n int) ([]task.Lease, error) {
+	consumer, err := t.consumer(ctx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +197,7 @@ func (t *Store) fetchType(ctx context.Context, typ string, n int) ([]task.Lease,
 		leases = append(leases, &taskLease{t, m, id})
 	}
 	if err := batch.Error(); err != nil {
-		t.resetConsumer(typ) // it may be gone
+		t.resetConsumer(l) // it may be gone
 		if len(leases) == 0 {
 			return nil, unavailable("fetch tasks", err)
 		}
@@ -207,11 +205,11 @@ func (t *Store) fetchType(ctx context.Context, typ string, n int) ([]task.Lease,
 	return leases, nil
 }
 
-// consumer returns the consumer of a type, which all processes share. A work queue
-// has at most one for each subject.
-func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, error) {
+// consumer returns the consumer of a lane, which all processes share. A work queue has
+// at most one for each subject.
+func (t *Store) consumer(ctx context.Context, l lane) (jetstream.Consumer, error) {
 	t.mu.Lock()
-	c, known := t.consumers[typ]
+	c, known := t.consumers[l]
 	t.mu.Unlock()
 	if c != nil {
 		return c, nil
@@ -221,7 +219,7 @@ func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, e
 		return nil, err
 	}
 	defer cancel()
-	name := "q-" + plainToken(typ)
+	name := l.consumerName()
 	if t.opts.Alone && !known {
 		// What is lent there was lent to processes that are gone.
 		if err := t.taskq.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -230,7 +228,7 @@ func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, e
 	}
 	c, err = t.taskq.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable:       name,
-		FilterSubject: t.queueSubject(typ, "*"),
+		FilterSubject: t.queueSubject(l, "*"),
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       t.opts.AckWait,
 		MaxDeliver:    -1,
@@ -241,15 +239,15 @@ func (t *Store) consumer(ctx context.Context, typ string) (jetstream.Consumer, e
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.consumers[typ] = c
+	t.consumers[l] = c
 	return c, nil
 }
 
-// forgetConsumer has the consumer of a type made again if it is gone.
-func (t *Store) resetConsumer(typ string) {
+// resetConsumer has the consumer of a lane made again if it is gone.
+func (t *Store) resetConsumer(l lane) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.consumers[typ] = nil
+	t.consumers[l] = nil
 }
 
 // taskLease is a message of the queue that was delivered and is not acknowledged.

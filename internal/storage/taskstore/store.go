@@ -67,8 +67,8 @@ type Store struct {
 	stuck     map[string]uint64 // messages of tasks, by id, that nobody would get at the last sweep; owned by sweep
 
 	mu           sync.Mutex
-	consumers    map[string]jetstream.Consumer // by type of task
-	next         int                           // the type to look at first, so that none starves
+	consumers    map[lane]jetstream.Consumer
+	next         int // the type to look at first, so that none starves
 	hooks        task.Hooks
 	objectStream jetstream.Stream // of results; nil until it is needed
 }
@@ -87,7 +87,7 @@ func newStore(e *nats.Engine, s nats.TaskStreams, opts Options) *Store {
 		list: newTaskList(), inline: int(min(256<<10, e.MaxBody()/4)),
 		wake: make(chan struct{}, 1), listed: listed, sawAll: sync.OnceFunc(func() { close(listed) }),
 		orphanAge: orphanAge, objectAge: objectAge,
-		consumers: map[string]jetstream.Consumer{},
+		consumers: map[lane]jetstream.Consumer{},
 	}
 }
 

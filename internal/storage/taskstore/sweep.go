@@ -91,15 +91,15 @@ func (t *Store) queueOrphans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	idle, err := t.idleTypes(ctx, open)
+	idle, err := t.idleLanes(ctx, open)
 	if err != nil {
 		return err
 	}
 	stuck := map[string]uint64{}
 	for _, rec := range open {
-		there := queued[t.queueSubject(rec.Type, rec.ID)]
+		there := queued[t.queueSubject(laneOf(rec), rec.ID)]
 		switch {
-		case time.Since(rec.Created) < t.orphanAge, there && !idle[rec.Type]:
+		case time.Since(rec.Created) < t.orphanAge, there && !idle[laneOf(rec)]:
 		case there:
 			if stuck[rec.ID], err = t.requeueStuck(ctx, rec); err != nil {
 				return err
@@ -123,7 +123,7 @@ func (t *Store) requeueStuck(ctx context.Context, rec task.Record) (seq uint64, 
 		return 0, err
 	}
 	defer cancel()
-	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(rec.Type, rec.ID))
+	m, err := t.taskq.GetLastMsgForSubject(ctx, t.queueSubject(laneOf(rec), rec.ID))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return 0, nil
@@ -138,28 +138,29 @@ func (t *Store) requeueStuck(ctx context.Context, rec task.Record) (seq uint64, 
 	return 0, t.queueOrphan(ctx, rec.ID)
 }
 
-// idleTypes are the types of which the consumer knows no message, neither to be
+// idleLanes are the lanes of which the consumer knows no message, neither to be
 // lent nor lent. If the queue has one nevertheless, nobody will ever get it.
-func (t *Store) idleTypes(ctx context.Context, recs []task.Record) (map[string]bool, error) {
-	idle := map[string]bool{}
+func (t *Store) idleLanes(ctx context.Context, recs []task.Record) (map[lane]bool, error) {
+	idle := map[lane]bool{}
 	for _, rec := range recs {
-		if _, known := idle[rec.Type]; known {
+		l := laneOf(rec)
+		if _, known := idle[l]; known {
 			continue
 		}
 		ctx, cancel, err := t.bounded(ctx)
 		if err != nil {
 			return nil, err
 		}
-		c, err := t.taskq.Consumer(ctx, "q-"+plainToken(rec.Type)) // as it is now
+		c, err := t.taskq.Consumer(ctx, l.consumerName()) // as it is now
 		cancel()
 		switch {
-		case errors.Is(err, jetstream.ErrConsumerNotFound): // nobody has run that type yet
-			idle[rec.Type] = false
+		case errors.Is(err, jetstream.ErrConsumerNotFound): // no process has run that type yet
+			idle[l] = false
 		case err != nil:
 			return nil, unavailable("look at the queue", err)
 		default:
 			info := c.CachedInfo()
-			idle[rec.Type] = info.NumPending == 0 && info.NumAckPending == 0
+			idle[l] = info.NumPending == 0 && info.NumAckPending == 0
 		}
 	}
 	return idle, nil

@@ -59,14 +59,14 @@ func wantLentOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Stor
 	if err := sweep(a); err != nil {
 		t.Fatal(err)
 	}
-	lent, err := a.fetchType(t.Context(), "t", 10)
+	lent, err := a.fetchLane(t.Context(), lane{typ: "t"}, 10)
 	if err != nil || len(lent) != 1 {
 		t.Fatalf("%d tasks are lent, %v; want 1", len(lent), err)
 	}
 	if err := sweep(b); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := b.fetchType(t.Context(), "t", 10); err != nil || len(again) != 0 {
+	if again, err := b.fetchLane(t.Context(), lane{typ: "t"}, 10); err != nil || len(again) != 0 {
 		t.Errorf("a task that is lent is lent %d times more, error %v", len(again), err)
 	}
 	if err := a.Acknowledge(t.Context(), rec, lent[0]); err != nil {
@@ -74,5 +74,31 @@ func wantLentOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Stor
 	}
 	if queued, err := a.Queued(t.Context(), rec); queued || err != nil {
 		t.Errorf("after it was settled it is queued: %v, %v", queued, err)
+	}
+}
+
+// TestAnOrphanIsQueuedInTheLaneOfItsPriority: else it would be leased with others.
+func TestAnOrphanIsQueuedInTheLaneOfItsPriority(t *testing.T) {
+	t.Parallel()
+	s := newTasks(t, openEngine(t, t.TempDir()), Options{})
+	rec := orphan(t, s, "urgent")
+	rec.Priority = task.High
+	rec, err := s.Update(t.Context(), rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second sweep finds it there
+		if err := s.queueOrphans(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if queued, err := s.Queued(t.Context(), rec); err != nil || !queued {
+		t.Errorf("Queued() = %v, %v", queued, err)
+	}
+	if leases, err := s.fetchLane(t.Context(), lane{typ: "t"}, 10); err != nil || len(leases) != 0 {
+		t.Errorf("%d tasks are leased with a normal priority, %v", len(leases), err)
+	}
+	if leases, err := s.fetchLane(t.Context(), lane{"t", task.High}, 10); err != nil || len(leases) != 1 {
+		t.Errorf("%d tasks are leased with a high priority, %v", len(leases), err)
 	}
 }
