@@ -20,21 +20,21 @@ import (
 
 // Phases of a run.
 const (
-	calm = iota
-	stormy
+	baseline = iota
+	duringStorm
 	phases
 )
 
-// live is the topic that goes on all the time. An event says when it was
-// published, by the clock of this process, which the listeners read too.
+// live is the topic with events all the time. An event contains the time at which it
+// was published, by the clock of this process, which the listeners use too.
 type live struct {
 	storm *storm
 	zero  time.Time
-	now   atomic.Int32 // the phase
+	now   atomic.Int32 // the current phase
 
-	mu   sync.Mutex
-	seen [phases][]time.Duration // from before the request to the listener; guarded by mu
-	late [phases][]time.Duration // how long the publisher waited for the answer; guarded by mu
+	mu        sync.Mutex
+	latencies [phases][]time.Duration // from before the request to the arrival at a listener; guarded by mu
+	waits     [phases][]time.Duration // times that the publisher waited for an answer; guarded by mu
 }
 
 func newLive(s *storm) *live { return &live{storm: s, zero: time.Now()} }
@@ -42,20 +42,20 @@ func newLive(s *storm) *live { return &live{storm: s, zero: time.Now()} }
 func (l *live) phase(p int32) { l.now.Store(p) }
 
 const (
-	liveTopic = "load:storm-live"
-	maxSeen   = 2_000_000 // of one phase; more are not counted
+	liveTopic    = "load:storm-live"
+	maxLatencies = 2_000_000 // kept of one phase, at most
 )
 
 // during publishes and listens while work runs.
 func (l *live) during(ctx context.Context, work func(context.Context) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var listeners, placed sync.WaitGroup
-	placed.Add(l.storm.opts.listeners)
+	var listeners, connected sync.WaitGroup
+	connected.Add(l.storm.opts.listeners)
 	for n := range l.storm.opts.listeners {
-		listeners.Go(func() { l.listen(ctx, l.storm.public[n%len(l.storm.public)], placed.Done) })
+		listeners.Go(func() { l.listen(ctx, l.storm.public[n%len(l.storm.public)], connected.Done) })
 	}
-	placed.Wait() // each has a stream, or ctx has ended
+	connected.Wait() // each listener has a stream, or ctx has ended
 	group, working := errgroup.WithContext(ctx)
 	publishing, enough := context.WithCancel(working)
 	group.Go(func() error { return l.publish(publishing) })
@@ -69,7 +69,7 @@ func (l *live) during(ctx context.Context, work func(context.Context) error) err
 	return err
 }
 
-// publish publishes at the rate until ctx ends, one event after another.
+// publish publishes one event after another at the given rate until ctx ends.
 func (l *live) publish(ctx context.Context) error {
 	pause := time.Duration(float64(time.Second) / l.storm.opts.rate)
 	tick := time.NewTicker(pause)
@@ -95,19 +95,19 @@ func (l *live) publish(ctx context.Context) error {
 			return fmt.Errorf("publish to the live topic: %w", err)
 		}
 		l.mu.Lock()
-		l.late[phase] = append(l.late[phase], time.Since(began))
+		l.waits[phase] = append(l.waits[phase], time.Since(began))
 		l.mu.Unlock()
 	}
 }
 
-// listen follows the live topic. placed is called when it has a stream, or when
-// there is none to be had.
-func (l *live) listen(ctx context.Context, base string, placed func()) {
+// listen follows the live topic. It calls connected when it has a stream, or when it
+// gives up.
+func (l *live) listen(ctx context.Context, base string, connected func()) {
 	var once sync.Once
-	defer once.Do(placed)
+	defer once.Do(connected)
 	lastID := ""
 	for ctx.Err() == nil {
-		err := l.stream(ctx, base, &lastID, func() { once.Do(placed) })
+		err := l.stream(ctx, base, &lastID, func() { once.Do(connected) })
 		if ctx.Err() == nil {
 			l.storm.fault("a listener of the live topic lost its stream: %v", err)
 		}
@@ -115,7 +115,7 @@ func (l *live) listen(ctx context.Context, base string, placed func()) {
 	}
 }
 
-func (l *live) stream(ctx context.Context, base string, lastID *string, placed func()) error {
+func (l *live) stream(ctx context.Context, base string, lastID *string, connected func()) error {
 	s, err := eventsource.Open(ctx, eventsource.Request{Base: base, Target: "/live?topic=" + liveTopic, LastEventID: *lastID, Wait: time.Minute})
 	if err != nil {
 		return err
@@ -128,63 +128,64 @@ func (l *live) stream(ctx context.Context, base string, lastID *string, placed f
 		}
 		if b.HasID {
 			*lastID = b.ID
-			placed()
+			connected()
 		}
 		if b.HasData {
-			l.took(b)
+			l.receive(b)
 		}
 	}
 }
 
-func (l *live) took(b eventsource.Block) {
+// receive records the latency of an event.
+func (l *live) receive(b eventsource.Block) {
 	now := time.Since(l.zero)
 	sent, err := strconv.ParseInt(b.Data, 10, 64)
 	phase, phaseErr := strconv.Atoi(b.Name)
 	if err != nil || phaseErr != nil || phase < 0 || phase >= phases {
-		l.storm.fault("the live topic has an event %.40q %.40q", b.Name, b.Data)
+		l.storm.fault("the live topic has an unexpected event %.40q %.40q", b.Name, b.Data)
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.seen[phase]) < maxSeen {
-		l.seen[phase] = append(l.seen[phase], now-time.Duration(sent))
+	if len(l.latencies[phase]) < maxLatencies {
+		l.latencies[phase] = append(l.latencies[phase], now-time.Duration(sent))
 	}
 }
 
-// report prints what came out.
+// report prints the figures and the faults.
 func (s *storm) report(w io.Writer) error {
 	events := s.opts.clients * s.opts.behind
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\t\n", name, value) }
 	row("clients", s.opts.clients)
-	row("events that each was behind", s.opts.behind)
+	row("events behind, each", s.opts.behind)
 	row("all caught up after", s.took.Round(time.Millisecond))
 	row("resumes a second", fmt.Sprintf("%.0f", float64(s.opts.clients)/s.took.Seconds()))
 	row("replayed events a second", fmt.Sprintf("%.0f", float64(events)/s.took.Seconds()))
 	row("caught up, p50 / p99", quantiles(s.caught))
-	row("connections for that", s.attempts)
-	row("how they ended", s.ends)
+	row("connections", s.attempts)
+	row("ends of connections", s.ends)
 	for phase, name := range []string{"before", "during"} {
-		row("live latency "+name+", p50 / p99", fmt.Sprintf("%s of %d", quantiles(s.live.seen[phase]), len(s.live.seen[phase])))
-		row("publisher's wait "+name+", p50 / p99", quantiles(s.live.late[phase]))
+		row("live latency "+name+", p50 / p99", fmt.Sprintf("%s of %d", quantiles(s.live.latencies[phase]), len(s.live.latencies[phase])))
+		row("publisher's wait "+name+", p50 / p99", quantiles(s.live.waits[phase]))
 	}
 	row("resets", s.resets)
-	row("faults", s.faulty)
+	row("faults", s.faultCount)
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	for _, fault := range s.faults {
 		fmt.Fprintln(w, "FAULT", fault)
 	}
-	verdict := "PASS: everything held"
-	if s.faulty+s.resets > 0 {
+	verdict := "PASS: all promises held"
+	if s.faultCount+s.resets > 0 {
 		verdict = "FAIL"
 	}
 	_, err := fmt.Fprintln(w, verdict)
 	return err
 }
 
-// quantiles gives the median and the 99th percentile.
+// quantiles formats the median and the 99th percentile.
 func quantiles(d []time.Duration) string {
 	if len(d) == 0 {
 		return "none"

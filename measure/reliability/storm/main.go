@@ -1,5 +1,5 @@
-// Command storm lets thousands of clients that are behind resume at once, while
-// others are served live.
+// Command storm measures a reconnect storm: thousands of clients resume at once while
+// others receive live events.
 package main
 
 import (
@@ -15,17 +15,17 @@ import (
 )
 
 const summary = `storm starts a server or a cluster, publishes events to some topics, and then lets thousands of clients
-resume at once, each of them all those events behind on one topic. Meanwhile a publisher sends to a topic
-with listeners of its own. It prints how fast the clients caught up and what the listeners noticed of it.
+resume at once. Each client is behind by all events of one topic. Meanwhile a publisher sends to a topic with
+its own listeners. storm prints how fast the clients caught up, and the latency at the listeners.
 
-Every client must be shown each event once and in order, and none may be reset.
+Every client must receive each event once and in order, and none may receive a reset.
 
-The clients are in this process, on the same processors as the server: figures are of both together.
-Each client is an open file here and another one in the server.
+The clients run in this process, on the same processors as the server, so the figures are of both together.
+Each client needs an open file here and another one in the server.
 
 Usage: storm [FLAG…]`
 
-// options are what the command line says.
+// options are the settings of a run.
 type options struct {
 	deployment harness.Options
 	clients    int
@@ -34,7 +34,7 @@ type options struct {
 	size       int
 	listeners  int
 	rate       float64
-	calm       time.Duration
+	baseline   time.Duration
 	limit      time.Duration
 	callbacks  string
 }
@@ -42,7 +42,7 @@ type options struct {
 func main() {
 	o := options{
 		deployment: harness.Defaults(), clients: 5000, behind: 1000, topics: 50, size: 128,
-		listeners: 100, rate: 100, calm: 5 * time.Second, limit: 5 * time.Minute,
+		listeners: 100, rate: 100, baseline: 5 * time.Second, limit: 5 * time.Minute,
 	}
 	o.deployment.Command = harness.Gateway
 	command.Main(command.Program{
@@ -50,13 +50,13 @@ func main() {
 		Flags: func(fs *pflag.FlagSet) {
 			harness.BindFlags(fs, &o.deployment)
 			fs.IntVar(&o.clients, "clients", o.clients, "`number` of clients that resume at once")
-			fs.IntVar(&o.behind, "behind", o.behind, "`events` that each of them is behind")
-			fs.IntVar(&o.topics, "topics", o.topics, "`number` of topics that they are spread over")
-			fs.IntVar(&o.size, "size", o.size, "`bytes` of an event's data, at least")
-			fs.IntVar(&o.listeners, "listeners", o.listeners, "`number` of clients of the live topic")
+			fs.IntVar(&o.behind, "behind", o.behind, "`events` that each client is behind")
+			fs.IntVar(&o.topics, "topics", o.topics, "`number` of topics that the clients resume on")
+			fs.IntVar(&o.size, "size", o.size, "least `bytes` of an event's data")
+			fs.IntVar(&o.listeners, "listeners", o.listeners, "`number` of listeners of the live topic")
 			fs.Float64Var(&o.rate, "rate", o.rate, "`events` a second on the live topic")
-			fs.DurationVar(&o.calm, "calm", o.calm, "how long the live topic is measured before the storm")
-			fs.DurationVar(&o.limit, "limit", o.limit, "how long the storm may take")
+			fs.DurationVar(&o.baseline, "baseline", o.baseline, "how long to measure the live topic before the storm")
+			fs.DurationVar(&o.limit, "limit", o.limit, "how long the run may take")
 		},
 		Check: func(args []string) error {
 			return errors.Join(command.NoArgs(args), o.deployment.Validate(), o.validate())
@@ -75,12 +75,12 @@ func (o options) validate() error {
 		command.InRange("clients", o.clients, 1, 1_000_000), command.InRange("behind", o.behind, 1, 9_000),
 		command.InRange("topics", o.topics, 1, 100_000), command.InRange("size", o.size, 0, 64<<10),
 		command.InRange("listeners", o.listeners, 1, 10_000),
-		command.InRange("calm", int64(o.calm), int64(100*time.Millisecond), int64(time.Hour)),
+		command.InRange("baseline", int64(o.baseline), int64(100*time.Millisecond), int64(time.Hour)),
 		command.InRange("limit", int64(o.limit), int64(time.Second), int64(time.Hour)),
 		enoughFiles(o.clients + o.listeners),
 	}
 	if o.deployment.Command == harness.Serve {
-		errs = append(errs, errors.New("--mode serve lets nobody in but watchers of tasks; take gateway or cluster"))
+		errs = append(errs, errors.New("--mode serve accepts only watchers of tasks; use gateway or cluster"))
 	}
 	if o.rate <= 0 || o.rate > 10_000 {
 		errs = append(errs, errors.New("--rate: must be more than 0, up to 10000"))
@@ -88,8 +88,8 @@ func (o options) validate() error {
 	return errors.Join(errs...)
 }
 
-// callbackURL has callbacks taken on a free port of the address at which nodes
-// reach this process.
+// callbackURL returns the function that picks a free port for callbacks, at the address
+// at which nodes reach this process.
 func (o *options) callbackURL(ports *harness.Ports, failed *error) func(address string) string {
 	return func(address string) string {
 		if o.callbacks == "" {

@@ -13,8 +13,8 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// resumeAll lets all clients come at once and returns when each has everything.
-// They stay until the last one has, as clients do.
+// resumeAll starts all clients at once and returns when each has caught up. All stay
+// connected until then, as real clients do.
 func (s *storm) resumeAll(ctx context.Context) error {
 	following, leave := context.WithCancel(ctx)
 	defer leave()
@@ -24,7 +24,7 @@ func (s *storm) resumeAll(ctx context.Context) error {
 	for n := range s.opts.clients {
 		clients.Go(func() {
 			var once sync.Once
-			defer once.Do(behind.Done) // one that gave up is not waited for
+			defer once.Do(behind.Done) // do not wait for a client that gave up
 			s.resume(following, n, func() { once.Do(behind.Done) })
 		})
 	}
@@ -35,10 +35,10 @@ func (s *storm) resumeAll(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// resume is one client. It calls caughtUp when it has everything, and stays.
+// resume is one client. It calls caughtUp when it has all events, and stays.
 func (s *storm) resume(ctx context.Context, n int, caughtUp func()) {
 	topic := n % s.opts.topics
-	c := &follower{storm: s, topic: topic, lastID: s.marks[topic], next: 1, caughtUp: func() {
+	c := &follower{storm: s, topic: topic, lastID: s.resumeIDs[topic], next: 1, caughtUp: func() {
 		took := time.Since(s.began)
 		s.mu.Lock()
 		s.caught = append(s.caught, took)
@@ -46,14 +46,14 @@ func (s *storm) resume(ctx context.Context, n int, caughtUp func()) {
 		caughtUp()
 	}}
 	for attempt := n; ; attempt++ {
-		err := c.stream(ctx, s.public[attempt%len(s.public)]) // it comes again, whatever it is
+		err := c.stream(ctx, s.public[attempt%len(s.public)]) // it reconnects after any error
 		s.ended(why(ctx, err))
 		if !api.Sleep(ctx, 100*time.Millisecond) {
 			break
 		}
 	}
 	if c.next <= s.opts.behind {
-		s.fault("client %d of topic %d has %d of %d events", n, topic, c.next-1, s.opts.behind)
+		s.fault("client %d of topic %d received %d of %d events", n, topic, c.next-1, s.opts.behind)
 	}
 }
 
@@ -64,11 +64,11 @@ func (s *storm) ended(why string) {
 	s.ends[why]++
 }
 
-// why names the end of a connection.
+// why describes the end of a connection.
 func why(ctx context.Context, err error) string {
 	switch status, refused := errors.AsType[*eventsource.StatusError](err); {
 	case ctx.Err() != nil:
-		return "stayed"
+		return "end of the run"
 	case refused:
 		return fmt.Sprint("answered ", status.Status)
 	case err == io.EOF:
@@ -80,7 +80,7 @@ func why(ctx context.Context, err error) string {
 	}
 }
 
-// follower knows which event comes next.
+// follower is a client that knows which event must come next.
 type follower struct {
 	storm    *storm
 	topic    int
@@ -117,12 +117,12 @@ func (c *follower) event(b eventsource.Block) {
 		s.mu.Lock()
 		s.resets++
 		s.mu.Unlock()
-		c.next = 0 // all that is held follows, the first one too
+		c.next = 0 // the server replays the topic from its first event
 		return
 	}
 	body, err := record.ParseBody(b.Data)
 	if err != nil || body.Topic != c.topic || body.Number != c.next {
-		s.fault("a client of topic %d was shown %.40q, want event %d", c.topic, b.Data, c.next)
+		s.fault("a client of topic %d received %.40q, want event %d", c.topic, b.Data, c.next)
 	}
 	c.next++
 	if c.next == s.opts.behind+1 {

@@ -19,7 +19,7 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// run does everything.
+// run starts the deployment, runs the storm and prints the result.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	var portErr error
 	var ports harness.Ports
@@ -62,22 +62,22 @@ func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 
 // storm is one run.
 type storm struct {
-	opts   options
-	api    *api.Client
-	public []string
-	marks  []string // by topic: the id that its clients resume after
-	live   *live
+	opts      options
+	api       *api.Client
+	public    []string
+	resumeIDs []string // by topic: the id after which its clients resume
+	live      *live
 
 	began time.Time
 	took  time.Duration
 
-	mu       sync.Mutex
-	caught   []time.Duration // from the beginning until a client has everything; guarded by mu, like all below
-	attempts int             // connections that were tried
-	ends     map[string]int
-	resets   int
-	faults   []string // the first ones
-	faulty   int
+	mu         sync.Mutex
+	caught     []time.Duration // time until each client has caught up; guarded by mu, like the fields below
+	attempts   int             // connections, tried or open
+	ends       map[string]int
+	resets     int
+	faults     []string // the first maxFaults
+	faultCount int
 }
 
 const maxFaults = 10
@@ -85,7 +85,7 @@ const maxFaults = 10
 func (s *storm) fault(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.faulty++; len(s.faults) < maxFaults {
+	if s.faultCount++; len(s.faults) < maxFaults {
 		s.faults = append(s.faults, fmt.Sprintf(format, args...))
 	}
 }
@@ -94,22 +94,22 @@ func (s *storm) run(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.limit, fmt.Errorf("the storm took longer than --limit %s", s.opts.limit))
 	defer cancel()
 	if err := s.fill(ctx); err != nil {
-		return fmt.Errorf("publish what the clients are behind: %w", err)
+		return fmt.Errorf("publish the events to catch up on: %w", err)
 	}
 	s.live = newLive(s)
 	return s.live.during(ctx, func(ctx context.Context) error {
-		if !api.Sleep(ctx, s.opts.calm) {
+		if !api.Sleep(ctx, s.opts.baseline) {
 			return context.Cause(ctx)
 		}
-		s.live.phase(stormy)
+		s.live.phase(duringStorm)
 		return s.resumeAll(ctx)
 	})
 }
 
-// fill publishes one event to each topic, whose id is remembered, and then
-// those that the clients are behind.
+// fill publishes one event to each topic, after whose id the clients resume, and then
+// the events that they are behind.
 func (s *storm) fill(ctx context.Context) error {
-	s.marks = make([]string, s.opts.topics)
+	s.resumeIDs = make([]string, s.opts.topics)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for topic := range s.opts.topics {
@@ -131,24 +131,24 @@ func (s *storm) fill(ctx context.Context) error {
 	return group.Wait()
 }
 
-// batchLines keeps a batch well below what a server takes.
+// batchLines keeps a batch well below the limit of a server.
 const batchLines = 100
 
 func topicName(topic int) string { return fmt.Sprintf("load:storm-%d", topic) }
 
-// message is a line of a batch. Keys make a repeat harmless.
+// message returns a line of a batch. Its idempotency key allows retries.
 func (s *storm) message(topic, number int) []byte {
 	body := record.Body{Global: uint64(number) + 1, Topic: topic, Number: number}.Text(s.opts.size)
 	line, err := json.Marshal(map[string]any{
 		"topic": topicName(topic), "event": map[string]string{"data": body}, "idempotency_key": fmt.Sprintf("storm-%d-%d", topic, number),
 	})
 	if err != nil {
-		panic(err) // strings can be encoded
+		panic(err) // unreachable: strings can be encoded
 	}
 	return append(line, '\n')
 }
 
-// publish posts a batch and takes the id of the topic's first event.
+// publish posts a batch and keeps the id of the topic's first event.
 func (s *storm) publish(ctx context.Context, topic, from int, batch []byte) error {
 	answer, err := s.api.PostBatch(ctx, "/internal/send", batch)
 	if err != nil {
@@ -169,7 +169,7 @@ func (s *storm) publish(ctx context.Context, topic, from int, batch []byte) erro
 			return fmt.Errorf("event %d of topic %d was answered %d", n, topic, line.Code)
 		}
 		if n == 0 {
-			s.marks[topic] = line.ID
+			s.resumeIDs[topic] = line.ID
 		}
 	}
 }

@@ -22,11 +22,11 @@ func TestMain(m *testing.M) {
 	os.Exit(testbinary.With(&binary, func() int { return leftover.RunWithDescriptors(m) }))
 }
 
-func TestASmallStormHolds(t *testing.T) {
+func TestASmallStorm(t *testing.T) {
 	t.Parallel()
 	o := options{
 		deployment: harness.Defaults(), clients: 60, behind: 250, topics: 7, listeners: 5, rate: 50,
-		calm: 300 * time.Millisecond, limit: time.Minute,
+		baseline: 300 * time.Millisecond, limit: time.Minute,
 	}
 	o.deployment.Command, o.deployment.Dir, o.deployment.Tidegate, o.deployment.Memory = harness.Gateway, t.TempDir(), binary, !*storage
 	var out strings.Builder
@@ -34,19 +34,19 @@ func TestASmallStormHolds(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
 	if !strings.Contains(out.String(), "PASS") {
-		t.Errorf("it printed %s", out.String())
+		t.Errorf("printed %s", out.String())
 	}
 }
 
-// TestAFollowerSeesWhatIsWrong: one event too few, too many, or in the wrong place.
-func TestAFollowerSeesWhatIsWrong(t *testing.T) {
+// TestAFollowerFindsFaults: one event too few, too many, or in the wrong place.
+func TestAFollowerFindsFaults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		numbers []int
 		faults  int
 		caught  bool
 	}{
-		"as it should be": {[]int{1, 2, 3}, 0, true},
+		"no fault":        {[]int{1, 2, 3}, 0, true},
 		"one is missing":  {[]int{1, 3}, 1, false},
 		"one comes twice": {[]int{1, 2, 2, 3}, 2, true},
 		"two are swapped": {[]int{2, 1, 3}, 2, true},
@@ -57,8 +57,8 @@ func TestAFollowerSeesWhatIsWrong(t *testing.T) {
 		for _, n := range test.numbers {
 			c.event(eventsource.Block{Data: record.Body{Global: uint64(n) + 1, Number: n}.Text(40), HasData: true})
 		}
-		if s.faulty != test.faults || caught != test.caught {
-			t.Errorf("%s: %d faults %v, caught up %v; want %d, %v", name, s.faulty, s.faults, caught, test.faults, test.caught)
+		if s.faultCount != test.faults || caught != test.caught {
+			t.Errorf("%s: %d faults %v, caught up %v; want %d, %v", name, s.faultCount, s.faults, caught, test.faults, test.caught)
 		}
 	}
 	s := &storm{opts: options{behind: 3}}
@@ -75,6 +75,6 @@ func TestOpenFilesAreCounted(t *testing.T) {
 		t.Error(err)
 	}
 	if err := enoughFiles(1 << 40); err == nil || !strings.Contains(err.Error(), "ulimit") {
-		t.Errorf("far too many clients: %v", err)
+		t.Errorf("too many clients: %v", err)
 	}
 }

@@ -17,18 +17,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// started is a task whose start was answered.
+// started is a task whose start the server has answered.
 type started struct {
 	id      string
 	kind    string
-	watched *watch // nil if it is not
+	watched *watch // nil if nobody watches it
 }
 
-// job is one run against one bed.
+// job is one run against one deployment.
 type job struct {
 	opts     options
-	tasks    []string // base URLs of what takes POST /api/tasks
-	public   []string // base URLs of what has streams
+	tasks    []string // base URLs that accept POST /api/tasks
+	public   []string // base URLs that serve streams
 	client   *http.Client
 	attempts atomic.Int64
 	report   *report
@@ -45,11 +45,11 @@ func newJob(o options, tasks, public []string) *job {
 func (j *job) close() { j.client.CloseIdleConnections() }
 
 const (
-	starters = 8  // at once
-	readers  = 32 // of logs, at once
+	starters = 8  // concurrent starters of tasks
+	readers  = 32 // concurrent readers of logs
 )
 
-// work starts the tasks, waits for stop and for their ends, and judges them.
+// work starts the tasks, waits for stop and for the tasks to end, and judges them.
 func (j *job) work(ctx context.Context, stop <-chan struct{}) error {
 	following, leave := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -72,15 +72,15 @@ func (j *job) work(ctx context.Context, stop <-chan struct{}) error {
 	if err := j.settle(settle, all); err != nil {
 		return err
 	}
-	j.watchersThrough(settle, all)
+	j.waitForWatchers(settle, all)
 	leave()
 	watching.Wait()
 	j.report.attempts = int(j.attempts.Load())
 	return j.judge(ctx, all)
 }
 
-// startAll starts tasks, spread over the time until stop, which it does not know:
-// after each one it pauses so that all would take as long as the plan on average.
+// startAll spreads the starts of tasks over the plan. It does not know when stop comes,
+// so its pauses fit the mean length of the plan.
 func (j *job) startAll(ctx context.Context, stop <-chan struct{}, watch func(*started)) ([]*started, error) {
 	expected := time.Duration(j.opts.plan.Rounds) * j.opts.plan.Mean
 	pause := expected * starters / time.Duration(j.opts.tasks)
@@ -101,7 +101,7 @@ func (j *job) startAll(ctx context.Context, stop <-chan struct{}, watch func(*st
 				mu.Lock()
 				all = append(all, task)
 				mu.Unlock()
-				if err := unless(ctx, stop, pause); err != nil {
+				if err := waitOr(ctx, stop, pause); err != nil {
 					return err
 				}
 			}
@@ -111,8 +111,8 @@ func (j *job) startAll(ctx context.Context, stop <-chan struct{}, watch func(*st
 	return all, group.Wait()
 }
 
-// start starts one task, at whatever server takes it. If an answer is lost, the
-// task may have been started: then there is one that is not looked at.
+// start starts one task at the first server that accepts it. If an answer is lost, the
+// server may have started another task, which nobody judges.
 func (j *job) start(ctx context.Context, random *rand.Rand, n int) (*started, error) {
 	s := &started{kind: "demo_task"}
 	params := map[string]any{"message": fmt.Sprint("task ", n), "steps": 1 + random.IntN(5), "delay": random.Float64() * j.opts.delay.Seconds()}
@@ -127,12 +127,12 @@ func (j *job) start(ctx context.Context, random *rand.Rand, n int) (*started, er
 	var answer struct {
 		ID string `json:"task_id"`
 	}
-	err = again(ctx, func(attempt int) error {
+	err = retry(ctx, func(attempt int) error {
 		j.attempts.Add(1)
 		return j.do(ctx, http.MethodPost, j.tasks[(n+attempt)%len(j.tasks)]+"/api/tasks", body, http.StatusAccepted, &answer)
 	})
 	if err == nil && answer.ID == "" {
-		err = errors.New("an answer of 202 has no task_id")
+		err = errors.New("the answer is 202 but has no task_id")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start a task: %w", err)
@@ -151,7 +151,7 @@ func (j *job) settle(ctx context.Context, all []*started) error {
 		for id := range open {
 			info, err := j.show(ctx, j.tasks[0], id)
 			if ctx.Err() != nil {
-				return nil // the judge tells of each one that is not final
+				return nil // judge reports each task that is not final
 			}
 			if err != nil {
 				return fmt.Errorf("status of a task: %w", err)
@@ -168,7 +168,7 @@ func (j *job) settle(ctx context.Context, all []*started) error {
 	return nil
 }
 
-// info is what GET /api/tasks/{id} says.
+// info is the answer of GET /api/tasks/{id}.
 type info struct {
 	ID      string  `json:"task_id"`
 	Kind    string  `json:"type"`
@@ -181,11 +181,11 @@ func (i info) final() bool {
 	return i.Status == "completed" || i.Status == "failed" || i.Status == "cancelled"
 }
 
-// show asks for one task, again and again while the server cannot answer.
+// show asks for one task and retries while the server cannot answer.
 func (j *job) show(ctx context.Context, base, id string) (i info, err error) {
-	err = again(ctx, func(int) error {
+	err = retry(ctx, func(int) error {
 		err := j.do(ctx, http.MethodGet, base+"/api/tasks/"+url.PathEscape(id), nil, http.StatusOK, &i)
-		if r, ok := errors.AsType[*refusal](err); ok && r.status == http.StatusNotFound {
+		if r, ok := errors.AsType[*permanentError](err); ok && r.status == http.StatusNotFound {
 			i.missing, err = true, nil
 		}
 		return err
@@ -201,7 +201,7 @@ func (j *job) list(ctx context.Context, base string) (all map[string][]info, err
 			Tasks []info
 			Next  string
 		}
-		err := again(ctx, func(int) error {
+		err := retry(ctx, func(int) error {
 			return j.do(ctx, http.MethodGet, base+"/api/tasks?limit=1000&after="+url.QueryEscape(after), nil, http.StatusOK, &page)
 		})
 		if err != nil {
@@ -216,17 +216,17 @@ func (j *job) list(ctx context.Context, base string) (all map[string][]info, err
 	}
 }
 
-// refusal is an answer that will not be another one next time.
-type refusal struct {
+// permanentError is an answer that a retry does not change.
+type permanentError struct {
 	status int
 	text   string
 }
 
-func (r *refusal) Error() string {
+func (r *permanentError) Error() string {
 	return fmt.Sprintf("the server answered %d: %.200s", r.status, r.text)
 }
 
-// do does one request. A [*refusal] is final.
+// do sends one request. A [*permanentError] is final.
 func (j *job) do(ctx context.Context, method, url string, body []byte, want int, into any) error {
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(string(body)))
 	if err != nil {
@@ -249,15 +249,15 @@ func (j *job) do(ctx context.Context, method, url string, body []byte, want int,
 	case response.StatusCode >= 500, response.StatusCode == http.StatusTooManyRequests:
 		return fmt.Errorf("%d: %.200s", response.StatusCode, text)
 	default:
-		return &refusal{response.StatusCode, string(text)}
+		return &permanentError{response.StatusCode, string(text)}
 	}
 }
 
-// again does something until it works, is refused, or ctx ends.
-func again(ctx context.Context, do func(attempt int) error) error {
+// retry calls do until it succeeds, fails permanently, or ctx ends.
+func retry(ctx context.Context, do func(attempt int) error) error {
 	for attempt := 0; ; attempt++ {
 		err := do(attempt)
-		if _, refused := errors.AsType[*refusal](err); err == nil || refused {
+		if _, permanent := errors.AsType[*permanentError](err); err == nil || permanent {
 			return err
 		}
 		if !sleep(ctx, min(10*time.Millisecond<<min(attempt, 6), 500*time.Millisecond)) {
@@ -266,11 +266,11 @@ func again(ctx context.Context, do func(attempt int) error) error {
 	}
 }
 
-// sleep waits and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool { return unless(ctx, nil, d) == nil }
+// sleep waits for d and reports whether ctx lasted that long.
+func sleep(ctx context.Context, d time.Duration) bool { return waitOr(ctx, nil, d) == nil }
 
-// unless waits for d, or until stop is closed. The error is that of ctx.
-func unless(ctx context.Context, stop <-chan struct{}, d time.Duration) error {
+// waitOr waits for d or until stop is closed. It returns an error if ctx ends first.
+func waitOr(ctx context.Context, stop <-chan struct{}, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// report is what came out. Its fields are guarded by mu while tasks are judged.
+// report is the result of a run. While tasks are judged, mu guards the fields.
 type report struct {
 	allowResets bool
 
@@ -21,13 +21,13 @@ type report struct {
 	tasks      int
 	attempts   int
 	byStatus   map[string]int
-	rerun      int // tasks whose log says more than once that they were started
-	lost       int // demo tasks that did not complete: their workers were lost too often
+	rerun      int // tasks with more than one task_started in their log
+	lost       int // demo tasks that did not complete, because their workers died too often
 	watched    int
 	streams    int
 	resets     int
 	faultCount int
-	faults     []string // the first ones
+	faults     []string // the first maxFaults
 }
 
 const maxFaults = 20
@@ -42,7 +42,7 @@ func (r *report) fault(format string, args ...any) {
 
 func (r *report) ok() bool { return r.faultCount == 0 }
 
-// judge reads everything that there is of the tasks.
+// judge compares lists, states and logs of all tasks.
 func (j *job) judge(ctx context.Context, all []*started) error {
 	r := j.report
 	r.tasks, r.byStatus = len(all), map[string]int{}
@@ -53,7 +53,7 @@ func (j *job) judge(ctx context.Context, all []*started) error {
 		}
 		for _, s := range all {
 			if i := listed[s.id]; len(i) != 1 || !i[0].final() || i[0].Kind != s.kind {
-				r.fault("task %s (%s) is in the list of %s as %+v, want it once and final", s.id, s.kind, base, i)
+				r.fault("task %s (%s) is in the list of %s as %+v, want one final entry", s.id, s.kind, base, i)
 			}
 		}
 	}
@@ -65,11 +65,10 @@ func (j *job) judge(ctx context.Context, all []*started) error {
 	return group.Wait()
 }
 
-// logTime is how long the log of a task that is final may take to be read to
-// its end, with every attempt that it takes.
+// logTime bounds reading the log of a final task to its end, retries included.
 const logTime = 30 * time.Second
 
-// judgeTask looks at one task.
+// judgeTask judges one task.
 func (j *job) judgeTask(ctx context.Context, s *started) error {
 	i, err := j.show(ctx, j.tasks[0], s.id)
 	if err != nil {
@@ -78,16 +77,16 @@ func (j *job) judgeTask(ctx context.Context, s *started) error {
 	r := j.report
 	if i.missing || !i.final() {
 		r.fault("task %s (%s) is not final: %+v", s.id, s.kind, i)
-		return nil // nothing says where its log should end
+		return nil // its log has no end yet
 	}
 	log := newWatch(s.id)
 	reading, cancel := context.WithTimeout(ctx, logTime)
 	defer cancel()
 	if err := log.read(reading, j.public); err != nil && ctx.Err() == nil {
-		r.fault("the log of task %s, which is %s, does not end: %s; %v", s.id, i.Status, outline(log.seen), err)
+		r.fault("the log of task %s (%s) does not end: %s; %v", s.id, i.Status, outline(log.seen), err)
 	}
-	for _, wrong := range wrongs(s, i.Status, log.seen) {
-		r.fault("task %s (%s, %s): %s; its log: %s", s.id, s.kind, i.Status, wrong, outline(log.seen))
+	for _, problem := range problems(s, i.Status, log.seen) {
+		r.fault("task %s (%s, %s): %s; its log: %s", s.id, s.kind, i.Status, problem, outline(log.seen))
 	}
 	if w := s.watched; w != nil {
 		j.compare(w, log)
@@ -104,7 +103,7 @@ func (j *job) judgeTask(ctx context.Context, s *started) error {
 	return nil
 }
 
-// compare holds what was watched against the log.
+// compare compares what a watcher received with the log.
 func (j *job) compare(w, log *watch) {
 	r := j.report
 	r.mu.Lock()
@@ -130,24 +129,24 @@ type taskEvent struct {
 	TaskID string `json:"task_id"`
 }
 
-// wrongs tells what is wrong with the log of a final task.
-func wrongs(s *started, status string, log []entry) (found []string) {
-	wrong := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+// problems returns what is wrong with the log of a final task.
+func problems(s *started, status string, log []entry) (found []string) {
+	add := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
 	ends, closes, last := 0, 0, ""
 	ids := map[string]bool{}
 	for n, e := range log {
 		if e.ID == "" || ids[e.ID] {
-			wrong("event %d has no id of its own (%q)", n, e.ID)
+			add("event %d has no unique id (%q)", n, e.ID)
 		}
 		ids[e.ID] = true
 		switch e.Name {
 		case "task_event":
 			var ev taskEvent
 			if err := json.Unmarshal([]byte(e.Data), &ev); err != nil || ev.TaskID != s.id {
-				wrong("event %d is not one of the task: %.200s", n, e.Data)
+				add("event %d does not belong to the task: %.200s", n, e.Data)
 			}
 			if ends > 0 {
-				wrong("%s comes after the terminal event", ev.Type)
+				add("%s comes after the terminal event", ev.Type)
 			}
 			if slices.Contains(terminal, ev.Type) {
 				ends++
@@ -156,23 +155,23 @@ func wrongs(s *started, status string, log []entry) (found []string) {
 		case "connection_close":
 			var ev struct{ Reason string }
 			if err := json.Unmarshal([]byte(e.Data), &ev); err != nil || ev.Reason != last {
-				wrong("connection_close says %.200s after %q", e.Data, last)
+				add("connection_close says %.200s after %q", e.Data, last)
 			}
 			if closes++; n != len(log)-1 {
-				wrong("something comes after connection_close")
+				add("an event comes after connection_close")
 			}
 		default:
-			wrong("event %d is called %q", n, e.Name)
+			add("event %d has the unexpected name %q", n, e.Name)
 		}
 	}
 	if ends != 1 || closes != 1 {
-		wrong("%d terminal events and %d connection_close, want one of each", ends, closes)
+		add("%d terminal events and %d connection_close, want one of each", ends, closes)
 	}
 	if last != "task_"+status {
-		wrong("the log ends with %q", last)
+		add("the log ends with %q", last)
 	}
 	if s.kind == "failing_task" && status == "completed" {
-		wrong("a task that fails has completed")
+		add("a failing task has completed")
 	}
 	return found
 }
@@ -187,7 +186,7 @@ func count(log []entry, typ string) (n int) {
 	return n
 }
 
-// outline is a log in few words.
+// outline summarizes a log.
 func outline(log []entry) string {
 	var words []string
 	for _, e := range log[:min(len(log), 30)] {
@@ -205,14 +204,14 @@ func (r *report) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(name string, value any) { fmt.Fprintf(t, "%s\t%v\t\n", name, value) }
 	row("tasks started", r.tasks)
-	row("requests for that", r.attempts)
+	row("requests", r.attempts)
 	row("completed", r.byStatus["completed"])
 	row("failed", r.byStatus["failed"])
 	row("cancelled", r.byStatus["cancelled"])
 	row("run more than once", r.rerun)
 	row("demo tasks that did not complete", r.lost)
-	row("watched all along", r.watched)
-	row("streams for that", r.streams)
+	row("watched", r.watched)
+	row("streams of watchers", r.streams)
 	row("resets", r.resets)
 	row("faults", r.faultCount)
 	if err := t.Flush(); err != nil {
@@ -221,7 +220,7 @@ func (r *report) print(w io.Writer) error {
 	for _, fault := range r.faults {
 		fmt.Fprintln(w, "FAULT", fault)
 	}
-	verdict := "PASS: everything held"
+	verdict := "PASS: all promises held"
 	if !r.ok() {
 		verdict = "FAIL"
 	}

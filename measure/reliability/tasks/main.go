@@ -1,5 +1,4 @@
-// Command tasks starts tasks while servers are killed, and looks at how each of
-// them ended.
+// Command tasks starts tasks while servers are killed, and judges how each one ended.
 package main
 
 import (
@@ -15,19 +14,19 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-const summary = `tasks starts a server or a cluster and tasks of the kinds demo_task and failing_task, breaks it at random
-moments while they run, and then looks at each task whose start was answered:
+const summary = `tasks starts a server or a cluster and tasks of the kinds demo_task and failing_task, and injects faults at
+random times while they run. Then it checks each task whose start was answered:
 
-  - it is final, and GET /api/tasks of every backend says so, once
-  - its log has exactly one terminal event, after it exactly one connection_close, then the stream ends
-  - terminal event, connection_close and the task's status say the same
-  - who watched it all along, across the faults, saw what the log says, in its order, once
+  - it is final, and GET /api/tasks of every backend lists it so, once
+  - its log has exactly one terminal event, then exactly one connection_close, then the stream ends
+  - terminal event, connection_close and the task's status agree
+  - whoever watched it across the faults received its log, in order, once
 
-Faults are those of "kill"; see its --help.
+The faults are those of "kill"; see its --help.
 
 Usage: tasks [FLAG…]`
 
-// options are what the command line says.
+// options are the settings of a run.
 type options struct {
 	deployment harness.Options
 	plan       harness.Plan
@@ -49,13 +48,13 @@ func main() {
 		Flags: func(fs *pflag.FlagSet) {
 			harness.BindFlags(fs, &o.deployment)
 			o.plan.BindFlags(fs)
-			fs.IntVar(&o.tasks, "tasks", o.tasks, "`number` of tasks; they are started all along while the bed is broken")
-			fs.IntVar(&o.watch, "watch", o.watch, "how many of them are watched from their start, across all faults")
-			fs.IntVar(&o.workers, "workers", o.workers, "`number` of tasks that run at once in one backend")
+			fs.IntVar(&o.tasks, "tasks", o.tasks, "`number` of tasks, started all the time while faults are injected")
+			fs.IntVar(&o.watch, "watch", o.watch, "`number` of tasks that are watched from their start, across all faults")
+			fs.IntVar(&o.workers, "workers", o.workers, "`number` of concurrent tasks in one backend")
 			fs.DurationVar(&o.delay, "delay", o.delay, "longest `delay` of a step of a task")
-			fs.DurationVar(&o.settle, "settle", o.settle, "how long all tasks may take to be final after the last fault")
-			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is no fault; what was watched before it is not compared")
-			fs.Uint64Var(&o.plan.Seed, "seed", 0, "`number` from which all choices are drawn")
+			fs.DurationVar(&o.settle, "settle", o.settle, "how long the tasks may take to become final after the last fault")
+			fs.BoolVar(&o.resets, "allow-resets", false, "a reset is not a fault; events before it are not compared")
+			fs.Uint64Var(&o.plan.Seed, "seed", 0, "`seed` of all random choices")
 		},
 		Check: func(args []string) error {
 			return errors.Join(command.NoArgs(args), o.deployment.Validate(), o.plan.Validate(), o.validate())
@@ -72,7 +71,7 @@ func main() {
 func (o options) validate() error {
 	var errs []error
 	if o.deployment.Command == harness.Gateway {
-		errs = append(errs, errors.New("--mode gateway has no tasks; take serve or cluster"))
+		errs = append(errs, errors.New("--mode gateway has no tasks; use serve or cluster"))
 	}
 	if o.watch < 0 || o.watch > o.tasks {
 		errs = append(errs, fmt.Errorf("--watch %d: must be from 0 to --tasks", o.watch))
@@ -83,7 +82,7 @@ func (o options) validate() error {
 		command.InRange("settle", int64(o.settle), int64(time.Second), int64(time.Hour)))...)
 }
 
-// run does everything.
+// run starts the deployment, runs tasks and faults, and prints the result.
 func run(ctx context.Context, o options, stdout io.Writer) (err error) {
 	workers := fmt.Sprintf("--task-workers=%d", o.workers)
 	o.deployment.GatewayFlags = append([]string{}, o.deployment.GatewayFlags...)

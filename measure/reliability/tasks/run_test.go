@@ -13,7 +13,7 @@ import (
 	"tidegate/measure/reliability/testbinary"
 )
 
-// A short run with a few kills is part of the tests; more are to be had:
+// The test is a short run with a few kills. For more:
 //
 //	go test -C measure ./reliability/tasks -kills 50
 var kills = flag.Int("kills", 3, "how often the server is killed")
@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testbinary.With(&binary, func() int { return leftover.RunWithDescriptors(m) }))
 }
 
-func TestAShortRunHolds(t *testing.T) {
+func TestAShortRunHasNoFaults(t *testing.T) {
 	t.Parallel()
 	o := options{
 		deployment: harness.Defaults(), plan: harness.Plan{Rounds: *kills, Mean: time.Second, Down: time.Second},
@@ -38,7 +38,7 @@ func TestAShortRunHolds(t *testing.T) {
 	t.Log(out.String())
 }
 
-// task makes log entries with ids of their own.
+// task returns log entries with unique ids.
 func task(types ...string) (log []entry) {
 	for n, typ := range types {
 		e := entry{ID: fmt.Sprint(n), Name: "task_event", Data: fmt.Sprintf(`{"event_type":%q,"task_id":"T"}`, typ)}
@@ -50,13 +50,13 @@ func task(types ...string) (log []entry) {
 	return log
 }
 
-func TestWhatIsWrongWithALog(t *testing.T) {
+func TestProblemsOfALog(t *testing.T) {
 	t.Parallel()
 	s := &started{id: "T", kind: "demo_task"}
 	whole := task("task_started", "progress_update", "task_completed", "close:task_completed")
 	twice := task("task_started", "task_started", "task_completed", "close:task_completed")
 	for _, log := range [][]entry{whole, twice} {
-		if found := wrongs(s, "completed", log); len(found) > 0 {
+		if found := problems(s, "completed", log); len(found) > 0 {
 			t.Errorf("%s: %v", outline(log), found)
 		}
 	}
@@ -70,28 +70,28 @@ func TestWhatIsWrongWithALog(t *testing.T) {
 		kind, status string
 		log          []entry
 	}{
-		"no end":                        {"demo_task", "completed", whole[:2]},
-		"no close":                      {"demo_task", "completed", whole[:3]},
-		"two ends":                      {"demo_task", "failed", task("task_completed", "task_failed", "close:task_failed")},
-		"progress after the end":        {"demo_task", "completed", task("task_completed", "progress_update", "close:task_completed")},
-		"two closes":                    {"demo_task", "completed", task("task_completed", "close:task_completed", "close:task_completed")},
-		"something after the close":     {"demo_task", "completed", task("close:task_completed", "task_completed")},
-		"close says another thing":      {"demo_task", "completed", task("task_completed", "close:task_failed")},
-		"status says another thing":     {"demo_task", "failed", whole},
-		"an id twice":                   {"demo_task", "completed", sameID},
-		"an event of another task":      {"demo_task", "completed", other},
-		"an event that is none of ours": {"demo_task", "completed", foreign},
-		"a success that cannot be":      {"failing_task", "completed", whole},
-		"nothing":                       {"demo_task", "completed", nil},
+		"no end":                   {"demo_task", "completed", whole[:2]},
+		"no close":                 {"demo_task", "completed", whole[:3]},
+		"two ends":                 {"demo_task", "failed", task("task_completed", "task_failed", "close:task_failed")},
+		"progress after the end":   {"demo_task", "completed", task("task_completed", "progress_update", "close:task_completed")},
+		"two closes":               {"demo_task", "completed", task("task_completed", "close:task_completed", "close:task_completed")},
+		"an event after the close": {"demo_task", "completed", task("close:task_completed", "task_completed")},
+		"another reason in close":  {"demo_task", "completed", task("task_completed", "close:task_failed")},
+		"another status":           {"demo_task", "failed", whole},
+		"an id twice":              {"demo_task", "completed", sameID},
+		"an event of another task": {"demo_task", "completed", other},
+		"an event of unknown name": {"demo_task", "completed", foreign},
+		"a failing task completed": {"failing_task", "completed", whole},
+		"nothing":                  {"demo_task", "completed", nil},
 	} {
 		s := &started{id: "T", kind: test.kind}
-		if found := wrongs(s, test.status, test.log); len(found) == 0 {
-			t.Errorf("%s: nothing was found in %s", name, outline(test.log))
+		if found := problems(s, test.status, test.log); len(found) == 0 {
+			t.Errorf("%s: no problem was found in %s", name, outline(test.log))
 		}
 	}
 }
 
-func TestWhatWasWatchedIsComparedWithTheLog(t *testing.T) {
+func TestWatchersAreComparedWithTheLog(t *testing.T) {
 	t.Parallel()
 	whole := task("task_started", "task_completed", "close:task_completed")
 	for name, test := range map[string]struct {
@@ -103,7 +103,7 @@ func TestWhatWasWatchedIsComparedWithTheLog(t *testing.T) {
 		"an event less":        {&watch{seen: whole[1:], over: true}, false, 1},
 		"no end":               {&watch{seen: whole[:2]}, false, 1},
 		"a reset":              {&watch{seen: whole, over: true, resets: 1}, false, 1},
-		"a reset that may be":  {&watch{seen: whole, over: true, resets: 1}, true, 0},
+		"an allowed reset":     {&watch{seen: whole, over: true, resets: 1}, true, 0},
 		"an event more, twice": {&watch{seen: append(whole[:1:1], whole...), over: true}, false, 1},
 	} {
 		j := &job{report: &report{allowResets: test.allow}}

@@ -23,21 +23,21 @@ type watch struct {
 	seen   []entry // since the last reset
 	resets int
 	opened int
-	over   bool          // connection_close was seen, and the stream ended in order
-	done   chan struct{} // closed when it is over or has been told to leave
+	over   bool          // connection_close has arrived, and the stream has ended properly
+	done   chan struct{} // closed when follow returns
 }
 
 func newWatch(id string) *watch { return &watch{id: id, done: make(chan struct{})} }
 
-// maxLog bounds what is kept of one task's log.
+// maxLog bounds the log of one task, in events.
 const maxLog = 100_000
 
-// follow opens one stream after another until the end was seen or ctx ends.
-// Streams are also left at random.
+// follow opens one stream after another until the log has ended or ctx ends. It also
+// leaves streams at random times.
 func (w *watch) follow(ctx context.Context, public []string) {
 	defer close(w.done)
 	for attempt := 0; !w.over; attempt++ {
-		_ = w.stream(ctx, public[attempt%len(public)], 3*time.Second) // it comes again, whatever it was
+		_ = w.stream(ctx, public[attempt%len(public)], 3*time.Second) // it reconnects after any error
 		if !w.over && !sleep(ctx, 50*time.Millisecond+rand.N(50*time.Millisecond)) {
 			return
 		}
@@ -46,21 +46,22 @@ func (w *watch) follow(ctx context.Context, public []string) {
 
 // read reads the log from its beginning.
 func (w *watch) read(ctx context.Context, public []string) error {
-	return again(ctx, func(attempt int) error {
+	return retry(ctx, func(attempt int) error {
 		w.lastID, w.seen, w.over = "", nil, false
 		return w.stream(ctx, public[attempt%len(public)], 0)
 	})
 }
 
-// stream opens one stream and reads to its end; life is its mean life, 0 for any. It returns
-// nil if the stream ended in order after connection_close.
+// stream opens one stream and reads to its end. It leaves after a random time with the
+// mean life, or never if that is 0. It returns nil if the stream ended properly after
+// connection_close.
 func (w *watch) stream(ctx context.Context, base string, life time.Duration) error {
 	s, err := eventsource.Open(ctx, eventsource.Request{
 		Base: base, Target: "/api/sse/tasks?task_id=" + url.QueryEscape(w.id), LastEventID: w.lastID,
 		Wait: 10 * time.Second, Idle: 5 * time.Second,
 	})
 	if status, ok := errors.AsType[*eventsource.StatusError](err); ok && status.Status == http.StatusNoContent {
-		w.over = w.closed() // there is nothing after the last id that it has
+		w.over = w.closed() // nothing follows its last id
 		return nil
 	}
 	if err != nil {
@@ -93,7 +94,7 @@ func (w *watch) stream(ctx context.Context, base string, life time.Duration) err
 			continue
 		}
 		if len(w.seen) >= maxLog {
-			return &refusal{0, fmt.Sprintf("the log of task %s has more than %d events", w.id, maxLog)}
+			return &permanentError{0, fmt.Sprintf("the log of task %s has more than %d events", w.id, maxLog)}
 		}
 		w.seen = append(w.seen, entry{b.ID, b.Name, b.Data})
 	}
@@ -104,8 +105,8 @@ func (w *watch) closed() bool {
 	return len(w.seen) > 0 && w.seen[len(w.seen)-1].Name == "connection_close"
 }
 
-// watchersThrough waits until those who watch have seen the end, or ctx ends.
-func (j *job) watchersThrough(ctx context.Context, all []*started) {
+// waitForWatchers waits until all watchers have the whole log, or ctx ends.
+func (j *job) waitForWatchers(ctx context.Context, all []*started) {
 	for _, s := range all {
 		if s.watched == nil {
 			continue
