@@ -71,7 +71,7 @@ func TestF1ARestartedGatewayResumesBeforeAnyPublish(t *testing.T) {
 	k := keptGateway(t)
 	for round, end := range []struct {
 		do             func()
-		reason, detail string // that the backend is told of a stream that was open
+		reason, detail string // that the backend receives for a stream that was open
 	}{
 		{func() { k.program.stop() }, "server_closed", "drain"},
 		{func() { k.signal(syscall.SIGKILL); <-k.gone }, "error", "node_lost"},

@@ -11,7 +11,7 @@ import (
 )
 
 // TestF8AKilledGatewayLeavesNoDeafSubscriber: its clients come back to another
-// node, have what they missed and what is new, and the backend is told of each
+// node, have what they missed and what is new, and the backend receives each end
 // stream's end once.
 func TestF8AKilledGatewayLeavesNoDeafSubscriber(t *testing.T) {
 	t.Parallel()
@@ -70,8 +70,8 @@ func TestF8AKilledGatewayLeavesNoDeafSubscriber(t *testing.T) {
 			first = latest
 		}
 	}
-	if t.Logf("the backend was told of the ends %s to %s after the kill", first, latest); latest > 30*time.Second {
-		t.Errorf("told after %s, want 30s at most", latest)
+	if t.Logf("the backend received the disconnects %s to %s after the kill", first, latest); latest > 30*time.Second {
+		t.Errorf("reported after %s, want 30s at most", latest)
 	}
 	apis[1].awaitNodes(2)
 	nodes[1].stop()
@@ -79,9 +79,9 @@ func TestF8AKilledGatewayLeavesNoDeafSubscriber(t *testing.T) {
 	h.wantOneDisconnectEach()
 }
 
-// TestAnEndThatAStoppingGatewayCouldNotTellIsToldByAnother: as soon as the backend
+// TestAnEndThatAStoppingGatewayCouldNotReportIsReportedByAnother: as soon as the backend
 // is there again.
-func TestAnEndThatAStoppingGatewayCouldNotTellIsToldByAnother(t *testing.T) {
+func TestAnEndThatAStoppingGatewayCouldNotReportIsReportedByAnother(t *testing.T) {
 	t.Parallel()
 	h := newHooks(t, nil)
 	nodes, _ := h.clustered(2, natsServers(t, 1), "--drain-time", "0s")
@@ -91,7 +91,7 @@ func TestAnEndThatAStoppingGatewayCouldNotTellIsToldByAnother(t *testing.T) {
 		if tokens[token] = true; i%2 == 0 {
 			defer c.leave()
 		} else {
-			c.leave() // told while the backend is there
+			c.leave() // reported while the backend is there
 			h.wantDisconnect(token, "client_closed", "")
 			delete(tokens, token)
 		}
@@ -105,17 +105,17 @@ func TestAnEndThatAStoppingGatewayCouldNotTellIsToldByAnother(t *testing.T) {
 	for range len(tokens) {
 		cb := h.next("disconnect")
 		if !tokens[cb.Token] || cb.Reason != "error" || cb.Detail != "node_lost" {
-			t.Errorf("callback %+v, want one of a stream that was not told of, error/node_lost", cb)
+			t.Errorf("callback %+v, want one of a stream that was not reported yet, error/node_lost", cb)
 		}
 		delete(tokens, cb.Token)
 	}
-	t.Logf("another told %s after the backend was back", time.Since(begin))
+	t.Logf("another reported %s after the backend was back", time.Since(begin))
 	nodes[1].stop()
 	h.wantOneDisconnectEach()
 }
 
 // TestF12ADeadLinkIsNoticedAndOutlived: a gateway whose link to storage is dead
-// is not ready; it ends its streams before anybody else tells of them, and when
+// is not ready; it ends its streams before anybody else reports them, and when
 // the link is back it works again under another name.
 func TestF12ADeadLinkIsNoticedAndOutlived(t *testing.T) {
 	t.Parallel()
@@ -168,23 +168,23 @@ func TestF12ADeadLinkIsNoticedAndOutlived(t *testing.T) {
 		last = <-ends
 	}
 	t.Logf("the gateway ended its streams %s after the link was dead", last.Sub(stalled))
-	var told []string
+	var reported []string
 	for range streams + 1 {
 		cb := h.next("disconnect")
-		if told = append(told, cb.Token); cb.Reason != "error" || cb.Detail != "node_lost" {
+		if reported = append(reported, cb.Token); cb.Reason != "error" || cb.Detail != "node_lost" {
 			t.Errorf("callback %+v, want error/node_lost", cb)
 		}
 		if cb.at.Before(last) {
-			t.Errorf("the backend was told %s before the streams had ended", last.Sub(cb.at))
+			t.Errorf("the backend received it %s before the streams had ended", last.Sub(cb.at))
 		}
-		if len(told) == 1 {
-			t.Logf("the backend was told %s after the link was dead", cb.at.Sub(stalled))
+		if len(reported) == 1 {
+			t.Logf("the backend received it %s after the link was dead", cb.at.Sub(stalled))
 		}
 	}
-	slices.Sort(told)
+	slices.Sort(reported)
 	slices.Sort(tokens)
-	if !slices.Equal(told, tokens) {
-		t.Errorf("told of %v, want %v", told, tokens)
+	if !slices.Equal(reported, tokens) {
+		t.Errorf("reported are %v, want %v", reported, tokens)
 	}
 
 	link.flow()

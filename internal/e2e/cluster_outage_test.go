@@ -7,7 +7,7 @@ import (
 )
 
 // TestAShortOutageEndsNothing: streams stay, get what was published meanwhile, and
-// who left meanwhile is told of afterwards, by the gateway that had the stream.
+// who left meanwhile is reported afterwards, by the gateway that had the stream.
 func TestAShortOutageEndsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHooks(t, nil)
@@ -30,13 +30,13 @@ func TestAShortOutageEndsNothing(t *testing.T) {
 	eventually(t, "disconnects are held back", func() bool { return time.Since(stalled) > 8*time.Second })
 	leaver.leave()
 	eventually(t, "the gateway has noticed who left", func() bool { return cutAPI.metric("tidegate_streams") == "1" })
-	if told := len(h.calls); told > 0 {
-		t.Errorf("%d callbacks while others may soon be telling, want none", told)
+	if n := len(h.calls); n > 0 {
+		t.Errorf("%d callbacks while others may soon report, want none", n)
 	}
 	link.flow()
 	flowing := time.Now()
 	h.wantDisconnect(gone, "client_closed", "")
-	t.Logf("told %s after the link was back", time.Since(flowing))
+	t.Logf("reported %s after the link was back", time.Since(flowing))
 	eventually(t, "the gateway is ready again", cutAPI.ready)
 	t.Logf("ready %s after the link was back", time.Since(flowing))
 	cutAPI.publish("task:x", "3")

@@ -114,7 +114,7 @@ func (a *api) awaitNodes(n int) {
 	})
 }
 
-// publish appends an event to a topic, and tells its id and receivers.
+// publish appends an event to a topic, and returns its id and receivers.
 func (a *api) publish(topic, data string) (id string, receivers int) {
 	a.t.Helper()
 	status, answer := a.send(toTopic(topic, data))

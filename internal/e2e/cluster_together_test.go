@@ -104,7 +104,7 @@ func TestAClusterIsOneGateway(t *testing.T) {
 	}
 	h.wantDisconnect(tokens[0], "server_closed", "closed")
 
-	// A clean stop tells of all, and nobody tells again.
+	// A clean stop reports all, and nobody reports again.
 	for _, p := range nodes {
 		p.stop()
 	}

@@ -114,7 +114,7 @@ func TestPythonExampleWorksAsItsReadmeSays(t *testing.T) {
 	w.reset()
 	post("Missed")
 	if e := s.open(t, "/news", w.lastID()).event(t); shape(e) != "headline Missed" {
-		t.Errorf("who came back is told %s first", shape(e))
+		t.Errorf("a client that came back receives %s first", shape(e))
 	}
 }
 

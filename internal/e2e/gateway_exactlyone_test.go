@@ -28,14 +28,14 @@ import (
 // what the backend thinks, so one disconnect or none is right. It may also tell
 // such a connect once more, with the same token, on a new connection: both are
 // one connect, and have one disconnect. A disconnect whose answer was broken off
-// is told again; that the backend then has heard of it twice cannot be avoided
+// is reported again; that the backend then receives it twice cannot be avoided
 // by anybody, and it counts once here, by the answer that arrived.
 func TestExactlyOneDisconnectPerAcceptedConnect(t *testing.T) {
 	t.Parallel()
 	const atOnce, timeout = 64, 400 * time.Millisecond
 	trials := longtest.Number(4000, 10_000)
-	var calm atomic.Bool // the backend is in a good mood
-	h := newHooks(t, func(cb callback) verdict { return moody(cb, timeout, calm.Load()) })
+	var fair atomic.Bool // the backend is in a good mood
+	h := newHooks(t, func(cb callback) verdict { return moody(cb, timeout, fair.Load()) })
 	p := h.gateway("--callback-timeout", timeout.String(), "--heartbeat", "100ms")
 
 	done := make(chan struct{})
@@ -45,13 +45,13 @@ func TestExactlyOneDisconnectPerAcceptedConnect(t *testing.T) {
 	run(t, p.public, trials, atOnce)
 	close(done)
 	nuisances.Wait()
-	calm.Store(true)
+	fair.Store(true)
 	a := p.api()
-	eventually(t, "all streams have ended and all disconnects are told", a.idle)
+	eventually(t, "all streams have ended and all disconnects are delivered", a.idle)
 	p.stop()
 	h.wantBalance()
 
-	calm.Store(false)
+	fair.Store(false)
 	const drained = "server_closed/drain"
 	for i := 0; i < 5 || i < 30 && !h.had(drained); i++ { // on a busy machine few streams are open by then
 		stopInTheMiddle(t, h, timeout)
@@ -60,13 +60,13 @@ func TestExactlyOneDisconnectPerAcceptedConnect(t *testing.T) {
 }
 
 // moody makes up an answer: mostly yes, and everything else often enough.
-func moody(cb callback, timeout time.Duration, calm bool) verdict {
+func moody(cb callback, timeout time.Duration, fair bool) verdict {
 	mood := rand.IntN(100)
 	soon := rand.N(40 * time.Millisecond)
 	late := timeout + rand.N(timeout) - timeout/4
 	if cb.Action == "disconnect" {
 		switch {
-		case calm || mood < 75:
+		case fair || mood < 75:
 			return verdict{http.StatusOK, soon / 4}
 		case mood < 88:
 			return verdict{http.StatusServiceUnavailable, 0}
@@ -77,7 +77,7 @@ func moody(cb callback, timeout time.Duration, calm bool) verdict {
 		}
 	}
 	switch {
-	case calm || mood < 60:
+	case fair || mood < 60:
 		return verdict{http.StatusOK, soon}
 	case mood < 65:
 		return verdict{http.StatusNoContent, 0}

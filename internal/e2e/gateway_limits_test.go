@@ -23,7 +23,7 @@ func ask(t *testing.T, base, raw string) net.Conn {
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(2 * patience))
 	if _, err := io.WriteString(conn, raw); err != nil {
-		t.Logf("send: %v", err) // the other side may have heard enough
+		t.Logf("send: %v", err) // the other side may have had enough
 	}
 	return conn
 }
@@ -57,7 +57,7 @@ func TestX16HeadersAreBounded(t *testing.T) {
 		}
 		cb := h.next("connect")
 		if n := len(cb.Request.Headers["x-long"]); n != c.fits {
-			t.Errorf("%v: the callback tells %d bytes of a header of %d", c.args, n, c.fits)
+			t.Errorf("%v: the callback has %d bytes of a header of %d", c.args, n, c.fits)
 		}
 		for base, path := range map[string]string{p.public: "/x", p.internal: "/internal/streams"} {
 			if got := statusOf(t, ask(t, base, request(path, c.large))); got != http.StatusRequestHeaderFieldsTooLarge {
@@ -134,7 +134,7 @@ func TestDropInForTheReplacedGateway(t *testing.T) {
 	p.stop()
 }
 
-// TestWaysToLeave: the backend hears of each within a second, from one open
+// TestWaysToLeave: the backend receives each within a second, from one open
 // connection as from many.
 func TestWaysToLeave(t *testing.T) {
 	t.Parallel()
@@ -146,7 +146,7 @@ func TestWaysToLeave(t *testing.T) {
 			begin := time.Now()
 			leave(c)
 			if took := h.wantDisconnect(token, "client_closed", "").at.Sub(begin); took > time.Second {
-				t.Errorf("%s: told after %s, want within a second", name, took)
+				t.Errorf("%s: reported after %s, want within a second", name, took)
 			}
 		}
 	}

@@ -83,7 +83,7 @@ func TestEveryProtocolCarriesTheSameBytes(t *testing.T) {
 		response := protocol.get(t, p)
 		connect := h.next("connect")
 		if connect.Request.URL != "/x?a=%2F" || connect.Request.Headers["host"] != strings.SplitN(p.public, "//", 2)[1] {
-			t.Errorf("%s: callback tells of %+v", protocol.name, connect.Request)
+			t.Errorf("%s: the callback has %+v", protocol.name, connect.Request)
 		}
 		for name, want := range map[string]string{
 			"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no", "Content-Encoding": "",

@@ -10,7 +10,7 @@ import (
 )
 
 // TestGW18BackendRestart: streams outlive their backend. The new one asks who is
-// there, can send at once, and hears of those who left meanwhile.
+// there, can send at once, and receives the ends of those who left meanwhile.
 func TestGW18BackendRestart(t *testing.T) {
 	t.Parallel()
 	h := newHooks(t, nil)
@@ -57,18 +57,18 @@ func TestGW18BackendRestart(t *testing.T) {
 		t.Errorf("listing has %v, want %v", found, tokens[3:])
 	}
 
-	// It hears of those who left before it was there.
+	// It receives the ends of those who left before it was there.
 	gone := map[string]bool{}
 	for range 3 {
 		cb := h.next("disconnect")
 		gone[cb.Token] = true
 		if waited := cb.at.Sub(back); waited > 11*time.Second {
-			t.Errorf("told %s after the return, want within a pause", waited)
+			t.Errorf("reported %s after the return, want within a pause", waited)
 		}
 	}
 	for _, token := range tokens[:3] {
 		if !gone[token] {
-			t.Errorf("the disconnect of %s was not told", token)
+			t.Errorf("the disconnect of %s was not delivered", token)
 		}
 	}
 	c, token := h.accepted(p, "/after")

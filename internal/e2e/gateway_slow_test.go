@@ -32,7 +32,7 @@ func TestGW10SlowClientsAreEnded(t *testing.T) {
 	p := h.gateway("--max-pending", fmt.Sprint(maxPending))
 	a := p.api()
 	readersDone := watchLatency(t, h, p, a, readers)
-	calm := readersDone.during(t, a, 2*time.Second)
+	quiet := readersDone.during(t, a, 2*time.Second)
 
 	stalled := map[string]bool{}
 	for i := range slow {
@@ -71,7 +71,7 @@ func TestGW10SlowClientsAreEnded(t *testing.T) {
 	if grown > bound {
 		t.Errorf("memory grew by %d MiB, want at most %d MiB", grown>>20, bound>>20)
 	}
-	t.Logf("latency p99 %s calm, %s during the flood, ratio %.1f", calm, busy, float64(busy)/float64(calm))
+	t.Logf("latency p99 %s quiet, %s during the flood, ratio %.1f", quiet, busy, float64(busy)/float64(quiet))
 	p.stop()
 }
 

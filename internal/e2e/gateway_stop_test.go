@@ -13,7 +13,7 @@ import (
 )
 
 // TestGW15StopIsGraceful: not ready at once; streams go on being served and end
-// in waves, each with a retry field of its own; the backend hears of each; and
+// in waves, each with a retry field of its own; the backend receives each; and
 // the end is a clean one.
 func TestGW15StopIsGraceful(t *testing.T) {
 	t.Parallel()
@@ -112,7 +112,7 @@ func TestSecondSignalStopsTheGatewayAtOnce(t *testing.T) {
 	}
 }
 
-// TestSecondSignalMayComeRightBehindTheFirst, before anything has been heard of that.
+// TestSecondSignalMayComeRightBehindTheFirst, before anything shows of that.
 func TestSecondSignalMayComeRightBehindTheFirst(t *testing.T) {
 	t.Parallel()
 	for range 3 {
@@ -129,9 +129,9 @@ func TestSecondSignalMayComeRightBehindTheFirst(t *testing.T) {
 	}
 }
 
-// TestStopTellsLateDisconnects: a backend that is away when the stop begins and
-// comes back during it hears of everything.
-func TestStopTellsLateDisconnects(t *testing.T) {
+// TestStopDeliversLateDisconnects: a backend that is away when the stop begins and
+// comes back during it receives everything.
+func TestStopDeliversLateDisconnects(t *testing.T) {
 	t.Parallel()
 	h := newHooks(t, nil)
 	p := h.gateway("--drain-time", "0s")

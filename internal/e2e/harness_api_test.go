@@ -124,7 +124,7 @@ func (a *api) metric(series string) string {
 	return ""
 }
 
-// idle reports whether no stream is open and nothing is left to be told.
+// idle reports whether no stream is open and no disconnect is left to be delivered.
 func (a *api) idle() bool {
 	a.t.Helper()
 	for _, gauge := range []string{"tidegate_streams", "tidegate_callbacks_waiting", "tidegate_callbacks_late", "tidegate_disconnects_queued"} {

@@ -132,18 +132,18 @@ func (h *hooks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if v.status == 0 {
-		h.settle(cb, 0, false)
+		h.book(cb, 0, false)
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("Content-Length", "2")
 	w.WriteHeader(v.status)
 	_, _ = io.WriteString(w, "{}") // an error comes again at the flush
 	out := http.NewResponseController(w).Flush() == nil
-	h.settle(cb, v.status, out)
+	h.book(cb, v.status, out)
 }
 
-// settle books an answer.
-func (h *hooks) settle(cb callback, status int, out bool) {
+// book notes an answer.
+func (h *hooks) book(cb callback, status int, out bool) {
 	h.mu.Lock()
 	a := h.accounts[cb.Token]
 	if a == nil {

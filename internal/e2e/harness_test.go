@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 // patience is how long a test waits for what should come at once.
 const patience = time.Minute
 
-// eventually asks until it is told yes. It is for what only another process
+// eventually asks until the answer is yes. It is for what only another process
 // knows, and can be asked for but not waited for.
 func eventually(t testing.TB, what string, yes func() bool) {
 	t.Helper()

@@ -133,7 +133,7 @@ func TestX26InheritedSockets(t *testing.T) {
 		}
 		go func() { _, _ = io.Copy(io.Discard, log) }() // ends with the process
 		if state := <-states; state != "READY=1" {
-			t.Errorf("the service manager was told %q", state)
+			t.Errorf("the service manager received %q", state)
 		}
 		if fetch(t, "http://"+publicAt+"/healthz") == "" || fetch(t, "http://"+internalAt+"/metrics") == "" {
 			t.Error("nobody answers")
@@ -142,7 +142,7 @@ func TestX26InheritedSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 		if state := <-states; state != "STOPPING=1" {
-			t.Errorf("the service manager was told %q", state)
+			t.Errorf("the service manager received %q", state)
 		}
 		wantEnd(t, cmd)
 		// The socket is still there: a client that comes now waits for the next process.

@@ -187,7 +187,7 @@ func (s *pageServer) holdStream(t *testing.T) (leave func()) {
 	return func() { _ = response.Body.Close() }
 }
 
-// publishVersion announces a version to every page and returns how many heard it.
+// publishVersion announces a version to every page and returns how many received it.
 func (s *pageServer) publishVersion(t *testing.T, version, changelog string) int {
 	t.Helper()
 	var answer struct{ Receivers int }

@@ -219,7 +219,7 @@ func testFinishedTaskIsShownWhole(t *testing.T, p pageSetup) {
 		if shown := valueOf[string](tb, `JSON.stringify(JSON.parse(document.querySelector("#result pre").textContent))`); shown != result {
 			t.Errorf("%s the result is %s", when, shown)
 		}
-		tb.wait(`document.getElementById("title").innerText === "demo_task"`) // no event tells it
+		tb.wait(`document.getElementById("title").innerText === "demo_task"`) // no event says it
 	}
 	check("at first")
 	tb.do("go away", chromedp.Navigate(s.public+"/"))
@@ -354,7 +354,7 @@ func testLostHistoryIsSaid(t *testing.T, p pageSetup) {
 	if notice := tb.text("notice"); !strings.Contains(notice, "no longer has the first events") {
 		t.Errorf("the notice is %q", notice)
 	}
-	// What the lost events told is asked for.
+	// What the lost events said is asked for.
 	tb.wait(`document.getElementById("title").innerText === "demo_task" && document.getElementById("elapsed").innerText !== ""`)
 }
 

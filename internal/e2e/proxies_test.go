@@ -125,7 +125,7 @@ func TestX29RestartBehindAProxyDoesNotEndEventSource(t *testing.T) {
 			wantPageOfName(t, cert.through(t, true), base)
 			for i, end := range []func(*program){(*program).stop, (*program).kill} {
 				end(p)
-				early.comesBack(2) // it is told twice that nobody is there
+				early.comesBack(2) // it is refused twice because nobody is there
 				h1.comesBack(1)
 				wantErrorForOthers(t, cert.through(t, true), base)
 				p = serveAt(t, upstream, data)
@@ -162,7 +162,7 @@ func wantPageOfName(t *testing.T, client *http.Client, base string) {
 	}
 }
 
-// wantErrorForOthers checks that a program that asks for no stream is told the truth.
+// wantErrorForOthers checks that a program that asks for no stream gets the true error.
 func wantErrorForOthers(t *testing.T, client *http.Client, base string) {
 	t.Helper()
 	res, err := client.Get(base + "/api/tasks")

@@ -278,7 +278,7 @@ func TestBE26TestingEndpointsAreThereInTestingModeOnly(t *testing.T) {
 		}
 		w := s.open(t, versionStream("tab"), "")
 		if e := w.event(t); shape(e) != `version {"version":"1","changelog":"c"}` {
-			t.Errorf("the stream is told %s", shape(e))
+			t.Errorf("the stream receives %s", shape(e))
 		}
 	}
 	s.call(t, "POST", s.backend.public+version, jsonObject{"version": "1"}, 400, nil)

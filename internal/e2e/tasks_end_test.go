@@ -90,7 +90,7 @@ func TestBE9CancelEndsEveryStreamOfTheTask(t *testing.T) {
 
 func TestBE10CancelledStaysCancelled(t *testing.T) {
 	inBothForms(t, flags{backend: []string{"--task-workers", "1"}}, func(t *testing.T, s *system) {
-		running := s.start(t, "failing_task", jsonObject{"delay": 3600}) // when told to end, it fails
+		running := s.start(t, "failing_task", jsonObject{"delay": 3600}) // when asked to end, it fails
 		s.waitStatus(t, running, "running")
 		pending := s.start(t, "demo_task", jsonObject{"delay": 0})
 		s.cancel(t, pending)
@@ -139,7 +139,7 @@ func TestBE16UnknownTaskIsSaidOnceAndForAll(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		// A browser comes back by itself, and is told not to; the client does as a browser.
+		// A browser comes back by itself, and is answered not to; the client does as a browser.
 		client := sse.NewClient(sse.ClientOptions{URL: s.gateway.public + target, HTTPClient: s.web, Retry: 1})
 		n := 0
 		for _, err := range client.Events(t.Context()) {
@@ -160,12 +160,12 @@ func TestBE21NoTracebackReachesTheBrowser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var told struct{ Data map[string]any }
-		if err := json.Unmarshal([]byte(events[len(events)-2].Data), &told); err != nil {
+		var failed struct{ Data map[string]any }
+		if err := json.Unmarshal([]byte(events[len(events)-2].Data), &failed); err != nil {
 			t.Fatal(err)
 		}
-		if len(told.Data) != 1 || told.Data["error"] != "Disk\nis \"full\"" {
-			t.Errorf("task_failed says %v, want the message and nothing else", told.Data)
+		if len(failed.Data) != 1 || failed.Data["error"] != "Disk\nis \"full\"" {
+			t.Errorf("task_failed says %v, want the message and nothing else", failed.Data)
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestF18DisconnectIsNotTheEndOfATask(t *testing.T) {
 	})
 }
 
-// Beyond what is kept, a late stream is told of its loss; it is never silently short.
+// Beyond what is kept, a late stream receives a reset; it is never silently short.
 func TestLongLogIsWholeOrHonestlyCut(t *testing.T) {
 	const steps = 20_000
 	log := demoLog(steps, demoMessage)

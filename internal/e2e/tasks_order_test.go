@@ -159,7 +159,7 @@ func TestBE27EventsForNobodyAreKept(t *testing.T) {
 			t.Error(err)
 		}
 		if e := s.open(t, versionStream("nobody-yet"), "").event(t); shape(e) != `version {"version":"7"}` {
-			t.Errorf("who comes later is told %s", shape(e))
+			t.Errorf("a client that comes later receives %s", shape(e))
 		}
 	})
 }

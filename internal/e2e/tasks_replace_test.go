@@ -69,16 +69,16 @@ func TestReplaceKeepsTheNewestOnly(t *testing.T) {
 func TestReplaceKeepsOneOfThoseThatComeAtOnce(t *testing.T) {
 	inBothForms(t, flags{backend: []string{"--replace"}}, func(t *testing.T, s *system) {
 		each(t, 30, 15, func(int) error {
-			w, err := s.dial(versionStream("crowd"), "")
+			w, err := s.dial(versionStream("many"), "")
 			if err != nil {
 				return err
 			}
 			t.Cleanup(w.reset)
 			return nil
 		})
-		eventually(t, "one of the crowd is left", func() bool { return len(s.streamsOf(t, "version:crowd")) == 1 })
-		if n := s.publishVersion(t, jsonObject{"version": "2", "request_id": "crowd"}); n != 1 {
-			t.Errorf("%d streams of the crowd got the version, want 1", n)
+		eventually(t, "one of many is left", func() bool { return len(s.streamsOf(t, "version:many")) == 1 })
+		if n := s.publishVersion(t, jsonObject{"version": "2", "request_id": "many"}); n != 1 {
+			t.Errorf("%d streams of many got the version, want 1", n)
 		}
 	})
 }

@@ -111,7 +111,7 @@ func TestATaskThatWaitsSurvivesTheStopOfItsBackend(t *testing.T) {
 	wantLog(t, "the waiting task", ofWaiting.toEnd(t), demoLog(2, demoMessage))
 }
 
-// TestAKilledBackendsTasksEnd: who watches a task is told when its process is
+// TestAKilledBackendsTasksEnd: who watches a task is notified when its process is
 // gone, and what waited runs.
 func TestAKilledBackendsTasksEnd(t *testing.T) {
 	t.Parallel()

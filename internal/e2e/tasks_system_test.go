@@ -150,7 +150,7 @@ func (p *program) logged(msg string) []logRecord {
 	return found
 }
 
-// freeAddress is an address that nobody listens on but who is told of it.
+// freeAddress is an address on which nobody else listens.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	address, release, err := port.Reserve("127.0.0.1")

@@ -8,7 +8,7 @@ import (
 )
 
 // TestX11UnknownTasksCostNothing: one request may name a hundred tasks that nobody
-// knows. Its client is told so, and no topic and no event is made of it.
+// knows. Its client receives that, and no topic and no event is made of it.
 func TestX11UnknownTasksCostNothing(t *testing.T) {
 	inBothForms(t, flags{gateway: []string{"--max-topics", "20"}}, func(t *testing.T, s *system) {
 		var ids []string

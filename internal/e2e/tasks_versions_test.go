@@ -13,12 +13,12 @@ func versionShape(version string) string { return fmt.Sprintf(`version {"version
 func (w *watch) wantVersion(t *testing.T, what, version string) {
 	t.Helper()
 	if e := w.event(t); shape(e) != versionShape(version) {
-		t.Errorf("%s is told %s, want version %s", what, shape(e), version)
+		t.Errorf("%s receives %s, want version %s", what, shape(e), version)
 	}
 }
 
-// A stream that opens is told the version that holds for it, once; then it is
-// told of each change, once.
+// A stream that opens receives the version that holds for it, once; then it
+// receives each change, once.
 func TestBE25VersionStreamsAreToldTheCurrentVersion(t *testing.T) {
 	inBothForms(t, flags{}, func(t *testing.T, s *system) {
 		s.call(t, "GET", s.backend.public+"/api/version", nil, http.StatusNotFound, nil)

@@ -41,7 +41,7 @@ func (s *system) dial(target, lastEventID string, header ...string) (*watch, err
 }
 
 // dialUntilServed is dial for a client that is refused when the machine is too
-// busy to answer in time, or told to come again by an answer that is over, and does.
+// busy to answer in time, or asks it to come again by an answer that is over, and does.
 func (s *system) dialUntilServed(target, lastEventID string) (w *watch, err error) {
 	for range 20 {
 		w, err = s.dial(target, lastEventID)
@@ -267,7 +267,7 @@ func wantLog(t *testing.T, what string, events []sse.Event, want []string) {
 }
 
 // wantWhole opens the stream of a task anew and wants it whole, then comes back
-// with its last id and wants to be told that there is nothing more.
+// with its last id and wants the answer that there is nothing more.
 func (s *system) wantWhole(id string, want []string) error {
 	events, lastID, err := s.follow(taskStream(id))
 	if err == nil {

@@ -8,14 +8,14 @@ import (
 )
 
 // TestTransportsShowTheSame: whoever writes a stream, a client cannot tell it
-// from what it gets, nor the backend from what it is told.
+// from what it gets, nor the backend from what it receives.
 func TestTransportsShowTheSame(t *testing.T) {
 	t.Parallel()
 	onAllCarriers(t, func(t *testing.T, c carrier) map[string]string {
 		s := newSite(t, c, "--heartbeat", "1h", "--max-body", "4MiB", "--drain-time", "300ms",
 			"--namespace", "short=events:3,replay:all", "--namespace", "big=bytes:64MiB,replay:all")
 		s.fillBigLog()
-		return s.play(slices.Concat(eventScenes, topicScenes, leaveScenes, crowdScenes), stop)
+		return s.play(slices.Concat(eventScenes, topicScenes, leaveScenes, manyScenes), stop)
 	})
 }
 

@@ -153,12 +153,12 @@ func (s *site) answerOf(in *bufio.Reader) func(n int) string {
 	}
 }
 
-// leavesAtOnce wants the backend to hear of a client that leaves within a second.
+// leavesAtOnce wants the backend to receive the end of a client that leaves within a second.
 func (s *site) leavesAtOnce(token string, leave func()) {
 	s.Helper()
 	begin := time.Now()
 	leave()
 	if took := s.endedToken(token).at.Sub(begin); took > time.Second {
-		s.Errorf("the backend heard of it after %s, want within a second", took)
+		s.Errorf("the backend received it after %s, want within a second", took)
 	}
 }

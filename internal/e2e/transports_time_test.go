@@ -90,7 +90,7 @@ var ageScenes = []scene{
 	}, want: "data: x\n\n(end)\ndisconnect server_closed max_age\n"},
 }
 
-// keepsBusy sends for twice as long as would do for a heartbeat, and tells what
+// keepsBusy sends for twice as long as would do for a heartbeat, and returns what
 // came and the longest silence that there can have been.
 func (s *site) keepsBusy(v *guest) (text string, longest time.Duration) {
 	s.Helper()

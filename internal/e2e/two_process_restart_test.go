@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// disconnected are the streams whose end a backend was told of, each by its
-// fingerprint, as often as it was told.
+// disconnected are the streams whose end a backend received, each by its
+// fingerprint, as often as it received it.
 func disconnected(p *program) []string {
 	var streams []string
 	for _, r := range append(p.logged("stream disconnected"), p.logged("disconnect delivered again")...) {
@@ -34,7 +34,7 @@ func TestRestartedBackendFindsItsStreams(t *testing.T) {
 	wantLog(t, "before", watcher.events(t, 2), parkedLog)
 	early := s.open(t, versionStream("early"), "")
 	early.leave()
-	eventually(t, "the first backend is told of a stream", func() bool { return len(disconnected(s.backend)) == 1 })
+	eventually(t, "the first backend receives the end of a stream", func() bool { return len(disconnected(s.backend)) == 1 })
 
 	first := s.backend
 	first.kill()
@@ -71,17 +71,17 @@ func TestRestartedBackendFindsItsStreams(t *testing.T) {
 	}
 	s.wantListed(t, "version:tab-0", "version:tab-1", "version:tab-2", "task:"+parked)
 
-	// The ends that it was not there for are told to the new one; then one more.
+	// The ends that it was not there for are delivered to the new one; then one more.
 	versions[0].leave()
 	eventually(t, "all disconnects are delivered", func() bool {
 		return s.metric(t, "tidegate_disconnects_queued") == 0 && len(s.listing(t)) == 3
 	})
 	// One of each for those that left, the task's two visits (the second one got
 	// 204), and the version stream.
-	told := append(disconnected(first), disconnected(s.backend)...)
-	slices.Sort(told)
-	if n := len(slices.Compact(slices.Clone(told))); n != len(told) || len(disconnected(s.backend)) != 5+2+1 {
-		t.Errorf("the backends were told of %d ends of %d streams, the second one of %d, want 8", len(told), n, len(disconnected(s.backend)))
+	ends := append(disconnected(first), disconnected(s.backend)...)
+	slices.Sort(ends)
+	if n := len(slices.Compact(slices.Clone(ends))); n != len(ends) || len(disconnected(s.backend)) != 5+2+1 {
+		t.Errorf("the backends received %d ends of %d streams, the second one %d, want 8", len(ends), n, len(disconnected(s.backend)))
 	}
 	if n := s.metric(t, "tidegate_disconnects_dropped_total", `reason=`); n != 0 {
 		t.Errorf("%v disconnects were dropped", n)
@@ -168,7 +168,7 @@ func TestRestartedGatewayGetsTheRestOfARunningTask(t *testing.T) {
 	}
 }
 
-func TestRestartedGatewayTellsTheCurrentVersion(t *testing.T) {
+func TestRestartedGatewaySendsTheCurrentVersion(t *testing.T) {
 	t.Parallel()
 	s := twoProcesses(t, flags{})
 	s.publishVersion(t, jsonObject{"version": "5", "changelog": "news"})
@@ -180,7 +180,7 @@ func TestRestartedGatewayTellsTheCurrentVersion(t *testing.T) {
 	s.restartGateway(t)
 	for what, lastID := range map[string]string{"a newcomer": "", "who came back": w.lastID()} {
 		if e := s.open(t, versionStream("tab"), lastID).event(t); shape(e) != want {
-			t.Errorf("%s is told %s, want the current version", what, shape(e))
+			t.Errorf("%s receives %s, want the current version", what, shape(e))
 		}
 	}
 }

@@ -116,5 +116,5 @@ func TestBE18EndOfAStreamDoesNotWaitForItsCallback(t *testing.T) {
 		t.Errorf("%v disconnect callbacks wait, want 5", n)
 	}
 	slow.release()
-	eventually(t, "the backend has been told", func() bool { return s.metric(t, "tidegate_backend_disconnects_total") == 5 })
+	eventually(t, "the backend has been notified", func() bool { return s.metric(t, "tidegate_backend_disconnects_total") == 5 })
 }

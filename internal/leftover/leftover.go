@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// patience is how long what was told to end may take for it.
+// patience is how long what was asked to end may take for it.
 const patience = time.Minute
 
 // Run runs the tests and returns the exit code: that of the tests or, if they
@@ -78,13 +78,13 @@ func Goroutines() []string {
 }
 
 // name is the number of a goroutine, which no other ever has, and a word before
-// it: what comes after tells its state.
+// it: what comes after is its state.
 func name(stack string) string {
 	name, _, _ := strings.Cut(stack, " [")
 	return name
 }
 
-// descriptors tells what the process has open, the directory that is read for it
+// descriptors lists what the process has open, the directory that is read for it
 // included.
 func descriptors() []string {
 	const dir = "/proc/self/fd/"

@@ -23,7 +23,7 @@ func passing(do func()) func() int {
 	}
 }
 
-func TestAGoroutineThatStaysIsToldWithItsStack(t *testing.T) {
+func TestAGoroutineThatStaysIsReportedWithItsStack(t *testing.T) {
 	release := make(chan struct{})
 	var out strings.Builder
 	code := run(passing(func() { go forgotten(release) }), false, 50*time.Millisecond, &out)
@@ -31,8 +31,8 @@ func TestAGoroutineThatStaysIsToldWithItsStack(t *testing.T) {
 	if code != 1 || !strings.Contains(out.String(), "leftover.forgotten(") {
 		t.Errorf("exit code %d, %s; want 1 and the stack", code, out.String())
 	}
-	if strings.Contains(out.String(), "TestAGoroutineThatStaysIsToldWithItsStack(") {
-		t.Errorf("what was there before is told of: %s", out.String())
+	if strings.Contains(out.String(), "TestAGoroutineThatStaysIsReportedWithItsStack(") {
+		t.Errorf("what was there before is reported: %s", out.String())
 	}
 }
 
@@ -49,7 +49,7 @@ func TestAGoroutineThatIsAboutToEndIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestADescriptorThatStaysOpenIsTold(t *testing.T) {
+func TestADescriptorThatStaysOpenIsReported(t *testing.T) {
 	file, err := os.Open("leftover.go")
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +64,8 @@ func TestADescriptorThatStaysOpenIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = more.Close()
-		told := code == 1 && strings.Contains(out.String(), "leftover.go")
-		if want := withFiles && runtime.GOOS == "linux"; told != want {
+		reported := code == 1 && strings.Contains(out.String(), "leftover.go")
+		if want := withFiles && runtime.GOOS == "linux"; reported != want {
 			t.Errorf("descriptors looked at: %v, exit code %d, %s", withFiles, code, out.String())
 		}
 	}
@@ -97,8 +97,8 @@ func TestWhatTheDefaultClientKeepsIsNoLeftover(t *testing.T) {
 	}
 }
 
-// TestAllStacksAreTold also when they are many.
-func TestAllStacksAreTold(t *testing.T) {
+// TestAllStacksAreReported also when they are many.
+func TestAllStacksAreReported(t *testing.T) {
 	const many = 1000
 	release := make(chan struct{})
 	defer close(release)
@@ -107,7 +107,7 @@ func TestAllStacksAreTold(t *testing.T) {
 	}
 	found := 0
 	for _, stack := range Goroutines() {
-		if strings.Contains(stack, "created by tidegate/internal/leftover.TestAllStacksAreTold") {
+		if strings.Contains(stack, "created by tidegate/internal/leftover.TestAllStacksAreReported") {
 			found++
 		}
 	}

@@ -8,27 +8,27 @@ import (
 	"syscall"
 )
 
-// crowdScenes are about what many streams cost.
-var crowdScenes = []scene{
+// manyScenes are about what many streams cost.
+var manyScenes = []scene{
 	{name: "200 come and go", play: func(s *site) {
-		const crowd = 200
+		const streams = 200
 		goroutines := s.gauge("go_goroutines")
 		l := s.newLine(false)
 		var all []*guest
-		for range crowd {
+		for range streams {
 			all = append(all, s.opensOn(l, "/x"))
 		}
 		if s.parks { // just behind the headers
-			eventually(s.T, "all are parked", func() bool { return s.gauge("tidegate_streams_parked") == crowd })
+			eventually(s.T, "all are parked", func() bool { return s.gauge("tidegate_streams_parked") == streams })
 		}
 		parked, grown := s.gauge("tidegate_streams_parked"), s.gauge("go_goroutines")-goroutines
 		switch {
-		case s.parks && (parked != crowd || grown > crowd/4):
-			s.Errorf("%d parked and %d goroutines more, want all %d and hardly any", parked, grown, crowd)
-		case !s.parks && (parked != 0 || grown < crowd*9/10): // others come and go
-			s.Errorf("%d parked and %d goroutines more, want none and one for each of %d", parked, grown, crowd)
+		case s.parks && (parked != streams || grown > streams/4):
+			s.Errorf("%d parked and %d goroutines more, want all %d and hardly any", parked, grown, streams)
+		case !s.parks && (parked != 0 || grown < streams*9/10): // others come and go
+			s.Errorf("%d parked and %d goroutines more, want none and one for each of %d", parked, grown, streams)
 		}
-		s.batch(numbered(crowd, func(i int) string { return toToken(all[i].token, "x") })...)
+		s.batch(numbered(streams, func(i int) string { return toToken(all[i].token, "x") })...)
 		for _, v := range all {
 			s.note("%s", v.reads(1))
 			v.leaves()
