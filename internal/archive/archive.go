@@ -74,7 +74,7 @@ func lineOf(e Event) line {
 		Seq: e.Seq, Time: time.Unix(0, e.At).UTC().Format(time.RFC3339Nano),
 		Topic: e.Topic, Name: e.Name, Data: e.Data,
 		NoEvent: !e.HasEvent, Close: e.Close, Delete: e.Delete,
-		Number: e.Number, Prev: e.Prev, PrevKnown: e.PrevKnown, Born: e.Born,
+		Number: e.Number, Prev: e.Prev, PrevKnown: e.PrevKnown, Born: e.DeletedTo,
 		Key: base64.StdEncoding.EncodeToString([]byte(e.KeyID)),
 	}
 	if e.Age > 0 {
@@ -120,7 +120,7 @@ func (l line) event() (e Event, err error) {
 		Entry: topic.Entry{
 			Topic: l.Topic, Name: l.Name, Data: l.Data,
 			HasEvent: !l.NoEvent, Close: l.Close, Delete: l.Delete,
-			Number: l.Number, Prev: l.Prev, Born: l.Born,
+			Number: l.Number, Prev: l.Prev, DeletedTo: l.Born,
 		},
 	}}
 	if l.Age != "" {
@@ -136,7 +136,7 @@ func (e *Event) check() error {
 	switch {
 	case e.Seq == 0 || e.Topic == "":
 		return fmt.Errorf("%w: seq or topic is missing", errLine)
-	case e.Prev >= e.Seq && e.PrevKnown || e.Born >= e.Seq:
+	case e.Prev >= e.Seq && e.PrevKnown || e.DeletedTo >= e.Seq:
 		return fmt.Errorf("%w: prev or born is not before seq %d", errLine, e.Seq)
 	case e.At < 0:
 		return fmt.Errorf("%w: time before 1970", errLine)

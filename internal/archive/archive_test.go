@@ -19,7 +19,7 @@ var (
 	events = []archive.Event{
 		{Stored: topic.Stored{Seq: 3, At: 1_796_070_000_123_456_789, Entry: topic.Entry{Topic: "a", Name: "n<&>", Data: "é\n\u2028\x00", HasEvent: true, Number: 1, Age: time.Hour}, PrevKnown: true}},
 		{Stored: topic.Stored{Seq: 5, At: 1, Entry: topic.Entry{Topic: "a\xff", Data: "\xfe\x80", HasEvent: true, Close: true, Number: 2, Prev: 3}}, KeyID: "0123456789abcdef"},
-		{Stored: topic.Stored{Seq: 90, At: 2, Entry: topic.Entry{Topic: "a", Delete: true, Born: 5}}},
+		{Stored: topic.Stored{Seq: 90, At: 2, Entry: topic.Entry{Topic: "a", Delete: true, DeletedTo: 5}}},
 	}
 )
 

@@ -115,7 +115,7 @@ func (h *heldBatch) batch(n int) *stream.Batch {
 func (h *heldBatch) flush() {
 	if h.b != nil {
 		h.b.Flush()
-		h.topics.Spread()
+		h.topics.StartFanOut()
 	}
 	h.b = nil
 }

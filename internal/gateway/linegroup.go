@@ -115,7 +115,7 @@ func (p *pipeline) publish(g *lineGroup) {
 	var refused map[string]error
 	for _, l := range g.lines {
 		if l.before != nil {
-			if <-l.before.done; topic.Passing(l.before.err) {
+			if <-l.before.done; topic.Retryable(l.before.err) {
 				if refused == nil {
 					refused = make(map[string]error)
 				}

@@ -127,7 +127,7 @@ func (g *Gateway) closeStream(w http.ResponseWriter, r *http.Request) {
 	defer b.Flush()
 	c := g.living(r.PathValue("token"))
 	if c != nil {
-		g.opts.Topics.Settle(b, &c.member)
+		g.opts.Topics.DeliverPending(b, &c.member)
 	}
 	if c == nil || !c.stream.End(b, wire.Ending{Reason: wire.ServerClosed, Detail: detail}, nil) {
 		wire.WriteError(w, errNoToken)

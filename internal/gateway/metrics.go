@@ -135,7 +135,7 @@ func (c topicCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- metric.Topics.Value(float64(s.Topics))
 	ch <- metric.HistoryEvents.Value(float64(s.Events))
 	ch <- metric.HistoryBytes.Value(float64(s.Bytes))
-	ch <- metric.FanoutsPending.Value(float64(s.Spreading))
+	ch <- metric.FanoutsPending.Value(float64(s.FanningOut))
 	ch <- metric.IdempotencyKeys.Value(float64(s.Keys))
 	ch <- metric.EventsPublished.Value(float64(s.Published))
 	ch <- metric.Resets.Value(float64(s.Resets))

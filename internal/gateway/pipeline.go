@@ -102,7 +102,7 @@ func (p *pipeline) begin(t target, send func() (wire.SendAnswer, error)) {
 		if before != nil {
 			<-before.done // it has a place already, so this cannot deadlock
 		}
-		if before != nil && topic.Passing(before.err) {
+		if before != nil && topic.Retryable(before.err) {
 			s.err = before.err
 		} else {
 			s.answer, s.err = send()

@@ -135,7 +135,7 @@ func (g *Gateway) direct(b *stream.Batch, m wire.Message) (wire.SendAnswer, erro
 	if c.open.Load() {
 		answer.Status = wire.StatusOK
 	}
-	g.opts.Topics.Settle(b, &c.member) // what was published before goes first
+	g.opts.Topics.DeliverPending(b, &c.member) // what was published before goes first
 	if m.HasEvent {
 		block := make([]byte, stream.Room, stream.Room+len(m.Name)+len(m.Data)+32)
 		block, err := sse.Append(block, sse.Event{Name: m.Name, Data: m.Data})

@@ -19,7 +19,7 @@ func (g *Gateway) publishTransient(ctx context.Context, b *stream.Batch, m wire.
 	if own {
 		b = stream.NewBatch()
 	}
-	receivers, err := g.opts.Topics.Pass(b, topic.Publication{Topic: m.Topic, HasEvent: true, Name: m.Name, Data: m.Data})
+	receivers, err := g.opts.Topics.PublishTransient(b, topic.Publication{Topic: m.Topic, HasEvent: true, Name: m.Name, Data: m.Data})
 	if own {
 		b.Flush()
 	}

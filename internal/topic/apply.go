@@ -44,7 +44,7 @@ func (h *Hub) Apply(events []Stored) []Applied {
 		events = events[n:]
 	}
 	b.Flush()
-	h.Spread()
+	h.StartFanOut()
 	return applied
 }
 
@@ -96,7 +96,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 		return Applied{}
 	}
 	l.doubt = !e.PrevKnown && !l.known()
-	l.bornAt(max(l.born, e.Born))
+	l.bornAt(max(l.born, e.DeletedTo))
 	ev := h.stamp(block, e.Seq, e.At, e.At)
 	l.resolve(e)
 	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // of a value only the newest counts

@@ -148,7 +148,7 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, m
 		return stateDoubt
 	}
 	l.last, l.lastAt, l.closed, l.appended, l.before = e.Seq, e.At, e.Close, e.Number, e.Seq
-	l.bornAt(e.Born)
+	l.bornAt(e.DeletedTo)
 	l.mayMiss(max(missing, h.past.lacks))
 	h.foundClosed(b, l)
 	return stateKnown

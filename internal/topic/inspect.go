@@ -253,7 +253,7 @@ type Stats struct {
 	Bytes          int64
 	Published      uint64
 	Resets         uint64
-	Spreading      int // events on their way to the streams of wide topics
+	FanningOut     int // events on their way to the streams of wide topics
 	Keys           int
 	KeysEarly      uint64 // idempotency keys forgotten before their time
 	Dropped        map[DropReason]uint64
@@ -265,7 +265,7 @@ func (h *Hub) Stats() Stats {
 	defer h.mu.Unlock()
 	return Stats{
 		Topics: len(h.topics), Events: h.events, Bytes: h.bytes,
-		Published: h.published, Resets: h.resets, Spreading: len(h.onTheWay.events),
+		Published: h.published, Resets: h.resets, FanningOut: len(h.onTheWay.events),
 		Keys: len(h.keys.records), KeysEarly: h.keys.early,
 		Dropped: maps.Clone(h.dropped),
 	}

@@ -117,7 +117,7 @@ func (w *world) id(seq uint64) string {
 // settle has a stream get what is on its way to it, so that it can be looked at.
 func (w *world) settle(c *client) {
 	if c.conn != nil {
-		w.hub.Settle(stream.NewBatch(), c.conn.member)
+		w.hub.DeliverPending(stream.NewBatch(), c.conn.member)
 	}
 }
 

@@ -5,11 +5,11 @@ import "context"
 // OneByOne is AppendAll of a store that takes one event after the other.
 func OneByOne(ctx context.Context, entries []Entry, one func(context.Context, Entry) (Appended, error)) []Result {
 	results := make([]Result, len(entries))
-	turns := make(map[string]*Turn)
+	turns := make(map[string]*Sequence)
 	for i, e := range entries {
 		turn := turns[e.Topic]
 		if turn == nil {
-			turn = new(Turn)
+			turn = new(Sequence)
 			turns[e.Topic] = turn
 		}
 		if err := turn.Refused(); err != nil {
@@ -24,19 +24,19 @@ func OneByOne(ctx context.Context, entries []Entry, one func(context.Context, En
 	return results
 }
 
-// Turn is what an AppendAll knows of the entries of one topic, which it takes one
+// Sequence is what an AppendAll knows of the entries of one topic, which it takes one
 // after the other. The zero value is before the first.
-type Turn struct {
+type Sequence struct {
 	prev     uint64 // position of the newest that was stored, 0: none
 	unstored uint64 // entries that were not stored
 	refused  error
 }
 
 // Refused is what the entries that are left fail with; nil if they are to be stored.
-func (t *Turn) Refused() error { return t.refused }
+func (t *Sequence) Refused() error { return t.refused }
 
 // Next corrects what the next entry says of those before it.
-func (t *Turn) Next(e *Entry) {
+func (t *Sequence) Next(e *Entry) {
 	e.Number -= min(t.unstored, e.Number)
 	if t.prev > 0 {
 		e.Prev = t.prev
@@ -44,9 +44,9 @@ func (t *Turn) Next(e *Entry) {
 }
 
 // Took notes what became of an entry.
-func (t *Turn) Took(r Result) {
+func (t *Sequence) Took(r Result) {
 	switch {
-	case Passing(r.Err):
+	case Retryable(r.Err):
 		t.refused = r.Err
 	case r.Err != nil, r.Repeat:
 		t.unstored++

@@ -5,11 +5,11 @@ import (
 	"tidegate/sse"
 )
 
-// Pass queues an event for the streams that are at a topic, and tells how many they
+// PublishTransient queues an event for the streams that are at a topic, and tells how many they
 // are. It has no id, is in no log, and makes no topic. Each stream gets it after
 // all that was published before, and after what is being replayed to it. It returns
 // an error of the event's name.
-func (h *Hub) Pass(b *stream.Batch, p Publication) (receivers int, err error) {
+func (h *Hub) PublishTransient(b *stream.Batch, p Publication) (receivers int, err error) {
 	block, err := sse.Append(make([]byte, stream.Room, stream.Room+len(p.Name)+len(p.Data)+32), sse.Event{Name: p.Name, Data: p.Data})
 	if err != nil {
 		return 0, err

@@ -75,7 +75,7 @@ func (r refusals) of(topic string) error {
 }
 
 func (r refusals) note(topic string, err error) {
-	if Passing(err) {
+	if Retryable(err) {
 		r[topic] = err
 	}
 }

@@ -85,7 +85,7 @@ func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r
 	}
 	e = Entry{
 		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
-		Number: l.appended + 1, Prev: l.last, Born: l.born, Age: l.keep.life(),
+		Number: l.appended + 1, Prev: l.last, DeletedTo: l.born, Age: l.keep.life(),
 	}
 	if p.Key != "" {
 		// What was published before the topic was deleted does not count. All

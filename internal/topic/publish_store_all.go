@@ -177,7 +177,7 @@ func (s *storing) append(ctx context.Context) {
 	for n := 0; n < len(results); n += applyStep {
 		s.noted(n, results[n:min(n+applyStep, len(results))])
 	}
-	if slices.ContainsFunc(results, func(r Result) bool { return Passing(r.Err) }) {
+	if slices.ContainsFunc(results, func(r Result) bool { return Retryable(r.Err) }) {
 		s.entries = nil // the store may still be at them
 	}
 }

@@ -27,7 +27,7 @@ func (r *reader) take(e Stored) error {
 		r.hole = e.Seq
 		return nil
 	}
-	if before := max(r.newest(), e.Born); e.Prev > before && e.Prev < e.Seq {
+	if before := max(r.newest(), e.DeletedTo); e.Prev > before && e.Prev < e.Seq {
 		// An event was there and is not. Where it is not known to have been the
 		// newest one, there may have been more.
 		if r.hole = e.Prev; !e.PrevKnown {
@@ -35,7 +35,7 @@ func (r *reader) take(e Stored) error {
 		}
 	}
 	r.closed = e.Close
-	r.born = max(r.born, e.Born)
+	r.born = max(r.born, e.DeletedTo)
 	r.events = append(r.events, &e)
 	r.bytes += e.size()
 	for len(r.events) > max(r.keep.Events, 1) || r.keep.Bytes > 0 && r.bytes > r.keep.Bytes && len(r.events) > 1 {

@@ -59,8 +59,8 @@ func (h *Hub) spread(b *stream.Batch, l *log, e event) {
 	}
 }
 
-// Spread has events begin their way whose publisher held its batch.
-func (h *Hub) Spread() {
+// StartFanOut has events begin their way whose publisher held its batch.
+func (h *Hub) StartFanOut() {
 	if h.unsettled.Load() > 0 {
 		h.onTheWay.some.Signal()
 	}
@@ -75,9 +75,9 @@ func (h *Hub) settle(b *stream.Batch, m *Member) {
 	}
 }
 
-// Settle queues for a stream what was published before to its topics: nothing
+// DeliverPending queues for a stream what was published before to its topics: nothing
 // that is sent to it then comes in front of that.
-func (h *Hub) Settle(b *stream.Batch, m *Member) {
+func (h *Hub) DeliverPending(b *stream.Batch, m *Member) {
 	if h.unsettled.Load() == 0 {
 		return
 	}

@@ -80,7 +80,7 @@ func TestNothingOvertakesAnEventOnItsWay(t *testing.T) {
 		{"that it leaves the topic", func(_ *testing.T, h *topic.Hub, m *topic.Member) { h.Detach(m, []string{"wide"}) }, "1"},
 		{"what is sent to it alone", func(_ *testing.T, h *topic.Hub, m *topic.Member) {
 			b := stream.NewBatch()
-			h.Settle(b, m)
+			h.DeliverPending(b, m)
 			b.Flush()
 		}, "1"},
 	}

@@ -106,9 +106,9 @@ type Entry struct {
 	// the store cannot make sure that Prev is right, it stores that it is not
 	// known; then there was one at Prev, and there may be others behind it.
 	Number, Prev uint64
-	// Born is the position up to which the topic was deleted, 0 if it never was,
+	// DeletedTo is the position up to which the topic was deleted, 0 if it never was,
 	// as the publishing hub knows it.
-	Born uint64
+	DeletedTo uint64
 
 	// Key makes a repeat within KeyLife return what the first got; "" for none.
 	Key string
@@ -123,10 +123,10 @@ func KeyID(e Entry) [16]byte {
 	return [16]byte(sum[:16])
 }
 
-// Passing reports whether an error may pass: the event was not taken for a reason
+// Retryable reports whether an error may pass: the event was not taken for a reason
 // that may go away, or nobody knows whether it was taken. It may be sent again, and
 // what comes behind it must not be taken before.
-func Passing(err error) bool {
+func Retryable(err error) bool {
 	return err != nil && wire.ErrorOf(err).Status >= http.StatusInternalServerError
 }
 

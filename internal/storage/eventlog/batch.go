@@ -35,7 +35,7 @@ type appendBatch struct {
 
 // lane is the events of one topic, which take turns.
 type lane struct {
-	topic.Turn
+	topic.Sequence
 	rest []*inflightEvent
 }
 
@@ -285,7 +285,7 @@ func (a *appendBatch) finish(w *inflightEvent, r topic.Result) {
 func (a *appendBatch) passTurn(w *inflightEvent, r topic.Result) {
 	switch {
 	case w.lane == nil:
-	case w.passedTurn && topic.Passing(r.Err): // it was lost after it had been stored
+	case w.passedTurn && topic.Retryable(r.Err): // it was lost after it had been stored
 		w.lane.Took(r)
 	case !w.passedTurn:
 		w.passedTurn = true

@@ -106,11 +106,11 @@ func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
 	if s.Prev > 0 {
 		s.Prev = c.now[s.Topic]
 	}
-	if s.Born > 0 {
-		s.Born = c.born[s.Topic]
+	if s.DeletedTo > 0 {
+		s.DeletedTo = c.born[s.Topic]
 	}
-	if s.Born > 0 {
-		msg.Header[headerBorn] = []string{strconv.FormatUint(s.Born, 36)}
+	if s.DeletedTo > 0 {
+		msg.Header[headerBorn] = []string{strconv.FormatUint(s.DeletedTo, 36)}
 	}
 	if s.Age > 0 {
 		msg.Header[jetstream.MsgTTLHeader] = []string{formatTTL(s.Age)}

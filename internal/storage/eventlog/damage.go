@@ -46,7 +46,7 @@ type chain struct {
 
 // hole gives what is missing in front of the next event of one topic.
 func (c *chain) hole(e topic.Stored) (s suspect) {
-	if c.of > 0 && e.PrevKnown && e.Prev > max(c.of, e.Born) {
+	if c.of > 0 && e.PrevKnown && e.Prev > max(c.of, e.DeletedTo) {
 		s = suspect{e.Topic, e.Prev, e.Age}
 	}
 	c.of = e.Seq
@@ -61,7 +61,7 @@ func (c *chain) follow(e topic.Stored, upTo uint64) {
 	if c.last == nil {
 		c.last = make(map[string]uint64)
 	}
-	if before, known := c.last[e.Topic]; known || !e.PrevKnown || e.Prev <= e.Born {
+	if before, known := c.last[e.Topic]; known || !e.PrevKnown || e.Prev <= e.DeletedTo {
 		one := chain{of: before}
 		c.log.suspect(one.hole(e))
 	} else { // that one may be there: some are looked up

@@ -99,7 +99,7 @@ func storedOf(e *nats.Engine, subject string, header natsgo.Header, data []byte,
 	}
 	entry.Topic, entry.Age = name, parseTTL(header.Get(jetstream.MsgTTLHeader))
 	if born := header.Get(headerBorn); born != "" {
-		if entry.Born, err = strconv.ParseUint(born, 36, 64); err != nil {
+		if entry.DeletedTo, err = strconv.ParseUint(born, 36, 64); err != nil {
 			return topic.Stored{}, fmt.Errorf("event %d: %w", seq, errEnvelope)
 		}
 	}

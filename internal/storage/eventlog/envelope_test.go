@@ -106,7 +106,7 @@ func TestTTLIsWholeSecondsRoundedUp(t *testing.T) {
 func TestBornComesBackAndNothingElseIsTakenForIt(t *testing.T) {
 	t.Parallel()
 	e := new(nats.Engine)
-	entry := topic.Entry{Topic: "a", HasEvent: true, Number: 1, Born: 1<<64 - 1}
+	entry := topic.Entry{Topic: "a", HasEvent: true, Number: 1, DeletedTo: 1<<64 - 1}
 	try := newTry(entry, appendRef{"n", 1})
 	msg := try.message(e)
 	if got, err := storedOf(e, msg.Subject, msg.Header, msg.Data, 7, 1); err != nil || got.Entry != entry {
@@ -115,7 +115,7 @@ func TestBornComesBackAndNothingElseIsTakenForIt(t *testing.T) {
 	for _, s := range []string{"-1", "x y", "zzzzzzzzzzzzzzzz"} {
 		msg.Header.Set(headerBorn, s)
 		if got, err := storedOf(e, msg.Subject, msg.Header, msg.Data, 7, 1); !errors.Is(err, errEnvelope) {
-			t.Errorf("%q is read as %d, %v", s, got.Born, err)
+			t.Errorf("%q is read as %d, %v", s, got.DeletedTo, err)
 		}
 	}
 }

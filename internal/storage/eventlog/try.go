@@ -61,8 +61,8 @@ func (t *appendTry) message(e *nats.Engine) *natsgo.Msg {
 	if !t.blind {
 		msg.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(t.expect, 10)}
 	}
-	if t.entry.Born > 0 {
-		msg.Header[headerBorn] = []string{strconv.FormatUint(t.entry.Born, 36)}
+	if t.entry.DeletedTo > 0 {
+		msg.Header[headerBorn] = []string{strconv.FormatUint(t.entry.DeletedTo, 36)}
 	}
 	if t.entry.Age > 0 {
 		msg.Header[jetstream.MsgTTLHeader] = []string{formatTTL(t.entry.Age)}

@@ -84,7 +84,7 @@ func (l *Log) topicInfo(ctx context.Context, t *topicIndex) (TopicInfo, error) {
 	info := TopicInfo{Topic: t.name, Events: len(t.places), Hole: t.hole}
 	var before uint64
 	err := l.Read(ctx, t.name, 1, math.MaxUint64, func(e topic.Stored) error {
-		if before > 0 && e.PrevKnown && e.Prev > max(before, e.Born) {
+		if before > 0 && e.PrevKnown && e.Prev > max(before, e.DeletedTo) {
 			info.Hole = max(info.Hole, e.Prev)
 		}
 		if info.First == 0 {

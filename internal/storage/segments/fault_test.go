@@ -230,7 +230,7 @@ func (s *script) check(when string) {
 			if s.answered[e.Seq] != what && !s.unsure[what] && !e.Delete {
 				s.t.Errorf("%s: at %d stands %.20q, answered was %.20q", when, e.Seq, what, s.answered[e.Seq])
 			}
-			if before.Seq > 0 && e.PrevKnown && e.Prev != before.Seq && e.Born < before.Seq && !e.Delete {
+			if before.Seq > 0 && e.PrevKnown && e.Prev != before.Seq && e.DeletedTo < before.Seq && !e.Delete {
 				s.t.Errorf("%s: %q: %d comes behind %d, and names %d", when, name, e.Seq, before.Seq, e.Prev)
 			}
 			there[e.Seq], before = what, e

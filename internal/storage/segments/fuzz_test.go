@@ -26,7 +26,7 @@ func FuzzRecord(f *testing.F) {
 	for _, e := range []topic.Stored{
 		{},
 		{Entry: topic.Entry{Topic: "a", Name: "n", Data: "d", HasEvent: true, Number: 2, Prev: 1}, Seq: 300, At: 5, PrevKnown: true},
-		{Entry: topic.Entry{Topic: "ü", Close: true, Delete: true, Born: 299, Age: time.Hour}, Seq: 301, At: math.MaxInt64},
+		{Entry: topic.Entry{Topic: "ü", Close: true, Delete: true, DeletedTo: 299, Age: time.Hour}, Seq: 301, At: math.MaxInt64},
 	} {
 		f.Add(appendEvent(nil, 7, &e, nil)[recordHeader:])
 		f.Add(appendEvent(nil, 7, &e, &key)[recordHeader:])

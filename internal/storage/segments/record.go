@@ -99,7 +99,7 @@ func appendEvent(dst []byte, salt uint32, e *topic.Stored, key *keyID) []byte {
 		}
 	}
 	dst = append(dst, flags)
-	for _, n := range [...]uint64{e.Number, e.Prev, e.Born, uint64(e.Age)} {
+	for _, n := range [...]uint64{e.Number, e.Prev, e.DeletedTo, uint64(e.Age)} {
 		dst = binary.AppendUvarint(dst, n)
 	}
 	if key != nil {
@@ -208,7 +208,7 @@ func (v *eventView) stored(name string) topic.Stored {
 		Entry: topic.Entry{
 			Topic: name, Name: both[:len(v.name)], Data: both[len(v.name):],
 			HasEvent: v.flags&flagEvent != 0, Close: v.flags&flagClose != 0, Delete: v.flags&flagDelete != 0,
-			Number: v.number, Prev: v.prev, Born: v.born, Age: v.age,
+			Number: v.number, Prev: v.prev, DeletedTo: v.born, Age: v.age,
 		},
 		Seq: v.seq, At: v.at, PrevKnown: v.flags&flagPrevKnown != 0,
 	}

@@ -97,7 +97,7 @@ func (n *node) append(ctx context.Context, batch []topic.Entry, stored func(topi
 			continue
 		}
 		counted[batch[i].Topic]++
-		batch[i].Number, batch[i].Prev, batch[i].Born = k.number+counted[batch[i].Topic], k.last, k.born
+		batch[i].Number, batch[i].Prev, batch[i].DeletedTo = k.number+counted[batch[i].Topic], k.last, k.born
 	}
 	for i, r := range n.store.AppendAll(ctx, batch) {
 		if r.Err == nil && !r.Repeat {

@@ -32,7 +32,7 @@ var deleteCases = []testCase{
 		n.each(texts("a", "3", "4")...)
 		for range 2 {
 			got := withoutMarks(n.read("a"))
-			if data(got) != "3 4" || got[0].Number != 1 || got[0].Born != gone.Seq || got[1].Number != 2 {
+			if data(got) != "3 4" || got[0].Number != 1 || got[0].DeletedTo != gone.Seq || got[1].Number != 2 {
 				t.Errorf("stored is %q, want 3 4, counted from 1, and born at %d", data(got), gone.Seq)
 			}
 			n.chain("a")

@@ -291,7 +291,7 @@ func (m *memory) Read(ctx context.Context, name string, from, before uint64, yie
 		case m.fault == "data" && i == 3:
 			e.Data += " "
 		case m.fault == "born":
-			e.Born = 0
+			e.DeletedTo = 0
 		}
 		if err := yield(e); err != nil {
 			return err

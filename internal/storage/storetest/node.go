@@ -168,7 +168,7 @@ func (n *node) entries(batch ...topic.Entry) []topic.Entry {
 			continue
 		}
 		counted[e.Topic]++
-		e.Number, e.Prev, e.Born = k.number+counted[e.Topic], k.last, k.born
+		e.Number, e.Prev, e.DeletedTo = k.number+counted[e.Topic], k.last, k.born
 	}
 	return batch
 }
@@ -190,7 +190,7 @@ func (n *node) know(name string) (known, error) {
 	case e.Delete:
 		return n.rec.learn(name, known{last: e.Seq, born: e.Seq}), nil
 	case e.PrevKnown:
-		return n.rec.learn(name, known{last: e.Seq, number: e.Number, born: e.Born, closed: e.Close}), nil
+		return n.rec.learn(name, known{last: e.Seq, number: e.Number, born: e.DeletedTo, closed: e.Close}), nil
 	}
 	var k known
 	err = n.store.Read(ctx, name, 1, e.Seq+1, func(e topic.Stored) error {
@@ -198,7 +198,7 @@ func (n *node) know(name string) (known, error) {
 		case e.Delete:
 			k = known{last: e.Seq, born: e.Seq}
 		case !k.closed:
-			k = known{last: e.Seq, number: max(k.number+1, e.Number), born: max(k.born, e.Born), closed: e.Close}
+			k = known{last: e.Seq, number: max(k.number+1, e.Number), born: max(k.born, e.DeletedTo), closed: e.Close}
 		}
 		return nil
 	})

@@ -89,7 +89,7 @@ var predecessorCases = []testCase{
 		gone := n.publish(topic.Entry{Topic: "a", Delete: true})[0]
 		n.publish(texts("a", "3", "4")...)
 		for _, e := range n.read("a") {
-			if e.Seq > gone.Seq && e.Born != gone.Seq {
+			if e.Seq > gone.Seq && e.DeletedTo != gone.Seq {
 				t.Errorf("%s: want it born at %d", show(e), gone.Seq)
 			}
 		}

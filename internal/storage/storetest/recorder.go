@@ -105,7 +105,7 @@ func (r *recorder) apply(e topic.Stored) topic.Applied {
 		r.refused[e.Seq] = true
 		return topic.Applied{Err: topic.ErrClosed}
 	}
-	r.topics[e.Topic] = known{last: e.Seq, number: max(k.number+1, e.Number), born: max(k.born, e.Born), closed: e.Close}
+	r.topics[e.Topic] = known{last: e.Seq, number: max(k.number+1, e.Number), born: max(k.born, e.DeletedTo), closed: e.Close}
 	return topic.Applied{Receivers: r.receivers}
 }
 
