@@ -33,7 +33,7 @@ const (
 	CodeUnauthorized        Code = "UNAUTHORIZED"         // 401: wrong or missing secret
 	CodeBufferFull          Code = "BUFFER_FULL"          // 503: nothing was taken, try again later
 	CodeDraining            Code = "DRAINING"             // 503: the gateway stops
-	CodeNodeBusy            Code = "NODE_BUSY"            // 503: another node of the cluster is
+	CodeNodeBusy            Code = "NODE_BUSY"            // 503: another node of the cluster is asked too much
 	CodeTooMuchInFlight     Code = "TOO_MUCH_IN_FLIGHT"   // 503: bytes of bodies and answers
 	CodeEngineUnavailable   Code = "ENGINE_UNAVAILABLE"   // 503: storage is away; the event may be stored
 )
