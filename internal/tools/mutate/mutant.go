@@ -33,7 +33,7 @@ func (m mutant) testPackage() string {
 
 // all are the mutants, in the order of their packages.
 func all() []mutant {
-	return slices.Concat(gatewayMutants, streamMutants, topicMutants, segmentMutants, wireMutants, limitMutants)
+	return slices.Concat(gatewayMutants, streamMutants, topicMutants, segmentMutants, wireMutants, clientMutants, limitMutants)
 }
 
 // apply returns the file that the mutant changes, and its changed text.
