@@ -11,17 +11,17 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// pubAck is what the server answers to an event that was published.
+// pubAck is the server's answer to an event that was published.
 type pubAck struct {
 	seq       uint64
 	duplicate bool  // it was stored before, with the same id
-	err       error // it was not stored: a *jetstream.APIError, or nobody answers
+	err       error // not stored: a *jetstream.APIError, or no stream takes the subject
 }
 
-// ackInbox is where the server answers all events that are published. The last part
-// of a reply's subject is the event's number.
+// ackInbox receives the server's answers to all events that are published. The last part of
+// an answer's subject is the event's number.
 type ackInbox struct {
-	head []byte // set once: what an answer begins with that says no more than a position
+	head []byte // set once: the beginning of an answer that has a position and nothing else
 
 	mu     sync.Mutex
 	prefix string // guarded by mu, like all below
@@ -31,7 +31,7 @@ type ackInbox struct {
 
 func (b *ackInbox) init(stream string) { b.head = fmt.Appendf(nil, `{"stream":%q,"seq":`, stream) }
 
-// open gives what the subjects of replies begin with.
+// open subscribes, once, and returns the beginning of the answers' subjects.
 func (b *ackInbox) open(l *Log) (prefix string, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,7 +59,8 @@ func (b *ackInbox) close() {
 	unsubscribe(sub)
 }
 
-// parse reads an answer. The usual one is read by hand: it comes for each event.
+// parse reads an answer. The usual one is parsed by hand, because there is one for each
+// event.
 func (b *ackInbox) parse(msg *natsgo.Msg) pubAck {
 	if len(msg.Data) == 0 { // its status says that no stream takes the subject now
 		return pubAck{err: jetstream.ErrNoStreamResponse}
@@ -72,7 +73,7 @@ func (b *ackInbox) parse(msg *natsgo.Msg) pubAck {
 	return parseAck(msg.Data)
 }
 
-// position reads what a plain answer ends with: a number and a brace.
+// position reads the end of a plain answer: a number and a brace.
 func position(b []byte) (seq uint64, ok bool) {
 	last := len(b) - 1
 	if last < 1 || last > 19 || b[last] != '}' || b[0] == '0' {
@@ -87,8 +88,7 @@ func position(b []byte) (seq uint64, ok bool) {
 	return seq, true
 }
 
-// parseAck reads any answer. One that is not understood is none: the event is
-// published again.
+// parseAck reads any answer. If it cannot be read, the event is published again.
 func parseAck(b []byte) pubAck {
 	var answer struct {
 		Error     *jetstream.APIError `json:"error"`

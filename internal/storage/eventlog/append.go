@@ -14,43 +14,42 @@ import (
 )
 
 const (
-	// appendTimeout bounds an AppendAll whose caller has no bound.
+	// appendTimeout bounds an AppendAll whose context has no deadline.
 	appendTimeout = 10 * time.Second
-	// countTimeout is how long other nodes may take to tell their receivers.
+	// countTimeout is how long to wait for the receivers of other nodes.
 	countTimeout = 250 * time.Millisecond
-	// takeOutTimeout bounds what is done about a refused event.
+	// takeOutTimeout bounds the removal of a refused event.
 	takeOutTimeout = time.Second
 	// maxAppends bounds the events that are on their way into the log.
 	maxAppends = 10_000
-	// appendOverhead is about what an event on its way takes beside its texts.
+	// appendOverhead is about the memory of an event on its way, besides its texts, in bytes.
 	appendOverhead = 1024
-	// maxTogether bounds the events of one call that are on their way together. A
-	// call of more goes on when they have been answered.
+	// maxTogether bounds the events of one call that are on their way together. A larger
+	// call goes on when they have been answered.
 	maxTogether = 512
 )
 
 var (
-	// errUnanswered is what an event fails with that has run out of time.
-	errUnanswered = errors.New("cluster: no answer from the event log in time")
+	// errUnanswered: the server has not said in time whether the event is stored.
+	errUnanswered = errors.New("eventlog: no answer from the event log in time")
 	// errNoRoom refuses an event while too many others are on their way.
 	errNoRoom = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeBufferFull,
 		Message: "Too many events are waiting for storage: nothing was stored, send it again", RetryAfter: time.Second}
 )
 
-// AppendAll stores events and waits for them to come back in the tail, see
-// [topic.Store]. It tries until ctx ends, or for 10 seconds if ctx has no
-// deadline; it then is unknown whether an event is stored. An error is a
-// *wire.Error with status 413 if the event is too large for the log, and with
-// ENGINE_FULL if that has no room and the event is not stored.
+// AppendAll stores events and waits for them to come back in the tail, see [topic.Store]. It
+// tries until ctx ends, or for 10 seconds if ctx has no deadline. After that it is unknown
+// whether an event is stored. An error is a *wire.Error with status 413 if the event is
+// too large for the log, and with ENGINE_FULL if the log has no room and the event is not
+// stored.
 //
-// 10,000 events, and LogOptions.MaxInflight bytes of them, may be on their way.
+// 10,000 events, and Options.MaxInflight bytes of them, may be on their way.
 // Others wait for room until ctx ends; then they fail with BUFFER_FULL and are not
 // stored.
 //
-// Events of different topics are published without waiting for each other. Of one
-// topic each is published when the server has said where the one before it is
-// stored. If that one is lost after this, it fails, and those that have been
-// published behind it do not.
+// Events of different topics do not wait for each other. An event is published when the
+// server has acknowledged the one before it of the same topic. If that one is lost later,
+// it fails, and the events that were published behind it do not.
 func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -67,7 +66,7 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 	return a.results
 }
 
-// room is what bounds the events that are on their way, by their number and bytes.
+// quota bounds the events that are on their way, by number and bytes.
 type quota struct {
 	most   int64 // bytes
 	events *semaphore.Weighted
@@ -81,12 +80,12 @@ func (r *quota) init(most int64) {
 	r.most, r.events, r.bytes = most, semaphore.NewWeighted(maxAppends), semaphore.NewWeighted(most)
 }
 
-// sizeOf is what an event counts.
+// sizeOf is how many bytes an event counts.
 func (r *quota) sizeOf(e *topic.Entry) int64 {
 	return min(int64(len(e.Topic)+len(e.Name)+len(e.Data)+len(e.Key)+appendOverhead), r.most)
 }
 
-// enter waits for room. It returns errNoRoom if ctx ends first for want of time.
+// enter waits for room. It returns errNoRoom if the deadline of ctx passes first.
 func (r *quota) enter(ctx context.Context, events int, bytes int64) error {
 	err := r.events.Acquire(ctx, int64(events))
 	if err == nil {
@@ -101,7 +100,7 @@ func (r *quota) enter(ctx context.Context, events int, bytes int64) error {
 	}
 	r.refused.Add(uint64(events))
 	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
-		return cause // who asked has gone
+		return cause // the caller has gone
 	}
 	return errNoRoom
 }
@@ -113,8 +112,8 @@ func (r *quota) leave(events int, bytes int64) {
 	r.bytes.Release(bytes)
 }
 
-// takeOut drops an event from the log that the hub has refused, as those of all
-// nodes do: it counts for nobody, and would take the place of one that does.
+// removeRefused deletes an event from the log that the hubs of all nodes refuse. It would
+// only take room.
 func (l *Log) removeRefused(ctx context.Context, seq uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), takeOutTimeout)
 	defer cancel()
@@ -123,8 +122,8 @@ func (l *Log) removeRefused(ctx context.Context, seq uint64) {
 	}
 }
 
-// repeat answers an event whose key was used before. When the first one was stored,
-// and whether it said the same, is known only while it is there.
+// repeat answers an event whose key was used before. The time of the first event, and
+// whether its content was the same, are known only while it is there.
 func (l *Log) repeat(ctx context.Context, seq uint64, e topic.Entry) (topic.Appended, error) {
 	first, at, found, err := l.at(ctx, seq)
 	switch {

@@ -329,11 +329,11 @@ func TestEventThatDoesNotComeBackIsAnError(t *testing.T) {
 		"was stored when nobody looked": {unseen, errRewound},
 	} {
 		if !tt.w.resolved || tt.w.err != tt.want {
-			t.Errorf("what %s: %v, settled %v", name, tt.w.err, tt.w.resolved)
+			t.Errorf("what %s: %v, resolved %v", name, tt.w.err, tt.w.resolved)
 		}
 	}
 	if unanswered.resolved || m.at() != 91 {
-		t.Errorf("what has no answer yet is settled, or the position is %d", m.at())
+		t.Errorf("what has no answer yet is resolved, or the position is %d", m.at())
 	}
 	m.leave([]*inflightEvent{comes, passed, lost, unseen, unanswered, late, enter(100)})
 	if len(m.waiting) > 0 || m.acked.Len() > 0 {
@@ -424,7 +424,7 @@ func TestNodeThatDoesNotTellIsWaitedForOnce(t *testing.T) {
 	if got := n.Stats().CountTimeouts; got != 1 {
 		t.Errorf("waited %d times", got)
 	}
-	// When it is heard again, it is waited for again.
+	// When a count comes again, it is waited for again.
 	n.onCounts(countsMsg("ghost", 1, 1))
 	n.mustAppend(t, "a", "2")
 	if got := n.Stats().CountTimeouts; got != 2 {

@@ -15,19 +15,20 @@ import (
 	"tidegate/internal/topic"
 )
 
-// LogInfo is what a log says of itself.
+// Info describes a log.
 type Info struct {
 	Generation string // first part of all event ids
-	Secret     string // what they are sealed with; "" if they are not
+	Secret     string // key of the seal of event ids; "" if they have none
 	First      uint64 // position of the oldest event, and
-	Last       uint64 // of the newest one; that may be gone
+	Last       uint64 // of the newest one; both may be gone
 	Events     uint64
 	Bytes      uint64
 	MaxBytes   int64
 	Discarded  uint64 // see [topic.Store.Discarded]
 }
 
-// LogInfo looks at the log; ok is false if none was made.
+// ReadInfo describes the log on NATS; ok is false if there is none. ctx bounds the request,
+// which takes 3 seconds at most.
 func ReadInfo(ctx context.Context, e *nats.Engine) (l Info, ok bool, err error) {
 	info, err := e.StreamInfo(ctx, e.StreamName("EV"))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -44,17 +45,17 @@ func ReadInfo(ctx context.Context, e *nats.Engine) (l Info, ok bool, err error) 
 }
 
 const (
-	// copyBytes bounds what is under way of a log that is copied.
+	// copyBytes bounds what is under way while a log is copied.
 	copyBytes = 16 << 20
-	// copyPause is how long nothing may come of a log that is read, before it is
-	// asked whether there is anything left, and copyPatience for how long all in all.
+	// copyPause is how long to wait for the next event of a log that is read, before the
+	// server is asked whether there is one. copyPatience is how long that may go on.
 	copyPause    = 2 * time.Second
 	copyPatience = 30 * time.Second
 )
 
-// ReadLog gives all events up to position last, oldest first, each with its
-// [topic.KeyID] if it has one. An error of take ends it and is returned. unreadable
-// counts messages that are no events of this version.
+// ReadAll passes all events up to position last to take, oldest first, each with its
+// [topic.KeyID], "" for none. It returns the first error of take. unreadable counts messages
+// that are no events of this version. Nodes may use the log meanwhile.
 func ReadAll(ctx context.Context, e *nats.Engine, last uint64, take func(s topic.Stored, key string) error) (unreadable int, err error) {
 	stream, err := e.JetStream().Stream(ctx, e.StreamName("EV"))
 	if err != nil {
@@ -103,8 +104,8 @@ func ReadAll(ctx context.Context, e *nats.Engine, last uint64, take func(s topic
 	return unreadable, nil
 }
 
-// leftOf tells whether there is anything behind at, up to last. It may have expired
-// while it was waited for.
+// leftOf reports whether there is an event behind position at, up to last. It may have
+// expired meanwhile.
 func leftOf(ctx context.Context, stream jetstream.Stream, at, last uint64) (bool, error) {
 	msg, err := stream.GetMsg(ctx, at+1, jetstream.WithGetMsgSubject(">"))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -129,7 +130,7 @@ func keyIDIn(header natsgo.Header) string {
 	return string(id)
 }
 
-// DropLog deletes the log with all that is in it.
+// Delete deletes the log with all events.
 func Delete(ctx context.Context, e *nats.Engine) error {
 	err := e.JetStream().DeleteStream(ctx, e.StreamName("EV"))
 	if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {

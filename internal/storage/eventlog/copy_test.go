@@ -98,7 +98,7 @@ func TestACopyThatFailsLeavesNothing(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
 	}
-	// Somebody else writes to the log meanwhile.
+	// Another client writes to the log meanwhile.
 	n, give = 0, feed(many)
 	_, err = WriteAll(natstest.Within(t), e, func() (topic.Stored, bool, error) {
 		if n++; n == 1000 {
@@ -109,7 +109,7 @@ func TestACopyThatFailsLeavesNothing(t *testing.T) {
 		return give()
 	})
 	if err == nil {
-		t.Error("no error although somebody else wrote")
+		t.Error("no error although another client wrote")
 	}
 	if info, _, err := ReadInfo(natstest.Within(t), e); err != nil || info.Events > 0 {
 		t.Errorf("%d events are left, %v", info.Events, err)

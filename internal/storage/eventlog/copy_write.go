@@ -14,17 +14,17 @@ import (
 	"tidegate/internal/topic"
 )
 
-// ErrLogNotEmpty says that a log has events, where there should be none.
+// ErrNotEmpty is returned by [WriteAll] if the log has events already.
 var ErrNotEmpty = errors.New("the event log has events already")
 
 // undoTimeout bounds emptying a log that could not be copied.
 const undoTimeout = 30 * time.Second
 
-// copyAcks bounds the events that are under way to a log that is written.
+// copyAcks bounds the events that are under way while a log is written.
 const copyAcks = 512
 
-// logCopy writes events of another log, in their order, to one that is empty. Their
-// positions are others then: those before are mapped, topic by topic.
+// logCopy writes the events of another log to an empty one, in order. They get new positions
+// here, and references to predecessors are mapped to them.
 type logCopy struct {
 	e       *nats.Engine
 	at      uint64            // position of the newest event
@@ -34,9 +34,9 @@ type logCopy struct {
 	bytes   int
 }
 
-// WriteLog makes the log, which must be empty, and writes to it what next gives until
-// that says false. Times and positions are those of now; what has expired is left out.
-// If it fails the log is empty again, as far as that can be done.
+// WriteAll makes the log on NATS, which must be empty, and writes the events that next gives
+// until next returns false. They get new times and positions; expired ones are left out. If
+// it fails it empties the log again. It returns how many were written.
 func WriteAll(ctx context.Context, e *nats.Engine, next func() (s topic.Stored, more bool, err error)) (written int, err error) {
 	stream, err := e.EventStream(ctx)
 	if err != nil {
@@ -56,14 +56,14 @@ func WriteAll(ctx context.Context, e *nats.Engine, next func() (s topic.Stored, 
 	again, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	for range c.waiting {
-		if c.awaitAcks(again) == nil { // what is under way may be stored yet
+		if c.awaitAcks(again) == nil { // events under way may still be stored
 			break
 		}
 	}
 	return written, errors.Join(err, Empty(again, e))
 }
 
-// EmptyLog drops all events of the log.
+// Empty deletes all events of the log.
 func Empty(ctx context.Context, e *nats.Engine) error {
 	stream, err := e.JetStream().Stream(ctx, e.StreamName("EV"))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -99,8 +99,8 @@ func (c *logCopy) run(ctx context.Context, next func() (topic.Stored, bool, erro
 	}
 }
 
-// write publishes an event on condition that nobody else has written, so its position
-// is known before it is stored.
+// write publishes an event on condition that nothing else was written. So its position is
+// known before it is stored.
 func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
 	msg := natsgo.NewMsg(topicSubject(c.e, s.Topic))
 	if s.Prev > 0 {
@@ -132,7 +132,7 @@ func (c *logCopy) write(ctx context.Context, s topic.Stored) error {
 	return c.awaitAcks(ctx)
 }
 
-// settle waits until all that is under way is stored.
+// awaitAcks waits until all that is under way is stored.
 func (c *logCopy) awaitAcks(ctx context.Context) error {
 	late := time.NewTimer(copyPatience)
 	defer late.Stop()

@@ -91,7 +91,7 @@ func TestPublishersAtManyNodesCauseNoReset(t *testing.T) {
 		for i, n := range nodes {
 			n.publish(t, "a", "on") // after which all that was before has been applied here
 			if got, _ := clients[i].got(t); strings.Contains(got, "reset") {
-				t.Errorf("round %d: a stream of node %d was told of a loss: %q", round, i, got)
+				t.Errorf("round %d: a stream of node %d got a reset: %q", round, i, got)
 			}
 		}
 		if err := nodes[1].hub.Delete(t.Context(), "a"); err != nil {

@@ -12,19 +12,19 @@ import (
 	"tidegate/internal/topic"
 )
 
-// NATS drops what it cannot read any more, and does not tell. Where an event is missing
-// that one behind it names, although an older one of the topic is there, it was not
-// trimmed: those go first. So something is damaged there, and other topics may have
-// lost their newest events in the same place.
+// NATS drops messages that it cannot read any more without reporting it. Each event names its
+// predecessor. If that is missing although an older event of the topic is there, it was not
+// trimmed, because trimming removes the oldest first. So the log is damaged there, and other
+// topics may have lost their newest events in the same place.
 
-// logDamage is what is known of that.
+// damage is what is known of that.
 type damage struct {
 	lost     atomic.Uint64 // up to here topics may have lost events
 	suspects chan suspect  // size maxSuspects
 }
 
-// maxSuspects bounds the holes that wait to be looked at. One is enough to find a
-// damaged place; those that do not fit are found again when the topic is read again.
+// maxSuspects bounds the holes that wait to be inspected. One is enough to find a damaged
+// place, and those that do not fit are found again when the topic is read again.
 const maxSuspects = 64
 
 func (d *damage) init() { d.suspects = make(chan suspect, maxSuspects) }
@@ -36,15 +36,15 @@ type suspect struct {
 	age   time.Duration // of the event behind it
 }
 
-// chain follows what events say of those before them. The zero value follows one
-// topic; with a log, all of them.
+// chain checks that the predecessor that each event names has come. The zero value checks
+// one topic; with a log, all topics.
 type chain struct {
 	log  *Log
 	last map[string]uint64
-	of   uint64 // of one topic, 0: nothing has come
+	of   uint64 // of one topic: the last position, 0 for none
 }
 
-// hole gives what is missing in front of the next event of one topic.
+// hole returns the event that is missing in front of the next one of one topic.
 func (c *chain) hole(e topic.Stored) (s suspect) {
 	if c.of > 0 && e.PrevKnown && e.Prev > max(c.of, e.DeletedTo) {
 		s = suspect{e.Topic, e.Prev, e.Age}
@@ -53,7 +53,7 @@ func (c *chain) hole(e topic.Stored) (s suspect) {
 	return s
 }
 
-// follow looks at the next event of all topics, up to a position.
+// follow checks the next event of all topics, up to a position.
 func (c *chain) follow(e topic.Stored, upTo uint64) {
 	if c == nil || e.Seq > upTo {
 		return
@@ -64,13 +64,13 @@ func (c *chain) follow(e topic.Stored, upTo uint64) {
 	if before, known := c.last[e.Topic]; known || !e.PrevKnown || e.Prev <= e.DeletedTo {
 		one := chain{of: before}
 		c.log.suspect(one.hole(e))
-	} else { // that one may be there: some are looked up
+	} else { // it may be there, before the start: inspect looks it up
 		c.log.suspect(suspect{e.Topic, e.Prev, e.Age})
 	}
 	c.last[e.Topic] = e.Seq
 }
 
-// suspect has a missing event looked at, some time soon.
+// suspect queues a missing event for inspect. It does not wait.
 func (l *Log) suspect(s suspect) {
 	if s.seq == 0 || s.seq <= l.damage.lost.Load() {
 		return
@@ -81,10 +81,10 @@ func (l *Log) suspect(s suspect) {
 	}
 }
 
-// Lost gives nothing: of what topics events are lost is not known, see topic.Hub.MayMiss.
+// Lost is 0: which topics have lost events is unknown, see topic.Hub.MayMiss.
 func (l *Log) Lost(string) uint64 { return 0 }
 
-// tellDamage has the hub know up to where topics may lack events.
+// reportDamage passes the position up to which topics may lack events to the hub.
 func (l *Log) reportDamage(hub topic.Follower) {
 	lost := l.damage.lost.Load()
 	if follower, ok := hub.(interface{ MayMiss(seq uint64) }); ok && lost > 0 {
@@ -92,7 +92,7 @@ func (l *Log) reportDamage(hub topic.Follower) {
 	}
 }
 
-// inspect looks at what seems to be missing, until ctx ends.
+// inspect looks up events that seem to be missing, until ctx ends.
 func (l *Log) inspect(ctx context.Context, hub topic.Follower) {
 	for {
 		select {
@@ -129,7 +129,7 @@ func (l *Log) inspectOne(ctx context.Context, s suspect, hub topic.Follower) err
 		if err != nil {
 			return err
 		}
-		if before == s.seq-1 { // it is the only one, so no other topic's
+		if before == s.seq-1 { // only this one is missing, so no other topic lacks one
 			l.foundHole("topic", s.topic, "position", s.seq)
 			return nil
 		}
@@ -150,8 +150,7 @@ func (l *Log) foundHole(where ...any) {
 	l.log.Error("the event log is damaged: events are missing; clients that may need them get a reset", where...)
 }
 
-// oldest gives the position of the oldest event of a topic, 0 for none, and after what
-// time it expires.
+// oldest is the position of the oldest event of a topic, 0 for none, and its age limit.
 func (l *Log) oldest(ctx context.Context, name string) (seq uint64, age time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
@@ -165,12 +164,12 @@ func (l *Log) oldest(ctx context.Context, name string) (seq uint64, age time.Dur
 	return msg.Sequence, parseTTL(msg.Header.Get(jetstream.MsgTTLHeader)), nil
 }
 
-// endMissing is how many of the last positions may be missing without a reason that is
-// known: events that the hubs have refused are taken out.
+// endMissing is how many of the last positions may be missing: events that the hubs refuse
+// are removed.
 const endMissing = 2
 
-// checkEnd looks whether the newest events are there. If some are not, and cannot have
-// expired, a file was cut or cannot be read.
+// checkEnd checks whether the newest events are there. If some are missing and cannot have
+// expired, a file was truncated or cannot be read.
 func (l *Log) checkEnd(ctx context.Context, state jetstream.StreamState) error {
 	if state.Msgs == 0 {
 		return nil

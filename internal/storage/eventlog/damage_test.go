@@ -132,13 +132,13 @@ func checkDamaged(t *testing.T, n *hubNode, ids []string) {
 			for _, at := range []int{0, len(all) / 2, len(all) - 1} {
 				c := n.connect(t, ids[all[at]], fmt.Sprint("all:", name))
 				got, _ := c.got(t)
-				rest, told := strings.CutPrefix(got, "reset")
+				rest, reset := strings.CutPrefix(got, "reset")
 				var want []string
 				for _, number := range all[at+1:] {
 					want = append(want, strconv.Itoa(number))
 				}
 				if whole := slices.Equal(strings.Fields(rest), want); !whole {
-					if lost++; !told && turn > 0 {
+					if lost++; !reset && turn > 0 {
 						t.Errorf("topic %d from %d: received %.100q without a reset, want %v", name, all[at], got, want)
 					}
 				}

@@ -11,12 +11,16 @@ import (
 	"tidegate/internal/storage/nats"
 )
 
-// When the stream is full it drops its oldest events, of whatever topic, and nothing
-// in it tells later that it was that, and not their age. So it is noted with the
-// stream up to which position events may have been dropped for want of room: as
-// long as the stream is full that is one that its first event has yet to come to,
-// so that it is not written all the time; and afterwards, where the first is.
-const discardedKey = "tidegate_discarded" // in the metadata of EV, see marked
+// When the stream is full it drops its oldest events, of whatever topic. Nothing in it says
+// later that they were dropped for want of room, and not because of their age. So the
+// stream's metadata have the position up to which events may have been dropped that way.
+// While the stream is full that is a position ahead of its first event, so that it is
+// written seldom; afterwards it is the position of the first event.
+//
+// A bucket with compare-and-set would be safer than the stream's configuration, which is
+// read, changed and written. But nodes of older versions read and write it here, and a
+// cluster is upgraded node by node.
+const discardedKey = "tidegate_discarded" // in the metadata of EV, see nats.Metadata
 
 // Discarded is the position below which events may have been dropped for want of
 // room, before their time; 0 if none were.
@@ -26,7 +30,7 @@ func (l *Log) Discarded() uint64 {
 	return l.condition.discarded
 }
 
-// see notes what the stream has dropped for want of room.
+// update notes what the stream has dropped for want of room.
 func (c *condition) update(info *jetstream.StreamInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -61,8 +65,7 @@ func notedOf(info *jetstream.StreamInfo) uint64 {
 	return noted
 }
 
-// toNote is what should be noted with the stream, if it is something else than what
-// is.
+// toNote is the position that should be noted; other is true if it is not the one that is.
 func toNote(info *jetstream.StreamInfo) (seq uint64, other bool) {
 	noted, state := notedOf(info), info.State
 	switch full := filled(info); {
@@ -74,10 +77,9 @@ func toNote(info *jetstream.StreamInfo) (seq uint64, other bool) {
 	return noted, false
 }
 
-// noteDiscarded writes to the stream's configuration, which cannot be done on
-// condition that nobody else does. So it is done seldom, and never at once after a
-// connection is back, when a server that has just started may draw the generation
-// anew.
+// noteDiscarded writes the stream's configuration, which NATS cannot do on condition that it
+// has not changed. So this happens seldom, and never right after a reconnect, when a server
+// that has just started may write a new generation.
 func (l *Log) noteDiscarded(ctx context.Context, info *jetstream.StreamInfo) {
 	seq, other := toNote(info)
 	if !other || l.condition.isOther(info) {

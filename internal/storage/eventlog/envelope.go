@@ -24,8 +24,8 @@ import (
 //	name      uvarint length, and the bytes
 //	data      the rest
 //
-// Its topic is in the subject. The headers are for NATS, say who published it, and
-// have what came later, so that nodes of an older version can read the rest.
+// Its topic is in the subject. Headers have what NATS needs, who published the event, and
+// fields that were added later, which nodes of an older version ignore.
 const envelopeVersion = 1
 
 const (
@@ -36,18 +36,18 @@ const (
 	flagsKnown = 1<<iota - 1
 )
 
-// headerRef says which Append of which node published an event: NODE.NUMBER.
+// headerRef has the node that published an event and its number there: NODE.NUMBER.
 const headerRef = "Sl-Ref"
 
 // headerBorn has Entry.Born, if that is not 0.
 const headerBorn = "Sl-Born"
 
 var (
-	errEnvelope = errors.New("cluster: not an event of this version")
-	errSubject  = errors.New("cluster: not the subject of a topic")
+	errEnvelope = errors.New("eventlog: not an event of this version")
+	errSubject  = errors.New("eventlog: not the subject of a topic")
 )
 
-// appendEnvelope renders what an event is stored as.
+// appendEnvelope appends the stored form of an event.
 func appendEnvelope(dst []byte, e topic.Entry, prevKnown bool) []byte {
 	var flags byte
 	for i, set := range [...]bool{e.HasEvent, e.Close, e.Delete, prevKnown} { // in the order of the flags
@@ -63,8 +63,8 @@ func appendEnvelope(dst []byte, e topic.Entry, prevKnown bool) []byte {
 	return append(dst, e.Data...)
 }
 
-// parseEnvelope reads what appendEnvelope renders. It returns errEnvelope for
-// anything else.
+// parseEnvelope parses what appendEnvelope appends. It returns errEnvelope for anything
+// else.
 func parseEnvelope(b []byte) (e topic.Entry, prevKnown bool, err error) {
 	if len(b) < 2 || b[0] != envelopeVersion || b[1]&^flagsKnown != 0 {
 		return e, false, errEnvelope
@@ -103,21 +103,20 @@ func storedOf(e *nats.Engine, subject string, header natsgo.Header, data []byte,
 			return topic.Stored{}, fmt.Errorf("event %d: %w", seq, errEnvelope)
 		}
 	}
-	// A publisher that has not seen that the log went back may name what was lost.
+	// A publisher that has not noticed that the log went back may name a lost event.
 	prevKnown = prevKnown && entry.Prev < seq
 	return topic.Stored{Entry: entry, Seq: seq, At: at, PrevKnown: prevKnown}, nil
 }
 
-// eventOf reads a message of the log as the hub is given it. ok is false if it is not at
-// the subject of a topic; if it is and is no event of this version, that is said, and
-// counts as a hole.
+// eventOf reads a message of the log for the hub. ok is false if its subject is not one of a
+// topic. A message that is no event of this version is logged, and counts as a hole.
 func (l *Log) eventOf(msg *natsgo.Msg, seq uint64, at int64) (e topic.Stored, ok bool) {
 	e, err := storedOf(l.e, msg.Subject, msg.Header, msg.Data, seq, at)
 	if err == nil {
 		return e, true
 	}
 	l.tally.add(func(s *Stats) { s.Unreadable++ })
-	l.log.Error("no event of this version: whoever needs it is told", "subject", msg.Subject, "position", seq, "error", err)
+	l.log.Error("no event of this version: clients that may need it get a reset", "subject", msg.Subject, "position", seq, "error", err)
 	name, ok := topicOf(l.e, msg.Subject)
 	return topic.Stored{Entry: topic.Entry{Topic: name}, Seq: seq, At: at, Unreadable: true}, ok
 }
@@ -140,7 +139,7 @@ func parseTTL(s string) time.Duration {
 	return age
 }
 
-// appendRef is who published an event.
+// appendRef names an event on its way: the node that publishes it, and its number there.
 type appendRef struct {
 	node string
 	n    uint64
@@ -148,7 +147,7 @@ type appendRef struct {
 
 func (r appendRef) String() string { return r.node + "." + r.number() }
 
-// number is what it has of its own among those of the node.
+// number is the event's number at its node.
 func (r appendRef) number() string { return strconv.FormatUint(r.n, 36) }
 
 func parseRef(s string) (r appendRef, ok bool) {

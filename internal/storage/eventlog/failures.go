@@ -15,14 +15,14 @@ import (
 // there is one for each request.
 const failurePause = time.Minute
 
-// failures are those of one kind.
+// failures are the failures of one kind.
 type failures struct {
 	mu     sync.Mutex
-	logged time.Time // guarded by mu, like all below: when one was, zero for never
-	silent int       // since then
+	logged time.Time // guarded by mu, like all below: the last time, zero for never
+	silent int       // failures since then
 }
 
-// next tells whether the next one is to be logged, and how many were not before it.
+// next reports whether to log the next failure, and how many were not logged before it.
 func (f *failures) next(now time.Time) (silent int, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -34,9 +34,9 @@ func (f *failures) next(now time.Time) (silent int, ok bool) {
 	return silent, true
 }
 
-// failed logs why something could not be done for a topic, of which a caller is told
-// no more than a code. A refusal that says by itself why is none, nor is it one that
-// the caller has gone.
+// failed logs why something could not be done for a topic, since the caller receives no
+// more than a code. Errors with a code that says why are not logged, nor is a caller that
+// has gone.
 func (l *Log) failed(kind *failures, what, name string, err error) {
 	code, known := errors.AsType[*wire.Error](err)
 	if err == nil || known && code != nats.ErrStreamFull || errors.Is(err, context.Canceled) {
@@ -47,7 +47,7 @@ func (l *Log) failed(kind *failures, what, name string, err error) {
 	}
 }
 
-// full is err, with the code for it if it says that the log has no room.
+// withFullCode is err, with the code ENGINE_FULL if the log has no room.
 func withFullCode(err error) error {
 	if code := nats.Unavailable(err); code == nats.ErrStreamFull {
 		return fmt.Errorf("%w: %w", code, err)

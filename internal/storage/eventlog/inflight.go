@@ -11,15 +11,15 @@ import (
 	"tidegate/internal/topic"
 )
 
-// inflight are the events of this process that are on their way into the log: each
-// is resolved where the tail applies it. It also keeps how far the tail has come.
+// inflight is the events of this process that are on their way into the log. Each is resolved
+// when the tail applies it, or has passed it. inflight also knows how far the tail is.
 type inflight struct {
 	mu      sync.Mutex
 	next    uint64                    // guarded by mu, like all below: number of the next event
 	waiting map[uint64]*inflightEvent // by number
-	acked   heap.Heap[*inflightEvent] // those whose position is known, and which the tail has not come to
-	applied uint64                    // all up to this position has been applied, or will never be
-	silent  map[string]struct{}       // nodes that did not tell in time: not waited for until they do
+	acked   heap.Heap[*inflightEvent] // acknowledged ones, which the tail has not come to
+	applied uint64                    // everything up to this position is applied, or never will be
+	silent  map[string]struct{}       // nodes whose counts came too late: not waited for until one comes
 }
 
 // inflightEvent is one event on its way.
@@ -31,23 +31,23 @@ type inflightEvent struct {
 	number int // of the owner's entries
 
 	// Guarded by the lock of inflight. The owner is woken when one of them changes.
-	changed  bool // the owner has not looked since
+	changed  bool // since the owner called updates
 	answer   *pubAck
-	resolved bool           // the tail has come to the event, or does not any more
+	resolved bool           // the tail has applied the event, or never will
 	got      topic.Appended // own streams only; when resolved
-	err      error          // of the hub, or why the event did not come; when resolved
-	acked    uint64         // where the server said that it is, 0 before
-	left     []string       // nodes that have not told yet
-	others   int            // streams of those that have
+	err      error          // of the hub, or why the event never came; when resolved
+	acked    uint64         // its position as the server said, 0 before
+	left     []string       // nodes whose counts have not come
+	others   int            // receivers at the other nodes so far
 
 	progress // owned by the owner
 }
 
 var (
 	// errPassed: the event was stored, or may have been, but has not come.
-	errPassed = errors.New("cluster: the event was gone before it came back from the log")
-	// errRewound: it was among what the log has lost.
-	errRewound = errors.New("cluster: the log went backwards while the event was stored")
+	errPassed = errors.New("eventlog: the event was gone before it came back from the log")
+	// errRewound: it was among the events that the log has lost.
+	errRewound = errors.New("eventlog: the log went backwards while the event was stored")
 )
 
 func (m *inflight) init() {
@@ -56,7 +56,7 @@ func (m *inflight) init() {
 	m.silent = make(map[string]struct{})
 }
 
-// enter begins some events of a node that expects to hear from others.
+// enter adds events of a node, which waits for the counts of others.
 func (m *inflight) enter(events []*inflightEvent, node string, others []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,8 +81,8 @@ func (m *inflight) leave(events []*inflightEvent) {
 	}
 }
 
-// answered notes what the server has said of an event. That it is stored settles it
-// if the tail is past it: it does not come.
+// answered notes the server's answer. If the tail is past the event's position already, the
+// event never comes, and is resolved.
 func (m *inflight) answered(n uint64, answer pubAck) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -100,7 +100,7 @@ func (m *inflight) answered(n uint64, answer pubAck) {
 	w.notifyOwner()
 }
 
-// tell wakes the owner. The caller holds the lock.
+// notifyOwner wakes the owner. The caller holds the lock.
 func (w *inflightEvent) notifyOwner() {
 	if w.changed || w.owner == nil {
 		return
@@ -121,7 +121,7 @@ func (m *inflight) resolve(w *inflightEvent, err error) {
 	}
 }
 
-// tailOutcome is one event that was applied, for whom it concerns.
+// tailOutcome is the outcome of an applied event, for the node that published it.
 type tailOutcome struct {
 	ref     appendRef
 	seq     uint64
@@ -129,8 +129,8 @@ type tailOutcome struct {
 	applied topic.Applied
 }
 
-// apply settles the events that have been applied, and then moves on. It takes what
-// nobody here waits for out of the outcomes' order and returns it.
+// apply resolves the events that have been applied, and moves on to position. It returns the
+// outcomes of other nodes' events; it reuses the slice.
 func (m *inflight) apply(outcomes []tailOutcome, position uint64) (foreign []tailOutcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -150,7 +150,7 @@ func (m *inflight) apply(outcomes []tailOutcome, position uint64) (foreign []tai
 	return foreign
 }
 
-// advance moves on without an event.
+// advance moves on to position without an event.
 func (m *inflight) advance(position uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -162,15 +162,15 @@ func (m *inflight) move(position uint64) {
 	m.resolveUpTo(m.applied, errPassed)
 }
 
-// resolveUpTo settles those that are stored up to a position. It looks at no others.
+// resolveUpTo resolves the acknowledged events up to a position. It visits no others.
 func (m *inflight) resolveUpTo(position uint64, err error) {
 	for m.acked.Len() > 0 && m.acked.First().acked <= position {
 		m.resolve(m.acked.First(), err)
 	}
 }
 
-// rewind goes back. What was stored up to there and has not come is not going to.
-// What was stored behind it may be lost, or be new: it comes or is passed.
+// rewind goes back to a position. Events that were stored up to there and have not come are
+// lost. Those behind it may be lost or stored again: they come, or the tail passes them.
 func (m *inflight) rewind(position uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -178,14 +178,14 @@ func (m *inflight) rewind(position uint64) {
 	m.resolveUpTo(position, errRewound)
 }
 
-// at is the position up to which all has been applied.
+// at is the position up to which everything is applied.
 func (m *inflight) at() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.applied
 }
 
-// count notes what another node has told of an event.
+// count adds the receivers of an event at another node.
 func (m *inflight) count(node string, n uint64, receivers int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -202,8 +202,8 @@ func (m *inflight) count(node string, n uint64, receivers int) {
 	}
 }
 
-// muted notes which nodes have not told in time. They are not waited for the next
-// time.
+// markSilent notes which nodes' counts came too late. Events do not wait for them until the
+// next one comes.
 func (m *inflight) markSilent(w *inflightEvent) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -212,7 +212,7 @@ func (m *inflight) markSilent(w *inflightEvent) {
 	}
 }
 
-// total is what is answered of an event that was applied.
+// total is the result of an event that was applied, with all receivers so far.
 func (m *inflight) total(w *inflightEvent) topic.Appended {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -221,23 +221,23 @@ func (m *inflight) total(w *inflightEvent) topic.Appended {
 	return got
 }
 
-// forget drops what is known of nodes that are not alive any more.
+// dropDead drops nodes that are not alive any more from the silent ones.
 func (m *inflight) dropDead(alive []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.silent, func(node string, _ struct{}) bool { return !slices.Contains(alive, node) })
 }
 
-// news is what has become known of an event.
+// update is what has become known of an event.
 type update struct {
 	event    *inflightEvent
-	answer   *pubAck // nil: none since the last look
+	answer   *pubAck // nil: none since the last call
 	resolved bool
 	err      error // when resolved
-	counted  bool  // no other node has anything to tell
+	counted  bool  // the counts of all other nodes are here
 }
 
-// look gives what has become known of an owner's events since the last look.
+// updates appends what has become known of an owner's events since the last call.
 func (m *inflight) updates(a *appendBatch, dst []update) []update {
 	m.mu.Lock()
 	defer m.mu.Unlock()

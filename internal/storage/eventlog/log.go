@@ -19,20 +19,20 @@ import (
 
 var _ topic.Store = (*Log)(nil)
 
-// LogOptions configure a Log.
+// Options configure a [Log].
 type Options struct {
-	// Node names this node. It may change; a name must not have been another
-	// process's. Default: one drawn at random.
+	// Node names this node. It may change; no other process may have had the name.
+	// Default: drawn at random.
 	Node func() string
-	// Others names the other nodes that are alive, whose streams count in what
-	// AppendAll answers. Default: there are none.
+	// Others names the other nodes that are alive. AppendAll counts their receivers.
+	// Default: there are none.
 	Others func() []string
 
 	// MaxInflight bounds the bytes of events that are on their way into the log.
 	// Default 32 MiB.
 	MaxInflight int64
 
-	// ShortestLife is after what time an event may expire. Default: none does.
+	// ShortestLife is the shortest age limit of any topic. Default: no event expires.
 	ShortestLife time.Duration
 
 	StartBack int          // events before the newest that Run begins with; default 50,000
@@ -41,9 +41,9 @@ type Options struct {
 	countWait time.Duration // default countTimeout; another one in tests
 }
 
-// Log is the durable log of all topics: a [topic.Store] over one stream of NATS,
-// which the nodes share. Make it with NewLog. Its methods may be called
-// concurrently; AppendAll answers only while Run does its work.
+// Log is the durable log of all topics: a [topic.Store] over one stream of NATS, which the
+// nodes share. [Open] makes it. Its methods may be called concurrently; AppendAll returns
+// results only while Run runs.
 type Log struct {
 	e     *nats.Engine // set once, like all of this group
 	js    jetstream.JetStream
@@ -66,12 +66,11 @@ type Log struct {
 	failedAppends, failedReads, failedLooks failures
 }
 
-// maxReads is how many reads of topics may be under way. Each one goes through
-// blocks of the log, where the server is in the process at this process's cost, and
-// live events need a processor as well.
+// maxReads is how many reads of topics may be under way. Each goes through blocks of the log,
+// with a server in this process at the cost of its live events.
 func maxReads() int { return max(1, min(4, runtime.GOMAXPROCS(0)/2)) }
 
-// NewLog makes a Log over the stream ev, which takes what is published at
+// newLog makes a Log over the stream ev, which takes what is published at
 // "<prefix>.ev.*", drops old messages, and allows a message its own TTL.
 func newLog(e *nats.Engine, ev jetstream.Stream, opts Options) *Log {
 	if opts.Node == nil {
@@ -100,7 +99,8 @@ func newLog(e *nats.Engine, ev jetstream.Stream, opts Options) *Log {
 	return l
 }
 
-// OpenLog makes the log of all topics, unless it is there.
+// Open makes the stream of the log unless it is there, and a log on it. ctx bounds that. The
+// error is one of the engine.
 func Open(ctx context.Context, e *nats.Engine, opts Options) (*Log, error) {
 	ev, err := e.EventStream(ctx)
 	if err != nil {
@@ -109,9 +109,9 @@ func Open(ctx context.Context, e *nats.Engine, opts Options) (*Log, error) {
 	return newLog(e, ev, opts), nil
 }
 
-// Run feeds the hub with the events of the log, and does the log's other work,
-// until ctx ends; then it returns nil. Only when the engine's connection has been
-// closed for good it returns an error. It must be called once.
+// Run feeds the hub with the events of the log, trims topics and inspects damage, until ctx
+// ends; then it returns nil. It returns an error only if the engine's connection has been
+// closed. Call it once.
 func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -119,7 +119,7 @@ func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	defer cancel()
 	defer l.inbox.close()
 	defer l.acks.close()
-	if err := l.listen(l.opts.Node()); err != nil { // before somebody has something to tell
+	if err := l.listen(l.opts.Node()); err != nil { // before other nodes have counts for this one
 		return err
 	}
 	t := &tail{l: l, hub: hub, again: make(chan struct{}, 1)}
@@ -129,8 +129,8 @@ func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	return t.run(ctx)
 }
 
-// Caught waits until the hub has been given all that was in the log when Run
-// began, or ctx ends.
+// Caught waits until the hub has got all events that were in the log when Run began. If ctx
+// ends first it returns the cause.
 func (l *Log) Caught(ctx context.Context) error {
 	select {
 	case <-l.condition.caught:
@@ -140,21 +140,21 @@ func (l *Log) Caught(ctx context.Context) error {
 	}
 }
 
-// config is the stream's, as it was when it was last looked at.
+// config is the stream's configuration, as of the last answer of the server.
 func (l *Log) config() jetstream.StreamConfig { return l.ev.CachedInfo().Config }
 
 const (
 	// logTimeout bounds one request to the server.
 	logTimeout = 5 * time.Second
-	// logLookTimeout bounds those that are made again if nobody answers, as it is
-	// while there is no leader.
+	// logLookTimeout bounds requests that are repeated if no server answers, as while the
+	// stream has no leader.
 	logLookTimeout = time.Second
-	// watchPause is how often the stream is asked how it is.
+	// watchPause is how often the state of the stream is checked.
 	watchPause = 3 * time.Second
 )
 
-// watch looks at the stream from time to time: a server may lose its end, or
-// begin it anew, without this node's connection or consumer noticing.
+// watch checks the stream every watchPause. A server may lose its end, or make it anew,
+// without this node's connection or consumer noticing.
 func (l *Log) watch(ctx context.Context, t *tail) {
 	tick := time.NewTicker(watchPause)
 	defer tick.Stop()
@@ -177,7 +177,7 @@ func (l *Log) watch(ctx context.Context, t *tail) {
 	}
 }
 
-// info asks the stream's leader how it is.
+// info asks the stream's leader for its state.
 func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, logLookTimeout)
 	defer cancel()

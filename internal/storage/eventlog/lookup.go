@@ -28,8 +28,8 @@ func (l *Log) Last(ctx context.Context, name string) (topic.Stored, bool, error)
 	return e, ok, nil
 }
 
-// Time tells when the event at a position was stored, or the next one that there
-// is, see [topic.Store].
+// Time is when the event at a position was stored, or the next one that there is, see
+// [topic.Store].
 func (l *Log) Time(ctx context.Context, seq uint64) (at int64, exact bool, err error) {
 	found, at, err := l.next(ctx, seq)
 	return at, found > 0 && found == seq, err
@@ -49,8 +49,8 @@ func (l *Log) next(ctx context.Context, seq uint64) (found uint64, at int64, err
 	return msg.Sequence, msg.Time.UnixNano(), nil
 }
 
-// at gives the event at a position, and when it was stored; found is false if it is
-// not there any more, or cannot be read.
+// at is the event at a position, and when it was stored. found is false if it is not there
+// any more, or cannot be read.
 func (l *Log) at(ctx context.Context, seq uint64) (e topic.Entry, at int64, found bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
@@ -69,7 +69,7 @@ func (l *Log) at(ctx context.Context, seq uint64) (e topic.Entry, at int64, foun
 	return stored.Entry, at, true, nil
 }
 
-// Purge drops the events of a topic whose positions are below before.
+// Purge deletes the events of a topic whose positions are below before.
 func (l *Log) Purge(ctx context.Context, name string, before uint64) error {
 	if before <= 1 {
 		return nil // to NATS, 0 would be all of them

@@ -11,9 +11,9 @@ import (
 	"tidegate/internal/topic"
 )
 
-// Read gives the stored events of a topic, see [topic.Store]. Few reads are under
-// way at once, see maxReads; others wait until ctx ends. What expires meanwhile may be given
-// or not.
+// Read passes the stored events of a topic to yield, see [topic.Store]. maxReads reads are
+// under way at once; others wait until ctx ends. Events that expire meanwhile may be
+// missing.
 func (l *Log) Read(
 	ctx context.Context, name string, from, before uint64, yield func(topic.Stored) error,
 ) error {
@@ -48,11 +48,11 @@ func (l *Log) Find(
 	return found, ok && err == nil, err
 }
 
-// takeMessage is given a message of the log.
+// takeMessage takes a message of the log. An error ends the read.
 type takeMessage func(msg *natsgo.Msg, seq uint64, at time.Time) error
 
 func (l *Log) read(ctx context.Context, name string, from, before uint64, take takeMessage) error {
-	var enough error // of who reads
+	var enough error // of take
 	err := l.readRange(ctx, name, from, before, func(msg *natsgo.Msg, seq uint64, at time.Time) error {
 		enough = take(msg, seq, at)
 		return enough

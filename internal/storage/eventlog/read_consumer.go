@@ -16,41 +16,43 @@ import (
 const (
 	// readBatch is how many events are asked for at once.
 	readBatch = 256
-	// readPatience is how long the server may give nothing.
+	// readPatience is how long to wait for the next events.
 	readPatience = 5 * time.Second
-	// readerLife is after what time the server drops the consumer of a reader that
-	// did not do so itself.
+	// readerLife is after what time the server drops the consumer of a reader that has
+	// not deleted it.
 	readerLife = 30 * time.Second
 	// makeReaderFor bounds making one: an election takes up to 9 seconds.
 	makeReaderFor = 10 * time.Second
 )
 
-// errReadCut: the server ended before it had given all.
-var errReadCut = errors.New("cluster: the read of a topic was cut short")
+// errReadCut: not all events came.
+var errReadCut = errors.New("eventlog: the read of a topic was cut short")
 
 // topicRead is one Read.
 //
-// It has a consumer of its own, although many messages can also be had as the
-// answer to one request (a batched direct get). For that the server lets nobody
-// write to the stream, nor take anything from the connection that asked, until the
-// batch is done; it takes twice as long; and where there are more replicas, one
-// that is behind may answer.
+// It has a consumer of its own and does not use a batched direct get. During such a get the
+// server blocks writes to the stream and all requests of the connection, and it takes twice
+// as long. And with replicas, one that is behind may answer.
+//
+// The tail has a push consumer instead, see tail.session: it runs for as long as the
+// process, and needs flow control and heartbeats to notice what is lost. A read ends after
+// some batches, and is fetched at the speed of its caller.
 type topicRead struct {
 	l            *Log
 	subject      string
-	next, before uint64 // what is to be given yet is in [next, before)
+	next, before uint64 // positions yet to be read: [next, before)
 	take         takeMessage
 }
 
-// give hands on a message.
+// give passes a message on.
 func (r *topicRead) give(msg *natsgo.Msg, seq uint64, at time.Time) error {
 	r.next = seq + 1
 	msg.Subject = r.subject
 	return r.take(msg, seq, at)
 }
 
-// run gives what there is. The consumer may run at a replica that is behind. So the
-// leader is asked for the newest event first: the read has ended when that has come.
+// run reads until the topic's newest event, for which it asks the leader first: the consumer
+// may run at a replica that is behind.
 func (r *topicRead) run(ctx context.Context) error {
 	newest, err := r.newest(ctx)
 	if err != nil || newest < r.next {
@@ -71,7 +73,7 @@ func (r *topicRead) run(ctx context.Context) error {
 			waited = time.Now()
 			continue
 		}
-		// The replica is behind, or the newest one has been dropped meanwhile.
+		// The replica is behind, or the newest event has been dropped meanwhile.
 		if time.Since(waited) > readPatience {
 			return fmt.Errorf("read topic: %w", errReadCut)
 		}
@@ -99,8 +101,8 @@ func (r *topicRead) newest(ctx context.Context) (uint64, error) {
 	return msg.Sequence, nil
 }
 
-// consumer makes one. A server that was just lost may still be chosen to run it,
-// and then nobody answers: the next try is another choice.
+// consumer makes the consumer. The cluster may choose a server that was just lost; then no
+// answer comes, and the next try may choose another.
 func (r *topicRead) consumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, makeReaderFor, errReadCut)
 	defer cancel()
@@ -134,10 +136,10 @@ func (r *topicRead) tryConsumer(ctx context.Context) (jetstream.Consumer, error)
 func (r *topicRead) release(ctx context.Context, name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	_ = r.l.js.DeleteConsumer(ctx, r.l.name, name) // else the server does, later
+	_ = r.l.js.DeleteConsumer(ctx, r.l.name, name) // else the server drops it after readerLife
 }
 
-// fetch hands on what the consumer has now, some of it or nothing.
+// fetch passes on the messages that the consumer has now, if any.
 func (r *topicRead) fetch(c jetstream.Consumer, delivered *uint64) error {
 	batch, err := c.FetchNoWait(readBatch)
 	if err != nil {
@@ -148,15 +150,15 @@ func (r *topicRead) fetch(c jetstream.Consumer, delivered *uint64) error {
 			return err
 		}
 	}
-	// That a consumer was made just now is not known at all servers yet.
+	// Not all servers know yet that the consumer was made.
 	if err := batch.Error(); err != nil && !errors.Is(err, natsgo.ErrNoResponders) {
 		return fmt.Errorf("read topic: %w", err)
 	}
 	return nil
 }
 
-// got hands on a message of the consumer, which numbers them, if it is wanted. more
-// is false when it lies behind what is read.
+// got passes on a message of the consumer, unless it lies in front of what is read. more is
+// false when it lies behind.
 func (r *topicRead) got(msg jetstream.Msg, delivered *uint64) (more bool, err error) {
 	meta, err := msg.Metadata()
 	if err != nil {
@@ -167,7 +169,7 @@ func (r *topicRead) got(msg jetstream.Msg, delivered *uint64) (more bool, err er
 	}
 	switch seq := meta.Sequence.Stream; {
 	case seq >= r.before:
-		r.next = seq // and so the end
+		r.next = seq // the end
 		return false, nil
 	case seq < r.next:
 		return true, nil

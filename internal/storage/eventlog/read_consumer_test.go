@@ -80,11 +80,11 @@ func TestReadOfASilentServerEndsWithItsContext(t *testing.T) {
 		t.Cleanup(func() { unsubscribe(sub) })
 	}
 	play("CREATE.>", func(msg *natsgo.Msg) {
-		told, err := json.Marshal(jetstream.ConsumerInfo{Stream: n.name, Name: strings.Split(msg.Subject, ".")[4]})
+		answer, err := json.Marshal(jetstream.ConsumerInfo{Stream: n.name, Name: strings.Split(msg.Subject, ".")[4]})
 		if err != nil {
 			t.Error(err)
 		}
-		_ = msg.Respond(told)
+		_ = msg.Respond(answer)
 	})
 	asked := make(chan struct{}, 100)
 	play("MSG.NEXT.>", func(*natsgo.Msg) { asked <- struct{}{} })

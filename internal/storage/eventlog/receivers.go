@@ -9,18 +9,18 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
-// Each node tells the one that published an event how many streams got it. What
+// Each node reports how many of its streams got an event to the node that published it. What
 // one batch of the tail has for a node goes in one core message to
 // "<prefix>.node.<node>.count":
 //
-//	uvarint length and the bytes of the name of the node that tells
+//	uvarint length and the bytes of the name of the node that sends it
 //	for each event: uvarint number of the Append, uvarint receivers
 
-var errCounts = errors.New("cluster: not a message of counts")
+var errCounts = errors.New("eventlog: not a message of counts")
 
 func (l *Log) countSubject(node string) string { return l.e.Subject("node." + node + ".count") }
 
-// countInbox is where the other nodes tell. It follows the node's name.
+// receiverInbox gets the counts of other nodes. It follows the node's name.
 type receiverInbox struct {
 	mu     sync.Mutex
 	node   string // guarded by mu, like all below
@@ -28,7 +28,7 @@ type receiverInbox struct {
 	closed bool
 }
 
-// listen makes sure that what is told to node is heard.
+// listen subscribes to the counts for node, unless it has already.
 func (l *Log) listen(node string) error {
 	b := &l.inbox
 	b.mu.Lock()
@@ -49,7 +49,7 @@ func (l *Log) listen(node string) error {
 func (b *receiverInbox) replace(node string, sub *natsgo.Subscription) *natsgo.Subscription {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed || b.node == node { // somebody else was faster
+	if b.closed || b.node == node { // another goroutine was faster
 		return sub
 	}
 	old := b.sub
@@ -65,8 +65,8 @@ func (b *receiverInbox) close() {
 	unsubscribe(sub)
 }
 
-// unsubscribe ends a subscription. An error means that the connection has ended,
-// and it with it.
+// unsubscribe ends a subscription. After an error the connection has ended, and the
+// subscription with it.
 func unsubscribe(sub *natsgo.Subscription) {
 	if sub != nil {
 		_ = sub.Unsubscribe()
@@ -84,7 +84,7 @@ func (l *Log) onCounts(msg *natsgo.Msg) {
 	}
 }
 
-// tell sends the outcomes to those who published the events.
+// sendCounts sends the receivers here to the nodes that published the events.
 func (l *Log) sendCounts(outcomes []tailOutcome) {
 	own := l.opts.Node()
 	messages := make(map[string][]byte)
@@ -101,7 +101,7 @@ func (l *Log) sendCounts(outcomes []tailOutcome) {
 	}
 	for node, message := range messages {
 		if err := l.e.Conn().Publish(l.countSubject(node), message); err != nil {
-			l.log.Debug("receivers could not be told", "node", node, "error", err)
+			l.log.Debug("counts not sent to another node", "node", node, "error", err)
 		}
 	}
 }
@@ -116,7 +116,7 @@ func appendCount(dst []byte, n, receivers uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(dst, n), receivers)
 }
 
-// parseCounts reads what the two above write.
+// parseCounts parses what the two functions above append.
 func parseCounts(b []byte) (node string, counts []receiverCount, err error) {
 	length, size := binary.Uvarint(b)
 	if size <= 0 || length > uint64(len(b)-size) {

@@ -13,8 +13,8 @@ import (
 )
 
 // The server that leads the log of three replicas is killed while two nodes
-// publish: nothing is lost, repeated, or out of order, and nobody is told that
-// something was.
+// publish: nothing is lost, repeated, or out of order, and nobody gets a
+// reset.
 func TestLeaderThatIsKilledLosesNothing(t *testing.T) {
 	t.Parallel()
 	servers := natstest.StartCluster(t, 3)

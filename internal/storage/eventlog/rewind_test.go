@@ -27,7 +27,7 @@ func stored(t testing.TB, l *Log, name string, from uint64) string {
 
 // TestALogThatWentBackAndWasFilledAgainIsServedAsItIs: a server comes back with an
 // older folder, others publish before this node has looked at it, and this node's
-// own publishers do. Streams are given all that they have not had, or are told.
+// own publishers do. Streams get all events that they have not had, or a reset.
 func TestALogThatWentBackAndWasFilledAgainIsServedAsItIs(t *testing.T) {
 	t.Parallel()
 	for _, newOnes := range []int{0, 2, 3, 7} {
@@ -56,7 +56,7 @@ func TestALogThatWentBackAndWasFilledAgainIsServedAsItIs(t *testing.T) {
 			for i := range 4 { // whose condition is of what was lost
 				publishers.Go(func() {
 					p := topic.Publication{Topic: "a", HasEvent: true, Data: fmt.Sprint("meanwhile", i)}
-					_, _ = n.hub.Publish(t.Context(), p) // it may be told that it is not known
+					_, _ = n.hub.Publish(t.Context(), p) // it may fail with an unknown outcome
 				})
 			}
 			publishers.Wait()

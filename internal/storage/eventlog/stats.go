@@ -10,31 +10,31 @@ import (
 	"tidegate/internal/storage/nats"
 )
 
-// LogStats counts since the Log was made.
+// Stats counts since the Log was made.
 type Stats struct {
-	Appends       uint64 // that were stored
-	Conflicts     uint64 // tries of Append that somebody else's event came before
-	Repeats       uint64 // Appends whose key had been used
-	Retries       uint64 // tries of Append after one without an answer
-	Applied       uint64 // events given to the hub
+	Appends       uint64 // events stored
+	Conflicts     uint64 // tries that another node's event came before
+	Repeats       uint64 // events whose key had been used
+	Retries       uint64 // tries after one without an answer
+	Applied       uint64 // events passed to the hub
 	Unreadable    uint64 // messages in the log that are no events of this version
-	Holes         uint64 // places where events are missing that nothing has dropped
+	Holes         uint64 // places where events are missing for no known reason
 	Rewinds       uint64 // times that the log had gone backwards
 	TailStarts    uint64 // times that the tail was connected
 	Reads         uint64 // cold reads
-	CountTimeouts uint64 // Appends that did not wait any longer for other nodes' receivers
+	CountTimeouts uint64 // events that did not wait any longer for other nodes' counts
 	TrimsRefused  uint64 // topics that were not trimmed, because too many were waiting
 	Inflight      int64  // events on their way into the log
-	InflightBytes int64  // what they take
+	InflightBytes int64  // memory of those
 	NoRoom        uint64 // events refused because too many were on their way for too long
 	Lag           Lag
 }
 
 // Lag says how far the hub is behind the log.
 type Lag struct {
-	Connected   bool      // the tail is connected, and was heard of in the last seconds
-	LastContact time.Time // when it was last heard of; zero for never
-	Behind      uint64    // events that the hub had not been given then
+	Connected   bool      // the tail is connected, and something came in the last seconds
+	LastContact time.Time // when something came last; zero for never
+	Behind      uint64    // events that the hub had not got then
 }
 
 func (g Lag) String() string {
@@ -42,12 +42,12 @@ func (g Lag) String() string {
 	case g.LastContact.IsZero():
 		return "the event log has not been connected yet"
 	case !g.Connected:
-		return fmt.Sprintf("the event log has not been heard of for %v", time.Since(g.LastContact).Truncate(time.Second))
+		return fmt.Sprintf("the event log has sent nothing for %v", time.Since(g.LastContact).Truncate(time.Second))
 	}
 	return fmt.Sprintf("the hub is %d events behind the event log", g.Behind)
 }
 
-// logTally guards the counters.
+// tally guards the counters.
 type tally struct {
 	mu    sync.Mutex
 	stats Stats
@@ -59,7 +59,7 @@ func (t *tally) add(to func(*Stats)) {
 	to(&t.stats)
 }
 
-// Stats gives the counters.
+// Stats is a copy of the counters.
 func (l *Log) Stats() Stats {
 	l.tally.mu.Lock()
 	stats := l.tally.stats
@@ -70,8 +70,8 @@ func (l *Log) Stats() Stats {
 	return stats
 }
 
-// Lag says how far the hub is behind the log. A node that is not connected does
-// not know of what is published, and should not pass for healthy.
+// Lag says how far the hub is behind the log. A node that is not connected does not get new
+// events, and is not healthy.
 func (l *Log) Lag() Lag {
 	c := &l.condition
 	c.mu.Lock()
@@ -79,8 +79,7 @@ func (l *Log) Lag() Lag {
 	return Lag{Connected: c.connected && time.Since(c.lastContact) < tailSilence+tailIdle, LastContact: c.lastContact, Behind: c.behind}
 }
 
-// maxBehind is how many events a node may be behind before it does not pass for
-// healthy any more.
+// maxBehind is how many events a healthy node may be behind.
 const maxBehind = 10_000
 
 // Health is why the log cannot be relied on now; nothing if it can.
@@ -91,9 +90,9 @@ func (l *Log) Health() []string {
 	return nil
 }
 
-// logCondition is what is known of the stream and of the tail.
+// condition is what is known of the stream and of the tail.
 type condition struct {
-	caught chan struct{} // closed when all that was in the log at first has been applied
+	caught chan struct{} // closed when all events that were there when Run began are applied
 
 	mu          sync.Mutex
 	connected   bool // guarded by mu, like all below
@@ -118,14 +117,14 @@ func (c *condition) connect(connected bool) {
 	}
 }
 
-// hear notes a sign of life of the consumer.
+// contact notes that something came from the consumer.
 func (c *condition) contact(behind uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastContact, c.behind = time.Now(), behind
 }
 
-// follow notes which stream it is.
+// follow notes which stream is followed.
 func (c *condition) follow(info *jetstream.StreamInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,8 +132,8 @@ func (c *condition) follow(info *jetstream.StreamInfo) {
 	c.discarded = discardedOf(info)
 }
 
-// isOther tells whether the stream is not the one that is followed, but was made
-// anew with its name, or has had a new generation since: events may be lost.
+// isOther reports whether the stream is not the one that is followed any more, but was made
+// anew or has a new generation: events may be lost.
 func (c *condition) isOther(info *jetstream.StreamInfo) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

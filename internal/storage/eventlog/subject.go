@@ -7,8 +7,8 @@ import (
 	"tidegate/internal/storage/nats"
 )
 
-// A topic is one token of a subject. What NATS takes as it is, stays readable in
-// its tools; all other topics are "=" and base64url, which no plain topic is.
+// A topic is one token of a subject. Names that NATS takes as they are stay readable in its
+// tools. All others become "=" and base64url, which no plain name is.
 
 const evSubjects = "ev." // what comes before the token
 
@@ -19,7 +19,7 @@ func encodeTopic(topic string) string {
 	return "=" + base64.RawURLEncoding.EncodeToString([]byte(topic))
 }
 
-// decodeTopic takes what encodeTopic makes and nothing else.
+// decodeTopic is the inverse of encodeTopic. ok is false for anything else.
 func decodeTopic(token string) (topic string, ok bool) {
 	encoded, isEncoded := strings.CutPrefix(token, "=")
 	if !isEncoded {

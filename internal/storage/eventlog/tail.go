@@ -14,31 +14,30 @@ import (
 	"tidegate/internal/topic"
 )
 
-// tail follows the log for one Run, by consumers that may be lost at any time:
-// each new one goes on where the last ended, after a look at whether the log is
-// still the one that was followed.
+// tail follows the log for one Run, by consumers that may be lost at any time. Each new one
+// goes on where the last ended, after a check whether the log is still the same.
 type tail struct {
 	l     *Log
 	hub   topic.Follower
-	again chan struct{} // size 1: somebody thinks that the log is not the same any more
+	again chan struct{} // size 1: the log may not be the same any more
 
 	// Owned by run.
-	patience     time.Duration // for an answer about the log; a consumer may take twice that
+	patience     time.Duration // for an answer about the log; making a consumer may take twice that
 	begun        bool
 	target       uint64 // the log's end when Run began, and when the consumer was made
 	caught       bool
-	chain        *chain // of what was there at the start; nil once it has come
-	checkpoint   uint64 // position of the newest event that was applied, or is in front of what is; 0: none
+	chain        *chain // of the events that were there at the start; nil once they have come
+	checkpoint   uint64 // position of the newest applied event, or of the one in front of the first; 0: none
 	checkpointAt int64
 }
 
 const (
 	restartPause    = 50 * time.Millisecond // before the second try to connect, doubled for each
 	restartPauseMax = 200 * time.Millisecond
-	// electionTime is how long there may be no leader. As long as this nobody answers,
-	// and as soon as there is one publishers wait for nothing but the tail: so it asks
-	// often, and waits for an answer no longer than quickPatience. A server that takes
-	// longer to answer gets its time afterwards.
+	// electionTime is how long an election may take. Meanwhile nobody answers, and as soon
+	// as there is a leader publishers wait for the tail only. So the tail asks often, and
+	// waits for an answer no longer than quickPatience. Slow servers get more time
+	// afterwards.
 	electionTime  = 12 * time.Second
 	quickPatience = 250 * time.Millisecond
 )
@@ -47,7 +46,7 @@ func (t *tail) run(ctx context.Context) error {
 	nc := t.l.e.Conn()
 	status := nc.StatusChanged(natsgo.CONNECTED, natsgo.RECONNECTING, natsgo.CLOSED)
 	defer nc.RemoveStatusListener(status)
-	wait, told, lost := restartPause, false, time.Now()
+	wait, logged, lost := restartPause, false, time.Now()
 	for {
 		if t.patience = quickPatience; time.Since(lost) > electionTime {
 			t.patience = logLookTimeout
@@ -59,10 +58,10 @@ func (t *tail) run(ctx context.Context) error {
 		case nc.IsClosed():
 			return fmt.Errorf("follow the event log: %w", natsgo.ErrConnectionClosed)
 		case started:
-			wait, told, lost = restartPause, false, time.Now()
+			wait, logged, lost = restartPause, false, time.Now()
 		}
-		if !told {
-			told = true
+		if !logged {
+			logged = true
 			t.l.log.Warn("event log lost; connecting again", "error", err, "position", t.l.inflight.at())
 		}
 		timer := time.NewTimer(wait)
@@ -76,7 +75,7 @@ func (t *tail) run(ctx context.Context) error {
 	}
 }
 
-// restart makes the tail look at the log again.
+// restart makes the tail check the log again.
 func (t *tail) restart() {
 	select {
 	case t.again <- struct{}{}:
@@ -84,7 +83,7 @@ func (t *tail) restart() {
 	}
 }
 
-// locate begins, or makes sure that the log goes on behind what was applied.
+// locate begins, or checks that the log goes on behind what was applied.
 func (t *tail) locate(ctx context.Context) error {
 	look, cancel := context.WithTimeout(ctx, t.patience)
 	info, err := t.l.info(look)
@@ -149,10 +148,9 @@ func (t *tail) timeOf(ctx context.Context, seq uint64) (int64, error) {
 	return at, nil
 }
 
-// rewind goes back to where the log parted from what was applied. Others may have
-// stored new events since, up to its old end and beyond, and so may have this
-// node's Appends: all that is there behind that place is applied as what is new. If
-// nothing is in common, nothing but what comes from now on is.
+// rewind goes back to where the log and what was applied diverged. Everything behind that
+// position is applied as new: other nodes and this one may have stored events there since.
+// If log and hub have nothing in common, only events from now on are applied.
 func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 	position, at, err := t.hub.Common(ctx)
 	if err != nil {
@@ -165,13 +163,13 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 			return err
 		}
 	}
-	t.l.log.Error("event log went backwards: streams are told to begin anew",
+	t.l.log.Error("event log went backwards: streams get a reset",
 		"position", t.l.inflight.at(), "back_to", position, "last", info.State.LastSeq, "made", info.Created)
 	t.l.tally.add(func(s *Stats) { s.Rewinds++ })
 	t.l.condition.follow(info)
 	t.hub.Key(nats.Secret(info))
 	t.setCheckpoint(position, at)
-	t.l.inflight.rewind(position) // first: what the hub has stored from then on is behind it
+	t.l.inflight.rewind(position) // first: what the hub stores from then on is behind it
 	if anew {
 		t.hub.Begin(position+1, at, nats.Generation(info))
 	} else {
@@ -182,7 +180,7 @@ func (t *tail) rewind(ctx context.Context, info *jetstream.StreamInfo) error {
 	return nil
 }
 
-// moor lays the anchor at an event; at is 0 if there is none.
+// setCheckpoint sets the checkpoint to an event; at is 0 if there is none.
 func (t *tail) setCheckpoint(seq uint64, at int64) {
 	if t.checkpoint, t.checkpointAt = seq, at; at == 0 {
 		t.checkpoint = 0
@@ -191,8 +189,8 @@ func (t *tail) setCheckpoint(seq uint64, at int64) {
 
 const confirmPause = 500 * time.Millisecond
 
-// confirmations is how often it is looked again whether the log has gone
-// backwards: a leader that was just elected may not have all of it at hand yet.
+// confirmations is how often to check again whether the log went backwards: a leader that was
+// just elected may not have applied all of it yet.
 func confirmations(info *jetstream.StreamInfo) int {
 	if info.Config.Replicas > 1 {
 		return 3
@@ -200,9 +198,9 @@ func confirmations(info *jetstream.StreamInfo) int {
 	return 0
 }
 
-// wentBack tells whether the log is not the one that was followed: made anew, or
-// shorter, or another event stands where the newest was that was applied. The
-// last is what remains to be seen if as many new ones have come since.
+// wentBack reports whether the log is not the one that was followed: made anew, or shorter, or
+// with another event at the checkpoint. The last shows it if as many new events have come
+// since.
 func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, error) {
 	if t.l.condition.isOther(info) || info.State.LastSeq < t.l.inflight.at() {
 		return true, nil
@@ -217,9 +215,9 @@ func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, 
 	return seq == t.checkpoint && at != t.checkpointAt, nil
 }
 
-// settle moves on over what was at the log's end when the consumer was made, and
-// has been dropped since: it never comes, and is waited for. Only the leader
-// knows that nothing is there; a consumer may run at a server that is behind.
+// awaitQuiet moves on over events at the log's end that were dropped since the consumer was
+// made: they never come, and Appends and Caught wait for them. Only the leader knows that
+// they are gone; the consumer may run at a server that is behind.
 func (t *tail) awaitQuiet(ctx context.Context) error {
 	applied := t.l.inflight.at()
 	if applied >= t.target {
@@ -236,7 +234,7 @@ func (t *tail) awaitQuiet(ctx context.Context) error {
 	return nil
 }
 
-// arrive opens Caught once all is applied that was there at first.
+// caughtUp ends Caught once all events that were there at the start are applied.
 func (t *tail) caughtUp() {
 	if !t.caught && t.l.inflight.at() >= t.target {
 		t.caught, t.chain = true, nil
@@ -244,7 +242,7 @@ func (t *tail) caughtUp() {
 	}
 }
 
-// apply gives a batch to the hub and tells those who wait for it.
+// apply passes a batch to the hub and the outcomes to the events' publishers.
 func (t *tail) apply(b *tailBatch) {
 	if len(b.events) > 0 {
 		applied := t.hub.Apply(b.events)
@@ -261,8 +259,8 @@ func (t *tail) apply(b *tailBatch) {
 }
 
 var (
-	errTailSilent = errors.New("cluster: the consumer is silent")
-	errGap        = errors.New("cluster: the consumer has left something out")
-	errRelook     = errors.New("cluster: the connection or the log has changed")
-	errRefused    = errors.New("cluster: the consumer was ended by the server")
+	errTailSilent = errors.New("eventlog: the consumer is silent")
+	errGap        = errors.New("eventlog: the consumer has left something out")
+	errRelook     = errors.New("eventlog: the connection or the log has changed")
+	errRefused    = errors.New("eventlog: the consumer was ended by the server")
 )

@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// tailIdle is how long the consumer says nothing before it says that.
+	// tailIdle is after what silence the consumer sends a heartbeat.
 	tailIdle = time.Second
-	// tailSilence is after how long without that it is given up.
+	// tailSilence is after what silence, also of heartbeats, the consumer counts as lost.
 	tailSilence = 3 * time.Second
 	// tailBatchSize bounds the events of one Apply.
 	tailBatchSize = 256
 )
 
-// session follows the log by one consumer until that is lost. started tells
-// whether it came to be.
+// session follows the log by one consumer until that is lost. started reports whether the
+// consumer was made.
 //
-// The consumer pushes. The server holds back when more than some megabytes are on
-// their way (flow control), numbers what it sends, and speaks once a second: so
-// whatever is lost, or ends the consumer, is noticed.
+// The consumer pushes. The server stops when more than some megabytes are on their way (flow
+// control), numbers what it sends, and sends a heartbeat every second: so the tail notices
+// lost messages and a lost consumer. Reads use a pull consumer, see topicRead.
 func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (started bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -46,7 +46,7 @@ func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (starte
 		name:     "tail-" + t.l.opts.Node() + "-" + strings.ToLower(rand.Text()[:8]),
 		liveFrom: t.target,
 	}
-	defer t.release(ctx, c.name) // it may be there even if that was not answered
+	defer t.release(ctx, c.name) // it may be there even without an answer
 	if err := t.consume(ctx, c, sub.Subject); err != nil {
 		return false, err
 	}
@@ -60,7 +60,7 @@ func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (starte
 	return true, t.receive(ctx, c, msgs, status)
 }
 
-// subscribe hears what a consumer is going to send. When ctx ends it hears no more.
+// subscribe receives what the consumer will send, until ctx ends.
 func (t *tail) subscribe(ctx context.Context) (<-chan *natsgo.Msg, *natsgo.Subscription, error) {
 	msgs := make(chan *natsgo.Msg, tailBatchSize)
 	sub, err := t.l.e.Conn().Subscribe(t.l.e.Conn().NewInbox(), func(msg *natsgo.Msg) {
@@ -72,7 +72,7 @@ func (t *tail) subscribe(ctx context.Context) (<-chan *natsgo.Msg, *natsgo.Subsc
 	if err != nil {
 		return nil, nil, fmt.Errorf("subscribe to the event log: %w", err)
 	}
-	// Flow control bounds what waits. Dropping some of it would only cost another start.
+	// Flow control bounds what waits. Dropping messages would only cost another start.
 	if err := sub.SetPendingLimits(-1, -1); err != nil {
 		unsubscribe(sub)
 		return nil, nil, fmt.Errorf("subscribe to the event log: %w", err)
@@ -90,11 +90,11 @@ func drain[T any](c <-chan T) {
 	}
 }
 
-// tailConsumer is what is known of the one that the server runs for a session.
+// tailConsumer is what is known of the consumer of a session.
 type tailConsumer struct {
 	name      string
 	delivered uint64 // messages that have come from it
-	pending   uint64 // messages behind the last of them, as far as it has said
+	pending   uint64 // messages behind the last of them, as the server said
 	liveFrom  uint64 // above this position events are new, and their publishers wait for counts
 }
 
@@ -109,7 +109,7 @@ func (t *tail) consume(ctx context.Context, c *tailConsumer, inbox string) error
 		AckPolicy:         jetstream.AckNonePolicy,
 		FlowControl:       true,
 		IdleHeartbeat:     tailIdle,
-		InactiveThreshold: tailSilence, // after a connection is lost there is another one anyway
+		InactiveThreshold: tailSilence, // after a lost connection the tail makes a new one anyway
 		MemoryStorage:     true,
 		Replicas:          1,
 	})
@@ -119,8 +119,8 @@ func (t *tail) consume(ctx context.Context, c *tailConsumer, inbox string) error
 	return nil
 }
 
-// release ends the consumer. If the server cannot be asked, it does so by itself
-// when it finds that nobody listens.
+// release deletes the consumer. Without a connection the server does so by itself, when it
+// finds that nobody is subscribed.
 func (t *tail) release(ctx context.Context, name string) {
 	if !t.l.e.Conn().IsConnected() {
 		return
@@ -130,7 +130,7 @@ func (t *tail) release(ctx context.Context, name string) {
 	_ = t.l.js.DeleteConsumer(ctx, t.l.name, name)
 }
 
-// receive applies what comes until there is a reason to make another consumer.
+// receive applies messages until there is a reason to make another consumer.
 func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *natsgo.Msg, status <-chan natsgo.Status) error {
 	batch := &tailBatch{liveFrom: c.liveFrom}
 	quiet := time.NewTimer(tailSilence)
@@ -161,8 +161,8 @@ func (t *tail) receive(ctx context.Context, c *tailConsumer, msgs <-chan *natsgo
 	}
 }
 
-// gather takes a message, and those that have come as well. On an error the batch
-// has what was before it.
+// gather puts a message into the batch, and those that have come meanwhile. On an error the
+// batch has what came before it.
 func (t *tail) gather(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg, msgs <-chan *natsgo.Msg) error {
 	for {
 		if err := t.take(c, batch, msg); err != nil || len(batch.events) == tailBatchSize {
@@ -176,7 +176,7 @@ func (t *tail) gather(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg, msgs <
 	}
 }
 
-// take adds a message to the batch, or answers it if it is the consumer's own.
+// take adds an event to the batch, or handles a control message.
 func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg) error {
 	if len(msg.Data) == 0 && msg.Header.Get("Status") != "" {
 		return t.control(c, msg)
@@ -191,7 +191,7 @@ func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg) error {
 	c.delivered++
 	c.pending = meta.NumPending
 	seq := meta.Sequence.Stream
-	if seq <= batch.position { // it stands before where the consumer was told to begin
+	if seq <= batch.position { // in front of where the consumer was to begin
 		return nil
 	}
 	batch.position = seq
@@ -206,7 +206,7 @@ func (t *tail) take(c *tailConsumer, batch *tailBatch, msg *natsgo.Msg) error {
 	return nil
 }
 
-// control answers flow control, and compares what a heartbeat says was sent.
+// control answers flow control, and checks that all messages came that a heartbeat counts.
 func (t *tail) control(c *tailConsumer, msg *natsgo.Msg) error {
 	if status := msg.Header.Get("Status"); status != "100" {
 		return fmt.Errorf("%w: %s %s", errRefused, status, msg.Header.Get("Description"))
@@ -217,7 +217,7 @@ func (t *tail) control(c *tailConsumer, msg *natsgo.Msg) error {
 			return errGap
 		}
 		if stalled == "" {
-			c.pending = 0 // it had the time to say this
+			c.pending = 0 // an idle heartbeat: nothing is pending
 		}
 	}
 	for _, reply := range []string{msg.Reply, stalled} {
@@ -231,7 +231,7 @@ func (t *tail) control(c *tailConsumer, msg *natsgo.Msg) error {
 	return nil
 }
 
-// tailBatch is what is applied at once.
+// tailBatch is the events that are applied at once.
 type tailBatch struct {
 	events   []topic.Stored
 	outcomes []tailOutcome // of the events, in their order
@@ -240,11 +240,12 @@ type tailBatch struct {
 }
 
 func (b *tailBatch) reset(position uint64) {
-	clear(b.events) // the texts are the hub's
+	clear(b.events) // the hub keeps their texts
 	b.events, b.outcomes, b.position = b.events[:0], b.outcomes[:0], position
 }
 
-// live leaves out what was in the log before the consumer was made.
+// live leaves out events that were in the log before the consumer was made: nobody waits for
+// their counts.
 func (b *tailBatch) live(outcomes []tailOutcome) []tailOutcome {
 	for i, o := range outcomes {
 		if o.seq > b.liveFrom {

@@ -303,7 +303,7 @@ func TestF12LagSaysThatTheLinkIsDead(t *testing.T) {
 	logBecomes(t, "connected", func() bool { return n.Lag().Connected })
 }
 
-// logBecomes polls what tells nobody when it changes.
+// logBecomes polls a state that nothing reports.
 func logBecomes(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

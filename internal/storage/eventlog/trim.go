@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// maxTrims bounds the topics that wait to be trimmed. One that is refused
-	// is asked for again with its next event.
+	// maxTrims bounds the topics that wait to be trimmed. For a topic that is refused, the
+	// next event asks again.
 	maxTrims = 65_536
-	// trimPause is between two rounds. A topic that is published to all the
-	// time is trimmed once a round: looking for its old events is work.
+	// trimPause is between two rounds. A busy topic is trimmed once a round, because
+	// finding its old events is work.
 	trimPause = 250 * time.Millisecond
 )
 
@@ -27,9 +27,8 @@ type trimQueue struct {
 
 func (q *trimQueue) init() { q.some, q.keep = make(chan struct{}, 1), make(map[string]int) }
 
-// Trim asks for all but the newest keep events of a topic to be dropped, within
-// about a second if the server is there. It does not wait. While 65,536 topics are
-// waiting, others are not taken.
+// Trim has all but the newest keep events of a topic deleted, within about a second if the
+// server answers. It does not wait. While 65,536 topics are waiting it ignores others.
 func (l *Log) Trim(name string, keep int) {
 	if !l.trims.put(name, keep) {
 		l.tally.add(func(s *Stats) { s.TrimsRefused++ })
@@ -59,7 +58,7 @@ func (q *trimQueue) take() map[string]int {
 	return keep
 }
 
-// restore puts back what could not be done, unless it was asked for again.
+// restore puts topics back that could not be trimmed. Newer requests win.
 func (q *trimQueue) restore(keep map[string]int) {
 	q.mu.Lock()
 	again := q.keep
@@ -70,8 +69,8 @@ func (q *trimQueue) restore(keep map[string]int) {
 	}
 }
 
-// trim works on the queue until ctx ends. What is waiting then is asked for again
-// by a next event of its topic.
+// trim works on the queue until ctx ends. Topics that are waiting then are trimmed after their
+// next event.
 func (l *Log) trim(ctx context.Context) {
 	pause := time.NewTicker(trimPause)
 	defer pause.Stop()

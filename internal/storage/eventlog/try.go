@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// tryTimeout is how long one try waits for the server's answer. While there is
-	// no leader nobody answers; what is tried again is stored once all the same.
+	// tryTimeout is how long one try waits for the server's answer. While there is no
+	// leader nobody answers. An event that is published twice is stored once.
 	tryTimeout = 600 * time.Millisecond
 	// tryPause is how long to wait before the next, if the server is not there.
 	tryPause = 100 * time.Millisecond
 )
 
-// appendTry is what is published of an event the next time.
+// appendTry is what the next try publishes of an event.
 //
-// It expects the topic's newest event to be the one that the entry says. So the
-// position of the one before is known to be right. When somebody else was
-// faster, it is published all the same, but it is said that this is not known.
+// It expects the topic's newest event to be the predecessor that the entry names, so that
+// this is known to be right. If another node was faster, the event is published without
+// that expectation, and marked so.
 type appendTry struct {
 	entry  topic.Entry
 	ref    appendRef
@@ -37,7 +37,7 @@ type appendTry struct {
 	blind  bool   // no expectation, Prev is not known
 	expect uint64 // position of the topic's newest event
 
-	unanswered bool // a try may have been stored for all that is known
+	unanswered bool // a try without an answer may have been stored
 }
 
 func newTry(e topic.Entry, ref appendRef) appendTry {
@@ -51,7 +51,7 @@ func newTry(e topic.Entry, ref appendRef) appendTry {
 // keyID is the Nats-Msg-Id of an event with a key.
 func keyID(e topic.Entry) string {
 	id := topic.KeyID(e)
-	return "=" + base64.RawURLEncoding.EncodeToString(id[:]) // no node is called so
+	return "=" + base64.RawURLEncoding.EncodeToString(id[:]) // no node has a name with =, so this is no appendRef
 }
 
 func (t *appendTry) message(e *nats.Engine) *natsgo.Msg {
@@ -73,7 +73,7 @@ func (t *appendTry) message(e *nats.Engine) *natsgo.Msg {
 
 // fits refuses what the server would refuse, or would cut the connection for.
 func (l *Log) fits(msg *natsgo.Msg) error {
-	const headers = 512 // more than ours ever are
+	const headers = 512 // more than an event ever has
 	most := int(l.e.Conn().MaxPayload())
 	if size := int(l.config().MaxMsgSize); size > 0 && (most <= 0 || size < most) {
 		most = size
@@ -98,8 +98,8 @@ const (
 	tryLater
 )
 
-// again decides what to do about a try that was not stored; tryNow and tryLater are
-// to publish again as try now says.
+// again decides what to do about a try that was not stored. tryNow and tryLater mean to
+// publish what try is now.
 func (l *Log) again(try *appendTry, err error) (verdict, error) {
 	refusal, refused := errors.AsType[*jetstream.APIError](err)
 	_, final := errors.AsType[*wire.Error](err)
@@ -130,8 +130,8 @@ func (l *Log) again(try *appendTry, err error) (verdict, error) {
 	return giveUp, fmt.Errorf("store event: %w", err)
 }
 
-// later has an event be published again after a pause. A server in this process
-// that cannot store anything is not waited for: it is looked at now.
+// later decides to publish again after a pause, unless a server in this process cannot store
+// anything. That is checked now.
 func (l *Log) later(err error) (verdict, error) {
 	l.tally.add(func(s *Stats) { s.Retries++ })
 	if l.e.InProcess() {
@@ -143,11 +143,10 @@ func (l *Log) later(err error) (verdict, error) {
 	return tryLater, err
 }
 
-// conflict is after the server has said that the topic's newest event is another
-// one. An older one, or none, means that newer ones have expired. A newer one may
-// be somebody's, or be this event itself, whose answer was lost: then the server
-// knows its id and says so. That there was a newer one is stored, too: a node that
-// was not given it learns of it.
+// conflict is called when the topic's newest event is not the expected one. If it is older,
+// or there is none, newer ones have expired. If it is newer, it may be another node's, or
+// this event itself, whose answer was lost; then the server recognises its id at the next
+// try. The position of the newer one is stored, so that nodes that lack it notice.
 func (t *appendTry) conflict(refusal *jetstream.APIError) {
 	_, number, _ := strings.Cut(refusal.Description, ": ")
 	newest, err := strconv.ParseUint(number, 10, 64)
