@@ -37,7 +37,7 @@ func TestX11UnknownTasksAskStorageNothing(t *testing.T) {
 	}
 }
 
-// TestAListThatMayLackTasksSaysSoOfNone: after a start, or when it begins anew.
+// TestAListThatMayLackTasksSaysSoOfNone: after a start, or while it is read again.
 func TestAListThatMayLackTasksSaysSoOfNone(t *testing.T) {
 	t.Parallel()
 	store := newTasks(t, openEngine(t, t.TempDir()), Options{Alone: true}) // nobody follows

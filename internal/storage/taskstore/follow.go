@@ -12,7 +12,7 @@ import (
 	"tidegate/task"
 )
 
-// checkPause is between two looks whether the list still follows the stream.
+// checkPause is between two checks whether the list still follows the stream.
 const checkPause = 5 * time.Second
 
 // follow keeps the list as the stream is, until ctx ends.
@@ -23,7 +23,7 @@ func (t *Store) follow(ctx context.Context, h task.Hooks) {
 			return
 		}
 		if try%10 == 0 || err == nil {
-			t.log.Warn("list of tasks begins anew", "error", err)
+			t.log.Warn("list of tasks is read again", "error", err)
 		}
 		if backoff.Wait(ctx, time.Second) != nil {
 			return
@@ -38,16 +38,16 @@ type follower struct {
 	hooks task.Hooks
 
 	// Owned by the loop of followOnce.
-	head     uint64 // the last number that was seen
+	head     uint64 // the last sequence number that came
 	last     uint64 // of the stream when the pass began
-	complete bool   // all that there was when it began has been seen
-	behind   int    // looks in a row that found more in the stream, and nothing new here
+	complete bool   // all records that were there when the pass began have come
+	behind   int    // checks in a row that found more in the stream than has come
 
-	missing []droppedTask // they are in the list and were not seen; owned as well
+	missing []droppedTask // in the list, but they did not come; owned as well
 }
 
-// followOnce follows until the pass is no good any more: nil says that the stream
-// has gone back, or that nothing comes although there is something.
+// followOnce makes one pass. It returns nil when the stream has gone back, or messages do not
+// come although they are there: then the next pass has to begin.
 func (t *Store) followOnce(ctx context.Context, h task.Hooks) error {
 	info, err := t.tasks.Info(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (t *Store) followOnce(ctx context.Context, h task.Hooks) error {
 	}
 	f := &follower{tasks: t, hooks: h, last: info.State.LastSeq}
 	t.list.resetSeen()
-	defer t.list.resetSeen() // what comes then is not seen
+	defer t.list.resetSeen() // nothing comes between two passes
 	consumer, err := t.tasks.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{t.e.Subject("tk.s.>")},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
@@ -126,7 +126,7 @@ func (f *follower) see(ctx context.Context, m jetstream.Msg) {
 	}
 }
 
-// sawAll forgets what is in the list and not in the stream.
+// sawAll drops records that are in the list and not in the stream.
 func (f *follower) sawAll(ctx context.Context) {
 	f.complete, f.head = true, max(f.head, f.last)
 	f.missing = f.tasks.list.unseen(f.last)
@@ -135,9 +135,9 @@ func (f *follower) sawAll(ctx context.Context) {
 	f.tasks.sawAll()
 }
 
-// lookForMissing forgets what is missing in the stream. It looks at each record: that
-// nothing is left to be seen is also said when a record was overwritten, and its new
-// version does not count yet. What cannot be looked at now it looks at later.
+// lookForMissing drops records that are missing in the stream. It looks each up, because the
+// server also reports that nothing is pending when a record was overwritten and its new
+// version does not count yet. It tries again later where the server does not answer.
 func (f *follower) lookForMissing(ctx context.Context) {
 	for i, g := range f.missing {
 		switch _, _, err := f.tasks.record(ctx, g.id); {
@@ -151,7 +151,7 @@ func (f *follower) lookForMissing(ctx context.Context) {
 	f.missing = nil
 }
 
-// gone forgets a task here.
+// drop drops a task from the list.
 func (t *Store) drop(ctx context.Context, id string, seq uint64) {
 	if parts, known := t.list.remove(id, seq); known {
 		t.dropObjects(ctx, parts, taskParts{})
@@ -159,10 +159,10 @@ func (t *Store) drop(ctx context.Context, id string, seq uint64) {
 	}
 }
 
-// removed forgets a task here that somebody removed: this process, which need not
-// have had it in the list, or another one, which may have died since.
+// dropRemoved drops a task from the list that was removed by this process, which may not have
+// had it in the list, or by another one, which may have died since.
 func (t *Store) dropRemoved(ctx context.Context, id string, seq uint64) {
-	if parts, news := t.list.removeTombstoned(id, seq, time.Now()); news {
+	if parts, isNew := t.list.removeTombstoned(id, seq, time.Now()); isNew {
 		t.dropObjects(ctx, parts, taskParts{})
 		t.notifyGone(id)
 	}
@@ -177,28 +177,27 @@ func (t *Store) notifyGone(id string) {
 	}
 }
 
-// expire forgets what the stream has forgotten meanwhile.
+// expire drops records that have expired in the stream.
 func (f *follower) expire(ctx context.Context, at time.Time) {
 	for _, gone := range f.tasks.list.expired(at) {
 		f.tasks.drop(ctx, gone.id, gone.seq)
 	}
 }
 
-// keepsUp reports whether the list still is what the stream says. A consumer that
-// was at a number that the stream has lost waits until it comes again, and skips
-// what has other numbers.
+// inStep reports whether the list still follows the stream. If the stream has lost messages
+// that the consumer had delivered, the consumer skips new ones up to their sequence number.
 func (f *follower) inStep(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, checkPause)
 	defer cancel()
 	info, err := f.tasks.tasks.Info(ctx)
 	if err != nil {
-		return true // it is away; what comes then will tell
+		return true // the server is away: the next check decides
 	}
 	if most := info.Config.MaxBytes; most > 0 {
 		f.tasks.list.setFull(info.State.Bytes > uint64(most)/10*9)
 	}
 	if info.State.LastSeq < f.head {
-		f.tasks.log.Error("stream of tasks has gone back: it has lost what it had acknowledged", "was", f.head, "is", info.State.LastSeq)
+		f.tasks.log.Error("stream of tasks went backwards: acknowledged records are lost", "was", f.head, "is", info.State.LastSeq)
 		f.tasks.list.clear()
 		return false
 	}

@@ -11,32 +11,32 @@ import (
 	"tidegate/task"
 )
 
-// Bounds of what a taskList has of the parts of a record that can be large.
+// Bounds of the large parts of a record in a taskList, in bytes.
 const (
 	maxListedResult = 512
 	maxListedError  = 1 << 10
 )
 
-// taskList is a copy of all records without their large parts, so that lists and
-// counts cost no call. Whoever writes a record puts it in at once; what others
-// wrote comes from the stream.
+// taskList is a copy of all records without their large parts, so that lists and counts cost
+// no request. What this process writes is in it at once; what others write comes from the
+// stream.
 type taskList struct {
 	mu       sync.Mutex
 	rows     map[string]*taskRow
-	order    []*taskRow // by Seq if sorted; forgotten rows stay until tidy
+	order    []*taskRow // by Seq if sorted; dropped rows stay until there are too many
 	sorted   bool
-	gaps     int // forgotten rows in order
+	gaps     int // dropped rows in order
 	byState  map[task.State]int
 	high     bool // there has been a task of a high priority
 	low      bool // or of a low one
 	full     bool // there is little room in the stream
-	complete bool // all records that there are are in it
+	complete bool // it has all records
 	removed  map[string]removal
 }
 
-// removal is of a task that somebody removed. It is remembered for as long as the
-// stream does, so that it is noted once, and a record from before that is still on
-// its way does not bring the task back.
+// removal is the tombstone of a task that was removed. It is kept as long as in the stream, so
+// that it counts once, and an older record that is still on its way does not bring the task
+// back.
 type removal struct {
 	seq   uint64
 	until time.Time
@@ -48,17 +48,17 @@ type taskRow struct {
 	parts   taskParts
 	expires time.Time // zero if never
 	dropped bool
-	seen    bool // since the list was last compared with all that there is
+	seen    bool // since the current pass through the stream began
 }
 
 func newTaskList() *taskList {
 	return &taskList{rows: map[string]*taskRow{}, byState: map[task.State]int{}, removed: map[string]removal{}, sorted: true}
 }
 
-// expiryMargin is how much later than the store the list forgets: clocks differ.
+// expiryMargin is how much later than in the stream records expire here: clocks differ.
 const expiryMargin = 2 * time.Second
 
-// expiry is when a record may be forgotten here; zero is never.
+// expiry is when a record expires here; zero is never.
 func expiry(rec task.Record) time.Time {
 	if !rec.State.Final() {
 		return time.Time{}
@@ -66,8 +66,8 @@ func expiry(rec task.Record) time.Time {
 	return rec.Ended.Add(wholeSeconds(rec.Retention) + expiryMargin)
 }
 
-// put notes a version of a record, unless it is known or older than what is.
-func (l *taskList) put(rec task.Record, parts taskParts, expires time.Time) (news bool) {
+// put notes a version of a record, and reports whether it is newer than the known one.
+func (l *taskList) put(rec task.Record, parts taskParts, expires time.Time) (isNew bool) {
 	rec = listed(rec, parts)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,7 +93,7 @@ func (l *taskList) put(rec task.Record, parts taskParts, expires time.Time) (new
 	return true
 }
 
-// listed is rec without what may be large.
+// listed is rec without its large parts.
 func listed(rec task.Record, parts taskParts) task.Record {
 	rec.Partial = parts.Result != "" || parts.Error != "" || len(rec.Result) > maxListedResult || len(rec.Error) > maxListedError
 	rec.Params = nil
@@ -104,7 +104,7 @@ func listed(rec task.Record, parts taskParts) task.Record {
 	return rec
 }
 
-// forget drops a record if it is not newer than seq, and returns what it had aside.
+// remove drops a record if it is not newer than seq, and returns its objects.
 func (l *taskList) remove(id string, seq uint64) (parts taskParts, known bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,9 +119,9 @@ func (l *taskList) removeLocked(id string, seq uint64) (parts taskParts, known b
 	return l.drop(r), true
 }
 
-// remove is forget for a task that was removed by the message at seq. It reports
-// whether that is news, also of a task that the list has not had yet.
-func (l *taskList) removeTombstoned(id string, seq uint64, now time.Time) (parts taskParts, news bool) {
+// removeTombstoned is remove for a task whose tombstone is at seq. It reports whether the
+// tombstone is new, also for a task that the list has not had.
+func (l *taskList) removeTombstoned(id string, seq uint64, now time.Time) (parts taskParts, isNew bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.removed[id].seq >= seq {
@@ -146,13 +146,13 @@ func (l *taskList) drop(r *taskRow) taskParts {
 	return parts
 }
 
-// goneTask is a record that was dropped from a list.
+// droppedTask is a record that is dropped, or about to be.
 type droppedTask struct {
 	id  string
 	seq uint64
 }
 
-// expired returns what may be forgotten at the given time.
+// expired returns the records that have expired at the given time, and drops old tombstones.
 func (l *taskList) expired(at time.Time) (gone []droppedTask) {
 	l.mu.Lock()
 	maps.DeleteFunc(l.removed, func(_ string, r removal) bool { return at.After(r.until) })
@@ -160,20 +160,18 @@ func (l *taskList) expired(at time.Time) (gone []droppedTask) {
 	return l.choose(func(r *taskRow) bool { return !r.expires.IsZero() && at.After(r.expires) })
 }
 
-// unseen returns what was not put in since the last call of unsee, up to number
-// last of the stream.
+// unseen returns the records that have not come since resetSeen, up to sequence number last.
 func (l *taskList) unseen(last uint64) (gone []droppedTask) {
 	return l.choose(func(r *taskRow) bool { return !r.seen && r.Revision <= last })
 }
 
-// unsee begins a comparison with all that there is. It lasts until sawAll: until then
-// the list may not have all.
+// resetSeen begins a pass through the stream. Until sawAll the list may lack records.
 func (l *taskList) resetSeen() {
 	l.setComplete(false)
 	l.choose(func(r *taskRow) bool { r.seen = false; return false })
 }
 
-// sawAll notes that all has been put in.
+// sawAll notes that all records have come.
 func (l *taskList) sawAll() { l.setComplete(true) }
 
 func (l *taskList) setComplete(whole bool) {
@@ -205,7 +203,7 @@ func (l *taskList) open() (recs []task.Record) {
 	return recs
 }
 
-// clear forgets everything: the stream is another one.
+// clear drops everything: the stream has lost records.
 func (l *taskList) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,16 +220,16 @@ func (l *taskList) peek(id string) (task.Record, bool) {
 	return task.Record{}, false
 }
 
-// lacks reports whether a task is not there, for whoever alone writes to the store:
-// what it writes is in the list before anybody learns of it. While the list may not
-// have all that was there before, it says so of none.
+// lacks reports whether a task does not exist, if no other process writes to the store: what
+// this process writes is in the list before anybody learns of it. While the list may lack
+// records it is false.
 func (l *taskList) lacks(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.complete && l.rows[id] == nil
 }
 
-// parts returns what a record has aside, as far as is known here.
+// parts returns the names of a record's objects, as far as the list knows.
 func (l *taskList) parts(id string) taskParts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -271,7 +269,7 @@ func (l *taskList) room(maxTasks, maxPending int) error {
 	return nil
 }
 
-// setFull says whether there is little room: then no task is taken, so that those
+// setFull notes whether the stream has little room. Then no task is accepted, so that those
 // that were can end.
 func (l *taskList) setFull(full bool) {
 	l.mu.Lock()
@@ -289,7 +287,7 @@ func (l *taskList) counts() map[task.State]int {
 	return counts
 }
 
-// listStep is how many rows are looked at under one hold of the lock.
+// listStep is how many rows are visited before the lock is released once.
 const listStep = 1000
 
 // scan returns up to limit records older than before, newest first.

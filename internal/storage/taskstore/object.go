@@ -34,10 +34,10 @@ func (t *Store) putObjects(ctx context.Context, objects []taskObject, there task
 	return nil
 }
 
-// upload stores an object as every client of the object store does: messages that it
-// consists of, then one that names it and replaces the one before. What is stored of
-// one that is broken off is taken away. The client library does that in a context that
-// has ended then, if that is why, and leaves goroutines behind.
+// upload stores an object as every client of the object store does: first its chunks, then a
+// message that names them and replaces the former one. If it fails it deletes the chunks.
+// The client library would do that with the caller's context, which may have ended, and
+// leave goroutines behind.
 func (t *Store) upload(ctx context.Context, name string, size int, r io.Reader) error {
 	during, cancel, err := t.boundedFor(ctx, size)
 	if err != nil {
@@ -48,7 +48,7 @@ func (t *Store) upload(ctx context.Context, name string, size int, r io.Reader) 
 		ObjectMeta: jetstream.ObjectMeta{Name: name},
 		Bucket:     t.e.StreamName("RESULTS"), NUID: rand.Text(),
 	}
-	stored := false // or maybe: then nothing may be taken away that it names
+	stored := false // or perhaps: then its chunks must stay
 	defer func() {
 		if !stored {
 			t.dropChunks(ctx, info.NUID)
@@ -74,7 +74,7 @@ func (t *Store) upload(ctx context.Context, name string, size int, r io.Reader) 
 	return err
 }
 
-// putChunks stores what an object consists of, and notes in info what that was.
+// putChunks stores the chunks of an object, and notes their number, size and digest in info.
 func (t *Store) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader) error {
 	chunk := make([]byte, min(maxChunk, t.e.Conn().MaxPayload()))
 	sum := sha256.New()
@@ -98,11 +98,11 @@ func (t *Store) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.
 	}
 }
 
-// dropChunks deletes what an object consisted of that has no name, also if ctx has
-// ended. What it misses the sweeper finds.
+// dropChunks deletes chunks that have no name, also if ctx has ended. The sweeper finds what it
+// misses.
 func (t *Store) dropChunks(ctx context.Context, nuid string) {
 	if err := t.purgeChunks(context.WithoutCancel(ctx), nuid); err != nil {
-		t.log.Debug("what is left of a part of a task not deleted yet", "object", nuid, "error", err)
+		t.log.Debug("chunks of a part of a task not deleted yet", "object", nuid, "error", err)
 	}
 }
 
@@ -148,8 +148,8 @@ func (t *Store) download(ctx context.Context, name string) ([]byte, error) {
 	return t.results.GetBytes(ctx, name)
 }
 
-// dropObjects deletes objects that no record refers to any more, also if ctx has
-// ended. What it misses the sweeper finds.
+// dropObjects deletes objects that no record refers to any more, also if ctx has ended. The
+// sweeper finds what it misses.
 func (t *Store) dropObjects(ctx context.Context, parts, kept taskParts) {
 	for _, name := range parts.names() {
 		if name == kept.Params || name == kept.Result || name == kept.Error {
@@ -161,9 +161,9 @@ func (t *Store) dropObjects(ctx context.Context, parts, kept taskParts) {
 	}
 }
 
-// deleteObject deletes an object that is older than age: first the message that names
-// it, so that nobody finds half of it, then what it consists of. The client library
-// would leave a message for ever that says that it is deleted.
+// deleteObject deletes an object that is older than age: first the message that names it, so
+// that nobody reads half of it, then its chunks. The client library would leave a message
+// that marks it as deleted for ever.
 func (t *Store) deleteObject(ctx context.Context, name string, age time.Duration) error {
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
@@ -188,7 +188,7 @@ func (t *Store) deleteObject(ctx context.Context, name string, age time.Duration
 	}
 	var info jetstream.ObjectInfo
 	if err := json.Unmarshal(m.Data, &info); err != nil || info.NUID == "" {
-		return nil // the sweeper finds what it consisted of
+		return nil // the sweeper finds its chunks
 	}
 	return t.purgeChunks(ctx, info.NUID)
 }
@@ -196,7 +196,7 @@ func (t *Store) deleteObject(ctx context.Context, name string, age time.Duration
 // objectStreams is what the name of the stream of an object store begins with.
 const objectStreams = "OBJ_"
 
-// objects returns the stream that the object store consists of.
+// objects returns the stream of the object store.
 func (t *Store) objects(ctx context.Context) (jetstream.Stream, error) {
 	t.mu.Lock()
 	s := t.objectStream
@@ -214,8 +214,8 @@ func (t *Store) objects(ctx context.Context) (jetstream.Stream, error) {
 	return s, nil
 }
 
-// Subjects of that stream, as every client has them: nameSubject is that of the one
-// message that names an object, chunkSubject that of those that it consists of.
+// Subjects of that stream, as in every client: nameSubject has the message that names an
+// object, chunkSubject its chunks.
 func (t *Store) nameSubject(name string) string {
 	return t.objectSubject("M", base64.URLEncoding.EncodeToString([]byte(name)))
 }

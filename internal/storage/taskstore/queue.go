@@ -15,15 +15,15 @@ import (
 	"tidegate/task"
 )
 
-// lookPause is between two looks at the queue when nobody said that something is
-// there: a task that is given back after a pause is announced by nobody.
+// lookPause is between two looks at the queue without a notification: none comes for a task
+// that was released with a pause.
 const lookPause = time.Second
 
-// maxLent bounds the tasks of one type that are lent or wait for their pause.
+// maxLeased bounds the tasks of one type that are leased or wait for their pause.
 const maxLeased = 10_000
 
-// plainToken is s as a part of a subject: itself if it is plain, else in a form
-// that no plain one has.
+// plainToken is s as a token of a subject: itself if it is plain, else base64 behind "=", which
+// no plain one has.
 func plainToken(s string) string {
 	plain := s != "" && len(s) <= 128
 	for _, c := range []byte(s) {
@@ -48,11 +48,11 @@ func (t *Store) enqueue(ctx context.Context, rec task.Record, id jetstream.Publi
 	return nil
 }
 
-// announce tells all that something is in the queue. If it gets lost they see it
-// at their next look.
+// announce notifies all processes that something is in the queue. If that gets lost they see
+// it at their next look.
 func (t *Store) announce() { _ = t.e.Conn().Publish(t.e.Subject("tk.wake"), nil) }
 
-// woken lets Fetch look.
+// wakeFetch lets Fetch look at once.
 func (t *Store) wakeFetch() {
 	select {
 	case t.wake <- struct{}{}:
@@ -87,7 +87,7 @@ func (t *Store) Acknowledge(ctx context.Context, rec task.Record, lease task.Lea
 	if l, ok := lease.(*taskLease); ok && l.acknowledge(ctx, t.opts.Timeout/2) == nil {
 		return nil
 	}
-	// It is not lent to us, or by a consumer that is gone.
+	// This process does not hold the lease, or the consumer is gone.
 	if err := t.unqueue(ctx, rec); err != nil {
 		return unavailable("take a task out of the queue", err)
 	}
@@ -105,9 +105,9 @@ func (l *taskLease) acknowledge(ctx context.Context, bound time.Duration) error 
 	return err
 }
 
-// unqueue deletes the message of a task. It is not purged by its subject: a consumer
-// for more than that subject then takes all that it has lent for acknowledged, if
-// that is on its way to be lent again, and never lends it any more.
+// unqueue deletes the message of a task. It does not purge the subject: a consumer of more
+// subjects would then count messages as acknowledged that it is about to deliver again, and
+// never deliver them.
 func (t *Store) unqueue(ctx context.Context, rec task.Record) error {
 	if rec.Type == "" {
 		return nil // removed, and so is its message
@@ -122,7 +122,7 @@ func (t *Store) unqueue(ctx context.Context, rec task.Record) error {
 	return err
 }
 
-// deleteMessage deletes a message, unless somebody else has.
+// deleteMessage deletes a message, unless it is gone already.
 func deleteMessage(ctx context.Context, s jetstream.Stream, seq uint64) error {
 	err := s.DeleteMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // for whatever reason
@@ -134,15 +134,15 @@ func deleteMessage(ctx context.Context, s jetstream.Stream, seq uint64) error {
 }
 
 // Fetch implements [task.Store]. It asks for what is there when it is told that
-// something may be, rather than wait at the consumers of all types at once: those
-// would give more than was asked for.
+// something may be, rather than wait at the consumers of all types at once: those would
+// deliver more than n.
 func (t *Store) Fetch(ctx context.Context, types []string, n int) ([]task.Lease, error) {
 	ticker := time.NewTicker(lookPause)
 	defer ticker.Stop()
 	for {
 		leases, err := t.fetchSome(ctx, types, n)
 		if len(leases) == n && n > 0 {
-			t.wakeFetch() // there may be more for whoever has room next
+			t.wakeFetch() // there may be more for the next caller
 		}
 		if len(leases) > 0 {
 			return leases, nil
@@ -184,7 +184,7 @@ func (t *Store) fetchLane(ctx context.Context, l lane, n int) ([]task.Lease, err
 	if err != nil {
 		return nil, err
 	}
-	if !t.e.Conn().IsConnected() { // what is asked for now would be lent when nobody listens
+	if !t.e.Conn().IsConnected() { // tasks would be leased to a connection that has gone
 		return nil, fmt.Errorf("%w: not connected to NATS", task.ErrUnavailable)
 	}
 	batch, err := consumer.FetchNoWait(n)
@@ -221,7 +221,7 @@ func (t *Store) consumer(ctx context.Context, l lane) (jetstream.Consumer, error
 	defer cancel()
 	name := l.consumerName()
 	if t.opts.Alone && !known {
-		// What is lent there was lent to processes that are gone.
+		// Its leases are those of processes that are gone.
 		if err := t.taskq.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 			return nil, unavailable("fetch tasks", err)
 		}

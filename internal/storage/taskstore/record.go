@@ -12,15 +12,15 @@ import (
 	"tidegate/task"
 )
 
-// maxStoredProgress bounds the latest progress in a record. A larger one is there
-// with its value and the beginning of its text only; its event has it whole.
+// maxStoredProgress bounds the latest progress in a record, in bytes. Of a larger one the record
+// has the value and the beginning of the text; its event has all of it.
 const maxStoredProgress = 64 << 10
 
-// taskRecord is a task.Record as it is stored, JSON. Parts that are large are
-// objects instead, of which it has the names.
+// taskRecord is the stored form of a task.Record, JSON. Large parts are objects instead, of
+// which it has the names.
 type taskRecord struct {
 	Type        string          `json:"type"`
-	Seq         uint64          `json:"seq,omitzero"` // 0 in the first version: it is that one's place in the stream
+	Seq         uint64          `json:"seq,omitzero"` // 0 in the first version: its sequence number in the stream
 	Params      json.RawMessage `json:"params,omitempty"`
 	Priority    task.Priority   `json:"priority,omitzero"`
 	RunAt       time.Time       `json:"run_at,omitzero"`
@@ -65,7 +65,7 @@ type taskObject struct {
 	data []byte
 }
 
-// encodeTask encodes a record. Parts of more than inline bytes are returned beside.
+// encodeTask encodes a record. Parts of more than inline bytes are returned as objects.
 func encodeTask(rec task.Record, inline int) (payload []byte, parts taskParts, objects []taskObject, err error) {
 	stored := taskRecord{
 		Type: rec.Type, Seq: rec.Seq, Params: rec.Params, Priority: rec.Priority, RunAt: rec.RunAt, State: rec.State, Run: rec.Run,
@@ -97,8 +97,7 @@ func encodeTask(rec task.Record, inline int) (payload []byte, parts taskParts, o
 	return payload, stored.Parts, objects, nil
 }
 
-// plainJSON encodes without the escapes meant for HTML: results are to stay as
-// they are.
+// plainJSON encodes without the escapes for HTML: results have to stay as they are.
 func plainJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -120,8 +119,8 @@ func tooLongInline(text string, limit int) bool {
 	return len(data) > limit
 }
 
-// boundedProgress is the data of p, or if that is too large the little that says
-// how far the task is.
+// boundedProgress is the data of p, or if that is too large only its value and the beginning of
+// its text.
 func boundedProgress(p task.ProgressInfo, limit int) json.RawMessage {
 	if len(p.Data) <= limit {
 		return p.Data
@@ -135,7 +134,7 @@ func boundedProgress(p task.ProgressInfo, limit int) json.RawMessage {
 	return data
 }
 
-// beginning is the longest beginning of s of at most n bytes that ends with a whole rune.
+// prefix is the longest beginning of s of at most n bytes that ends with a whole rune.
 func prefix(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -49,15 +49,15 @@ func (t *Store) OpenResult(ctx context.Context, id string) (task.Record, *task.R
 	return rec, &task.Result{Reader: r, Size: int64(info.Size)}, nil
 }
 
-// chunkReader reads an object, one of its messages at a time. Between reads it
-// holds nothing but the rest of one.
+// chunkReader reads an object, one chunk at a time. Between reads it keeps only the rest of
+// one.
 type chunkReader struct {
-	ctx     context.Context // of who reads
+	ctx     context.Context // of the reader
 	tasks   *Store
 	stream  jetstream.Stream
 	subject string
 	after   uint64 // position of the last message
-	chunks  uint32 // that are still to come
+	chunks  uint32 // yet to come
 	rest    []byte
 }
 
@@ -84,7 +84,7 @@ func (r *chunkReader) next() error {
 	defer cancel()
 	m, err := r.stream.GetMsg(ctx, r.after+1, jetstream.WithGetMsgSubject(r.subject))
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound): // removed while it was read
+	case errors.Is(err, jetstream.ErrMsgNotFound): // deleted meanwhile
 		return io.ErrUnexpectedEOF
 	case err != nil:
 		return unavailable("read a part of a task", err)

@@ -18,34 +18,33 @@ import (
 	"tidegate/task"
 )
 
-// TasksOptions configure a [Tasks]. The zero value of each means its default.
+// Options configure a [Store]. The zero value of a field stands for its default.
 type Options struct {
 	AckWait    time.Duration // after what time a task is given to another process if its worker is silent; default 30s
 	Timeout    time.Duration // of one call of the store, and a second more for each MiB of an object; default 5s
-	MaxTasks   int           // tasks remembered; default 100000, beyond it task.ErrBusy
+	MaxTasks   int           // tasks kept; default 100000, beyond it task.ErrBusy
 	MaxPending int           // of them pending; default 10000, beyond it task.ErrBusy
 
-	// SweepInterval is between two looks for tasks that nobody would come to;
-	// default 30s. The process that looks does so for twice that time, then
-	// another may.
+	// SweepInterval is between two looks for tasks that are stuck; default 30s. One
+	// process looks for twice that time, then another may.
 	SweepInterval time.Duration
 
-	// Alone says that no other process shares the store. Then what a dead one
-	// had is begun at once, not after AckWait.
+	// Alone says that no other process shares the store. Then tasks of a dead process
+	// begin again at once, not after AckWait.
 	Alone bool
 }
 
 var _ task.Store = (*Store)(nil)
 
-// Tasks keeps tasks in NATS, for one [task.Service]; others, here or elsewhere,
-// have their own and see the same. A task is a record, of which the stream tasks
-// keeps the newest version, and until it is over a message in the work queue
-// taskq. Records decide; the queue only tells who is to look at one.
+// Store keeps tasks in NATS, for one [task.Service]; each service, here or in other processes,
+// has its own and they see the same tasks. [Open] makes it. Its methods may be called
+// concurrently. A task is a record, of which the stream TASKS keeps the newest version, and
+// until it ends a message in the work queue TASKQ. Records decide; a message only leases a
+// task to a process.
 //
-// The message is taken out of the queue after the last events of the task are
-// published. So whoever dies, and whenever, leaves a message that brings another
-// process to the record. A process that dies between the two writes of Submit
-// leaves none; the sweeper looks for that.
+// The message is deleted after the last events of the task are published. So when a process
+// dies, at any point, its message brings another process to the record. If it dies between
+// the two writes of Submit there is no message; the sweeper finds such tasks.
 type Store struct {
 	// Set once.
 	e       *nats.Engine
@@ -59,12 +58,12 @@ type Store struct {
 	inline  int // bytes; larger parts of a record are objects
 
 	wake   chan struct{} // of size 1: something may be in the queue
-	listed chan struct{} // closed when the list has all that there was at the start
+	listed chan struct{} // closed when the list has all records that were there at the start
 	sawAll func()        // closes it
 
 	orphanAge time.Duration
 	objectAge time.Duration
-	stuck     map[string]uint64 // messages of tasks, by id, that nobody would get at the last sweep; owned by sweep
+	stuck     map[string]uint64 // by task id: messages that no consumer would deliver at the last sweep; owned by sweep
 
 	mu           sync.Mutex
 	consumers    map[lane]jetstream.Consumer
@@ -73,7 +72,7 @@ type Store struct {
 	objectStream jetstream.Stream // of results; nil until it is needed
 }
 
-// NewTasks makes a store of the given streams and buckets.
+// newStore makes a store on the given streams and buckets.
 func newStore(e *nats.Engine, s nats.TaskStreams, opts Options) *Store {
 	opts.AckWait = cmp.Or(opts.AckWait, 30*time.Second)
 	opts.Timeout = cmp.Or(opts.Timeout, 5*time.Second)
@@ -91,7 +90,8 @@ func newStore(e *nats.Engine, s nats.TaskStreams, opts Options) *Store {
 	}
 }
 
-// OpenTasks makes the store of tasks, unless it is there.
+// Open makes the streams of tasks unless they are there, and a store on them. ctx bounds
+// that. The error is one of the engine.
 func Open(ctx context.Context, e *nats.Engine, opts Options) (*Store, error) {
 	s, err := e.TaskStreams(ctx)
 	if err != nil {
@@ -118,16 +118,17 @@ func (t *Store) Run(ctx context.Context, h task.Hooks) error {
 	return t.serve(ctx, &wg, h)
 }
 
-// asking bounds a question to another process, and its answer.
+// asking bounds a request to another process.
 const asking = 2 * time.Second
 
-// Answers to a question.
+// Answers to such a request.
 const (
 	answerDone = "done" // the task is cancelled
 	answerOver = "over" // it does not run here
 )
 
-// serve answers questions and hears that something is in the queue, until ctx ends.
+// serve answers requests of other processes, and wakes Fetch when something is in the queue,
+// until ctx ends.
 func (t *Store) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) error {
 	answer := func(m *natsgo.Msg) {
 		ctx, cancel := context.WithTimeout(ctx, asking)
@@ -137,10 +138,10 @@ func (t *Store) serve(ctx context.Context, wg *sync.WaitGroup, h task.Hooks) err
 			text = answerDone
 		}
 		if err := m.Respond([]byte(text)); err != nil {
-			t.log.Debug("question not answered", "task_id", string(m.Data), "error", err)
+			t.log.Debug("request of another process not answered", "task_id", string(m.Data), "error", err)
 		}
 	}
-	asked := make(chan *natsgo.Msg, 64) // more are dropped: who asks then writes it in the record
+	asked := make(chan *natsgo.Msg, 64) // more are dropped: their senders write to the record instead
 	subs := make([]*natsgo.Subscription, 2)
 	var errs [2]error
 	subs[0], errs[0] = t.e.Conn().ChanSubscribe(t.e.Subject("tk.ctl."+h.Worker), asked)
@@ -188,14 +189,13 @@ func (t *Store) List(before uint64, f task.Filter, limit int) []task.Record {
 // Counts implements [task.Store].
 func (t *Store) Counts() map[task.State]int { return t.list.counts() }
 
-// bounded limits a call of the store. Without a connection it is over at once: a
-// client that buffers would send later what nobody waits for any more.
+// bounded limits a call of the store. Without a connection it fails at once, so that nothing is
+// sent later that nobody waits for any more.
 func (t *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	return t.boundedFor(ctx, 0)
 }
 
-// slowest is how many bytes of a part of a record are transferred in a second at
-// least; what is slower is given up.
+// slowest is the least rate of a transfer of an object, in bytes a second. Slower ones fail.
 const slowest = 1 << 20
 
 // boundedFor is bounded for a call that transfers that many bytes.
@@ -207,7 +207,7 @@ func (t *Store) boundedFor(ctx context.Context, size int) (context.Context, cont
 	return ctx, cancel, nil
 }
 
-// away wraps an error of NATS that is none of the answers that a call expects.
+// unavailable wraps an error of NATS that a call does not expect.
 func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", task.ErrUnavailable, what, err)
 }

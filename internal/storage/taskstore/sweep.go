@@ -11,18 +11,18 @@ import (
 	"tidegate/task"
 )
 
-// sweeperKey is the lease of the process that sweeps. It is not renewed: when it
-// has run out, whoever comes first has the next one.
+// sweeperKey is the lease of the process that sweeps. It is not renewed: when it has run out,
+// the first process that asks gets the next one.
 const sweeperKey = "sweeper"
 
-// What is younger the sweeper leaves alone: somebody may be about to see to it.
+// The sweeper leaves younger ones alone: the process that made them may not have finished.
 const (
 	orphanAge = 15 * time.Second
 	objectAge = 10 * time.Minute
 )
 
-// sweep looks for what nobody would come to, at once and every interval until ctx
-// ends: each process once when it begins, and then the holder of the lease.
+// sweep looks for stuck tasks and unused objects until ctx ends: each process once when it
+// begins, and then the holder of the lease every SweepInterval.
 func (t *Store) sweep(ctx context.Context, h task.Hooks) {
 	select {
 	case <-t.listed:
@@ -49,7 +49,7 @@ func (t *Store) sweep(ctx context.Context, h task.Hooks) {
 	}
 }
 
-// takeSweeper takes the lease if nobody has it.
+// takeSweeper takes the lease if no process has it.
 func (t *Store) takeSweeper(ctx context.Context, worker string) bool {
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
@@ -63,7 +63,7 @@ func (t *Store) takeSweeper(ctx context.Context, worker string) bool {
 	return err == nil
 }
 
-// sweepOnce does all that there is to do. What fails is left for the next turn.
+// sweepOnce makes one sweep. What fails is left for the next turn.
 func (t *Store) sweepOnce(ctx context.Context, h task.Hooks, objects bool) {
 	err := t.queueOrphans(ctx)
 	now := time.Now()
@@ -80,10 +80,10 @@ func (t *Store) sweepOnce(ctx context.Context, h task.Hooks, objects bool) {
 	}
 }
 
-// queueOrphans queues tasks that are not over and not in the queue: whoever stored
-// them died before they were.
+// queueOrphans queues tasks that have not ended and are not in the queue: the process that
+// stored them died before it queued them.
 func (t *Store) queueOrphans(ctx context.Context) error {
-	open := t.list.open() // before the queue: who leaves it later is not missed there
+	open := t.list.open() // before the queue: a task that leaves it meanwhile has ended
 	if len(open) == 0 {
 		return nil
 	}
@@ -114,9 +114,9 @@ func (t *Store) queueOrphans(ctx context.Context) error {
 	return nil
 }
 
-// unstick queues a task anew whose message nobody would get. If the same message is
-// there at the next sweep, too, that is no coincidence, and it is deleted; not before,
-// and no other: another sweeper may have queued the task anew, and it may be lent.
+// requeueStuck queues a task again whose message no consumer would deliver. It deletes the
+// message only if the same one was there at the last sweep too: another sweeper may have
+// queued the task again, and that message may be leased.
 func (t *Store) requeueStuck(ctx context.Context, rec task.Record) (seq uint64, err error) {
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
@@ -166,8 +166,8 @@ func (t *Store) idleLanes(ctx context.Context, recs []task.Record) (map[lane]boo
 	return idle, nil
 }
 
-// queueOrphan queues one task anew if it is still not over. If somebody else has done
-// so, its message stays: the queue takes no second one.
+// queueOrphan queues one task again if it has not ended. If another process has done so, its
+// message stays: the queue takes no second one.
 func (t *Store) queueOrphan(ctx context.Context, id string) error {
 	rec, err := t.Load(ctx, id)
 	if errors.Is(err, task.ErrNotFound) || err == nil && rec.State.Final() {
@@ -181,7 +181,7 @@ func (t *Store) queueOrphan(ctx context.Context, id string) error {
 		return err
 	}
 	defer cancel()
-	t.log.Warn("task was in no queue that anybody reads; it is queued anew", "task_id", id, "type", rec.Type, "state", rec.State)
+	t.log.Warn("task was not in the queue, or no consumer would deliver it: queued again", "task_id", id, "type", rec.Type, "state", rec.State)
 	return t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+id+":"+rand.Text()))
 }
 

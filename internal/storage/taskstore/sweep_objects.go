@@ -13,9 +13,9 @@ import (
 	"tidegate/task"
 )
 
-// sweepObjects deletes parts of records that are gone, or were never written, and
-// what is left of parts that were stored or deleted half-way. While the list does
-// not have all records it does nothing.
+// sweepObjects deletes objects of records that are gone or were never written, and chunks of
+// objects that were stored or deleted half-way. It does nothing while the list may lack
+// records.
 func (t *Store) sweepObjects(ctx context.Context) error {
 	used, whole := t.list.objects()
 	if !whole {
@@ -27,7 +27,7 @@ func (t *Store) sweepObjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Before their names: what is named meanwhile is not missed there.
+	// Before the names: chunks that get a name meanwhile are not unnamed.
 	chunks, err := stream.Info(ctx, jetstream.WithSubjectFilter(t.chunkSubject(">")))
 	if err != nil {
 		return unavailable("list parts of tasks", err)
@@ -57,10 +57,10 @@ func (t *Store) sweepObjects(ctx context.Context) error {
 	return nil
 }
 
-// listObjects returns all objects, also those that were deleted and say so. The list of
-// the client library may lack one that is overwritten meanwhile, since the server says
-// too early that nothing is left, and never ends if the last one is deleted meanwhile:
-// so it has its own bound, and what it lacks is looked up.
+// listObjects returns all objects, also those that are marked as deleted. The list of the
+// client library may lack an object that is overwritten meanwhile, since the server reports
+// too early that none is pending, and it never ends if the last one is deleted meanwhile. So
+// it has a bound of its own, and objects that it lacks are looked up.
 func (t *Store) listObjects(ctx context.Context, stream jetstream.Stream) ([]*jetstream.ObjectInfo, error) {
 	names, err := stream.Info(ctx, jetstream.WithSubjectFilter(t.objectSubject("M", ">")))
 	if err != nil {
@@ -96,8 +96,8 @@ func (t *Store) listObjects(ctx context.Context, stream jetstream.Stream) ([]*je
 	return objects, nil
 }
 
-// sweepObject deletes an object that belongs to no record. It looks at the record
-// itself: the list may be behind.
+// sweepObject deletes an object that belongs to no record. It reads the record itself: the list
+// may be behind.
 func (t *Store) sweepObject(ctx context.Context, name string) error {
 	id, _, _ := strings.Cut(name, ".")
 	_, parts, err := t.record(ctx, id)
@@ -105,26 +105,25 @@ func (t *Store) sweepObject(ctx context.Context, name string) error {
 	case errors.Is(err, task.ErrUnavailable):
 		return err
 	case err != nil && !errors.Is(err, task.ErrNotFound), slices.Contains(parts.names(), name):
-		return nil // a record that cannot be read may have it
+		return nil // a record that cannot be read may refer to it
 	}
 	return t.deleteObject(ctx, name, t.objectAge)
 }
 
-// sweepChunks deletes what an object consists of that has no name, unless it may be
-// about to get one.
+// sweepChunks deletes chunks without a name, unless they may be about to get one.
 func (t *Store) sweepChunks(ctx context.Context, stream jetstream.Stream, subject string) error {
 	last, err := stream.GetLastMsgForSubject(ctx, subject)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil
 	case err != nil:
-		return unavailable("look at what is left of parts of tasks", err)
+		return unavailable("look at chunks of parts of tasks", err)
 	case time.Since(last.Time) < t.objectAge:
 		return nil
 	}
-	t.log.Warn("what is left of a part of a task is deleted: it was stored or deleted half-way", "subject", subject)
+	t.log.Warn("chunks of a part of a task are deleted: it was stored or deleted half-way", "subject", subject)
 	if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(last.Sequence+1)); err != nil {
-		return unavailable("delete what is left of parts of tasks", err)
+		return unavailable("delete chunks of parts of tasks", err)
 	}
 	return nil
 }

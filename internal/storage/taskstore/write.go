@@ -15,16 +15,16 @@ import (
 	"tidegate/task"
 )
 
-// A record that was removed is a message with this header for a while, so that
-// those who follow the stream see it go.
+// The tombstone of a removed record is a message with this header. It stays for tombstoneTTL, so
+// that processes that follow the stream see it.
 const (
 	taskOpHeader  = "Sl-Op"
 	taskOpRemoved = "removed"
 	tombstoneTTL  = time.Minute
 )
 
-// taskSubject is where the record of a task is. An id that none of ours can have
-// has no subject: it could stand for many.
+// taskSubject is where the record of a task is. Ids that no task can have get none: such a
+// subject could match several.
 func (t *Store) taskSubject(id string) (string, bool) {
 	if id == "" || len(id) > 64 || plainToken(id) != id {
 		return "", false
@@ -54,7 +54,7 @@ func (t *Store) Submit(ctx context.Context, rec task.Record) (task.Record, error
 		err = t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+rec.ID))
 	}
 	if err != nil {
-		t.log.Warn("task stored but not queued; the sweeper will see to it", "task_id", rec.ID, "error", err)
+		t.log.Warn("task stored but not queued; the sweeper will queue it", "task_id", rec.ID, "error", err)
 	}
 	return rec, nil
 }
@@ -83,14 +83,14 @@ func (t *Store) Load(ctx context.Context, id string) (task.Record, error) {
 	return rec, nil
 }
 
-// record is Load without the parts that are objects, of which it has the names.
+// record is Load without the parts that are objects. It returns their names.
 func (t *Store) record(ctx context.Context, id string) (task.Record, taskParts, error) {
 	subject, ok := t.taskSubject(id)
 	if !ok {
 		return task.Record{}, taskParts{}, task.ErrNotFound
 	}
 	if t.opts.Alone && t.list.lacks(id) {
-		return task.Record{}, taskParts{}, task.ErrNotFound // anybody can ask for any number of ids
+		return task.Record{}, taskParts{}, task.ErrNotFound // requests for unknown ids are cheap
 	}
 	ctx, cancel, err := t.bounded(ctx)
 	if err != nil {
@@ -143,8 +143,8 @@ func (t *Store) Remove(ctx context.Context, rec task.Record) error {
 	return nil
 }
 
-// store writes a record if it is still at rec.Revision; there is what of it are
-// objects already.
+// store writes a record if it is still at rec.Revision. there has the parts that are objects
+// already.
 func (t *Store) store(ctx context.Context, subject string, rec task.Record, there taskParts) (task.Record, error) {
 	payload, parts, objects, err := encodeTask(rec, t.inline)
 	if err != nil {
@@ -182,9 +182,9 @@ const (
 	writePause = 100 * time.Millisecond
 )
 
-// write publishes m if the last message of its subject is number expected, and
-// returns its number. It tries until ctx ends. A conflict after a try without an
-// answer may be with that try itself; then it looks who was it.
+// write publishes m if the last message of its subject has the sequence number expected, and
+// returns the new one. It tries until ctx ends. A conflict after a try without an answer may
+// be with that try itself; then it looks which message is there.
 func (t *Store) write(ctx context.Context, m *natsgo.Msg, expected uint64, ttl time.Duration) (uint64, error) {
 	opts := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected)}
 	if ttl > 0 {
@@ -212,7 +212,7 @@ func (t *Store) write(ctx context.Context, m *natsgo.Msg, expected uint64, ttl t
 	}
 }
 
-// ours returns the number of m if it is what its subject has.
+// ours returns the sequence number of m if m is the last message of its subject.
 func (t *Store) ours(ctx context.Context, m *natsgo.Msg) (uint64, error) {
 	last, err := t.tasks.GetLastMsgForSubject(ctx, m.Subject)
 	switch {
@@ -227,7 +227,7 @@ func (t *Store) ours(ctx context.Context, m *natsgo.Msg) (uint64, error) {
 	}
 }
 
-// conflict tells a record that was changed from one that is gone.
+// conflict is the error for a record that was changed, or is gone.
 func (t *Store) conflict(ctx context.Context, subject string) error {
 	last, err := t.tasks.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && last.Header.Get(taskOpHeader) == taskOpRemoved {
@@ -236,7 +236,7 @@ func (t *Store) conflict(ctx context.Context, subject string) error {
 	return task.ErrConflict
 }
 
-// storeError is what an error of the object store is to the service.
+// storeError is the error for the service where the object store returned err.
 func storeError(what string, err error) error {
 	if nats.IsFull(err) {
 		return fmt.Errorf("%w: %s: %w", task.ErrBusy, what, err)
@@ -244,7 +244,7 @@ func storeError(what string, err error) error {
 	return unavailable(what, err)
 }
 
-// wholeSeconds rounds up: NATS forgets messages after whole seconds.
+// wholeSeconds rounds up: messages expire after whole seconds.
 func wholeSeconds(d time.Duration) time.Duration {
 	return max((d + time.Second - 1).Truncate(time.Second), time.Second)
 }
