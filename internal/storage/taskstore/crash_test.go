@@ -18,7 +18,7 @@ import (
 // brief are options with short times, for tests in which somebody is gone.
 var short = Options{AckWait: 600 * time.Millisecond, Timeout: time.Second, SweepInterval: 500 * time.Millisecond}
 
-// blocking is a type that tells of its begin and returns when it is told to.
+// blocking is a type that reports its begin and returns when release closes.
 func blocking(attempts int) (typ task.Type, began chan *task.Run, release chan struct{}) {
 	began, release = make(chan *task.Run, 100), make(chan struct{})
 	return task.Type{Name: "blocking", MaxAttempts: attempts, Run: func(ctx context.Context, run *task.Run) (any, error) {
@@ -113,7 +113,7 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 	if got := n.info(t, id).Status; got != task.Running {
 		t.Errorf("while the store is away the task is %s", got)
 	}
-	_ = backoff.Wait(t.Context(), 2*short.AckWait) // nothing tells that a lease has run out
+	_ = backoff.Wait(t.Context(), 2*short.AckWait) // nothing reports that a lease has run out
 	close(release)                                 // it ends while the store is away
 	_ = backoff.Wait(t.Context(), short.AckWait)
 	n.mend(t)
@@ -127,7 +127,7 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 func TestSettlingAgainIsHarmless(t *testing.T) {
 	t.Parallel()
 	s := newTasks(t, openEngine(t, t.TempDir()), short)
-	for _, id := range []string{"lent", "not-lent"} {
+	for _, id := range []string{"leased", "not-leased"} {
 		rec, err := s.Submit(t.Context(), task.Record{ID: id, Type: "t", State: task.Pending, MaxAttempts: 1, Created: time.Now()})
 		if err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func TestSettlingAgainIsHarmless(t *testing.T) {
 			t.Fatalf("Fetch() = %v, %v", leases, err)
 		}
 		order := []task.Lease{nil, leases[0], leases[0], nil}
-		if id == "lent" {
+		if id == "leased" {
 			order = order[1:]
 		}
 		for i, lease := range order {
@@ -170,9 +170,9 @@ func TestATaskThatIsInNoQueueIsSwept(t *testing.T) {
 	log.waitClosed(t, "orphan")
 }
 
-// TestATaskThatTheQueueHasForgottenIsSwept has a message in the queue that its
+// TestATaskThatTheConsumerHasLostIsSwept has a message in the queue that its
 // consumer passes over.
-func TestATaskThatTheQueueHasForgottenIsSwept(t *testing.T) {
+func TestATaskThatTheConsumerHasLostIsSwept(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
 	s := newTasks(t, e, short)
@@ -197,7 +197,7 @@ func TestATaskThatTheQueueHasForgottenIsSwept(t *testing.T) {
 
 // TestLastEventsAreWrittenOnceByWhoeverComes lets a process die between the final
 // record and its last events, at each place between two of them. The log knows no
-// keys, as one that is told after two minutes.
+// keys, as one without a window of keys.
 func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 	t.Parallel()
 	for taken, name := range []string{"before all", "after task_started", "after the terminal one"} {
@@ -230,7 +230,7 @@ func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 			<-reached
 			dying.cut(t)
 			log.mu.Lock()
-			log.forgetful = taken > 1 // the first event is told from others by its key only
+			log.forgetful = taken > 1 // the first event differs from others by its key only
 			if log.forgetful {
 				clear(log.keys)
 			}
@@ -252,7 +252,7 @@ func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 	}
 }
 
-// endObserver tells when a task has ended.
+// endObserver reports when a task has ended.
 type endObserver struct{ ended chan struct{} }
 
 func (o endObserver) Ended(task.Info)                   { close(o.ended) }

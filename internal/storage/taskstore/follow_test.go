@@ -81,6 +81,6 @@ func TestARemovalIsToldOnce(t *testing.T) {
 	}
 	s.list.expired(time.Now().Add(2 * tombstoneTTL))
 	if len(s.list.removed) != 0 {
-		t.Errorf("%d removals are remembered for ever", len(s.list.removed))
+		t.Errorf("%d tombstones are kept for ever", len(s.list.removed))
 	}
 }

@@ -92,7 +92,7 @@ func TestKilledProcessesLoseNothing(t *testing.T) {
 }
 
 // killWorkers keeps workers at work, and kills one every now and then until stop
-// is closed. Then it kills all and tells how many there were.
+// is closed. Then it kills all and reports how many there were.
 func killWorkers(t *testing.T, url string, n int) (stop chan struct{}, kills <-chan int) {
 	t.Helper()
 	stop = make(chan struct{})
@@ -195,7 +195,7 @@ func TestAKilledServerLosesNothing(t *testing.T) {
 		natstest.Eventually(t, "all is over", func() bool { return n.Counts()[task.Running]+n.Counts()[task.Pending] == 0 })
 		unknown = n.Counts()[task.Completed] + n.Counts()[task.Failed] - tasks
 	}
-	t.Logf("%d tasks more were stored than Start told of", unknown)
+	t.Logf("%d tasks more were stored than Start reported", unknown)
 }
 
 // workerLostText is what a task fails with whose worker could not renew its lease.

@@ -133,7 +133,7 @@ func deleteMessage(ctx context.Context, s jetstream.Stream, seq uint64) error {
 	return err
 }
 
-// Fetch implements [task.Store]. It asks for what is there when it is told that
+// Fetch implements [task.Store]. It asks for what is there when it is notified that
 // something may be, rather than wait at the consumers of all types at once: those would
 // deliver more than n.
 func (t *Store) Fetch(ctx context.Context, types []string, n int) ([]task.Lease, error) {

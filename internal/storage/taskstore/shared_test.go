@@ -214,7 +214,7 @@ func TestANodeThatStopsHandsItsTasksOn(t *testing.T) {
 		t.Errorf("task ended in attempt %d: the stop was counted", info.Attempt)
 	}
 	if data := string(log.of(twice)[1].Data); !strings.Contains(data, "Attempt 1 of 2") {
-		t.Errorf("begin of the second run is told of as %s", data)
+		t.Errorf("begin of the second run is reported as %s", data)
 	}
 }
 

@@ -21,7 +21,7 @@ func orphan(t *testing.T, s *Store, id string) task.Record {
 }
 
 // TestTwoSweepersQueueATaskOnce has both see a task that is in no queue, and the second
-// act on it when the task is lent already.
+// act on it when the task is leased already.
 func TestTwoSweepersQueueATaskOnce(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
@@ -53,23 +53,23 @@ func TestTwoSweepersDeleteAMessageOnce(t *testing.T) {
 	})
 }
 
-// wantLentOnce lets a sweep and be lent a task, and then b sweep.
+// wantLentOnce lets a sweep and be leased a task, and then b sweep.
 func wantLentOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Store) error) {
 	t.Helper()
 	if err := sweep(a); err != nil {
 		t.Fatal(err)
 	}
-	lent, err := a.fetchLane(t.Context(), lane{typ: "t"}, 10)
-	if err != nil || len(lent) != 1 {
-		t.Fatalf("%d tasks are lent, %v; want 1", len(lent), err)
+	leased, err := a.fetchLane(t.Context(), lane{typ: "t"}, 10)
+	if err != nil || len(leased) != 1 {
+		t.Fatalf("%d tasks are leased, %v; want 1", len(leased), err)
 	}
 	if err := sweep(b); err != nil {
 		t.Fatal(err)
 	}
 	if again, err := b.fetchLane(t.Context(), lane{typ: "t"}, 10); err != nil || len(again) != 0 {
-		t.Errorf("a task that is lent is lent %d times more, error %v", len(again), err)
+		t.Errorf("a task that is leased is leased %d times more, error %v", len(again), err)
 	}
-	if err := a.Acknowledge(t.Context(), rec, lent[0]); err != nil {
+	if err := a.Acknowledge(t.Context(), rec, leased[0]); err != nil {
 		t.Error(err)
 	}
 	if queued, err := a.Queued(t.Context(), rec); queued || err != nil {
