@@ -18,36 +18,36 @@ type attack struct {
 	name, what string
 
 	mode  string   // the command of the server: gateway or serve
-	flags []string // of it
-	tls   bool     // its public listener has a certificate
-	open  bool     // its internal listener has no secret
-	files int      // its limit of open files; 0 for what there is
+	flags []string // more flags of the server
+	tls   bool     // the public listener has a certificate
+	open  bool     // the internal listener has no secret
+	files int      // limit of open files of the server; 0 for that of this process
 
-	clients int           // attackers
-	again   time.Duration // each of them acts again after about that time; 0 for once
+	clients int           // number of attackers
+	again   time.Duration // mean pause before an attacker acts again; 0 for never
 
-	// prepare comes before everything is measured.
+	// prepare runs before the measurement. It may be nil.
 	prepare func(ctx context.Context, s *server) error
-	// act is one action of one attacker. It ends when the attacker is thrown out, or
-	// with ctx.
+	// act is one action of one attacker. It returns when the server disconnects the
+	// attacker, or when ctx ends.
 	act func(ctx context.Context, s *server, i int)
-	// after looks whether the honest have lost something besides.
+	// after runs after the attack and returns what else was lost. It may be nil.
 	after func(ctx context.Context, s *server) error
 }
 
-// attacks are all of them.
+// attacks lists all attacks.
 var attacks = []attack{
 	forgedIDs, unknownTasks, muteConnections, slowHeaders, endlessBodies, unreadAnswers,
 	fatHeaders, stalledHandshakes, idleHTTP2, otherSites,
 }
 
-// crowd has n attackers act until ctx ends.
-func (a attack) crowd(ctx context.Context, s *server, n int) {
+// runAttackers lets n attackers act until ctx ends.
+func (a attack) runAttackers(ctx context.Context, s *server, n int) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for i := range n {
 		all.Go(func() {
-			if !api.Sleep(ctx, rand.N(time.Second)) { // not all in one moment, each time
+			if !api.Sleep(ctx, rand.N(time.Second)) { // spread the actions over time
 				return
 			}
 			for {
@@ -60,7 +60,7 @@ func (a attack) crowd(ctx context.Context, s *server, n int) {
 	}
 }
 
-// tally counts what becomes of attackers.
+// tally counts what happens to attackers.
 type tally struct {
 	mu    sync.Mutex
 	count map[string]int // guarded by mu

@@ -11,10 +11,10 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-const largeResult = 900 << 10 // what fits into a request
+const largeResult = 900 << 10 // bytes; fits into a request
 
 var unreadAnswers = attack{
-	name: "unread-answers", what: "readers of a large result who read nothing",
+	name: "unread-answers", what: "clients that request a large result and read nothing",
 	mode: harness.Serve, clients: 200,
 	prepare: func(ctx context.Context, s *server) error {
 		var err error
@@ -22,7 +22,7 @@ var unreadAnswers = attack{
 		if err != nil {
 			return err
 		}
-		return s.largeEnough(ctx)
+		return s.waitForResult(ctx)
 	},
 	act: func(ctx context.Context, s *server, i int) {
 		path := []string{"/api/tasks/" + s.realTask, "/api/tasks/" + s.realTask + "/status", "/api/sse/tasks?task_id=" + s.realTask}[i%3]
@@ -35,7 +35,7 @@ var unreadAnswers = attack{
 		}
 		defer conn.Close()
 		s.tally.add("connected")
-		for range 4 { // pipelined: each is an answer of its own
+		for range 4 { // pipelined: the server has to write four answers
 			if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, s.public); err != nil {
 				return
 			}
@@ -44,8 +44,8 @@ var unreadAnswers = attack{
 	},
 }
 
-// largeEnough waits until the result is there.
-func (s *server) largeEnough(ctx context.Context) error {
+// waitForResult waits until the server answers with the whole result.
+func (s *server) waitForResult(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	_, err := api.Retry(ctx, func() error {
@@ -59,7 +59,7 @@ func (s *server) largeEnough(ctx context.Context) error {
 		}
 		defer response.Body.Close()
 		if response.ContentLength >= 0 && response.ContentLength < largeResult {
-			return fmt.Errorf("an answer of %d bytes", response.ContentLength)
+			return fmt.Errorf("the answer has only %d bytes", response.ContentLength)
 		}
 		return nil
 	})

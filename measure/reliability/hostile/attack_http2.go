@@ -10,10 +10,10 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-const streamsOfConnection = 20
+const streamsOfConnection = 20 // HTTP/2 streams
 
 var idleHTTP2 = attack{
-	name: "idle-http2", what: "connections of HTTP/2 with 20 streams each, half of them with a body that never comes, and nobody who reads",
+	name: "idle-http2", what: "HTTP/2 connections with 20 requests each, half of them with a body that never comes; nobody reads",
 	mode: harness.Gateway, clients: 100, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		frames := []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -37,15 +37,14 @@ var idleHTTP2 = attack{
 		if _, err := conn.Write(frames); err != nil {
 			return
 		}
-		// What comes is taken, or the end would not be noticed, but slowly, and no
-		// frame is answered.
+		// Read slowly, only to notice the end. Answer no frame.
 		buffer := make([]byte, 256)
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			if _, err := conn.Read(buffer); err != nil {
 				if ctx.Err() == nil && err != io.EOF {
-					s.tally.add("thrown out")
+					s.tally.add("disconnected")
 				}
 				return
 			}
@@ -58,14 +57,14 @@ var idleHTTP2 = attack{
 	},
 }
 
-// frame appends a frame of HTTP/2.
+// frame appends an HTTP/2 frame.
 func frame(to []byte, kind, flags byte, stream uint32, payload []byte) []byte {
 	to = append(to, byte(len(payload)>>16), byte(len(payload)>>8), byte(len(payload)), kind, flags)
 	return append(binary.BigEndian.AppendUint32(to, stream), payload...)
 }
 
-// literal appends a header field, with a name of the static table, that is not
-// indexed. The value is shorter than 127 bytes.
+// literal appends a header field without indexing, with a name from the static table.
+// The value must be shorter than 127 bytes.
 func literal(to []byte, name byte, value string) []byte {
 	return append(append(to, name, byte(len(value))), value...)
 }

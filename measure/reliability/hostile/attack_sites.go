@@ -13,13 +13,13 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-// probe is a request as a page of another site, or of a name that was bound to
-// this machine, makes a browser send it.
+// probe is a request that a page of another site makes a browser send, or a page under a
+// name that was rebound to this machine.
 type probe struct {
-	internal      bool
+	internal      bool // to the internal listener
 	method, path  string
 	body, headers string // headers end with CRLF
-	name          string // what is forged
+	name          string // describes the forged headers
 }
 
 var otherSites = attack{
@@ -28,14 +28,14 @@ var otherSites = attack{
 	act: func(ctx context.Context, s *server, i int) {
 		all := probes(s)
 		for n := range all {
-			if ctx.Err() == nil { // each begins elsewhere
+			if ctx.Err() == nil { // each attacker starts at another probe
 				s.try(ctx, all[(n+i*len(all)/8)%len(all)])
 			}
 		}
 	},
 }
 
-// probes are all of them.
+// probes returns all probes.
 func probes(s *server) []probe {
 	places := []probe{
 		{false, "POST", "/api/tasks", `{"type":"demo_task"}`, "Content-Type: application/json\r\n", ""},
@@ -62,16 +62,16 @@ func probes(s *server) []probe {
 			own = s.internal
 		}
 		for name, headers := range map[string]string{
-			"a name that was bound anew":   "Host: evil.example\r\n",
-			"that name, with its origin":   "Host: evil.example:8080\r\nOrigin: http://evil.example:8080\r\nSec-Fetch-Site: same-origin\r\n",
-			"another site":                 "Host: " + own + "\r\nOrigin: https://evil.example\r\n",
-			"another site, as it is told":  "Host: " + own + "\r\nSec-Fetch-Site: cross-site\r\n",
-			"the same site, another name":  "Host: " + own + "\r\nSec-Fetch-Site: same-site\r\nOrigin: http://x.localhost\r\n",
-			"a page without an origin":     "Host: " + own + "\r\nOrigin: null\r\n",
-			"a name that ends like ours":   "Host: localhost.evil.example\r\n",
-			"an address within a name":     "Host: 127.0.0.1.evil.example\r\n",
-			"a name and a forwarded one":   "Host: evil.example\r\nX-Forwarded-Host: localhost\r\n",
-			"a name with a user before it": "Host: localhost@evil.example\r\n",
+			"a rebound name":                "Host: evil.example\r\n",
+			"a rebound name and its origin": "Host: evil.example:8080\r\nOrigin: http://evil.example:8080\r\nSec-Fetch-Site: same-origin\r\n",
+			"another site":                  "Host: " + own + "\r\nOrigin: https://evil.example\r\n",
+			"another site, by Sec-Fetch":    "Host: " + own + "\r\nSec-Fetch-Site: cross-site\r\n",
+			"the same site, another name":   "Host: " + own + "\r\nSec-Fetch-Site: same-site\r\nOrigin: http://x.localhost\r\n",
+			"a page without an origin":      "Host: " + own + "\r\nOrigin: null\r\n",
+			"a name that starts like ours":  "Host: localhost.evil.example\r\n",
+			"an address within a name":      "Host: 127.0.0.1.evil.example\r\n",
+			"a name and a forwarded one":    "Host: evil.example\r\nX-Forwarded-Host: localhost\r\n",
+			"a name with a user before it":  "Host: localhost@evil.example\r\n",
 		} {
 			all = append(all, p.with(name, headers))
 		}
@@ -84,13 +84,13 @@ func (p probe) with(name, headers string) probe {
 	return p
 }
 
-// told remembers what was let in, so that it is told once.
-type told struct {
+// firstTimes reports each text only once.
+type firstTimes struct {
 	mu   sync.Mutex
 	seen map[string]bool // guarded by mu
 }
 
-func (t *told) first(what string) bool {
+func (t *firstTimes) first(what string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.seen == nil {
@@ -100,8 +100,8 @@ func (t *told) first(what string) bool {
 	return !t.seen[what]
 }
 
-// try makes one of those requests. What another site says must not be listed or
-// done; that something is refused for another reason says nothing.
+// try sends a probe. The server must neither list nor do anything for another site. A
+// rejection for another reason proves nothing.
 func (s *server) try(ctx context.Context, p probe) {
 	ctx, cancel := context.WithTimeout(ctx, honestPatience)
 	defer cancel()
@@ -125,7 +125,7 @@ func (s *server) try(ctx context.Context, p probe) {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 200))
 	s.tally.add(fmt.Sprint("answered ", response.StatusCode))
 	what := fmt.Sprintf("%s %s of %s was answered %d", p.method, p.path, p.name, response.StatusCode)
-	if response.StatusCode < 300 && !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") && s.letIn.first(what) {
+	if response.StatusCode < 300 && !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") && s.accepted.first(what) {
 		s.faults.add("%s: %.60q", what, text)
 	}
 }

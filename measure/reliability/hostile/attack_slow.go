@@ -17,30 +17,30 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-// Attacks that hold connections and say little.
+// Attacks that hold connections and send little.
 
 var muteConnections = attack{
-	name: "mute-connections", what: "connections that ask nothing, more than there are files",
+	name: "mute-connections", what: "connections without a request, more than the limit of open files",
 	mode: harness.Gateway, files: 256, clients: 600, again: 500 * time.Millisecond,
 	act: func(ctx context.Context, s *server, _ int) { s.hold(ctx, "", nil) },
 }
 
 var slowHeaders = attack{
-	name: "slow-headers", what: "requests whose headers come a byte a second",
+	name: "slow-headers", what: "requests whose headers arrive at a byte a second",
 	mode: harness.Gateway, clients: 500, again: time.Second,
 	act: func(ctx context.Context, s *server, _ int) {
 		s.hold(ctx, fmt.Sprintf("GET /x?topic=load:slow HTTP/1.1\r\nHost: %s\r\nX-Slow: ", s.public), []byte("x"))
 	},
 }
 
-// bodyPaths take bodies, most of them for nobody.
+// bodyPaths are paths for requests with bodies; most do not exist.
 var bodyPaths = []string{
 	"/api/tasks", "/api/versions", "/api/sse/callback", "/api/tasks/none/cancel", "/api/sse/tasks?task_id=none",
 	"/API/Tasks/", "/api/worker/claim", "/api/sse/streams/none/topics", "/internal/send", "/",
 }
 
 var endlessBodies = attack{
-	name: "endless-bodies", what: "bodies that come a byte a second, half of them after the most of a mebibyte",
+	name: "endless-bodies", what: "bodies that arrive at a byte a second, half of them after almost a mebibyte",
 	mode: harness.Serve, clients: 500, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		const size = 1 << 20
@@ -49,7 +49,7 @@ var endlessBodies = attack{
 		if i%2 == 0 {
 			begin += strings.Repeat("x", size-64<<10)
 		}
-		if i%3 == 0 { // a chunk that never ends
+		if i%3 == 0 { // a chunk without an end
 			s.hold(ctx, fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", head, size-1, begin), []byte("x"))
 			return
 		}
@@ -58,7 +58,7 @@ var endlessBodies = attack{
 }
 
 var stalledHandshakes = attack{
-	name: "stalled-handshakes", what: "TLS handshakes that stop: before, within and after the first message",
+	name: "stalled-handshakes", what: "TLS handshakes that stop before, within and after the first message",
 	mode: harness.Gateway, tls: true, clients: 500, again: time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		hello := clientHello()
@@ -66,28 +66,28 @@ var stalledHandshakes = attack{
 	},
 }
 
-// clientHello is the first message of a handshake.
+// clientHello returns the first message of a handshake.
 func clientHello() []byte {
-	c := &catcher{}
-	_ = tls.Client(c, &tls.Config{ServerName: "tidegate.example", InsecureSkipVerify: true}).Handshake() // it gets no answer
+	c := &recorder{}
+	_ = tls.Client(c, &tls.Config{ServerName: "tidegate.example", InsecureSkipVerify: true}).Handshake() // fails without an answer
 	return c.Bytes()
 }
 
-// catcher is a connection that keeps what is written to it.
-type catcher struct {
+// recorder is a connection that records what is written to it.
+type recorder struct {
 	net.Conn
 	bytes.Buffer
 }
 
-var errCaught = errors.New("that was enough")
+var errRecorded = errors.New("nothing to read")
 
-func (c *catcher) Write(p []byte) (int, error)      { return c.Buffer.Write(p) }
-func (c *catcher) Read([]byte) (int, error)         { return 0, errCaught }
-func (c *catcher) Close() error                     { return nil }
-func (c *catcher) SetWriteDeadline(time.Time) error { return nil }
+func (c *recorder) Write(p []byte) (int, error)      { return c.Buffer.Write(p) }
+func (c *recorder) Read([]byte) (int, error)         { return 0, errRecorded }
+func (c *recorder) Close() error                     { return nil }
+func (c *recorder) SetWriteDeadline(time.Time) error { return nil }
 
-// hold connects, sends something, then drops of it every second, until it is
-// thrown out.
+// hold connects, sends begin, and then drop every second, until the server closes the
+// connection.
 func (s *server) hold(ctx context.Context, begin string, drop []byte) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -111,6 +111,6 @@ func (s *server) hold(ctx context.Context, begin string, drop []byte) {
 	}
 	_, _ = io.Copy(io.Discard, in)
 	if ctx.Err() == nil {
-		s.tally.add("thrown out")
+		s.tally.add("disconnected")
 	}
 }

@@ -17,15 +17,15 @@ import (
 // Attacks that open streams, or try to.
 
 var forgedIDs = attack{
-	name: "forged-ids", what: "clients come back with ids of a future that never was",
+	name: "forged-ids", what: "clients resume after ids that the server never assigned",
 	mode: harness.Gateway, clients: 300, again: 2 * time.Second,
 	act: func(ctx context.Context, s *server, i int) {
 		id := forge(s.honest.id(), i)
-		s.ask(ctx, fmt.Sprintf("GET /x?topic=load:honest HTTP/1.1\r\nHost: %s\r\nLast-Event-ID: %s\r\n\r\n", s.public, id), 5*time.Second)
+		s.request(ctx, fmt.Sprintf("GET /x?topic=load:honest HTTP/1.1\r\nHost: %s\r\nLast-Event-ID: %s\r\n\r\n", s.public, id), 5*time.Second)
 	},
 }
 
-// forge makes an id of a later position out of a real one.
+// forge returns an id with a later position, made from a real id.
 func forge(id string, i int) string {
 	parts := strings.Split(id, "-")
 	if len(parts) > 1 {
@@ -35,7 +35,7 @@ func forge(id string, i int) string {
 }
 
 var unknownTasks = attack{
-	name: "unknown-tasks", what: "streams of tasks that nobody knows, 100 each, beside a finished one in a small store",
+	name: "unknown-tasks", what: "streams of 100 unknown tasks each, beside a finished task in a small store",
 	mode: harness.Serve, flags: []string{"--store-size", "16MiB", "--max-topics", "2000"}, clients: 800, again: 20 * time.Second,
 	prepare: func(ctx context.Context, s *server) error {
 		var err error
@@ -51,7 +51,7 @@ var unknownTasks = attack{
 		for n := range 100 {
 			fmt.Fprintf(&target, "&task_id=none-%d-%d-%d", i, n, time.Now().UnixNano()%1e6)
 		}
-		s.ask(ctx, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", &target, s.public), 5*time.Second)
+		s.request(ctx, fmt.Sprintf("GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", &target, s.public), 5*time.Second)
 	},
 	after: func(ctx context.Context, s *server) error { return s.wholeTask(ctx, s.realTask) },
 }
@@ -59,17 +59,17 @@ var unknownTasks = attack{
 const fatHeader = 60 << 10
 
 var fatHeaders = attack{
-	name: "fat-headers", what: "streams with 60 KB of headers each, which stay",
+	name: "fat-headers", what: "streams that stay open, with 60 KB of headers each",
 	mode: harness.Gateway, clients: 4600,
 	act: func(ctx context.Context, s *server, _ int) {
 		text := fmt.Sprintf("GET /x?topic=load:fat HTTP/1.1\r\nHost: %s\r\nCookie: a=%s\r\n\r\n", s.public, strings.Repeat("x", fatHeader))
-		s.ask(ctx, text, time.Hour)
+		s.request(ctx, text, time.Hour)
 	},
 }
 
-// ask sends a request, counts how it is answered, and reads until the end, or for
-// so long.
-func (s *server) ask(ctx context.Context, request string, stay time.Duration) {
+// request sends a request, counts the answer by its status, and reads until the end, for
+// stay at most.
+func (s *server) request(ctx context.Context, request string, stay time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, stay)
 	defer cancel()
 	conn, err := s.dial(ctx)
@@ -77,8 +77,8 @@ func (s *server) ask(ctx context.Context, request string, stay time.Duration) {
 		return
 	}
 	defer conn.Close()
-	go func() { // ends with the connection, at the latest
-		_, _ = io.WriteString(conn, request) // it may be refused before all is sent
+	go func() { // ends with the connection at the latest
+		_, _ = io.WriteString(conn, request) // the server may answer before all is sent
 	}()
 	response, err := http.ReadResponse(bufio.NewReaderSize(conn, 4096), nil)
 	if err != nil {
@@ -86,10 +86,10 @@ func (s *server) ask(ctx context.Context, request string, stay time.Duration) {
 		return
 	}
 	s.tally.add(fmt.Sprint("answered ", response.StatusCode))
-	_, _ = io.Copy(io.Discard, response.Body) // until it ends, one way or the other
+	_, _ = io.Copy(io.Discard, response.Body) // until the end, whatever it is
 }
 
-// startTask starts a task and gives its id.
+// startTask starts a task and returns its id.
 func (s *server) startTask(ctx context.Context, body string) (string, error) {
 	var started struct {
 		ID string `json:"task_id"`
@@ -146,7 +146,7 @@ func (s *server) wholeTask(ctx context.Context, id string) error {
 		last = b
 	}
 	if !strings.Contains(first.data, "task_started") || !strings.Contains(last.data, "task_completed") {
-		return fmt.Errorf("the log of a finished task begins with %.100q and ends with %.100q: it is not whole", first.data, last.data)
+		return fmt.Errorf("the log of a finished task is not complete: it begins with %.100q and ends with %.100q", first.data, last.data)
 	}
 	return nil
 }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// smallBuffer makes the receive buffer of a socket as small as there is, so that
-// what is not read waits in the server.
+// smallBuffer shrinks the receive buffer of a socket, so that unread data waits in the
+// server.
 func smallBuffer(_ context.Context, _, _ string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {

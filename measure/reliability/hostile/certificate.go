@@ -16,7 +16,7 @@ import (
 
 type certificateFiles struct{ cert, key string }
 
-// certificate makes a certificate for loopback.
+// certificate creates a self-signed certificate for loopback.
 func certificate(dir string) (certificateFiles, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

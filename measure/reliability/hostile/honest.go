@@ -16,75 +16,75 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-// Honest clients: some who listen all the time, one who opens streams and leaves
-// again, one who sends. Each acts when it has been answered, after a pause.
+// Honest clients: listeners that stay, one client that opens streams and leaves, and one
+// that sends. The last two act again a pause after each answer.
 const (
 	listeners    = 2
 	connectPause = 25 * time.Millisecond
 	sendPause    = 10 * time.Millisecond
 
-	// honestPatience is how long an honest client waits before it counts as refused.
+	// honestPatience is how long an honest client waits; then it counts as rejected.
 	honestPatience = 20 * time.Second
-	// settle is how long after all was sent the listeners may need to have it.
+	// settle is how long after the last send the listeners may take to receive it.
 	settle = 30 * time.Second
 )
 
-// faults are what must not be. It may be used concurrently.
+// faults collects broken promises. It is safe for concurrent use.
 type faults struct {
-	mu    sync.Mutex
-	count int
-	first []string // guarded by mu, like count
+	mu       sync.Mutex
+	count    int
+	examples []string // guarded by mu, like count
 }
 
 func (f *faults) add(format string, args ...any) {
 	const most = 10
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.count++; len(f.first) < most {
-		f.first = append(f.first, fmt.Sprintf(format, args...))
+	if f.count++; len(f.examples) < most {
+		f.examples = append(f.examples, fmt.Sprintf(format, args...))
 	}
 }
 
 // honest are the honest clients of a server.
 type honest struct {
 	server *server
-	client *http.Client // of /metrics and what is asked besides
+	client *http.Client // for /metrics and other requests
 	topic  string
-	target string // of a stream of that topic
-	other  string // of one that nobody else has, with its number
+	target string // path and query of a stream of that topic
+	other  string // the same with another topic, by number
 
 	stop, stopSending  context.CancelFunc
 	listening, sending sync.WaitGroup
 
-	mu       sync.Mutex
-	now      phase // guarded by mu, like all below
-	figures  [phases]figures
-	lastID   string
-	opened   int          // connects
-	next     int          // number of the next event
-	answered []int        // numbers of the events that were answered
-	numbers  [][]int      // by listener: what it was shown
-	cuts     int          // streams of listeners that ended
-	placed   map[int]bool // listeners that have had one
+	mu        sync.Mutex
+	now       phase // the current phase; guarded by mu, like the fields below
+	figures   [phases]figures
+	lastID    string
+	opened    int          // number of connects
+	next      int          // number of the next event
+	answered  []int        // numbers of the events that were answered
+	numbers   [][]int      // by listener: the numbers that it received
+	ended     int          // streams of listeners that ended
+	connected map[int]bool // listeners that have had a stream
 }
 
 type phase int
 
 const (
-	calm phase = iota
-	attacked
-	over
+	baseline phase = iota
+	underAttack
+	recovering
 	phases
 )
 
-// figures are of one phase.
-type figures struct{ connects, sends waits }
+// figures are the measurements of one phase.
+type figures struct{ connects, sends latencies }
 
-// waits are how long clients waited. Who waits long does not ask meanwhile; those
-// who would have asked are counted with what was left of it for them.
-type waits []time.Duration
+// latencies are the times that clients waited. A client that waits does not send more
+// requests meanwhile, so add counts those requests too, with the rest of the wait.
+type latencies []time.Duration
 
-func (w *waits) add(took, pause time.Duration) {
+func (w *latencies) add(took, pause time.Duration) {
 	for ; took > 0; took -= max(pause, took/1000) {
 		*w = append(*w, took)
 	}
@@ -94,16 +94,16 @@ func newHonest(s *server, mode string) *honest {
 	h := &honest{
 		server: s, topic: "load:honest", target: "/x?topic=load:honest", other: "/x?topic=load:honest&topic=load:other-%d",
 		client:  &http.Client{Timeout: honestPatience, Transport: &http.Transport{DisableCompression: true}},
-		numbers: make([][]int, listeners), placed: map[int]bool{},
+		numbers: make([][]int, listeners), connected: map[int]bool{},
 	}
-	if mode == harness.Serve { // which lets nobody in but watchers
+	if mode == harness.Serve { // serve accepts only watchers
 		h.topic, h.target = "version:honest", "/api/sse/utils/version?request_id=honest"
 		h.other = "/api/sse/utils/version?request_id=other-%d"
 	}
 	return h
 }
 
-// start returns when each listener has its stream.
+// start starts the honest clients and returns when each listener has its stream.
 func (h *honest) start(ctx context.Context) error {
 	ctx, h.stop = context.WithCancel(ctx)
 	for i := range listeners {
@@ -111,13 +111,13 @@ func (h *honest) start(ctx context.Context) error {
 	}
 	for begun := time.Now(); ; {
 		h.mu.Lock()
-		placed := len(h.placed)
+		connected := len(h.connected)
 		h.mu.Unlock()
-		if placed == listeners {
+		if connected == listeners {
 			break
 		}
 		if !api.Sleep(ctx, 10*time.Millisecond) || time.Since(begun) > honestPatience {
-			return errors.New("the honest listeners get no stream before anything has begun")
+			return errors.New("the honest listeners get no stream before the attack")
 		}
 	}
 	ctx, h.stopSending = context.WithCancel(ctx)
@@ -126,7 +126,7 @@ func (h *honest) start(ctx context.Context) error {
 	return nil
 }
 
-func (h *honest) phase(p phase) {
+func (h *honest) setPhase(p phase) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.now = p
@@ -140,11 +140,11 @@ func (h *honest) repeat(ctx context.Context, pause time.Duration, do func(ctx co
 	}
 }
 
-// send sends one event, and does not try again.
+// send sends one event without retrying.
 func (h *honest) send(ctx context.Context) error {
 	h.mu.Lock()
 	p, number := h.now, h.next
-	h.next++ // one that is refused may come all the same
+	h.next++ // a rejected event may still be delivered
 	h.mu.Unlock()
 	message, err := json.Marshal(map[string]any{"topic": h.topic, "event": map[string]string{"data": strconv.Itoa(number)}})
 	if err != nil {
@@ -152,10 +152,10 @@ func (h *honest) send(ctx context.Context) error {
 	}
 	begun := time.Now()
 	var answer struct{ ID string }
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), honestPatience) // or nobody knew whether it was taken
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), honestPatience) // otherwise it would be unknown whether the server took the event
 	defer cancel()
 	if err := h.server.api.Post(ctx, "/internal/send", message, &answer); err != nil {
-		return fmt.Errorf("a send of an honest client was refused after %s: %w", time.Since(begun).Round(time.Millisecond), err)
+		return fmt.Errorf("a send of an honest client was rejected after %s: %w", time.Since(begun).Round(time.Millisecond), err)
 	}
 	took := time.Since(begun)
 	h.mu.Lock()
@@ -165,7 +165,7 @@ func (h *honest) send(ctx context.Context) error {
 	return nil
 }
 
-// connect opens a stream on a new connection, waits for its place and leaves.
+// connect opens a stream on a new connection, waits for its position and leaves.
 func (h *honest) connect(ctx context.Context) error {
 	h.mu.Lock()
 	p, number := h.now, h.opened
@@ -180,7 +180,7 @@ func (h *honest) connect(ctx context.Context) error {
 		err = r.untilID()
 	}
 	if err != nil {
-		return fmt.Errorf("a connect of an honest client was refused after %s: %w", time.Since(begun).Round(time.Millisecond), err)
+		return fmt.Errorf("a connect of an honest client was rejected after %s: %w", time.Since(begun).Round(time.Millisecond), err)
 	}
 	took := time.Since(begun)
 	h.mu.Lock()
@@ -189,7 +189,7 @@ func (h *honest) connect(ctx context.Context) error {
 	return nil
 }
 
-// open opens a stream on a connection of its own.
+// open opens a stream on a new connection.
 func (h *honest) open(ctx context.Context, target, lastID string) (*reader, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.server.url(target), nil)
 	if err != nil {
@@ -198,7 +198,7 @@ func (h *honest) open(ctx context.Context, target, lastID string) (*reader, erro
 	if lastID != "" {
 		request.Header.Set("Last-Event-ID", lastID)
 	}
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // it is our own server
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // the server is our own
 	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return nil, err
@@ -211,7 +211,7 @@ func (h *honest) open(ctx context.Context, target, lastID string) (*reader, erro
 	return newReader(response.Body), nil
 }
 
-// listen listens, and comes back as a browser does when its stream ends.
+// listen follows the topic and reconnects as a browser does when its stream ends.
 func (h *honest) listen(ctx context.Context, i int) {
 	lastID := ""
 	for {
@@ -220,10 +220,10 @@ func (h *honest) listen(ctx context.Context, i int) {
 			return
 		}
 		h.mu.Lock()
-		h.cuts++
+		h.ended++
 		h.mu.Unlock()
 		if _, reset := errors.AsType[resetError](err); reset {
-			h.server.faults.add("listener %d was told that its history is lost", i)
+			h.server.faults.add("listener %d received a reset", i)
 		}
 		api.Sleep(ctx, 100*time.Millisecond)
 	}
@@ -251,7 +251,7 @@ func (h *honest) follow(ctx context.Context, i int, lastID *string) error {
 			return resetError{}
 		}
 		h.mu.Lock()
-		h.placed[i] = true
+		h.connected[i] = true
 		h.lastID = *lastID
 		if number, err := strconv.Atoi(b.data); err == nil {
 			h.numbers[i] = append(h.numbers[i], number)
@@ -260,7 +260,7 @@ func (h *honest) follow(ctx context.Context, i int, lastID *string) error {
 	}
 }
 
-// id is one that a client has now.
+// id returns the last id of a listener.
 func (h *honest) id() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

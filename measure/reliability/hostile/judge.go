@@ -7,8 +7,7 @@ import (
 	"tidegate/measure/reliability/api"
 )
 
-// finish ends sending, waits until the listeners have what was answered, and
-// finds out what they have not.
+// finish ends sending, waits until the listeners have all answered events, and judges.
 func (h *honest) finish(ctx context.Context) {
 	h.stopSending()
 	h.sending.Wait()
@@ -20,31 +19,31 @@ func (h *honest) finish(ctx context.Context) {
 	h.judge()
 }
 
-// judge finds out what listeners were not shown, or not as it was answered.
+// judge reports answered events that a listener missed, or received twice or out of order.
 func (h *honest) judge() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, numbers := range h.numbers {
-		shown := map[int]int{}
+		received := map[int]int{}
 		for at, n := range numbers {
-			shown[n]++
+			received[n]++
 			if at > 0 && n < numbers[at-1] {
-				h.server.faults.add("listener %d was shown event %d after event %d", i, n, numbers[at-1])
+				h.server.faults.add("listener %d received event %d after event %d", i, n, numbers[at-1])
 			}
 		}
 		for _, n := range h.answered {
-			switch shown[n] {
+			switch received[n] {
 			case 0:
-				h.server.faults.add("listener %d was never shown event %d, which was answered", i, n)
+				h.server.faults.add("listener %d never received event %d, which was answered", i, n)
 			case 1:
 			default:
-				h.server.faults.add("listener %d was shown event %d %d times", i, n, shown[n])
+				h.server.faults.add("listener %d received event %d %d times", i, n, received[n])
 			}
 		}
 	}
 }
 
-// complete reports whether each listener has the last event that was answered.
+// complete reports whether each listener has the last answered event.
 func (h *honest) complete() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,5 +1,5 @@
-// Command hostile attacks a server of its own in the ways that one client can,
-// while honest clients use it.
+// Command hostile starts a server and attacks it in the ways that one client can, while
+// honest clients use it.
 package main
 
 import (
@@ -17,26 +17,26 @@ import (
 	"tidegate/measure/reliability/harness"
 )
 
-const summary = `hostile builds and starts a server, has honest clients connect, send and listen, attacks it for a while, and
-prints what the honest ones noticed: how long a connect and a send took, calm and during the attack, the
-server's memory at its highest, and how long after the end everything was as before.
+const summary = `hostile builds and starts a server, lets honest clients connect, send and listen, attacks the server for a
+while, and prints what the honest clients noticed: the latency of connects and sends before and during the
+attack, the server's peak memory, and how soon after the attack everything was as before.
 
-It fails if an honest client was refused, or was not shown an event that was answered, or if something
-was let in that should not be. It never fails because something took long: those figures are for people.
+It fails if the server rejected an honest client, if a listener missed an answered event, or if the server
+accepted something that it must reject. It never fails because of latency: those figures are for people.
 
-Attackers and honest clients are in this process, on the same processors as the server. They come from
-loopback, which has no share of its own: what holds here are the bounds over all clients.
+Attackers and honest clients run in this process, on the same processors as the server. All come from
+loopback, so limits by address do not apply, only the limits over all clients.
 
 Attacks:
 %s
 Usage: hostile [--attack NAME,…] [FLAG…]`
 
-// options are what the command line says.
+// options are the settings of a run.
 type options struct {
 	names    []string
 	tidegate string
 	dir      string
-	calm     time.Duration
+	baseline time.Duration
 	attack   time.Duration
 	recover  time.Duration
 	scale    float64
@@ -45,7 +45,7 @@ type options struct {
 
 func defaults() options {
 	return options{
-		names: []string{"all"}, calm: 3 * time.Second, attack: 10 * time.Second, recover: 15 * time.Second, scale: 1,
+		names: []string{"all"}, baseline: 3 * time.Second, attack: 10 * time.Second, recover: 15 * time.Second, scale: 1,
 	}
 }
 
@@ -55,13 +55,13 @@ func main() {
 		Name: "hostile", Summary: fmt.Sprintf(summary, listOfAttacks()),
 		Flags: func(fs *pflag.FlagSet) {
 			fs.StringSliceVar(&o.names, "attack", o.names, "`names` of attacks, or all")
-			fs.StringVar(&o.tidegate, "tidegate", "", "the `program` tidegate; without it, it is built from the source around")
-			fs.StringVar(&o.dir, "work", "", "new or empty `directory` for data and logs; by default a temporary one, which is kept if something did not hold")
-			fs.DurationVar(&o.calm, "calm", o.calm, "how long it is measured without an attack")
-			fs.DurationVar(&o.attack, "duration", o.attack, "how long an attack takes")
+			fs.StringVar(&o.tidegate, "tidegate", "", "the `program` tidegate; by default built from this checkout")
+			fs.StringVar(&o.dir, "work", "", "new or empty `directory` for data and logs; by default a temporary one, kept only if the run fails")
+			fs.DurationVar(&o.baseline, "baseline", o.baseline, "how long to measure without an attack")
+			fs.DurationVar(&o.attack, "duration", o.attack, "how long to attack")
 			fs.DurationVar(&o.recover, "recover", o.recover, "how long to wait until everything is as before")
-			fs.Float64Var(&o.scale, "scale", o.scale, "`factor` on the number of attackers")
-			fs.StringArrayVar(&o.flags, "server-flag", nil, "further `flag` for the server, such as --server-flag=--max-connections=1000; repeatable")
+			fs.Float64Var(&o.scale, "scale", o.scale, "`factor` by which to multiply the number of attackers")
+			fs.StringArrayVar(&o.flags, "server-flag", nil, "another `flag` for the server, such as --server-flag=--max-connections=1000; repeatable")
 		},
 		Check: func(args []string) error { return errors.Join(command.NoArgs(args), o.validate()) },
 		Run: func(ctx context.Context, stdout, _ io.Writer) error {
@@ -83,7 +83,7 @@ func (o options) validate() error {
 	for _, d := range []struct {
 		flag string
 		v    time.Duration
-	}{{"calm", o.calm}, {"duration", o.attack}, {"recover", o.recover}} {
+	}{{"baseline", o.baseline}, {"duration", o.attack}, {"recover", o.recover}} {
 		errs = append(errs, command.InRange(d.flag, int64(d.v), int64(100*time.Millisecond), int64(time.Hour)))
 	}
 	if o.scale <= 0 || o.scale > 100 {
@@ -92,7 +92,7 @@ func (o options) validate() error {
 	return errors.Join(errs...)
 }
 
-// chosen are the attacks that the options name, in the order of the table.
+// chosen returns the attacks that the options name, in the order of the table.
 func (o options) chosen() []attack {
 	return slices.DeleteFunc(slices.Clone(attacks), func(a attack) bool {
 		return !slices.Contains(o.names, "all") && !slices.Contains(o.names, a.name)

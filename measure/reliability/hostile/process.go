@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// usage is what a process has at a moment.
+// usage is the memory and descriptors of a process at one time.
 type usage struct {
 	resident, peak int64 // bytes
 	files          int   // open descriptors
 }
 
-// usageOf reads /proc.
+// usageOf reads the usage of a process from /proc.
 func usageOf(pid int) (usage, error) {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
 	status, err := os.ReadFile(filepath.Join(proc, "status"))
@@ -37,7 +37,7 @@ func usageOf(pid int) (usage, error) {
 	return u, err
 }
 
-// resetPeak makes the highest memory begin anew.
+// resetPeak resets the peak memory to the current one.
 func resetPeak(pid int) error {
 	return os.WriteFile(filepath.Join("/proc", strconv.Itoa(pid), "clear_refs"), []byte("5"), 0)
 }

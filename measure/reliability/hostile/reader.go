@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// reader reads blocks of a stream: as much of the format as honest clients need,
-// over any transport.
+// reader parses the blocks of a stream, as far as honest clients need, over any
+// transport.
 type reader struct {
 	body  io.ReadCloser
 	lines *bufio.Reader
@@ -17,7 +17,7 @@ type block struct{ id, name, data string }
 
 func newReader(body io.ReadCloser) *reader { return &reader{body, bufio.NewReader(body)} }
 
-// next waits for a block that has anything.
+// next waits for a block that is not empty.
 func (r *reader) next() (block, error) {
 	var b block
 	for {
@@ -43,7 +43,7 @@ func (r *reader) next() (block, error) {
 	}
 }
 
-// untilID waits for the first id: then the stream has its place.
+// untilID waits for the first id: then the stream has a position.
 func (r *reader) untilID() error {
 	for {
 		if b, err := r.next(); err != nil || b.id != "" {

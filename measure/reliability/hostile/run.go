@@ -13,7 +13,7 @@ import (
 	"tidegate/measure/reliability/command"
 )
 
-// run does all attacks, one after the other, each on a server of its own.
+// run runs the chosen attacks one after another, each on a new server.
 func run(ctx context.Context, o options, stdout io.Writer) error {
 	var err error
 	if o.dir, err = filepath.Abs(o.dir); err != nil {
@@ -39,14 +39,14 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 		}
 	}
 	if bad > 0 {
-		fmt.Fprintf(stdout, "FAIL: in %d of %d attacks something did not hold\n", bad, len(o.chosen()))
+		fmt.Fprintf(stdout, "FAIL: %d of %d attacks broke a promise\n", bad, len(o.chosen()))
 		return command.ErrFault
 	}
-	fmt.Fprintln(stdout, "PASS: nobody honest was refused or lost anything")
+	fmt.Fprintln(stdout, "PASS: no honest client was rejected or lost anything")
 	return nil
 }
 
-// one does one attack.
+// one runs one attack.
 func one(ctx context.Context, o options, a attack, stdout io.Writer) (held bool, err error) {
 	n := max(1, int(float64(a.clients)*o.scale))
 	fmt.Fprintf(stdout, "\n%s: %s (%d attackers, %s", a.name, a.what, n, a.mode)
@@ -68,7 +68,7 @@ func one(ctx context.Context, o options, a attack, stdout io.Writer) (held bool,
 	if err := s.honest.start(ctx); err != nil {
 		return false, err
 	}
-	result, err := s.measure(ctx, o, func(ctx context.Context) { a.crowd(ctx, s, n) })
+	result, err := s.measure(ctx, o, func(ctx context.Context) { a.runAttackers(ctx, s, n) })
 	s.honest.finish(ctx)
 	if err != nil {
 		return false, err
@@ -81,19 +81,19 @@ func one(ctx context.Context, o options, a attack, stdout io.Writer) (held bool,
 	return s.report(stdout, o, result), nil
 }
 
-// result is what was measured of the server.
+// result are the measurements of the server.
 type result struct {
 	before, during, after usage
-	streams               int           // before
-	back                  time.Duration // until descriptors and streams were as before; negative if never
-	memoryBack            time.Duration // until memory was
+	streams               int           // before the attack
+	back                  time.Duration // until descriptors and streams were as before; negative for never
+	memoryBack            time.Duration // until memory was as before; negative for never
 }
 
-// measure goes through the phases of an attack.
+// measure runs the phases of an attack.
 func (s *server) measure(ctx context.Context, o options, attack func(ctx context.Context)) (result, error) {
 	var r result
 	pid := s.process.PID()
-	if !api.Sleep(ctx, o.calm) {
+	if !api.Sleep(ctx, o.baseline) {
 		return r, context.Cause(ctx)
 	}
 	var err error
@@ -106,28 +106,27 @@ func (s *server) measure(ctx context.Context, o options, attack func(ctx context
 	if err := resetPeak(pid); err != nil {
 		return r, err
 	}
-	s.honest.phase(attacked)
+	s.honest.setPhase(underAttack)
 	during, enough := context.WithTimeout(ctx, o.attack)
 	attack(during)
-	<-during.Done() // an attack that is over earlier is there until then
+	<-during.Done() // the attack phase has a fixed length
 	enough()
-	s.honest.phase(over)
+	s.honest.setPhase(recovering)
 	if r.during, err = usageOf(pid); err != nil {
-		return r, fmt.Errorf("the server did not outlive it: %w", err)
+		return r, fmt.Errorf("the server ended during the attack: %w", err)
 	}
 	return r, s.recovers(ctx, o, &r)
 }
 
-// What may be more than before: streams and descriptors of honest connects that
-// are under way, connections to the backend that are kept, and memory that the
-// collector keeps.
+// Allowed differences from before: streams and descriptors of honest connects in
+// progress, idle connections to the backend, and memory that the collector keeps.
 const (
 	moreStreams = 2
 	moreFiles   = 16 + 64
 	moreMemory  = 64 << 20
 )
 
-// recovers waits until everything is as before.
+// recovers waits until everything is as before, for o.recover at most.
 func (s *server) recovers(ctx context.Context, o options, r *result) error {
 	begun := time.Now()
 	r.back, r.memoryBack = -1, -1

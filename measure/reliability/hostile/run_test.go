@@ -16,37 +16,37 @@ func TestMain(m *testing.M) {
 	os.Exit(testbinary.With(&program, func() int { return leftover.RunWithDescriptors(m) }))
 }
 
-// TestAShortAttackIsHeldOff looks at no figures: they are for people.
-func TestAShortAttackIsHeldOff(t *testing.T) {
+// TestShortAttacks checks no figures: they are for people.
+func TestShortAttacks(t *testing.T) {
 	t.Parallel()
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
 			o := defaults()
 			o.names, o.tidegate, o.dir, o.scale = []string{a.name}, program, t.TempDir(), 0.03
-			o.calm, o.attack, o.recover = 200*time.Millisecond, 1500*time.Millisecond, 2*time.Second
+			o.baseline, o.attack, o.recover = 200*time.Millisecond, 1500*time.Millisecond, 2*time.Second
 			var out strings.Builder
 			if err := run(t.Context(), o, &out); err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
 			}
-			for _, want := range []string{"calm", "attacked", "at its highest", "as before", "PASS"} {
+			for _, want := range []string{"baseline", "attack", "at its peak", "as before", "PASS"} {
 				if !strings.Contains(out.String(), want) {
-					t.Errorf("it does not print %q:\n%s", want, out.String())
+					t.Errorf("the output lacks %q:\n%s", want, out.String())
 				}
 			}
 		})
 	}
 }
 
-// TestWhatIsLostIsSeen plants what must not be.
-func TestWhatIsLostIsSeen(t *testing.T) {
+// TestLossesAreFound: the judge finds planted faults.
+func TestLossesAreFound(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		shown  []int
 		faults int
 	}{
-		"as it should be":          {[]int{0, 1, 2}, 0},
-		"one that was refused too": {[]int{0, 1, 7, 2}, 1}, // but before one that was begun later
+		"no fault":                 {[]int{0, 1, 2}, 0},
+		"a rejected event arrives": {[]int{0, 1, 7, 2}, 1}, // but before an event that was sent earlier
 		"one is missing":           {[]int{0, 2}, 1},
 		"one comes twice":          {[]int{0, 1, 1, 2}, 1},
 		"two are swapped":          {[]int{1, 0, 2}, 1},
@@ -54,20 +54,20 @@ func TestWhatIsLostIsSeen(t *testing.T) {
 		s := &server{}
 		h := &honest{server: s, answered: []int{0, 1, 2}, numbers: [][]int{{0, 1, 2}, c.shown}}
 		if h.judge(); s.faults.count != c.faults {
-			t.Errorf("%s: %d faults %q, want %d", name, s.faults.count, s.faults.first, c.faults)
+			t.Errorf("%s: %d faults %q, want %d", name, s.faults.count, s.faults.examples, c.faults)
 		}
 	}
 }
 
-// TestWhoWaitsLongCountsForAllWhoWouldHaveAsked, or a server that hangs for a second
-// would look as if one of a hundred clients had waited.
-func TestWhoWaitsLongCountsForAllWhoWouldHaveAsked(t *testing.T) {
+// TestALongWaitCountsForEachRequestThatItDelayed: otherwise a server that hangs for a
+// second would look as if one of a hundred clients had waited.
+func TestALongWaitCountsForEachRequestThatItDelayed(t *testing.T) {
 	t.Parallel()
-	var w waits
+	var w latencies
 	w.add(time.Millisecond, 10*time.Millisecond)
 	w.add(100*time.Millisecond, 10*time.Millisecond)
 	if len(w) != 11 || w[1] != 100*time.Millisecond || w[10] != 10*time.Millisecond {
-		t.Errorf("waits are %v", w)
+		t.Errorf("latencies are %v", w)
 	}
 }
 
@@ -77,9 +77,9 @@ func TestOptionsAreChecked(t *testing.T) {
 	if err := o.validate(); err != nil || len(o.chosen()) != len(attacks) {
 		t.Errorf("by default %d attacks, %v", len(o.chosen()), err)
 	}
-	o.names, o.scale, o.calm = []string{"mute-connections", "none"}, 0, time.Millisecond
+	o.names, o.scale, o.baseline = []string{"mute-connections", "none"}, 0, time.Millisecond
 	err := o.validate()
-	for _, want := range []string{`"none"`, "--scale", "--calm"} {
+	for _, want := range []string{`"none"`, "--scale", "--baseline"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no complaint about %s: %v", want, err)
 		}

@@ -21,32 +21,32 @@ import (
 	"tidegate/measure/reliability/record"
 )
 
-// Where the server and its honest clients are, and where attackers come from.
+// Addresses of the server with its honest clients, and of the attackers.
 const (
 	loopback  = "127.0.0.1"
 	elsewhere = "127.0.0.2"
 )
 
-// attacker is what attackers connect with.
+// attacker returns the dialer of attackers.
 func attacker() *net.Dialer { return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(elsewhere)}} }
 
-// server is what is attacked.
+// server is the server under attack.
 type server struct {
 	process          *harness.Process
 	ports            harness.Ports
 	public, internal string // addresses
-	secure           bool   // the public one speaks TLS
+	secure           bool   // the public listener uses TLS
 	secret           string // of the internal listener
 	api              *api.Client
 	hooks            *callback.Backend // nil with serve, which has its own
 	honest           *honest
 	tally            tally
-	realTask         string // of attacks that need one
+	realTask         string // id of a finished task, for attacks that need one
 	faults           faults
-	letIn            told
+	accepted         firstTimes
 }
 
-// start starts a server for an attack. Close must be called, also after an error.
+// start starts a server for an attack. The caller must call close, also after an error.
 func start(ctx context.Context, o options, a attack) (*server, error) {
 	s := &server{secure: a.tls}
 	if !a.open {
@@ -96,7 +96,7 @@ func start(ctx context.Context, o options, a attack) (*server, error) {
 	return s, s.process.Start(ctx)
 }
 
-// close ends everything.
+// close stops the server and its backend.
 func (s *server) close(ctx context.Context) error {
 	var errs []error
 	if s.process != nil {
@@ -114,7 +114,7 @@ func (s *server) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// url is that of a path of the public listener.
+// url returns the URL of a path of the public listener.
 func (s *server) url(path string) string {
 	if s.secure {
 		return "https://" + s.public + path
@@ -122,7 +122,7 @@ func (s *server) url(path string) string {
 	return "http://" + s.public + path
 }
 
-// metric reads one series of /metrics.
+// metric returns the value of one series of /metrics.
 func (s *server) metric(ctx context.Context, series string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -151,7 +151,7 @@ func (s *server) metric(ctx context.Context, series string) (int, error) {
 	return 0, fmt.Errorf("/metrics has no %s", series)
 }
 
-// dial connects an attacker.
+// dial connects an attacker to the public listener.
 func (s *server) dial(ctx context.Context) (net.Conn, error) {
 	conn, err := attacker().DialContext(ctx, "tcp", s.public)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *server) dial(ctx context.Context) (net.Conn, error) {
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	s.tally.add("connected")
 	if s.secure {
-		return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), nil // it is an attacker; whom it attacks is known
+		return tls.Client(conn, &tls.Config{InsecureSkipVerify: true}), nil // an attacker does not care
 	}
 	return conn, nil
 }
