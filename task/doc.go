@@ -13,6 +13,8 @@
 // error. It must return soon after its context ends: that is how a task is cancelled,
 // times out, and makes way for the end of the program.
 //
+// [StartOptions] delay a task, let it overtake others, or make its start repeatable.
+//
 // To show tasks in browsers, give [Options] the Publisher of package task/publish:
 // it sends each event to a gateway. To keep tasks when the program ends, or share
 // them among many processes, give it a [Store]; package task/storetest tests one.

@@ -15,6 +15,9 @@ var (
 	// ErrBusy is returned by Start when a bound is reached, and by Republish
 	// while the last events of a task are on their way: try again later.
 	ErrBusy = errors.New("task: too many tasks")
+	// ErrKeyConflict is returned by StartWith for a key that another task has,
+	// which is of another type or has other parameters.
+	ErrKeyConflict = errors.New("task: key is used by another task")
 	// ErrNotFound is returned for an id that is unknown, or whose task is not
 	// in a state that the call can act on.
 	ErrNotFound = errors.New("task: not found")

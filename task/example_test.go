@@ -192,6 +192,26 @@ func ExampleRegister() {
 	// <nil>
 }
 
+// A start with a key can be repeated: by a client that got no answer, say.
+func ExampleService_StartWith() {
+	ctx := context.Background()
+	svc, stop := serveExamples(task.Demo())
+	defer stop()
+
+	order := task.StartOptions{Key: "order/42", Priority: task.High}
+	first, err := svc.StartWith(ctx, "demo_task", json.RawMessage(`{"steps": 1}`), order)
+	if err != nil {
+		panic(err)
+	}
+	again, err := svc.StartWith(ctx, "demo_task", json.RawMessage(`{"steps": 1}`), order)
+	fmt.Println(again.ID == first.ID, again.Repeated, err)
+	_, err = svc.StartWith(ctx, "demo_task", json.RawMessage(`{"steps": 2}`), order)
+	fmt.Println(errors.Is(err, task.ErrKeyConflict))
+	// Output:
+	// true true <nil>
+	// true
+}
+
 // A task with attempts left is run again when its function returns an error, unless
 // that is marked as permanent.
 func ExamplePermanent() {

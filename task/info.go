@@ -18,6 +18,7 @@ type Info struct {
 	Progress  *ProgressInfo   `json:"progress"`   // the latest; nil if there was none
 	CreatedAt time.Time       `json:"created_at"`
 
+	Key      string   `json:"key,omitzero"` // of [StartOptions]
 	Priority Priority `json:"priority,omitzero"`
 
 	// RunAt is the time before which a pending task is not begun, by a delayed start
@@ -28,6 +29,9 @@ type Info struct {
 	Attempt     int `json:"attempt,omitzero"`
 	MaxAttempts int `json:"max_attempts,omitzero"`
 
+	// Repeated says that StartWith has found a task with the key.
+	Repeated bool `json:"-"`
+
 	// Partial says that List left out the result or a part of the error; Get
 	// has them.
 	Partial bool `json:"-"`
@@ -35,7 +39,7 @@ type Info struct {
 
 // infoOf is what a record says.
 func infoOf(rec Record) Info {
-	info := Info{ID: rec.ID, Type: rec.Type, Status: rec.State, CreatedAt: rec.Created, Priority: rec.Priority, Result: rec.Result, Progress: rec.Progress}
+	info := Info{ID: rec.ID, Type: rec.Type, Status: rec.State, CreatedAt: rec.Created, Key: rec.Key, Priority: rec.Priority, Result: rec.Result, Progress: rec.Progress}
 	if !rec.Started.IsZero() {
 		info.StartTime = &rec.Started
 	}

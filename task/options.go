@@ -49,6 +49,10 @@ type Options struct {
 	// result was too large to publish; default "/api/tasks/", at most 256 bytes.
 	StatusPath string
 
+	// KeySecret makes the ids of tasks that have a key hard to guess, for those who
+	// guess the key. Services that share a store have the same.
+	KeySecret []byte
+
 	// OnDelete, if set, is called for each task that is deleted, after its last
 	// event: the owner of the logs may then delete the task's log. With the store
 	// in memory it is called once; services that share a store may call it once

@@ -18,6 +18,11 @@ type Record struct {
 	Seq      uint64
 	Revision uint64
 
+	// Key is what the task was started with, if that was to be repeatable; Content
+	// is a digest of its type and parameters then.
+	Key     string
+	Content string
+
 	// Priority says which of the tasks in the queue are leased first.
 	Priority Priority
 	// RunAt is the time before which a pending task is not begun; zero is any time.

@@ -36,6 +36,17 @@ type StartOptions struct {
 	// Priority is Low, Normal or High. Tasks of a low priority may wait for ever
 	// while there are always others.
 	Priority Priority
+
+	// Key, if not empty, makes the start repeatable: while a task with this key is
+	// kept, that task is the answer, with [Info.Repeated], and no other one is
+	// started. If it is of another type, or its parameters differ by more than the
+	// order of keys, the error is [ErrKeyConflict]. RunAt and Priority are not
+	// compared. At most 256 bytes of UTF-8. The id of the task follows from the key
+	// and [Options.KeySecret].
+	//
+	// A key can be used again when its task was deleted; for a minute or two after
+	// that it may be [ErrBusy].
+	Key string
 }
 
 // maxDelay bounds StartOptions.RunAt: what is later is a mistake of units.
@@ -49,7 +60,7 @@ func (o StartOptions) check() error {
 	if !slices.Contains(Priorities(), o.Priority) {
 		return fmt.Errorf("priority is %d, must be -1, 0 or 1", o.Priority)
 	}
-	return nil
+	return checkKey(o.Key)
 }
 
 // Start accepts a task: it is pending, and runs when a worker is free, tasks of
@@ -61,7 +72,8 @@ func (s *Service) Start(ctx context.Context, typ string, params json.RawMessage)
 	return s.StartWith(ctx, typ, params, StartOptions{})
 }
 
-// StartWith is [Service.Start] with options; [ErrBadParams] if one of them is wrong.
+// StartWith is [Service.Start] with options. [ErrBadParams] says that one of them is
+// wrong, [ErrKeyConflict] that another task has the key.
 func (s *Service) StartWith(ctx context.Context, typ string, params json.RawMessage, o StartOptions) (Info, error) {
 	s.mu.Lock()
 	t, known := s.types[typ]
@@ -77,10 +89,17 @@ func (s *Service) StartWith(ctx context.Context, typ string, params json.RawMess
 		return Info{}, ErrStopping
 	}
 	defer s.admitted()
-	rec, err := s.store.Submit(ctx, Record{
-		ID: newID(), Type: typ, Params: params, State: Pending, Priority: o.Priority, RunAt: micro(o.RunAt), MaxAttempts: t.MaxAttempts, Created: now(),
-	})
-	if err != nil {
+	rec := Record{
+		ID: newID(), Type: typ, Params: params, State: Pending, Priority: o.Priority, RunAt: micro(o.RunAt),
+		MaxAttempts: t.MaxAttempts, Created: now(),
+	}
+	if o.Key != "" {
+		if rec, err = s.withKey(rec, o.Key); err != nil {
+			return Info{}, err
+		}
+		return s.submitKeyed(ctx, rec)
+	}
+	if rec, err = s.store.Submit(ctx, rec); err != nil {
 		return Info{}, err
 	}
 	return infoOf(rec), nil
@@ -129,7 +148,12 @@ func (s *Service) admitted() {
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
-	b[6] = b[6]&0x0f | 0x40
+	return formatID(b, 4)
+}
+
+// formatID formats b as a UUID of a version.
+func formatID(b [16]byte, version byte) string {
+	b[6] = b[6]&0x0f | version<<4
 	b[8] = b[8]&0x3f | 0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

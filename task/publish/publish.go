@@ -81,7 +81,7 @@ func (p *Publisher) batch(ctx context.Context, taskID string, start int, events 
 	messages := make([]client.Message, len(events))
 	for i, e := range events {
 		messages[i] = client.Message{
-			Topic: "task:" + taskID, Event: &client.Event{Name: e.Name, Data: string(e.Data)},
+			Topic: topicOf(taskID), Event: &client.Event{Name: e.Name, Data: string(e.Data)},
 			Close: e.Close, IdempotencyKey: e.Key,
 		}
 	}

@@ -51,6 +51,7 @@ func same(a, b task.Record) bool {
 func recordsAreKeptWhole(t *testing.T, s Suite) {
 	r := open(t, s, Bounds{})
 	rec := record("whole")
+	rec.Key, rec.Content = "order <1>\x00é", "0123abcd"
 	rec.Priority, rec.RunAt = task.High, stamp().Add(time.Hour)
 	stored := r.submit(t, rec)
 	if stored.Seq == 0 || stored.Revision == 0 {
@@ -86,7 +87,7 @@ func recordsAreKeptWhole(t *testing.T, s Suite) {
 }
 
 // recordFields is how many fields a record has, so that a new one is not overlooked.
-const recordFields = 23
+const recordFields = 25
 
 func largePartsAreKeptWhole(t *testing.T, s Suite) {
 	r := open(t, s, Bounds{})

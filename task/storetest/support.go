@@ -205,6 +205,13 @@ func (l *eventLog) Publish(_ context.Context, id string, events []task.Event) er
 	return nil
 }
 
+// Ended implements [task.LogReader].
+func (l *eventLog) Ended(_ context.Context, id string) (terminal, closed bool, err error) {
+	log := l.of(id)
+	closed = len(log) > 0 && log[len(log)-1].Close
+	return closed, closed, nil
+}
+
 // of returns the log of a task.
 func (l *eventLog) of(id string) []task.Event {
 	l.mu.Lock()

@@ -22,6 +22,8 @@ type taskRecord struct {
 	Type        string          `json:"type"`
 	Seq         uint64          `json:"seq,omitzero"` // 0 in the first version: its sequence number in the stream
 	Params      json.RawMessage `json:"params,omitempty"`
+	Key         string          `json:"key,omitzero"`
+	Content     string          `json:"content,omitzero"`
 	Priority    task.Priority   `json:"priority,omitzero"`
 	RunAt       time.Time       `json:"run_at,omitzero"`
 	State       task.State      `json:"state"`
@@ -68,7 +70,7 @@ type taskObject struct {
 // encodeTask encodes a record. Parts of more than inline bytes are returned as objects.
 func encodeTask(rec task.Record, inline int) (payload []byte, parts taskParts, objects []taskObject, err error) {
 	stored := taskRecord{
-		Type: rec.Type, Seq: rec.Seq, Params: rec.Params, Priority: rec.Priority, RunAt: rec.RunAt, State: rec.State, Run: rec.Run,
+		Type: rec.Type, Seq: rec.Seq, Params: rec.Params, Key: rec.Key, Content: rec.Content, Priority: rec.Priority, RunAt: rec.RunAt, State: rec.State, Run: rec.Run,
 		Attempt: rec.Attempt, MaxAttempts: rec.MaxAttempts, Worker: rec.Worker, Cancel: rec.Cancel,
 		Deadline: rec.Deadline, ProgressAt: rec.ProgressAt, Result: rec.Result, Error: rec.Error,
 		Created: rec.Created, Started: rec.Started, Ended: rec.Ended, Keep: rec.Retention,
@@ -153,7 +155,7 @@ func decodeTask(id string, seq uint64, payload []byte) (task.Record, taskParts, 
 	}
 	rec := task.Record{
 		ID: id, Type: stored.Type, Params: stored.Params, Seq: stored.Seq, Revision: seq,
-		Priority: stored.Priority, RunAt: stored.RunAt, State: stored.State, Run: stored.Run, Attempt: stored.Attempt, MaxAttempts: stored.MaxAttempts,
+		Key: stored.Key, Content: stored.Content, Priority: stored.Priority, RunAt: stored.RunAt, State: stored.State, Run: stored.Run, Attempt: stored.Attempt, MaxAttempts: stored.MaxAttempts,
 		Worker: stored.Worker, Cancel: stored.Cancel, Deadline: stored.Deadline,
 		ProgressAt: stored.ProgressAt, Result: stored.Result, Error: stored.Error,
 		Created: stored.Created, Started: stored.Started, Ended: stored.Ended, Retention: stored.Keep,

@@ -51,7 +51,8 @@ func (t *Store) Submit(ctx context.Context, rec task.Record) (task.Record, error
 	ctx, cancel, err := t.bounded(ctx)
 	if err == nil {
 		defer cancel()
-		err = t.enqueue(ctx, rec, jetstream.WithMsgID("q:"+rec.ID))
+		// An id may come again, if it follows from a key; its place in the stream does not.
+		err = t.enqueue(ctx, rec, jetstream.WithMsgID(fmt.Sprintf("q:%s:%d", rec.ID, rec.Seq)))
 	}
 	if err != nil {
 		t.log.Warn("task stored but not queued; the sweeper will queue it", "task_id", rec.ID, "error", err)
