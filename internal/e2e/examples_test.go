@@ -23,7 +23,13 @@ type exampleProgram struct {
 
 func runExample(t *testing.T, name string, args ...string) *exampleProgram {
 	t.Helper()
+	return runExampleWith(t, nil, name, args...)
+}
+
+func runExampleWith(t *testing.T, env []string, name string, args ...string) *exampleProgram {
+	t.Helper()
 	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -65,14 +71,40 @@ func (p *exampleProgram) line(t *testing.T) string {
 	}
 }
 
+// buildExample builds one of the examples that are in Go.
+func buildExample(t *testing.T, name string) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), name)
+	args := slices.Concat([]string{"build", "-o", program}, checkout.RaceFlags(), []string{"../../examples/" + name})
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return program
+}
+
 func TestPythonExampleWorksAsItsReadmeSays(t *testing.T) {
 	t.Parallel()
+	worksAsItsReadmeSays(t, nil, "python3", "../../examples/python/backend.py")
+}
+
+func TestGoBackendExampleWorksAsItsReadmeSays(t *testing.T) {
+	t.Parallel()
+	const secret = "callback-secret-of-the-example"
+	worksAsItsReadmeSays(t, []string{"TIDEGATE_CALLBACK_SECRET=" + secret}, buildExample(t, "go-backend"))
+}
+
+// worksAsItsReadmeSays runs a backend of the examples beside a gateway. env is for both.
+func worksAsItsReadmeSays(t *testing.T, env []string, program string, args ...string) {
 	_, port, _ := strings.Cut(freeAddress(t), ":")
 	backend := "http://127.0.0.1:" + port
-	gateway := startAs(t, "gateway", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
-		"--callback-url", backend+"/callback", "--drain-time", "0")
-	python := runExample(t, "python3", "../../examples/python/backend.py", "--port", port, "--gateway", gateway.internal)
-	if line := python.line(t); line != "backend is ready at "+backend {
+	flags := []string{"gateway", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0",
+		"--callback-url", backend + "/callback", "--drain-time", "0"}
+	for _, setting := range env {
+		flags = append(flags, "--callback-secret", setting[strings.IndexByte(setting, '=')+1:])
+	}
+	gateway := startAs(t, flags...)
+	running := runExampleWith(t, env, program, append(args, "--port", port, "--gateway", gateway.internal)...)
+	if line := running.line(t); line != "backend is ready at "+backend {
 		t.Fatalf("the backend says %q", line)
 	}
 	t.Cleanup(gateway.stop)
@@ -120,10 +152,7 @@ func TestPythonExampleWorksAsItsReadmeSays(t *testing.T) {
 
 func TestGoTaskExampleWorksAsItsReadmeSays(t *testing.T) {
 	t.Parallel()
-	example := filepath.Join(t.TempDir(), "go-task")
-	if out, err := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"build", "-o", example}, checkout.RaceFlags(), []string{"../../examples/go-task"})...).CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	example := buildExample(t, "go-task")
 	serve := startAs(t, "serve", "--listen", "127.0.0.1:0", "--internal-listen", "127.0.0.1:0", "--drain-time", "0")
 	s := &system{gateway: serve, backend: serve, web: webClient(t)}
 	s.stopAtEnd(t)
@@ -160,8 +189,10 @@ func TestExamplesAreTheOnesOfTheReadme(t *testing.T) {
 			t.Errorf("examples/README.md does not say: %s", command)
 		}
 	}
-	if code := readText(t, "../../examples/go-task/main.go"); !strings.Contains(code, "go run ./examples/go-task") {
-		t.Error("examples/go-task does not say how to run it")
+	for _, name := range []string{"go-task", "go-backend"} {
+		if code := readText(t, "../../examples/"+name+"/main.go"); !strings.Contains(code, "go run ./examples/"+name) {
+			t.Errorf("examples/%s does not say how to run it", name)
+		}
 	}
 }
 
