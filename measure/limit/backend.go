@@ -28,8 +28,8 @@ func runBackend(ctx context.Context, o options, ready func(public, internal stri
 	})})
 }
 
-// startBackend starts this program as a backend, so that its work is not
-// counted, and gives its URL. stop ends it.
+// startBackend starts this program as a backend process, so that its CPU does not count,
+// and returns its URL. stop ends it.
 func startBackend(ctx context.Context) (url string, stop func() error, err error) {
 	self, err := os.Executable()
 	if err != nil {

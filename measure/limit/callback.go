@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// callbackConns is how many connections to the backend are kept.
+	// callbackConns bounds the idle connections to the backend.
 	callbackConns = 64
 	// callbackTimeout bounds one callback.
 	callbackTimeout = 30 * time.Second
@@ -25,8 +25,8 @@ const (
 	actionDisconnect = "disconnect"
 )
 
-// caller does callbacks with the client of net/http, as a gateway does. It may be
-// used concurrently.
+// caller sends callbacks with the client of net/http, as a gateway does. It is safe for
+// concurrent use.
 type caller struct {
 	url       string // "" for no callbacks
 	transport *http.Transport
@@ -54,19 +54,19 @@ type callbackRequest struct {
 	Headers map[string]string `json:"headers"`
 }
 
-// tell does one callback.
-func (c *caller) tell(ctx context.Context, told callback) error {
+// call sends one callback.
+func (c *caller) call(ctx context.Context, sent callback) error {
 	if c.url == "" {
 		return nil
 	}
-	body, err := json.Marshal(told)
+	body, err := json.Marshal(sent)
 	if err != nil {
 		return err
 	}
 	return c.post(ctx, body)
 }
 
-// post does one callback. An answer other than 2xx is an error.
+// post sends one callback body. An answer other than 2xx is an error.
 func (c *caller) post(ctx context.Context, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, callbackTimeout)
 	defer cancel()
@@ -83,7 +83,7 @@ func (c *caller) post(ctx context.Context, body []byte) error {
 	if resp.StatusCode/100 != 2 {
 		return fmt.Errorf("callback: the backend answered %s", resp.Status)
 	}
-	// Read to its end, the connection can be used again.
+	// Read the answer to its end, so that the connection can be reused.
 	_, err = io.CopyN(io.Discard, resp.Body, maxAnswer)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("callback: read the answer: %w", err)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// callbackHeaders stand for those of a browser behind a proxy, as the clients
-// send them: with them a body has the size that a gateway's has.
+// callbackHeaders are typical headers of a browser behind a proxy, so that a body has
+// the size of a gateway's.
 const callbackHeaders = `"accept":"text/event-stream","accept-encoding":"gzip, deflate, br, zstd","accept-language":"en-GB,en;q=0.8,de;q=0.5",` +
 	`"cache-control":"no-cache","cookie":"session=0123456789abcdef0123456789abcdef; theme=dark","host":"app.example.org","pragma":"no-cache",` +
 	`"referer":"https://app.example.org/projects/overview","sec-fetch-dest":"empty","sec-fetch-mode":"cors","sec-fetch-site":"same-origin",` +
@@ -20,15 +20,14 @@ const callbackHeaders = `"accept":"text/event-stream","accept-encoding":"gzip, d
 	`"user-agent":"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",` +
 	`"x-forwarded-for":"10.0.39.16","x-forwarded-proto":"https"`
 
-// appendCallback appends a body without encoding/json: making it is not the
-// call.
+// appendCallback appends a body without encoding/json, whose cost is not part of the call.
 func appendCallback(b []byte, action string, t token, id int) []byte {
 	return fmt.Appendf(b, `{"action":"%s","token":"%s","request":{"url":"/bench/stream?id=%d","headers":{%s},`+
 		`"method":"GET","remote_addr":"127.0.0.1:50000"},"gateway":"limit"}`, action, t[:], id, callbackHeaders)
 }
 
-// runCallbacks does the callbacks of o.count clients that come and leave, and
-// prints what one took.
+// runCallbacks sends the callbacks of o.count clients that connect and leave, and prints
+// the CPU time of one call.
 func runCallbacks(ctx context.Context, o options, w io.Writer) error {
 	if o.callbackURL == "" {
 		url, stop, err := startBackend(ctx)
@@ -56,7 +55,7 @@ func runCallbacks(ctx context.Context, o options, w io.Writer) error {
 	}{calls, float64(end-begin) / float64(time.Microsecond) / float64(calls)})
 }
 
-// callAll ends early with the first error.
+// callAll sends all callbacks and stops at the first error.
 func callAll(ctx context.Context, o options) error {
 	c := newCaller(o.callbackURL, o.concurrency)
 	defer c.close()
@@ -73,7 +72,7 @@ func callAll(ctx context.Context, o options) error {
 				}
 				t := newToken()
 				for _, action := range []string{actionConnect, actionDisconnect} {
-					// A new body each time: net/http may still read the last one.
+					// net/http may still read the last body, so make a new one.
 					if err := c.post(ctx, appendCallback(nil, action, t, id)); err != nil {
 						cancel(err)
 						return

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCallbacksBringTheirBackend is about a call without a URL.
-func TestCallbacksBringTheirBackend(t *testing.T) {
+// TestCallbacksStartABackend: without a URL, callbacks go to a new process.
+func TestCallbacksStartABackend(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"callbacks", "--count", "20", "--concurrency", "4"}, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d: %s", code, stderr.Bytes())

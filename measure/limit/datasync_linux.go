@@ -5,6 +5,6 @@ import (
 	"syscall"
 )
 
-// datasync has the disk keep what was written, and of the file's attributes no
-// more than it takes to read that.
+// datasync writes the file's data to the disk, and only the metadata that reading it
+// needs.
 func datasync(f *os.File) error { return syscall.Fdatasync(int(f.Fd())) }

@@ -4,15 +4,15 @@ package main
 
 import "sync"
 
-// fan writes to all streams: one goroutine for each part of the registry, each
-// walks its streams and writes to one after the other. This is the loop that
-// everything else is compared with.
+// fan writes to all streams. It has one goroutine for each part of the registry, which
+// writes to the streams of that part one after another. This loop is the limit that
+// other figures are compared with.
 type fan struct {
 	streams *registry
 	frames  []chan []byte // for each part
 }
 
-// maxWaiting is how many frames may wait for a part. Who sends more waits too.
+// maxWaiting bounds the frames that wait for a part. A sender of more waits.
 const maxWaiting = 64
 
 func newFan(streams *registry, parts int) *fan {
@@ -23,7 +23,7 @@ func newFan(streams *registry, parts int) *fan {
 	return f
 }
 
-// run writes until close is called and everything that waits is written.
+// run writes until close is called and all waiting frames are written.
 func (f *fan) run() {
 	var wg sync.WaitGroup
 	for i, frames := range f.frames {
@@ -38,15 +38,14 @@ func (f *fan) run() {
 	wg.Wait()
 }
 
-// send has a frame written to all streams. It does not wait until that is done;
-// the frame must not be changed any more.
+// send queues a frame for all streams. The caller must not change the frame any more.
 func (f *fan) send(frame []byte) {
 	for _, frames := range f.frames {
 		frames <- frame
 	}
 }
 
-// close makes run return. Nothing may be sent any more.
+// close makes run return. The caller must not call send any more.
 func (f *fan) close() {
 	for _, frames := range f.frames {
 		close(frames)

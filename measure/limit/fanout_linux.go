@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// runFanout serves streams at the limit of what the kernel does, until ctx ends.
+// runFanout serves streams at the lowest cost that the kernel allows, until ctx ends.
 func runFanout(ctx context.Context, o options, ready func(public, internal string)) error {
 	publicFD, publicAddress, err := listen(o.public)
 	if err != nil {
@@ -20,7 +20,7 @@ func runFanout(ctx context.Context, o options, ready func(public, internal strin
 		return fmt.Errorf("--internal: %w", err)
 	}
 	defer closeSocket(internalFD)
-	c := newCaller(o.callbackURL, announcers)
+	c := newCaller(o.callbackURL, maxCallbacks)
 	defer c.close()
 	streams := newRegistry(o.threads)
 	f := newFan(streams, o.threads)
@@ -38,7 +38,7 @@ func runFanout(ctx context.Context, o options, ready func(public, internal strin
 	return serve(ctx, pub, in, f)
 }
 
-// serve runs all parts until ctx ends or one of them breaks, and waits for them.
+// serve runs all parts until ctx ends or one of them fails, and waits for them.
 func serve(ctx context.Context, pub *public, in *internal, f *fan) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -62,7 +62,7 @@ func serve(ctx context.Context, pub *public, in *internal, f *fan) error {
 	for _, p := range in.posters {
 		p.loop.stop()
 	}
-	loops.Wait() // who waits for the fan is let go by it
+	loops.Wait() // before close: a loop may still send to the fan
 	f.close()
 	writers.Wait()
 	select {

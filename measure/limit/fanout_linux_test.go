@@ -21,35 +21,35 @@ import (
 	"time"
 )
 
-// patience bounds waiting for what must come.
+// patience bounds each wait for something that must happen.
 const patience = time.Minute
 
-// rig is the program, running in this process, and a backend that it calls.
-type rig struct {
+// fixture is the program, running in this process, and a backend for its callbacks.
+type fixture struct {
 	public, internal string // host and port
 	callbacks        chan callback
 }
 
-// start runs the program with a backend. Both end with the test, which fails if
-// the program does not end well.
-func start(t *testing.T, mode string, args ...string) *rig {
+// start runs the program with a backend. Both end with the test. The test fails if the
+// program exits with an error.
+func start(t *testing.T, mode string, args ...string) *fixture {
 	t.Helper()
-	r := &rig{callbacks: make(chan callback, 1000)}
+	r := &fixture{callbacks: make(chan callback, 1000)}
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		var told callback
-		if err := json.NewDecoder(req.Body).Decode(&told); err != nil {
+		var got callback
+		if err := json.NewDecoder(req.Body).Decode(&got); err != nil {
 			t.Errorf("callback: %v", err)
 		}
-		if strings.Contains(told.Request.URL, "refused") {
+		if strings.Contains(got.Request.URL, "refused") {
 			w.WriteHeader(http.StatusForbidden)
 		}
-		r.callbacks <- told
+		r.callbacks <- got
 	}))
 	t.Cleanup(backend.Close)
 	in, out := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan int, 1)
-	go func() { // the cleanup waits for it
+	go func() { // joined by the cleanup
 		ended <- run(ctx, append([]string{mode, "--callback-url", backend.URL + "/callback"}, args...), io.Discard, out)
 		_ = out.Close()
 	}()
@@ -61,24 +61,24 @@ func start(t *testing.T, mode string, args ...string) *rig {
 		_ = in.Close()
 	})
 	line, err := bufio.NewReader(in).ReadString('\n')
-	var told struct{ Msg, Public, Internal string }
-	if err != nil || json.Unmarshal([]byte(line), &told) != nil || told.Msg != "ready" {
+	var got struct{ Msg, Public, Internal string }
+	if err != nil || json.Unmarshal([]byte(line), &got) != nil || got.Msg != "ready" {
 		t.Fatalf("the program wrote %q, %v; want its addresses", line, err)
 	}
 	go func() { _, _ = io.Copy(io.Discard, in) }() // ends with the program
-	r.public, r.internal = strings.TrimPrefix(told.Public, "http://"), strings.TrimPrefix(told.Internal, "http://")
+	r.public, r.internal = strings.TrimPrefix(got.Public, "http://"), strings.TrimPrefix(got.Internal, "http://")
 	return r
 }
 
 // callback waits for the next callback.
-func (r *rig) callback(t *testing.T, action string) callback {
+func (r *fixture) callback(t *testing.T, action string) callback {
 	t.Helper()
 	select {
-	case told := <-r.callbacks:
-		if told.Action != action {
-			t.Fatalf("the backend was told of a %s, want %s", told.Action, action)
+	case got := <-r.callbacks:
+		if got.Action != action {
+			t.Fatalf("the backend received a %s, want a %s", got.Action, action)
 		}
-		return told
+		return got
 	case <-time.After(patience):
 		t.Fatalf("no %s callback came", action)
 		return callback{}
@@ -105,8 +105,8 @@ type client struct {
 	events int // read so far
 }
 
-// openStream opens one in pieces, after its connect callback.
-func (r *rig) openStream(t *testing.T, target string) *client {
+// openStream sends a request in pieces and opens a stream after its connect callback.
+func (r *fixture) openStream(t *testing.T, target string) *client {
 	t.Helper()
 	conn, in := dial(t, r.public)
 	request := "GET " + target + " HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
@@ -115,9 +115,9 @@ func (r *rig) openStream(t *testing.T, target string) *client {
 			t.Fatal(err)
 		}
 	}
-	told := r.callback(t, actionConnect)
-	if told.Request.URL != target || len(told.Token) != tokenSize {
-		t.Fatalf("connect callback %+v, want one for %s", told, target)
+	got := r.callback(t, actionConnect)
+	if got.Request.URL != target || len(got.Token) != tokenSize {
+		t.Fatalf("connect callback %+v, want one for %s", got, target)
 	}
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *rig) openStream(t *testing.T, target string) *client {
 	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("the stream was answered %s, %v", resp.Status, resp.Header)
 	}
-	return &client{conn: conn, body: bufio.NewReader(resp.Body), token: told.Token}
+	return &client{conn: conn, body: bufio.NewReader(resp.Body), token: got.Token}
 }
 
 // want reads one event, which must be of name test and have this data.
@@ -168,7 +168,7 @@ func readAnswer(t *testing.T, in *bufio.Reader) (status int, answer string) {
 	return resp.StatusCode, string(body)
 }
 
-func TestEveryStreamGetsWhatIsSentToItInOrder(t *testing.T) {
+func TestEveryStreamReceivesItsEventsInOrder(t *testing.T) {
 	t.Parallel()
 	r := start(t, modeFanout, "--threads", "2")
 	var clients []*client
@@ -222,7 +222,7 @@ func TestEveryStreamGetsWhatIsSentToItInOrder(t *testing.T) {
 	send(one, line("*", "to nobody"), `{"status":"ok"}`)
 }
 
-func TestFanoutRefusesWhatItDoesNotUnderstand(t *testing.T) {
+func TestFanoutRejectsUnsupportedRequests(t *testing.T) {
 	t.Parallel()
 	r := start(t, modeFanout)
 	const get = "GET / HTTP/1.0\r\n\r\n"
@@ -252,7 +252,7 @@ func TestFanoutRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	}
 }
 
-func TestAClientThatLeavesBeforeItIsInIsReported(t *testing.T) {
+func TestAClientThatLeavesDuringItsConnectIsReported(t *testing.T) {
 	t.Parallel()
 	r := start(t, modeFanout)
 	for range 20 {
@@ -268,7 +268,7 @@ func TestAClientThatLeavesBeforeItIsInIsReported(t *testing.T) {
 	}
 }
 
-func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
+func TestAClientThatDoesNotReadIsDisconnected(t *testing.T) {
 	t.Parallel()
 	r := start(t, modeFanout)
 	c := r.openStream(t, "/")
@@ -277,9 +277,9 @@ func TestAClientThatDoesNotReadIsCutOff(t *testing.T) {
 	for range 100 { // more than the kernel keeps for it
 		post(t, conn, in, "application/x-ndjson", body)
 		select {
-		case told := <-r.callbacks:
-			if told.Action != actionDisconnect || told.Token != c.token {
-				t.Errorf("callback %+v, want the disconnect of %s", told, c.token)
+		case got := <-r.callbacks:
+			if got.Action != actionDisconnect || got.Token != c.token {
+				t.Errorf("callback %+v, want the disconnect of %s", got, c.token)
 			}
 			return
 		default:
@@ -306,7 +306,7 @@ func TestAnswersWaitForASenderThatDoesNotReadThem(t *testing.T) {
 	}
 	reader := os.NewFile(uintptr(ends[1]), "reader")
 	defer reader.Close()
-	if err := in.take(ends[0]); err != nil {
+	if err := in.add(ends[0]); err != nil {
 		t.Fatal(err)
 	}
 	p, s := in.posters[0], &sender{fd: ends[0]}

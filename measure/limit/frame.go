@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// framer makes what is written to streams: an event block in the framing of a
-// chunked body. The zero value is ready; not for concurrent use.
+// framer encodes events as chunks of a chunked body. The zero value is ready to use. It
+// is not safe for concurrent use.
 type framer struct {
-	block []byte // made first, since its size stands in front of it
+	block []byte // encoded first, because its size precedes it
 }
 
 // append appends the event of m as one chunk (RFC 9112, 7.1).
@@ -20,8 +20,8 @@ func (f *framer) append(b []byte, m message) []byte {
 	return append(b, "\r\n"...)
 }
 
-// appendBlock appends an event as it stands in an event stream (WHATWG HTML,
-// 9.2.5), without an id.
+// appendBlock appends an event in the format of event streams (WHATWG HTML, 9.2.5),
+// without an id.
 func appendBlock(b, name, data []byte) []byte {
 	if len(name) > 0 {
 		b = append(b, "event: "...)

@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// runFsync answers POSTs once they are on the disk, until ctx ends.
+// runFsync answers each POST once its message is on the disk, until ctx ends.
 func runFsync(ctx context.Context, o options, ready func(public, internal string)) (err error) {
 	file, err := os.CreateTemp(o.data, "limit-fsync-")
 	if err != nil {
@@ -35,13 +35,13 @@ func runFsync(ctx context.Context, o options, ready func(public, internal string
 		server{internal, &fsyncLog{file: file}})
 }
 
-// fsyncLog is a file that messages are appended to, one commit for each.
+// fsyncLog appends messages to a file, with one commit for each.
 type fsyncLog struct {
 	mu   sync.Mutex
-	file *os.File // guarded by mu: one writer at a time, as in bolt
+	file *os.File // guarded by mu: one writer at a time
 }
 
-// ServeHTTP takes one message, or one a line.
+// ServeHTTP appends one message, or one for each line of NDJSON.
 func (l *fsyncLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
@@ -65,7 +65,7 @@ func (l *fsyncLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// commit returns when the message cannot be lost any more.
+// commit returns when the message is on the disk.
 func (l *fsyncLog) commit(message []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

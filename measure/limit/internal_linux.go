@@ -9,17 +9,17 @@ import (
 	"syscall"
 )
 
-// internal takes POST /internal/send on several loops, over which connections are
-// dealt out in turn.
+// internal serves POST /internal/send on several loops. It assigns connections to the
+// loops in turn.
 type internal struct {
 	listener int
 	streams  *registry
 	fan      *fan
 	posters  []*poster
 
-	dealt int // owned by the first poster, which accepts
-	mu    sync.Mutex
-	fds   map[int]bool // guarded by mu: connections that are open
+	accepted int // owned by the loop of the first poster, which accepts connections
+	mu       sync.Mutex
+	fds      map[int]bool // open connections; guarded by mu
 }
 
 func newInternal(listener, loops int, streams *registry, f *fan) (*internal, error) {
@@ -39,20 +39,20 @@ func newInternal(listener, loops int, streams *registry, f *fan) (*internal, err
 	return in, nil
 }
 
-// take gives a connection to the next loop, which makes a [sender] of it with
-// its first request.
-func (in *internal) take(fd int) error {
-	in.note(fd, true) // before its loop can close it
-	in.dealt++
-	err := in.posters[in.dealt%len(in.posters)].loop.add(fd, syscall.EPOLLIN)
+// add assigns a connection to the next loop, which creates its [sender] at the first
+// request.
+func (in *internal) add(fd int) error {
+	in.track(fd, true) // before its loop can close it
+	in.accepted++
+	err := in.posters[in.accepted%len(in.posters)].loop.add(fd, syscall.EPOLLIN)
 	if err != nil {
-		in.note(fd, false)
+		in.track(fd, false)
 	}
 	return err
 }
 
-// note keeps account of what close has to close.
-func (in *internal) note(fd int, open bool) {
+// track records which connections close has to close.
+func (in *internal) track(fd int, open bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if open {
@@ -62,7 +62,7 @@ func (in *internal) note(fd int, open bool) {
 	}
 }
 
-// close closes all that is open, when the loops have ended.
+// close closes all connections. The loops must have ended.
 func (in *internal) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -75,8 +75,7 @@ func (in *internal) close() {
 	}
 }
 
-// poster serves the connections of one loop. All of it belongs to the loop's
-// goroutine.
+// poster serves the connections of one loop. Only the loop's goroutine uses it.
 type poster struct {
 	in      *internal
 	loop    *loop
@@ -84,30 +83,30 @@ type poster struct {
 	scratch []byte
 	scan    scanner
 	framer  framer
-	frame   []byte // made anew in the same place, as the two below
+	frame   []byte // scratch buffer, like the next two
 	lines   []byte
 	answer  []byte
 }
 
-// sender is a connection that posts.
+// sender is a connection that sends requests.
 type sender struct {
 	fd  int    // -1 when closed
-	in  []byte // of a request, if it comes in pieces
-	out []byte // of answers, if the sender does not read them at once
+	in  []byte // the first part of an incomplete request
+	out []byte // answers that the sender has not read yet
 }
 
 const (
-	// maxUnread bounds the answers that a sender has not read. One who asks for
-	// more is cut off.
+	// maxUnread bounds the unread answers of a sender, in bytes. Beyond it, the
+	// connection is closed.
 	maxUnread = 4 << 20
 	// maxLines bounds the messages of one request, and so its answer.
 	maxLines = 10_000
 )
 
-// handle is called when a socket is ready.
+// handle serves a socket that is ready.
 func (p *poster) handle(fd int, events uint32) error {
 	if fd == p.in.listener {
-		return acceptAll(fd, p.in.take)
+		return acceptAll(fd, p.in.add)
 	}
 	if fd >= len(p.senders) {
 		p.senders = append(p.senders, make([]*sender, fd+1)...)
@@ -145,12 +144,12 @@ func (p *poster) close(s *sender) {
 		return
 	}
 	p.senders[s.fd] = nil
-	p.in.note(s.fd, false) // before the number can be given to another
+	p.in.track(s.fd, false) // before the kernel reuses the number
 	closeSocket(s.fd)
 	s.fd = -1
 }
 
-// serve answers all requests that are complete, and returns what is left.
+// serve answers all complete requests in data and returns the rest.
 func (p *poster) serve(s *sender, data []byte) (rest []byte, err error) {
 	for len(data) > 0 && s.fd >= 0 && err == nil {
 		r, size, parseErr := parseRequest(data)
@@ -186,15 +185,15 @@ func jsonAnswer(status, body string) []byte {
 	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
 }
 
-// single takes one message. To one stream it is sent before the answer, to all
-// of them behind it.
+// single sends one message. It answers after a send to one stream, and before a send to
+// all.
 func (p *poster) single(s *sender, body []byte) error {
 	m, err := p.scan.scan(body)
 	switch {
 	case err != nil:
 		return p.reply(s, answerRefused)
 	case m.toAll():
-		frame := p.framer.append(nil, m) // the fan keeps it
+		frame := p.framer.append(nil, m) // the fan keeps the frame
 		err := p.reply(s, answerOK)
 		p.in.fan.send(frame)
 		return err
@@ -204,8 +203,8 @@ func (p *poster) single(s *sender, body []byte) error {
 	return p.reply(s, answerOK)
 }
 
-// batch takes a message a line, and answers a line for each. Those to all streams
-// are joined: each stream gets them in one write, when the others are out.
+// batch sends one message for each line and answers one line for each. It joins messages
+// to all streams, so that each stream receives them in one write, after the others.
 func (p *poster) batch(s *sender, body []byte) error {
 	if bytes.Count(body, []byte("\n")) > maxLines {
 		return p.reply(s, answerRefused)
@@ -239,7 +238,7 @@ func (p *poster) batch(s *sender, body []byte) error {
 	return err
 }
 
-// toOne sends to the stream of a token. It is false if there is none.
+// toOne sends to the stream of a token and reports whether there is one.
 func (p *poster) toOne(m message) bool {
 	stream := p.in.streams.find(m.token)
 	if stream == nil {
@@ -250,7 +249,7 @@ func (p *poster) toOne(m message) bool {
 	return true
 }
 
-// reply writes an answer, and keeps what the sender does not take at once.
+// reply writes an answer and keeps the part that the socket does not accept.
 func (p *poster) reply(s *sender, answer []byte) error {
 	if s.fd < 0 {
 		return nil
@@ -275,7 +274,7 @@ func (p *poster) reply(s *sender, answer []byte) error {
 	return p.loop.change(s.fd, syscall.EPOLLIN|syscall.EPOLLOUT)
 }
 
-// flush writes what was kept.
+// flush writes what reply has kept.
 func (p *poster) flush(s *sender) error {
 	n, errno := send(s.fd, s.out)
 	if errno != 0 && errno != syscall.EAGAIN {

@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// backlog is how many connections may wait to be accepted. The kernel bounds it
-// by net.core.somaxconn.
+// backlog bounds the connections that wait to be accepted. The kernel's bound is
+// net.core.somaxconn.
 const backlog = 4096
 
-// listen opens a listening socket that does not block. address is where it
-// listens, with the port that was chosen if none was asked for.
+// listen opens a non-blocking listening socket. address is its address, with the chosen
+// port if wanted has port 0.
 func listen(wanted string) (fd int, address string, err error) {
 	where, err := net.ResolveTCPAddr("tcp4", wanted)
 	if err != nil {
@@ -42,8 +42,8 @@ func bindAndListen(fd int, where *syscall.SockaddrInet4) (port int, err error) {
 	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return 0, os.NewSyscallError("setsockopt", err)
 	}
-	// Connections take this over from their listener. Without it, an event
-	// would wait until the one before is acknowledged.
+	// Connections inherit this from their listener. Without it, an event would wait for
+	// the acknowledgement of the one before.
 	if err := syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1); err != nil {
 		return 0, os.NewSyscallError("setsockopt", err)
 	}
@@ -60,15 +60,15 @@ func bindAndListen(fd int, where *syscall.SockaddrInet4) (port int, err error) {
 	return bound.(*syscall.SockaddrInet4).Port, nil
 }
 
-// acceptAll hands every connection that waits to take. Connections that were
-// given up before they were accepted are passed over; any other trouble ends the
-// program, since figures of a server that turns clients away mean nothing.
-func acceptAll(listener int, take func(fd int) error) error {
+// acceptAll accepts all waiting connections and passes them to add. It skips connections
+// that their clients have aborted. Any other error ends the program: figures of a server
+// that rejects clients mean nothing.
+func acceptAll(listener int, add func(fd int) error) error {
 	for {
 		fd, errno := accept(listener)
 		switch errno {
 		case 0:
-			if err := take(fd); err != nil {
+			if err := add(fd); err != nil {
 				closeSocket(fd)
 				return err
 			}

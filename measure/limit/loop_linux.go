@@ -9,17 +9,16 @@ import (
 	"time"
 )
 
-// loop serves sockets from one goroutine. Its epoll set is itself watched by
-// the poller of Go, so that nothing blocks a thread that the scheduler would have
-// to take back from it first.
+// loop serves sockets from one goroutine. The poller of the Go runtime watches its epoll
+// set, so that no thread blocks in a system call.
 type loop struct {
 	epoll int
-	file  *os.File // the epoll set, which it owns
+	file  *os.File // owns the epoll set
 	raw   syscall.RawConn
 	ready []syscall.EpollEvent
 }
 
-// maxReady is how many ready sockets are taken at once.
+// maxReady bounds the ready sockets of one system call.
 const maxReady = 512
 
 func newLoop() (*loop, error) {
@@ -27,7 +26,7 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	// This is what makes NewFile give it to the poller.
+	// NewFile adds only non-blocking descriptors to the poller.
 	if err := syscall.SetNonblock(epoll, true); err != nil {
 		closeSocket(epoll)
 		return nil, os.NewSyscallError("fcntl", err)
@@ -41,19 +40,19 @@ func newLoop() (*loop, error) {
 	return &loop{epoll: epoll, file: file, raw: raw, ready: make([]syscall.EpollEvent, maxReady)}, nil
 }
 
-// add watches a socket, level-triggered. It may be called from other goroutines.
+// add watches a socket, level-triggered. It is safe for concurrent use.
 func (l *loop) add(fd int, events uint32) error {
 	return epollControl(l.epoll, syscall.EPOLL_CTL_ADD, fd, events)
 }
 
-// change changes what a socket is watched for.
+// change changes the events that a socket is watched for.
 func (l *loop) change(fd int, events uint32) error {
 	return epollControl(l.epoll, syscall.EPOLL_CTL_MOD, fd, events)
 }
 
-// run calls handle for every socket that is ready, until stop is called or
-// handle fails. A socket may be closed by its own handle only: so no event can
-// be for one that has taken over the number of another.
+// run calls handle for every ready socket, until stop is called or handle fails. Only the
+// handle of a socket may close it. So no event can belong to another socket that has
+// reused its number.
 func (l *loop) run(handle func(fd int, events uint32) error) error {
 	var n int
 	var errno syscall.Errno
@@ -79,8 +78,8 @@ func (l *loop) run(handle func(fd int, events uint32) error) error {
 	}
 }
 
-// stop makes run return. It may be called from other goroutines.
+// stop makes run return. It is safe for concurrent use.
 func (l *loop) stop() { _ = l.file.SetReadDeadline(time.Unix(1, 0)) }
 
-// close gives the epoll set back, when run has returned and nobody adds to it.
+// close closes the epoll set. run must have returned, and nobody may call add.
 func (l *loop) close() { _ = l.file.Close() }

@@ -1,43 +1,38 @@
-// Command limit shows what the machine can do, so that a figure of the gateway
-// can be read as a fraction of that: the same clients measure both, in the same
-// run. It is no gateway. It does what it does at the lowest price that a
-// program pays for it, and nothing else.
+// Command limit shows the limits of the machine, so that a figure of the gateway can be
+// read as a fraction of them: the same clients measure both in the same run. It is not a
+// gateway. Each mode does one thing at the lowest cost, and nothing else.
 //
 //	limit [fanout] --public 127.0.0.1:0 --internal 127.0.0.1:0 [--callback-url URL] [--threads N]
 //
-// is a server on bare epoll and sendto, without net/http where it counts: one
-// small write for each event and stream. Every GET to the public address is a
-// stream. The internal address takes POST /internal/send with
-// {"token":"…","event":{"name":"…","data":"…"}}, exactly in this form, or one of
-// these a line as application/x-ndjson. The token "*" means all streams: they
-// are written to by N threads, in the order in which they were opened, after
-// the request is answered; the events of one request leave in one write. Each
-// stream is announced to the callback URL before its headers are sent, and
-// again when its client has left. A client that does not read what it is sent is
-// cut off. Linux only.
+// is a server on bare epoll and sendto, with one small write for each event and stream.
+// Every GET to the public address is a stream. The internal address accepts POST
+// /internal/send with {"token":"…","event":{"name":"…","data":"…"}}, exactly in this
+// form, or with one such line for each message as application/x-ndjson. The token "*"
+// means all streams. After the answer, N threads write to them in the order in which
+// they were opened; the events of one request leave in one write. Each stream has a
+// connect callback before its headers, and a disconnect callback when its client has
+// left. The server disconnects a client that does not read. Linux only.
 //
 //	limit nethttp --public … --internal … [--callback-url URL] [--callbacks=false]
 //
-// is the server that is written first: a handler of net/http that flushes the
-// headers and waits, a goroutine for each stream. It shows what that costs in
-// memory and CPU; nothing can be sent.
+// is the obvious server: a net/http handler that flushes the headers and waits, with a
+// goroutine for each stream. It shows the memory and CPU of that. It cannot send events.
 //
 //	limit fsync --public … --internal … [--data DIR]
 //
-// is what a store with one commit for each message costs: it answers a POST to
-// the internal address when the message is at the end of a file and the file is
-// synced (fdatasync), one message after the other. Of application/x-ndjson each
-// line is a message. There are no streams. The file is removed at the end.
+// shows the cost of a store with one commit for each message. It answers a POST to the
+// internal address when it has appended the message to a file and synced the file
+// (fdatasync), one message after another. In application/x-ndjson each line is a message.
+// There are no streams. It deletes the file at the end.
 //
 //	limit callbacks [--callback-url URL] [--count N] [--concurrency N]
 //
-// does N connect and N disconnect callbacks and nothing else, and prints what one
-// call took of the CPU: what a gateway cannot save. Without a URL they go to a
-// process of its own (limit backend), which is not counted. Linux only.
+// sends N connect and N disconnect callbacks and prints the CPU time of one call, which a
+// gateway cannot avoid. Without a URL, it starts a backend process (limit backend), whose
+// CPU does not count. Linux only.
 //
-// The servers write {"msg":"ready","public":"http://…","internal":"http://…"} to
-// stderr when they can be used. They end with SIGTERM or SIGINT, without
-// callbacks for the streams that are open then.
+// A server writes {"msg":"ready","public":"http://…","internal":"http://…"} to stderr
+// when it is ready. It ends at SIGTERM or SIGINT, without callbacks for open streams.
 package main
 
 import (
@@ -65,7 +60,7 @@ const (
 	exitUsage = 2
 )
 
-// run is the program. It returns the exit code.
+// run runs the program and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -95,7 +90,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// writeReady tells whoever started the program where it listens.
+// writeReady writes the addresses for the process that started this one.
 func writeReady(w io.Writer, public, internal string) {
 	_ = json.NewEncoder(w).Encode(struct {
 		Msg      string `json:"msg"`

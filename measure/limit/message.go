@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// message is one event and where it goes. Its slices are valid until the next
-// is scanned, as long as what was scanned does not change.
+// message is one event and its destination. Its slices are valid until the next scan,
+// and as long as the scanned text does not change.
 type message struct {
 	token, name, data []byte
 }
@@ -20,12 +20,11 @@ func (m message) toAll() bool { return string(m.token) == everyone }
 
 var errMessage = errors.New(`not of the form {"token":"…","event":{"name":"…","data":"…"}}`)
 
-// scanner reads messages. Only the order of fields and the spacing that
-// the clients write are accepted: a decoder that takes all JSON would cost more
-// than the write that is measured. Strings are read in full. The zero value is
-// ready; not for concurrent use.
+// scanner parses messages. It accepts only the order of fields and the spacing of the
+// clients, because a decoder for all JSON would cost more than the measured write. It
+// parses strings fully. The zero value is ready to use. It is not safe for concurrent use.
 type scanner struct {
-	text []byte // strings of the message that had to be unescaped
+	text []byte // the unescaped strings of the message
 }
 
 var (
@@ -35,7 +34,7 @@ var (
 	behindData  = []byte(`}}`)
 )
 
-// scan reads one message, with at most white space behind it.
+// scan parses one message. Only white space may follow it.
 func (s *scanner) scan(p []byte) (m message, err error) {
 	s.text = s.text[:0]
 	for _, part := range []struct {
@@ -51,15 +50,15 @@ func (s *scanner) scan(p []byte) (m message, err error) {
 		}
 	}
 	p, ok := bytes.CutPrefix(p, behindData)
-	// A line end in a name would begin a new field of the event.
+	// A line end in a name would start a new field of the event.
 	if !ok || len(bytes.TrimSpace(p)) > 0 || bytes.ContainsAny(m.name, "\r\n") {
 		return message{}, errMessage
 	}
 	return m, nil
 }
 
-// string reads a JSON string (RFC 8259, 7) whose opening quote has been read. It
-// is a part of p if nothing in it is escaped.
+// string parses a JSON string (RFC 8259, 7) after its opening quote. The value is a part
+// of p if it has no escapes.
 func (s *scanner) string(p []byte) (value, rest []byte, ok bool) {
 	start, plain := len(s.text), 0 // p[plain:i] is not in s.text yet
 	for i := 0; i < len(p); {
@@ -86,8 +85,8 @@ func (s *scanner) string(p []byte) (value, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-// escape appends what the escape that p begins with stands for. It returns its
-// length, 0 if it is none. Half a surrogate pair becomes U+FFFD, as in
+// escape appends the meaning of the escape at the start of p. It returns the length of
+// the escape, or 0 if it is invalid. Half a surrogate pair becomes U+FFFD, as in
 // encoding/json.
 func (s *scanner) escape(p []byte) int {
 	if len(p) < 2 {
@@ -125,7 +124,7 @@ func (s *scanner) escape(p []byte) int {
 	return 2
 }
 
-// codeUnit reads \uXXXX. It is -1 if p does not begin with that.
+// codeUnit parses \uXXXX at the start of p. It returns -1 if there is none.
 func codeUnit(p []byte) rune {
 	if len(p) < 6 || p[0] != '\\' || p[1] != 'u' {
 		return -1

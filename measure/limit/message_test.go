@@ -25,7 +25,7 @@ func TestScanMessage(t *testing.T) {
 	}
 }
 
-func TestScanRefuses(t *testing.T) {
+func TestScanRejects(t *testing.T) {
 	t.Parallel()
 	const good = `{"token":"abc","event":{"name":"bench","data":"1\u00e9\n"}}`
 	bad := []string{

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// runNetHTTP serves streams as everybody writes it first, until ctx ends.
+// runNetHTTP serves streams with plain net/http handlers, until ctx ends.
 func runNetHTTP(ctx context.Context, o options, ready func(public, internal string)) error {
 	c := newCaller(o.callbackURL, callbackConns)
 	defer c.close()
@@ -30,7 +30,7 @@ func runNetHTTP(ctx context.Context, o options, ready func(public, internal stri
 	}
 	ready(public.Addr().String(), internal.Addr().String())
 	return serveBoth(ctx,
-		server{public, newNaive(ctx, c)},
+		server{public, newHandler(ctx, c)},
 		server{internal, http.NotFoundHandler()})
 }
 
@@ -39,7 +39,7 @@ type server struct {
 	handler  http.Handler
 }
 
-// serveBoth serves until ctx ends or one of them breaks.
+// serveBoth serves until ctx ends or one of the servers fails.
 func serveBoth(ctx context.Context, servers ...server) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -60,7 +60,7 @@ func serveBoth(ctx context.Context, servers ...server) error {
 			}
 		})
 	}
-	<-ctx.Done() // which ends all handlers
+	<-ctx.Done() // ends all handlers
 	for _, h := range started {
 		shutdown(ctx, h)
 	}
@@ -73,7 +73,7 @@ func serveBoth(ctx context.Context, servers ...server) error {
 	}
 }
 
-// shutdown waits for the handlers, for a moment.
+// shutdown waits for the handlers, for a second at most.
 func shutdown(ctx context.Context, h *http.Server) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
@@ -82,20 +82,19 @@ func shutdown(ctx context.Context, h *http.Server) {
 	}
 }
 
-// newNaive is the handler. The end of ctx, that of the program, breaks off its
-// callbacks.
-func newNaive(ctx context.Context, c *caller) http.Handler {
+// newHandler returns the handler of streams. The end of ctx aborts its callbacks.
+func newHandler(ctx context.Context, c *caller) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c.url != "" {
-			told := callback{Action: actionConnect, Token: newToken().String(),
+			sent := callback{Action: actionConnect, Token: newToken().String(),
 				Request: callbackRequest{URL: r.RequestURI, Headers: joined(r.Header)}}
-			if err := c.tell(ctx, told); err != nil {
+			if err := c.call(ctx, sent); err != nil {
 				http.Error(w, err.Error(), http.StatusBadGateway)
 				return
 			}
 			defer func() {
-				told.Action = actionDisconnect
-				_ = c.tell(ctx, told) // nobody is left to hear of an error
+				sent.Action = actionDisconnect
+				_ = c.call(ctx, sent) // the client has left, so nobody can be notified of an error
 			}()
 		}
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -106,7 +105,7 @@ func newNaive(ctx context.Context, c *caller) http.Handler {
 	})
 }
 
-// joined are headers in the form of callbacks.
+// joined returns headers in the form that callbacks have.
 func joined(h http.Header) map[string]string {
 	m := make(map[string]string, len(h))
 	for name, values := range h {

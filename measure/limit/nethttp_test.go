@@ -19,36 +19,36 @@ func TestCallbacksAreCountedAndMeasured(t *testing.T) {
 	size := 0
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		var told callback
+		var got callback
 		if err == nil {
-			err = json.Unmarshal(body, &told)
+			err = json.Unmarshal(body, &got)
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		before := last[told.Token]
-		if err != nil || !strings.HasPrefix(told.Request.URL, "/bench/stream?id=") || len(told.Request.Headers) < 10 ||
-			told.Action == actionConnect && before != "" || told.Action == actionDisconnect && before != actionConnect {
+		before := last[got.Token]
+		if err != nil || !strings.HasPrefix(got.Request.URL, "/bench/stream?id=") || len(got.Request.Headers) < 10 ||
+			got.Action == actionConnect && before != "" || got.Action == actionDisconnect && before != actionConnect {
 			t.Errorf("callback %s after %q: %v", body, before, err)
 		}
-		last[told.Token] = told.Action
+		last[got.Token] = got.Action
 		size = len(body)
 	}))
 	t.Cleanup(backend.Close)
 	var out, stderr bytes.Buffer
 	code := run(t.Context(), []string{modeCallbacks, "--callback-url", backend.URL, "--count", "50", "--concurrency", "4"}, &out, &stderr)
-	var told struct {
+	var got struct {
 		Count int
 		CPU   float64 `json:"cpu_us_per_call"`
 	}
-	if err := json.Unmarshal(out.Bytes(), &told); code != exitOK || err != nil || told.Count != 100 || told.CPU <= 0 {
+	if err := json.Unmarshal(out.Bytes(), &got); code != exitOK || err != nil || got.Count != 100 || got.CPU <= 0 {
 		t.Errorf("run = %d, %s%s, %v; want a count of 100 and its CPU", code, &out, &stderr, err)
 	}
 	if len(last) != 50 || size < 800 || size > 1000 {
-		t.Errorf("%d tokens were told, in bodies of %d bytes; want 50, of about 900", len(last), size)
+		t.Errorf("%d tokens in bodies of %d bytes; want 50 in about 900", len(last), size)
 	}
 }
 
-func TestCallbacksEndWithTheFirstThatIsRefused(t *testing.T) {
+func TestCallbacksEndWithTheFirstError(t *testing.T) {
 	t.Parallel()
 	backend := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(backend.Close)
@@ -59,15 +59,15 @@ func TestCallbacksEndWithTheFirstThatIsRefused(t *testing.T) {
 	}
 }
 
-func TestNetHTTPAnnouncesItsStreams(t *testing.T) {
+func TestNetHTTPSendsCallbacks(t *testing.T) {
 	t.Parallel()
-	told := make(chan callback, 2)
+	got := make(chan callback, 2)
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		var c callback
 		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 			t.Errorf("callback: %v", err)
 		}
-		told <- c
+		got <- c
 	}))
 	t.Cleanup(backend.Close)
 	for _, c := range []struct {
@@ -78,7 +78,7 @@ func TestNetHTTPAnnouncesItsStreams(t *testing.T) {
 		{"", nil},
 	} {
 		calls := newCaller(c.url, 1)
-		public := httptest.NewServer(newNaive(t.Context(), calls))
+		public := httptest.NewServer(newHandler(t.Context(), calls))
 		ctx, leave := context.WithCancel(t.Context())
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, public.URL+"/bench/stream?id=1", nil)
 		if err != nil {
@@ -95,18 +95,18 @@ func TestNetHTTPAnnouncesItsStreams(t *testing.T) {
 		_ = resp.Body.Close()
 		public.Close() // waits for the handler
 		for _, action := range c.actions {
-			if got := <-told; got.Action != action || got.Request.URL != "/bench/stream?id=1" || got.Request.Headers["user-agent"] == "" {
+			if got := <-got; got.Action != action || got.Request.URL != "/bench/stream?id=1" || got.Request.Headers["user-agent"] == "" {
 				t.Errorf("callback %+v, want a %s", got, action)
 			}
 		}
 		calls.close()
 	}
-	if len(told) > 0 {
-		t.Errorf("callback %+v, want none", <-told)
+	if len(got) > 0 {
+		t.Errorf("callback %+v, want none", <-got)
 	}
 }
 
-func TestMistakesOnTheCommandLine(t *testing.T) {
+func TestInvalidCommandLines(t *testing.T) {
 	t.Parallel()
 	for _, args := range []string{
 		"nothing",

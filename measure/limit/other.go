@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// 386 has no system calls of its own for accept4 and sendto.
-var errSystem = errors.New("this needs Linux (not on 386): the limit is shown with epoll; of the modes, nethttp runs everywhere")
+// 386 has no separate system calls for accept4 and sendto.
+var errSystem = errors.New("this mode needs epoll, so it runs on Linux only (not on 386); nethttp runs everywhere")
 
 func runFanout(context.Context, options, func(public, internal string)) error { return errSystem }
 

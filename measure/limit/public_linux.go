@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// public accepts clients, reads their requests, has them announced, and notices
-// when they leave. Apart from callbacks all of it is done by one goroutine:
-// streams that are open cost it nothing.
+// public accepts clients, reads their requests, sends their callbacks, and notices when
+// they leave. One goroutine does all of it except for callbacks. Idle streams cost it
+// nothing.
 type public struct {
 	loop     *loop
 	listener int
@@ -23,25 +23,24 @@ type public struct {
 
 // conn is one connection of the public listener.
 type conn struct {
-	used   bool
+	used   bool    // the descriptor is open
 	stream *stream // nil until the request has been read
-	in     []byte  // of the request, if it comes in pieces
+	in     []byte  // the first part of an incomplete request
 }
 
-// task is a callback to do.
+// task is a callback to send.
 type task struct {
 	action string
 	stream *stream
-	target string // of the request
+	target string // path and query of the request
 }
 
 const (
-	// announcers is how many callbacks are under way at once, each over a
-	// connection of its own.
-	announcers = 32
-	// maxTasks is how many wait. If there are more, so do the clients.
+	// maxCallbacks bounds the concurrent callbacks. Each has its own connection.
+	maxCallbacks = 32
+	// maxTasks bounds the waiting callbacks. Beyond it, clients wait.
 	maxTasks = 1024
-	// readSize is what is read at once.
+	// readSize is the size of one read, in bytes.
 	readSize = 64 << 10
 )
 
@@ -67,10 +66,10 @@ func newPublic(listener int, streams *registry, c *caller) (*public, error) {
 	return p, nil
 }
 
-// run serves until the loop is stopped. The end of ctx breaks off callbacks.
+// run serves until the loop is stopped. The end of ctx aborts callbacks.
 func (p *public) run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for range announcers {
+	for range maxCallbacks {
 		wg.Go(func() {
 			for t := range p.tasks {
 				p.do(ctx, t)
@@ -83,7 +82,7 @@ func (p *public) run(ctx context.Context) error {
 	return err
 }
 
-// close closes all that is open, when run has returned.
+// close closes all connections. run must have returned.
 func (p *public) close() {
 	for fd := range p.conns {
 		if p.conns[fd].used {
@@ -93,16 +92,16 @@ func (p *public) close() {
 	p.loop.close()
 }
 
-// do does a callback, and what follows from it.
+// do sends a callback, and opens or rejects the stream of a connect.
 func (p *public) do(ctx context.Context, t task) {
-	err := p.caller.tell(ctx, callback{
+	err := p.caller.call(ctx, callback{
 		Action: t.action, Token: t.stream.token.String(),
 		Request: callbackRequest{URL: t.target, Headers: map[string]string{}},
 	})
 	switch {
-	case t.action == actionDisconnect: // whoever counts them will miss one that was lost
+	case t.action == actionDisconnect: // a lost one shows in the backend's count
 	case err != nil:
-		t.stream.refuse()
+		t.stream.reject()
 	case !t.stream.open(p.streams):
 		t.action = actionDisconnect
 		p.do(ctx, t)
@@ -114,28 +113,27 @@ const watched = syscall.EPOLLIN | syscall.EPOLLRDHUP
 // handle is called when a socket is ready.
 func (p *public) handle(fd int, events uint32) error {
 	if fd == p.listener {
-		return acceptAll(fd, p.take)
+		return acceptAll(fd, p.add)
 	}
 	c := &p.conns[fd]
 	const ended = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 	if c.stream != nil && events&ended != 0 {
-		p.leave(fd)
+		p.clientLeft(fd)
 		return nil
 	}
 	n, errno := receive(fd, p.scratch)
 	switch {
 	case errno == syscall.EAGAIN, errno == syscall.EINTR:
 	case n == 0:
-		p.leave(fd)
+		p.clientLeft(fd)
 	case c.stream == nil:
 		p.read(fd, p.scratch[:n])
 	}
-	// What comes on a stream is read, so that it does not fill the kernel's
-	// memory, and dropped.
+	// Input on an open stream is dropped. Reading it keeps the kernel's buffer empty.
 	return nil
 }
 
-func (p *public) take(fd int) error {
+func (p *public) add(fd int) error {
 	if fd >= len(p.conns) {
 		p.conns = append(p.conns, make([]conn, fd+1)...)
 	}
@@ -146,7 +144,7 @@ func (p *public) take(fd int) error {
 	return nil
 }
 
-// read takes a piece of a request.
+// read processes a piece of a request.
 func (p *public) read(fd int, piece []byte) {
 	c := &p.conns[fd]
 	if c.in != nil {
@@ -167,9 +165,9 @@ func (p *public) read(fd int, piece []byte) {
 	}
 }
 
-// leave is when a client has left. One who is not in yet is reported after the
-// connect callback.
-func (p *public) leave(fd int) {
+// clientLeft closes the connection and queues the disconnect. Before the end of the
+// connect callback, do queues it.
+func (p *public) clientLeft(fd int) {
 	s := p.conns[fd].stream
 	if p.closeConn(fd) == open {
 		p.streams.remove(s)
@@ -177,10 +175,10 @@ func (p *public) leave(fd int) {
 	}
 }
 
-// closeConn closes a connection and tells what its stream was.
+// closeConn closes a connection and returns the state that its stream had.
 func (p *public) closeConn(fd int) (was streamState) {
 	c := p.conns[fd]
-	p.conns[fd] = conn{} // before the number can be given to another
+	p.conns[fd] = conn{} // before the kernel reuses the number
 	if c.stream != nil {
 		return c.stream.close()
 	}

@@ -4,28 +4,28 @@ package main
 
 import "sync"
 
-// registry knows the open streams: by token, and in as many parts as there are
-// threads that write to all of them. A stream stays in its part, so that events
-// come in the order in which they were sent. It may be used concurrently.
+// registry has the open streams, by token and in parts. Each thread that writes to all
+// streams has one part. A stream stays in its part, so that its events keep their order.
+// The registry is safe for concurrent use.
 type registry struct {
 	mu      sync.Mutex
-	byToken map[token]*stream // guarded by mu, as all below
+	byToken map[token]*stream // guarded by mu, like the fields below
 	parts   []part
-	opened  int // streams that ever were
+	opened  int // streams opened so far
 }
 
-// part are streams in the order in which they were opened: that of their memory,
-// here and in the kernel. Another order costs about a tenth more.
+// part has streams in the order in which they were opened, which is the order of their
+// memory here and in the kernel. Another order costs about a tenth more.
 type part struct {
 	streams []*stream
-	gone    int // of them
+	gone    int // closed ones among them
 }
 
 const (
-	// partRun is how many streams in a row go to the same part: streams that
-	// share a cache line should not be written to by two threads.
+	// partRun is how many consecutive streams are in the same part. Two threads should
+	// not write to streams that share a cache line.
 	partRun = 16
-	// minGone is how many closed streams a part keeps at least.
+	// minGone is how many closed streams a part keeps before it is compacted.
 	minGone = 64
 )
 
@@ -43,8 +43,7 @@ func (r *registry) add(s *stream) {
 	r.parts[i].streams = append(r.parts[i].streams, s)
 }
 
-// remove forgets a stream. Its place in the order is given up later, together
-// with others.
+// remove deletes a stream. Its place in the part is freed later, together with others.
 func (r *registry) remove(s *stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +54,7 @@ func (r *registry) remove(s *stream) {
 	if p.gone < max(minGone, len(p.streams)/2) {
 		return
 	}
-	left := make([]*stream, 0, len(p.streams)-p.gone) // someone may walk the old one
+	left := make([]*stream, 0, len(p.streams)-p.gone) // fan may still iterate over the old slice
 	for _, s := range p.streams {
 		if !s.gone {
 			left = append(left, s)
@@ -64,7 +63,7 @@ func (r *registry) remove(s *stream) {
 	*p = part{streams: left}
 }
 
-// find gives the stream of a token, or nil.
+// find returns the stream of a token, or nil.
 func (r *registry) find(t []byte) *stream {
 	if len(t) != tokenSize {
 		return nil
@@ -74,7 +73,7 @@ func (r *registry) find(t []byte) *stream {
 	return r.byToken[token(t)]
 }
 
-// part gives the streams of one part, some of which may be closed.
+// part returns the streams of one part. Some may be closed.
 func (r *registry) part(i int) []*stream {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,11 +5,11 @@ import (
 	"errors"
 )
 
-// request is the head of an HTTP/1.1 request, as far as it matters here. Its
-// slices point into what was parsed.
+// request is the head of an HTTP/1.1 request, as far as this program needs it. Its slices
+// point into the parsed text.
 type request struct {
 	method, target []byte
-	length         int  // of the body
+	length         int  // of the body, in bytes
 	ndjson         bool // Content-Type: application/x-ndjson
 }
 
@@ -18,7 +18,7 @@ const (
 	maxBody = 32 << 20
 )
 
-var errRequest = errors.New("not a request that is understood here")
+var errRequest = errors.New("unsupported request")
 
 var (
 	blankLine     = []byte("\r\n\r\n")
@@ -32,9 +32,8 @@ var (
 	ndjson        = []byte("application/x-ndjson")
 )
 
-// parseRequest reads the head that p begins with. size is what it takes of p,
-// the blank line included, and 0 when it is not complete yet. Bodies have a
-// length: chunked ones are refused.
+// parseRequest parses the request head at the start of p. size is the length of the head
+// with its blank line, or 0 if the head is not complete. Chunked bodies are an error.
 func parseRequest(p []byte) (r request, size int, err error) {
 	end := bytes.Index(p[:min(len(p), maxHead)], blankLine)
 	if end < 0 {
@@ -59,13 +58,13 @@ func parseRequest(p []byte) (r request, size int, err error) {
 	return r, end + len(blankLine), nil
 }
 
-// field reads one header line. It is false if the request cannot be served.
+// field parses one header line and reports whether the request can be served.
 func (r *request) field(line []byte) bool {
 	name, value, ok := bytes.Cut(line, colon)
-	if !ok || len(name) == 0 || bytes.IndexByte(value, '\n') >= 0 { // a bare LF would hide a header
+	if !ok || len(name) == 0 || bytes.IndexByte(value, '\n') >= 0 { // a bare LF could hide a header
 		return false
 	}
-	switch len(name) { // most headers are told by their length
+	switch len(name) { // the length excludes most headers
 	case len(contentLength):
 		if bytes.EqualFold(name, contentLength) {
 			r.length, ok = parseLength(bytes.TrimSpace(value))

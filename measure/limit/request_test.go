@@ -44,7 +44,7 @@ func TestARequestInPiecesIsNotCompleteBeforeItsBlankLine(t *testing.T) {
 	}
 }
 
-func TestParseRequestRefuses(t *testing.T) {
+func TestParseRequestRejects(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string]string{
 		"no target":         "GET HTTP/1.1\r\n\r\n",
@@ -66,7 +66,7 @@ func TestParseRequestRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseRequest compares with net/http: what both take, they read alike.
+// FuzzParseRequest: a request that net/http accepts too must mean the same to both.
 func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(streamRequest))
 	f.Add([]byte("POST /internal/send HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"))

@@ -7,34 +7,33 @@ import (
 	"syscall"
 )
 
-// stream is one client. Several may write to it; only the loop of the public
+// stream is one client. Several goroutines write to it. Only the loop of the public
 // listener closes it.
 type stream struct {
 	token token // set once
 	part  int32 // set by the registry
 	gone  bool  // guarded by the registry
 
-	// mu is held while the socket is written to. A write does not wait, and so
-	// nobody can write to a number that was closed and given to another socket.
+	// mu is held during a write, which never blocks. So no write goes to a descriptor
+	// that was closed and reused by another socket.
 	mu    sync.Mutex
-	state streamState // guarded by mu, as all below
+	state streamState // guarded by mu, like the fields below
 	fd    int32
 }
 
 type streamState int8
 
 const (
-	asking streamState = iota // the backend has not answered yet
+	asking streamState = iota // the backend has not answered the connect yet
 	open
 	closed
 )
 
-// head is the answer to a client.
+// head is the head of the answer to a client.
 var head = []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n")
 
-// open lets the client in. It is false if they have left meanwhile. From its
-// registration on the stream can be found, and what is sent to it then waits until
-// the head is out.
+// open accepts the client and reports whether it is still connected. Others can find the
+// stream once it is registered; their sends wait on mu until the head is written.
 func (s *stream) open(r *registry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,17 +55,17 @@ func (s *stream) send(frame []byte) {
 	s.mu.Unlock()
 }
 
-// write needs mu. A client that left is not our concern: the loop is told. One
-// that does not read is cut off, because half of a frame cannot be taken back,
-// and to keep the rest for later is what this program leaves out.
+// write writes p. The caller holds mu. If the client has left, epoll reports it to the
+// loop. If the socket accepts only a part, write closes the connection: half a frame
+// cannot be taken back, and this program has no queue for the rest.
 func (s *stream) write(p []byte) {
 	if n, errno := send(int(s.fd), p); n < len(p) && (errno == 0 || errno == syscall.EAGAIN) {
 		cut(int(s.fd))
 	}
 }
 
-// refuse turns the client away.
-func (s *stream) refuse() {
+// reject answers 502 and closes the connection.
+func (s *stream) reject() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == asking {
@@ -75,7 +74,7 @@ func (s *stream) refuse() {
 	}
 }
 
-// close closes the socket and tells what the stream was before.
+// close closes the socket and returns the state before.
 func (s *stream) close() (was streamState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

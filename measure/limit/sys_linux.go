@@ -10,12 +10,12 @@ import (
 	"unsafe"
 )
 
-// The calls below never wait: sockets do not block, and epoll is only asked what
-// is there. So they need not tell the scheduler of Go that they might, which
-// syscall.Syscall does: it costs time, and on a busy machine it costs threads.
+// The calls below never block: the sockets are non-blocking, and epoll is polled without
+// a timeout. So they skip the scheduler calls of syscall.Syscall, which cost time and,
+// on a busy machine, threads.
 
-// send writes p to a socket, as much as fits. MSG_NOSIGNAL keeps a connection
-// that is gone from raising SIGPIPE.
+// send writes as much of p to a socket as fits. MSG_NOSIGNAL prevents SIGPIPE on a closed
+// connection.
 func send(fd int, p []byte) (int, syscall.Errno) {
 	if len(p) == 0 {
 		return 0, 0
@@ -25,13 +25,13 @@ func send(fd int, p []byte) (int, syscall.Errno) {
 	return count(n, errno), errno
 }
 
-// receive reads what has come on a socket. Nothing, and no error, is its end.
+// receive reads from a socket. 0 bytes without an error mean the end of input.
 func receive(fd int, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
 	return count(n, errno), errno
 }
 
-// accept takes a connection from a listener.
+// accept accepts a connection.
 func accept(listener int) (fd int, errno syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(listener), 0, 0, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0)
 	return int(n), errno
@@ -47,16 +47,17 @@ func epollControl(epoll, op, fd int, events uint32) error {
 	return nil
 }
 
-// epollTake takes what is ready, without waiting for more.
+// epollTake returns the events that are ready, without waiting.
 func epollTake(epoll int, ready []syscall.EpollEvent) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), 0, 0, 0)
 	return count(n, errno), errno
 }
 
-// closeSocket closes a socket, which takes it out of its epoll set.
+// closeSocket closes a socket, which also removes it from its epoll set.
 func closeSocket(fd int) { _, _, _ = syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// cut ends a connection in both directions. Its loop is told, and closes it.
+// cut shuts a connection down in both directions. epoll then reports it to its loop,
+// which closes it.
 func cut(fd int) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_SHUTDOWN, uintptr(fd), syscall.SHUT_RDWR, 0)
 }
@@ -68,7 +69,7 @@ func count(n uintptr, errno syscall.Errno) int {
 	return int(n)
 }
 
-// cpuTime is what this process has used, user and system.
+// cpuTime returns the CPU time of this process, user and system.
 func cpuTime() (time.Duration, error) {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

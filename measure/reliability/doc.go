@@ -1,28 +1,30 @@
-// Package reliability is a folder of programs that put a running Tidegate under
-// load while it is killed, and of a separate checker that finds out whether
-// anything that was answered was lost, repeated or disordered. They know of
-// Tidegate what docs/reference/protocol.md says, and import nothing of its inside.
+// Package reliability describes its folder: programs that put a running Tidegate under
+// load and inject faults, and a separate checker of the records. The checker finds
+// answered events that were lost, repeated or out of order. The programs know of
+// Tidegate only what docs/reference/protocol.md says, and import none of its code except
+// for what builds the program and reserves ports.
 //
 // The programs:
 //
-//	load     publishes and follows, and writes down what each side was told
-//	check    judges what load wrote down
-//	kill     starts a server or a cluster, breaks it at random moments under load, then checks
-//	tasks    starts tasks while servers are killed, and looks at how each one ended
+//	load     publishes, follows streams, and records all answers and events
+//	check    judges the records of load
+//	kill     starts a server or a cluster, injects faults under load, then judges
+//	tasks    starts tasks while servers are killed, and judges how each one ended
 //	storm    lets thousands of clients that are behind resume at once
-//	power    takes the power away from a server's disk, and looks for what was answered
-//	hostile  attacks a server as one client can, and looks whether others notice
+//	power    cuts the power of a server's disk, and looks for the answered events
+//	hostile  attacks a server as one client can, and measures what others notice
 //
-// The packages that they share:
+// The shared packages:
 //
-//	record       the format of what is written down
-//	workload     what load does
-//	judge        what check does
-//	bed          starts processes and breaks them
-//	eventsource  reads one stream, and does nothing by itself
-//	api          posts to the internal API of servers that may be away
-//	callback     a backend that lets every client in
+//	record       the format of the records
+//	workload     the load of load and kill
+//	judge        the checks of check and kill
+//	harness      starts processes and injects faults
+//	eventsource  reads one stream, without defaults or reconnects
+//	api          posts to the internal API of servers that may be down
+//	callback     a backend that accepts every client
 //	command      flags, help and exit codes
 //
-// docs/guides/check-reliability.md has the commands, docs/reference/figures.md the figures.
+// docs/reference/reliability.md says what each program proves.
+// docs/guides/check-reliability.md has the commands.
 package reliability
