@@ -203,6 +203,24 @@ func TestTutorialCommand(t *testing.T) {
 	}
 }
 
+// TestGuideGoTasks follows docs/guides/go-tasks.md, in a module outside of the checkout.
+func TestGuideGoTasks(t *testing.T) {
+	t.Parallel()
+	u := newTutorial(t, "../../docs/guides/go-tasks.md")
+	checkout, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.env = append(u.env, "CHECKOUT="+checkout, "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"))
+	u.run("", "go mod init")
+	u.start("tidegate serve", "is ready")
+	u.start("go run", "ready: POST")
+	page := strings.TrimSpace(u.run("", "curl "))
+	tab := openPageTab(t, startChromium(t), page, "favicon", "status of 404")
+	tab.waitEnded()
+	tab.wait(`document.body.innerText.includes("+ 19 = 190")`)
+}
+
 // TestEachTutorialIsRun finds a page in docs/start that no test follows.
 func TestEachTutorialIsRun(t *testing.T) {
 	t.Parallel()
