@@ -62,7 +62,9 @@ type Options struct {
 	//
 	// So that messages to topics belong to the last, the client gives each a random key.
 	// It gives none to a message that has one or is transient, or if Retries is less than
-	// 0. A gateway keeps a key for two minutes; repeats end before that.
+	// 0. A gateway keeps a key for two minutes, and repeats end before that. It keeps a
+	// million keys at most: a program that sends more than 8,000 messages a second for
+	// long should repeat by itself.
 	Retries int
 }
 

@@ -53,8 +53,11 @@ type Publisher struct{ opts Options }
 
 var _ task.Publisher = (*Publisher)(nil)
 
-// New returns a Publisher. It does not call the gateway.
+// New returns a Publisher. It does not call the gateway. It panics without a Client.
 func New(opts Options) *Publisher {
+	if opts.Client == nil {
+		panic("publish: Options.Client is required")
+	}
 	if opts.Observe == nil {
 		opts.Observe = func(Outcome) {}
 	}

@@ -184,3 +184,13 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		}
 	}
 }
+
+func TestNewNeedsAClient(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("New without a Client does not panic")
+		}
+	}()
+	publish.New(publish.Options{})
+}
