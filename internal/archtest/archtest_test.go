@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"client":                      nil,
 	"task/publish":                {"client", "task"},
 	"task/storetest":              {"task"},
+	"task/taskhttp":               {"sse", "task"},
 	"internal/wire":               nil,
 	"internal/selfsigned":         nil,
 	"internal/checkout":           nil,
@@ -105,7 +106,7 @@ var allowed = map[string][]string{
 
 // publicStdlibOnly lists the packages that import nothing but the standard
 // library and each other.
-var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish", "task/storetest"}
+var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish", "task/storetest", "task/taskhttp"}
 
 // testSupport lists the packages that only tests may import.
 var testSupport = []string{"internal/leftover", "internal/socket/sockettest", "internal/longtest", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
