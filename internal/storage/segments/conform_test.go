@@ -42,12 +42,12 @@ func conformity(change func(*Options)) storetest.Config {
 						},
 						Kill: func() {
 							killed = true
-							files.set(func(op, _ string) error { return errKilled })
+							files.fail(func(op, _ string) error { return errKilled })
 						},
 						FailWrites: func(fail bool) {
 							files.set(nil)
 							if fail {
-								files.set(func(op, _ string) error {
+								files.fail(func(op, _ string) error {
 									if op == "write" {
 										return syscall.ENOSPC
 									}

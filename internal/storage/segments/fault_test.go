@@ -30,7 +30,7 @@ func TestWhateverFailsNothingAnsweredIsLost(t *testing.T) {
 	for _, power := range []bool{false, true} {
 		t.Run(fmt.Sprint("power ", power), func(t *testing.T) {
 			t.Parallel()
-			files := &countFS{seen: []string{}}
+			files := &faultFS{seen: []string{}}
 			runScript(t, files, power)
 			last := files.count()
 			if last < 100 {
@@ -48,7 +48,7 @@ func TestWhateverFailsNothingAnsweredIsLost(t *testing.T) {
 							continue
 						}
 						t.Run(fmt.Sprintf("%s %d times from %d %s", kind.name, long, n, op), func(t *testing.T) {
-							failing := &countFS{}
+							failing := &faultFS{}
 							failing.set(func(now int, op, _ string) fault {
 								if now < n || now-n >= long || kind.only != "" && !strings.Contains(kind.only, op) {
 									return fault{}
@@ -80,7 +80,7 @@ type script struct {
 	highest  uint64
 }
 
-func runScript(t *testing.T, files *countFS, power bool) {
+func runScript(t *testing.T, files *faultFS, power bool) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{t: t, answered: make(map[uint64]string), unsure: make(map[string]bool), below: make(map[string]uint64), keep: make(map[string]int)}
 		s.opts = Options{
@@ -91,7 +91,7 @@ func runScript(t *testing.T, files *countFS, power bool) {
 	})
 }
 
-func (s *script) run(files *countFS) {
+func (s *script) run(files *faultFS) {
 	if s.open() {
 		s.use()
 		s.close()

@@ -46,7 +46,7 @@ func TestHead(t *testing.T) {
 // one is whole again.
 func TestTwoTornWritesLeaveAHead(t *testing.T) {
 	t.Parallel()
-	dir, files := t.TempDir(), &countFS{}
+	dir, files := t.TempDir(), &faultFS{}
 	h, err := openHead(files, dir, 7)
 	if err != nil {
 		t.Fatal(err)

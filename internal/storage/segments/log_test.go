@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"tidegate/internal/topic"
@@ -121,11 +122,13 @@ func TestManyAtOnce(t *testing.T) {
 
 func waitFor(t testing.TB, ok func() bool) {
 	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-t.Context().Done():
 			t.Fatal("it did not come")
-		default:
+		case <-tick.C:
 		}
 	}
 }

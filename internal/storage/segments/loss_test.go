@@ -15,7 +15,7 @@ func TestWhatIsAnsweredIsOnTheDiskSoon(t *testing.T) {
 	t.Parallel()
 	synced := make(chan struct{}, 100)
 	files := &faultFS{}
-	files.set(func(op, name string) error {
+	files.fail(func(op, name string) error {
 		if op == "sync" && strings.HasSuffix(name, segmentSuffix) {
 			select {
 			case synced <- struct{}{}:
@@ -38,7 +38,7 @@ func TestWhatIsAnsweredIsOnTheDiskSoon(t *testing.T) {
 func TestWhatTellsOfTheEndIsOnTheDisk(t *testing.T) {
 	t.Parallel()
 	files, synced := &faultFS{}, map[string]bool{}
-	files.set(func(op, name string) error {
+	files.fail(func(op, name string) error {
 		synced[op+" "+filepath.Base(name)] = true
 		return nil
 	})
@@ -114,7 +114,7 @@ func TestX39AStartOnAFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		var full error = syscall.ENOSPC
-		files.set(func(op, name string) error {
+		files.fail(func(op, name string) error {
 			grows := op == "allocate" || strings.HasSuffix(name, newSuffix) || strings.HasSuffix(name, segmentSuffix)
 			if op == "write" && grows || op == "allocate" {
 				return full

@@ -46,7 +46,7 @@ func TestATrimOutlivesTheRewriteOfItsMark(t *testing.T) {
 // events, the next one begins at the same position, and must not take its file.
 func TestAnEmptySegmentKeepsItsFile(t *testing.T) {
 	t.Parallel()
-	files := &countFS{}
+	files := &faultFS{}
 	r := start(t, t.TempDir(), func(o *Options) { o.FS = files; o.maintain = time.Hour })
 	for range 2 { // a mark that cannot be written
 		files.set(func(_ int, op, _ string) fault {
@@ -125,7 +125,7 @@ func TestTrimsBesideAppends(t *testing.T) {
 // taken back, and it was not answered.
 func TestADeletionThatFailedDeletesNothing(t *testing.T) {
 	t.Parallel()
-	files := &countFS{}
+	files := &faultFS{}
 	r := start(t, t.TempDir(), func(o *Options) { o.FS, o.Power, o.maintain = files, true, time.Hour })
 	r.add(entry("a", "1"), entry("a", "2"))
 	files.set(func(_ int, op, _ string) fault {

@@ -24,7 +24,7 @@ func TestPositionsThatNobodyGotAreNotMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.open()
-	files.set(func(op, _ string) error {
+	files.fail(func(op, _ string) error {
 		if op == "write" {
 			return syscall.EIO
 		}

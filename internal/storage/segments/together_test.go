@@ -51,7 +51,7 @@ type together struct {
 }
 
 func (x *together) round(long time.Duration) {
-	files := &countFS{}
+	files := &faultFS{}
 	r := start(x.t, x.dir, func(o *Options) {
 		o.Log = slog.New(slog.NewTextHandler(x.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 		o.Power, o.FS, o.segmentSize, o.maintain, o.scrubRate, o.MaxBytes = x.power, files, 8<<10, 3*time.Millisecond, 1<<30, 1<<30

@@ -61,9 +61,6 @@ type Config struct {
 	// KeysGo says that the key of an event that was dropped may be forgotten
 	// before its time, when the log is opened again.
 	KeysGo bool
-	// LazyPurges says that after a kill what Purge dropped may be there again, unless
-	// an event deletes the topic.
-	LazyPurges bool
 	// CallerApplies says that a caller of AppendAll writes, and feeds the hub, for
 	// others too: while the hub takes nothing that one does not return.
 	CallerApplies bool

@@ -138,13 +138,6 @@ func (w *world) repeat(e topic.Entry) error {
 func (w *world) reopen(kill bool) error {
 	if kill {
 		w.node.kill()
-		for _, s := range w.topics {
-			for _, e := range s.events {
-				if w.c.LazyPurges && e.gone && e.Seq > s.deleted {
-					e.gone, e.may = false, true
-				}
-			}
-		}
 	} else {
 		w.node.stop()
 	}
