@@ -11,22 +11,22 @@ import (
 	"tidegate/internal/wire"
 )
 
-// appendPatience bounds each of the waits of an AppendAll whose caller has no bound:
-// for room, and to be written.
+// appendPatience bounds the waits of an AppendAll without a deadline: for room, and for the
+// write.
 const appendPatience = 10 * time.Second
 
-// perEntry is what an entry that waits takes beside its texts, about.
+// perEntry is about the memory of a waiting entry besides its texts, in bytes.
 const perEntry = 256
 
-// errBusy is what is answered when too much waits to be written for too long.
+// errBusy refuses an append if too much waits to be written for too long.
 var errBusy = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.CodeEngineUnavailable,
 	Message: "Too many events are waiting to be stored: try again", RetryAfter: time.Second}
 
-// AppendAll stores events, see [topic.Store]. Those of one call are written at once,
-// with those of other calls that wait at that moment: all of them are stored or
-// none. If ctx ends before that it is not known whether they are. An event that is
-// too large is refused with a *wire.Error of status 413, and one behind the end of
-// its topic with [topic.ErrClosed]; both do not harm the others.
+// AppendAll stores events, see [topic.Store]. The events of one call are written at once,
+// together with those of other calls that wait at that moment: all are stored or none. If
+// ctx ends first it is unknown whether they are. An event that is too large is refused with
+// a *wire.Error of status 413, and one behind the end of its topic with [topic.ErrClosed];
+// the others are stored.
 func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
 	results := make([]topic.Result, len(entries))
 	r := &request{entries: entries, results: results}
@@ -45,8 +45,8 @@ func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Resu
 	return results
 }
 
-// failed gives results of which all that have none yet have an error. What the writer
-// may still be at is not touched.
+// failed returns results with err for all entries that have none. It does not touch those that
+// the writer may still set.
 func failed(results []topic.Result, err error) []topic.Result {
 	all := make([]topic.Result, len(results))
 	for i := range all {
@@ -55,7 +55,7 @@ func failed(results []topic.Result, err error) []topic.Result {
 	return all
 }
 
-// submit has a request written, and returns when it is.
+// submit queues a request and returns when it is written.
 func (l *Log) submit(ctx context.Context, r *request) error {
 	room := min(r.bytes, l.opts.MaxWaiting)
 	if !l.isRunning() || !l.room.TryAcquire(room) {
@@ -63,7 +63,7 @@ func (l *Log) submit(ctx context.Context, r *request) error {
 			return err
 		}
 	}
-	defer l.room.Release(room) // where ctx has ended, the writer may have it for a moment longer
+	defer l.room.Release(room) // if ctx has ended, the writer may use the memory for a moment longer
 	lead, err := l.queue.enter(r)
 	if err == nil && !lead {
 		lead, err = l.queue.wait(ctx, r)
@@ -77,7 +77,7 @@ func (l *Log) submit(ctx context.Context, r *request) error {
 	return nil
 }
 
-// isRunning tells whether the hub has been given its beginning.
+// isRunning reports whether Run has called the hub's Begin.
 func (l *Log) isRunning() bool {
 	select {
 	case <-l.begun:
@@ -87,7 +87,7 @@ func (l *Log) isRunning() bool {
 	}
 }
 
-// awaitRoom waits until a request may join those that wait to be written.
+// awaitRoom waits until there is room for a request in the queue.
 func (l *Log) awaitRoom(ctx context.Context, room int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, appendPatience, errBusy)
 	defer cancel()
@@ -110,9 +110,9 @@ func (l *Log) count(change func(*Stats)) {
 	change(&l.stats)
 }
 
-// Trim drops all but the newest keep events of a topic, at once. Events that have
-// expired count as kept, if they are behind others that have not. After a start what
-// was dropped may be there again until the next Trim.
+// Trim drops all but the newest keep events of a topic, at once. Expired events that are behind
+// others count as kept. After a restart dropped events may be there again until the next
+// Trim.
 func (l *Log) Trim(name string, keep int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,38 +143,38 @@ func (l *Log) Purge(_ context.Context, name string, before uint64) error {
 	return l.writeMarks()
 }
 
-// dropBelow drops the n oldest events of a topic, and has that noted in the log.
+// dropBelow drops the n oldest events of a topic, and notes that in the log.
 func (l *Log) dropBelow(t *topicIndex, n int) {
 	below := t.places[n-1].seq + 1
-	if _, noted := l.trims[t.name]; noted || len(l.trims) < maxMarks {
+	if _, noted := l.trims[t.name]; noted || len(l.trims) < maxControls {
 		l.trims[t.name] = below
 	}
 	l.cut(t, 0, n)
 }
 
-// takeMarks gives what has to be noted with the next group. The map is the caller's
-// alone from then on.
-func (l *Log) takeMarks() (marks []mark, trims map[string]uint64) {
-	marks, l.marks = l.marks, nil
+// takeControls takes the control records and trims that the next group writes. The caller owns
+// the map.
+func (l *Log) takeControls() (controls []control, trims map[string]uint64) {
+	controls, l.controls = l.controls, nil
 	if len(l.trims) > 0 {
 		trims, l.trims = l.trims, make(map[string]uint64)
 	}
-	return marks, trims
+	return controls, trims
 }
 
-// restoreMarks puts back what could not be noted.
-func (l *Log) restoreMarks(marks []mark, trims map[string]uint64) {
-	l.marks = slices.Concat(marks, l.marks)
+// restoreControls puts back what could not be written.
+func (l *Log) restoreControls(controls []control, trims map[string]uint64) {
+	l.controls = slices.Concat(controls, l.controls)
 	for name, below := range trims {
 		l.trims[name] = max(l.trims[name], below)
 	}
 }
 
-// note has a mark written with the next group. Of holes and the like there are few;
-// where there are too many, the oldest are merged into what is true for all topics.
-func (l *Log) note(m mark) {
-	if len(l.marks) < maxMarks {
-		l.marks = append(l.marks, m)
+// note queues a control record for the next group. There are few; if there are too many, the
+// oldest are merged into a floor for all topics.
+func (l *Log) note(m control) {
+	if len(l.controls) < maxControls {
+		l.controls = append(l.controls, m)
 		return
 	}
 	if m.kind == kindHole {

@@ -33,7 +33,7 @@ type SegmentInfo struct {
 	Base   uint64 `json:"first_position"`
 	Last   uint64 `json:"last_position"`
 	Bytes  int64  `json:"bytes"`
-	Events int    `json:"events"` // that count
+	Events int    `json:"events"` // that are in the index
 }
 
 // TopicInfo is what is there of one topic.
@@ -46,14 +46,14 @@ type TopicInfo struct {
 	Hole   uint64    `json:"hole,omitempty"` // up to here events may be missing
 }
 
-// Damaged tells whether anything is missing or wrong.
+// Damaged reports whether anything is missing or wrong.
 func (r *Report) Damaged() bool {
 	return slices.ContainsFunc(r.Damage, func(d Damage) bool { return !d.Harmless })
 }
 
-// Check reads all of the log in a folder, and says what is there and what is damaged.
-// It changes nothing. No process may have the log open meanwhile: what that is
-// writing would pass for damage.
+// Check reads all of the log in a folder and reports what is there and what is damaged. It
+// changes nothing. No process may have the log open meanwhile: unfinished writes would look
+// like damage.
 func Check(ctx context.Context, opts Options) (*Report, error) {
 	l, b, err := openToRead(opts)
 	if err != nil {
@@ -79,7 +79,7 @@ func Check(ctx context.Context, opts Options) (*Report, error) {
 	return r, nil
 }
 
-// topicInfo looks at one topic, and whether its events follow each other.
+// topicInfo describes one topic, and checks that its events follow each other.
 func (l *Log) topicInfo(ctx context.Context, t *topicIndex) (TopicInfo, error) {
 	info := TopicInfo{Topic: t.name, Events: len(t.places), Hole: t.hole}
 	var before uint64

@@ -19,7 +19,7 @@ type verdict int
 
 const (
 	isDamaged  verdict = iota // something is missing or wrong, and is named
-	isHarmless                // nothing that was answered is missing: no client is told of a loss
+	isHarmless                // nothing that was answered is missing: no client gets a reset
 	isEither
 )
 
@@ -28,7 +28,7 @@ type damage struct {
 	name    string
 	do      func(t *testing.T, f folder)
 	verdict verdict
-	// topics are those whose clients may be told, beside those that have nothing newer;
+	// topics are those whose clients may get a reset, beside those that have nothing newer;
 	// nil for all.
 	topics []string
 }
@@ -397,13 +397,13 @@ func checkNames(t *testing.T, f folder, want verdict) {
 	}
 }
 
-// judgeResets looks whether somebody was told of a loss whom it does not concern.
+// judgeResets checks that no client got a reset without need.
 func judgeResets(t *testing.T, d damage, when string, resets, before map[string]bool, o *original) {
 	t.Helper()
 	for name := range resets {
 		concerned := before[name] || d.verdict != isHarmless && (d.topics == nil || slices.Contains(d.topics, name))
 		if !concerned && (d.verdict == isHarmless || name != "rare" && name != "closed") {
-			t.Errorf("%s: a client at %q was told of a loss", when, name)
+			t.Errorf("%s: a client at %q got a reset", when, name)
 		}
 	}
 }
@@ -428,7 +428,7 @@ func goesOn(t *testing.T, h *topic.Hub) {
 	}
 }
 
-// TestADeletionCountsWithoutItsEvent: each later event of the topic tells of it.
+// TestADeletionCountsWithoutItsEvent: each later event of the topic says so.
 func TestADeletionCountsWithoutItsEvent(t *testing.T) {
 	t.Parallel()
 	o := makeOriginal(t)

@@ -233,7 +233,7 @@ func (o *original) copyTo(t testing.TB) string {
 }
 
 // judge connects clients at every step-th position, and fails the test if one of them
-// misses an event and is not told. It gives the topics at which somebody got a reset.
+// misses an event without a reset. It returns the topics at which a client got a reset.
 func (o *original) judge(t testing.TB, when string, step int, l *Log, h *topic.Hub) map[string]bool {
 	t.Helper()
 	resets := make(map[string]bool)
@@ -280,7 +280,7 @@ func datas(answers []answer, dropped bool) (all []string) {
 	return all
 }
 
-// inOrder tells whether some are among all, in their order and each once.
+// inOrder reports whether some are among all, in their order and each once.
 func inOrder(some, all []string) bool {
 	for _, s := range some {
 		i := slices.Index(all, s)

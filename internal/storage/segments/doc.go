@@ -1,16 +1,16 @@
-// Package segments keeps the events of a process that shares its storage with
-// nobody: a [topic.Store] over files of its own.
+// Package segments keeps the events of a process that shares its storage with no other: a
+// [topic.Store] over files of its own. It knows nothing of NATS.
 //
 // # Files
 //
 // A folder holds meta.json, which says what ids begin with, and segments: files of
 // records, named by the first position that they may hold. Records are only ever
 // appended to the newest segment. Each has a checksum, and says which event of its
-// topic came before it; so what is damaged is noticed, and whose it was.
+// topic came before it; so damage is noticed, and which topic it hit.
 //
-// What is dropped (trimmed, expired, deleted) stays in its file until less than half
-// of that is left: then the file is written anew beside the appends, or several
-// small ones are written into one. Positions stay what they are.
+// Dropped events (trimmed, expired, deleted) stay in their file until less than half of it is
+// left. Then the file is compacted while appends go on, or several small ones are merged.
+// Positions do not change.
 //
 // # Memory
 //
@@ -19,14 +19,14 @@
 //
 // # Appends
 //
-// Appends that wait at one moment are one group: one write, and one fdatasync
-// where the machine's power may fail. Who finds nobody writing writes for all who
-// wait, gives the events to the hub, and hands over. A write that fails fails for
-// its group; the next one tries again.
+// Appends that wait at one moment are one group: one write, and one fdatasync if each event has
+// to survive a power failure. A caller that finds no writer writes for all that wait, passes
+// the events to the hub, and hands over. A failed write fails for its group; the next group
+// tries again.
 //
 // # Damage
 //
-// A record that is damaged is left out. What it was is a hole: readers of its topic
-// see it by the predecessor that the next record names; where there is no next one,
-// by [Log.Lost]. Holes are noted in the log, for the file may be rewritten.
+// A damaged record is left out and makes a hole. Readers of its topic notice it because the next
+// record names it as its predecessor; if there is no next one, by [Log.Lost]. Holes are noted
+// in the log, because the file may be rewritten.
 package segments

@@ -7,20 +7,19 @@ import (
 	"slices"
 )
 
-// Exporter reads a log that nobody has open, as a whole. It changes nothing. Close
-// ends it.
+// Exporter reads a whole log that no process has open. It changes nothing. Close ends it.
 type Exporter struct {
 	Meta      Meta
 	Last      uint64 // the newest position that was used
 	Discarded uint64 // below it events may have been dropped for want of room, or lost
 	Events    int
 	Bytes     int64
-	Damage    []Damage // what is missing for it is not among the events
+	Damage    []Damage // its events are not exported
 
 	log *Log
 }
 
-// OpenToExport looks at the log in a folder.
+// OpenToExport opens the log in a folder for an export.
 func OpenToExport(opts Options) (*Exporter, error) {
 	l, b, err := openToRead(opts)
 	if err != nil {
@@ -41,8 +40,8 @@ func OpenToExport(opts Options) (*Exporter, error) {
 // Close closes the files.
 func (x *Exporter) Close() { x.log.abort() }
 
-// Each gives all events that count and have not expired, oldest first. Those of which
-// the files are damaged are left out. An error of take ends it and is returned.
+// Each passes all events to take that are in the index and have not expired, oldest first. It
+// leaves out those whose files are damaged. It returns the first error of take.
 func (x *Exporter) Each(ctx context.Context, take func(Imported) error) error {
 	type entry struct {
 		place

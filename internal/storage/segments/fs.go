@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// FS is the file system as the log uses it. Its methods may be called concurrently.
-// Tests put one in front of the system's that fails when they say so.
+// FS is the file system as the log uses it. Its methods may be called concurrently. Tests
+// inject faults with their own.
 type FS interface {
 	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
 	Rename(from, to string) error
 	Remove(name string) error
-	// Names lists a folder; of one that is not there it is an fs.ErrNotExist.
+	// Names lists a folder; the error is fs.ErrNotExist if there is none.
 	Names(dir string) ([]string, error)
 	MkdirAll(dir string) error
 	// SyncDir has the entries of a folder survive a loss of power.
@@ -83,7 +83,7 @@ func (f systemFile) Size() (int64, error) {
 // the new one.
 func writeFile(files FS, name string, text []byte) error {
 	err := writeNew(files, name+newSuffix, text)
-	if mayPass(err) && overwrite(files, name, text) == nil {
+	if isTemporary(err) && overwrite(files, name, text) == nil {
 		return nil
 	}
 	if err != nil {
@@ -105,7 +105,7 @@ func writeNew(files FS, name string, text []byte) error {
 		err = f.Datasync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		err = errors.Join(err, files.Remove(name)) // it is no use
+		err = errors.Join(err, files.Remove(name)) // an unfinished file
 	}
 	return err
 }
@@ -119,7 +119,7 @@ func overwrite(files FS, name string, text []byte) error {
 	}
 	size, err := f.Size()
 	if err == nil {
-		// A file that is cut gives its block back, and may not get it again.
+		// A file that is truncated frees its block, and may not get one again.
 		_, err = f.WriteAt(append(text, bytes.Repeat([]byte{'\n'}, max(0, int(size)-len(text)))...), 0)
 	}
 	if err == nil {
@@ -138,8 +138,8 @@ func readFile(files FS, name string, most int64) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(f, 0, most))
 }
 
-// newSuffix marks a file that is being written. One that is there at a start was
-// not finished, and does not count.
+// newSuffix is of a file that is being written. One that is there at a start was not finished
+// and is ignored.
 const newSuffix = ".new"
 
 const segmentSuffix = ".seg"

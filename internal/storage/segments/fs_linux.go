@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Datasync has the data on the disk, and of the rest what is needed to find it.
+// Datasync syncs the data and the metadata that is needed to read it.
 func (f systemFile) Datasync() error {
 	for {
 		if err := unix.Fdatasync(int(f.Fd())); !errors.Is(err, unix.EINTR) {
@@ -15,8 +15,8 @@ func (f systemFile) Datasync() error {
 	}
 }
 
-// Allocate reserves room, so that a sync after an append has nothing to write but
-// the data. File systems that cannot do this go without.
+// Allocate reserves room, so that a sync after an append writes only the data. It does nothing
+// on file systems without it.
 func (f systemFile) Allocate(size int64) error {
 	for {
 		err := unix.Fallocate(int(f.Fd()), 0, 0, size)
@@ -30,8 +30,7 @@ func (f systemFile) Allocate(size int64) error {
 	}
 }
 
-// Map gives the beginning of the file as memory: what is written there is in the file,
-// also when the process is killed.
+// Map maps the beginning of the file into memory. Writes to it survive a kill of the process.
 func (f systemFile) Map(size int) ([]byte, error) {
 	return unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }

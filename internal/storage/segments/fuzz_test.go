@@ -31,13 +31,13 @@ func FuzzRecord(f *testing.F) {
 		f.Add(appendEvent(nil, 7, &e, nil)[recordHeader:])
 		f.Add(appendEvent(nil, 7, &e, &key)[recordHeader:])
 	}
-	f.Add(appendMark(nil, 7, mark{kind: kindTrim, topic: "a", from: 1, to: 300})[recordHeader:])
+	f.Add(appendControl(nil, 7, control{kind: kindTrim, topic: "a", from: 1, to: 300})[recordHeader:])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for k := kindTrim; k < kindsKnown; k++ {
-			if m, err := parseMark(k, b); err == nil {
-				again, err := parseMark(k, appendMark(nil, 7, m)[recordHeader:])
+			if m, err := parseControl(k, b); err == nil {
+				again, err := parseControl(k, appendControl(nil, 7, m)[recordHeader:])
 				if err != nil || again != m {
-					t.Errorf("a mark %+v is read as %+v, %v", m, again, err)
+					t.Errorf("a control record %+v is read as %+v, %v", m, again, err)
 				}
 			}
 		}

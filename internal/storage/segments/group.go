@@ -1,14 +1,12 @@
 package segments
 
 import (
-	"errors"
 	"fmt"
 
 	"tidegate/internal/topic"
-	"tidegate/internal/wire"
 )
 
-// writing is what who writes uses, over and over.
+// writing is the scratch memory of the writer, reused for each group.
 type writing struct {
 	group  []*request
 	items  []item
@@ -41,8 +39,8 @@ type topicState struct {
 // keepBuffer is how large a buffer may be that is kept for the next group.
 const keepBuffer = 4 << 20
 
-// writeGroup stores what a group has, gives it to the hub, and answers. The error is
-// why nothing was stored, which those of the group have been answered.
+// writeGroup stores a group, passes it to the hub, and answers its requests. It returns why
+// nothing was stored, which the requests have as their result already.
 func (l *Log) writeGroup(group []*request) error {
 	w := &l.writing
 	defer w.reset()
@@ -50,10 +48,10 @@ func (l *Log) writeGroup(group []*request) error {
 		refuse(group, err)
 		return err
 	}
-	marks, trims := l.admit(group)
-	seg, err := l.write(marks, trims)
+	controls, trims := l.admit(group)
+	seg, err := l.write(controls, trims)
 	if err != nil {
-		l.undo(marks, trims, err)
+		l.undo(controls, trims, err)
 		return err
 	}
 	l.commit(seg)
@@ -67,7 +65,7 @@ func (l *Log) writeGroup(group []*request) error {
 
 func (w *writing) reset() {
 	clear(w.items)
-	clear(w.events) // the texts are the hub's
+	clear(w.events) // the hub keeps their texts
 	w.items, w.events = w.items[:0], w.events[:0]
 	if w.buf = w.buf[:0]; cap(w.buf) > keepBuffer {
 		w.buf = nil
@@ -75,7 +73,7 @@ func (w *writing) reset() {
 	clear(w.byKey)
 }
 
-// refuse answers all of a group that was not begun.
+// refuse answers all requests of a group with an error.
 func refuse(group []*request, err error) {
 	for _, r := range group {
 		for i := range r.results {
@@ -103,7 +101,7 @@ func (l *Log) ready() error {
 		return nil
 	}
 	err := l.roll()
-	if err != nil && active != nil && size < 2*l.opts.segmentSize { // it is tried again
+	if err != nil && active != nil && size < 2*l.opts.segmentSize { // tried again with the next group
 		l.log.Debug("no new segment yet", "error", err)
 		return nil
 	}
@@ -114,12 +112,12 @@ func (l *Log) ready() error {
 }
 
 // admit gives the entries of a group their positions.
-func (l *Log) admit(group []*request) (marks []mark, trims map[string]uint64) {
+func (l *Log) admit(group []*request) (controls []control, trims map[string]uint64) {
 	w := &l.writing
 	now := l.opts.now().UnixNano()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	marks, trims = l.takeMarks()
+	controls, trims = l.takeControls()
 	for _, r := range group {
 		for i := range r.entries {
 			if r.results[i].Err != nil {
@@ -129,7 +127,7 @@ func (l *Log) admit(group []*request) (marks []mark, trims map[string]uint64) {
 			l.admitOne(w, r, i, now)
 		}
 	}
-	return marks, trims
+	return controls, trims
 }
 
 func (l *Log) admitOne(w *writing, r *request, i int, now int64) {
@@ -161,7 +159,7 @@ func (l *Log) admitOne(w *writing, r *request, i int, now int64) {
 	s := topic.Stored{Entry: *e, Seq: l.next, At: l.lastAt, PrevKnown: true}
 	s.Number -= min(r.unstored[e.Topic], s.Number)
 	s.Prev = max(e.Prev, t.newest, t.hole)
-	if s.Prev >= s.Seq { // the hub cannot know of what there is not
+	if s.Prev >= s.Seq { // a predecessor that does not exist
 		s.Prev = t.newest
 	}
 	l.next++
@@ -179,14 +177,14 @@ func (l *Log) admitOne(w *writing, r *request, i int, now int64) {
 	w.items = append(w.items, it)
 }
 
-// write puts the group behind what the active segment has.
-func (l *Log) write(marks []mark, trims map[string]uint64) (*segment, error) {
+// write appends the group to the active segment.
+func (l *Log) write(controls []control, trims map[string]uint64) (*segment, error) {
 	w := &l.writing
-	for _, m := range marks {
-		w.buf = appendMark(w.buf, l.meta.Salt, m)
+	for _, m := range controls {
+		w.buf = appendControl(w.buf, l.meta.Salt, m)
 	}
 	for name, below := range trims {
-		w.buf = appendMark(w.buf, l.meta.Salt, mark{kind: kindTrim, topic: name, to: below})
+		w.buf = appendControl(w.buf, l.meta.Salt, control{kind: kindTrim, topic: name, to: below})
 	}
 	l.mu.Lock()
 	seg := l.segments.active()
@@ -228,21 +226,20 @@ func (l *Log) write(marks []mark, trims map[string]uint64) (*segment, error) {
 // mostFile is how large a segment may become: places have 32 bits for it.
 const mostFile = 1<<32 - 1
 
-// abandon takes back what a failed write has left. After that nobody knows what is on
-// the disk, so the next group begins another file.
+// abandon truncates what a failed write has left. What is on the disk is unknown then, so the
+// next group begins another file.
 func (l *Log) abandon(seg *segment, size int64) {
 	_ = seg.file.Truncate(size) // what is left over is marked as void
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seg.sealed = true
 	if events := l.writing.events; len(events) > 0 {
-		l.note(mark{kind: kindVoid, from: events[0].Seq, to: events[len(events)-1].Seq})
+		l.note(control{kind: kindVoid, from: events[0].Seq, to: events[len(events)-1].Seq})
 	}
 }
 
-// undo forgets a group that was not stored, and answers it. Its positions are not
-// used again.
-func (l *Log) undo(marks []mark, trims map[string]uint64, err error) {
+// undo drops a group that was not stored, and answers it. Its positions are not used again.
+func (l *Log) undo(controls []control, trims map[string]uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	items := l.writing.items
@@ -256,108 +253,6 @@ func (l *Log) undo(marks []mark, trims map[string]uint64, err error) {
 		it.t.pending--
 		l.leave(it.t)
 	}
-	l.restoreMarks(marks, trims)
+	l.restoreControls(controls, trims)
 	l.stats.Failed++
-}
-
-// commit has the group count.
-func (l *Log) commit(seg *segment) {
-	w := &l.writing
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seg.size += int64(len(w.buf))
-	for i := range w.items {
-		it := &w.items[i]
-		if it.t == nil {
-			continue
-		}
-		e := &w.events[it.event]
-		newest, closed := it.t.newest, it.t.closed // of the group's last
-		l.push(it.t, place{seq: e.Seq, seg: seg.id, off: it.off}, seg, closed)
-		it.t.newest, it.t.pending = newest, it.t.pending-1
-		if it.keyed {
-			l.keys.add(it.key, e.Seq, e.At)
-		}
-	}
-	if n := len(w.events); n > 0 {
-		newest := &w.events[n-1]
-		seg.events += n
-		seg.last, seg.lastAt = newest.Seq, newest.At
-		seg.times.add(newest.Seq, newest.At)
-	}
-	l.stats.Groups++
-	l.stats.Appends += uint64(len(w.events))
-	if l.opts.Power {
-		l.stats.Syncs++
-	}
-	l.trouble.passed()
-}
-
-// answer tells what became of each entry.
-func (l *Log) answer(applied []topic.Applied) {
-	w := &l.writing
-	for i := range w.items {
-		it := &w.items[i]
-		res := &it.r.results[it.i]
-		if it.t == nil {
-			*res = l.repeated(it)
-			continue
-		}
-		e, a := &w.events[it.event], applied[it.event]
-		if a.Err != nil {
-			l.takeOut(it, e.Seq)
-			res.Err = a.Err
-			continue
-		}
-		res.Appended = topic.Appended{Seq: e.Seq, At: e.At, Receivers: a.Receivers}
-	}
-}
-
-// repeated answers an entry whose key was used before. That the first is not there any
-// more is no reason to refuse it.
-func (l *Log) repeated(it *item) topic.Result {
-	e := &it.r.entries[it.i]
-	l.count(func(s *Stats) { s.Repeats++ })
-	if it.as >= 0 {
-		first := &l.writing.items[it.as]
-		res := first.r.results[first.i]
-		if res.Err == nil && !first.r.entries[first.i].SameContent(e) {
-			return topic.Result{Err: topic.ErrMismatch}
-		}
-		res.Receivers, res.Repeat = 0, true
-		return res
-	}
-	// If it cannot be read it cannot be compared, as if it were not there.
-	if stored, found, err := l.at(e.Topic, it.first.seq); err == nil && found && !stored.SameContent(e) {
-		return topic.Result{Err: topic.ErrMismatch}
-	}
-	return topic.Result{Appended: topic.Appended{Seq: it.first.seq, At: it.first.at, Repeat: true}}
-}
-
-// takeOut drops an event that the hub has refused: it counts for nobody.
-func (l *Log) takeOut(it *item, seq uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.note(mark{kind: kindVoid, from: seq, to: seq})
-	if it.keyed {
-		l.keys.refuse(it.key, seq)
-	}
-	if i := it.t.from(seq); i < len(it.t.places) && it.t.places[i].seq == seq {
-		l.cut(it.t, i, i+1)
-	}
-}
-
-// failing notes why nothing can be written, and gives the error to answer. A refusal
-// that says by itself why stays as it is.
-func (l *Log) failing(what string, err error) error {
-	if _, ok := errors.AsType[*wire.Error](err); ok {
-		return err
-	}
-	err = fmt.Errorf("%s: %w", what, err)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.trouble.failed(err, l.opts.now()) {
-		l.log.Error("the event log cannot be written", "error", err)
-	}
-	return err
 }

@@ -40,8 +40,8 @@ func (h *headFile) write(last uint64) (err error) {
 	return err
 }
 
-// writeMapped writes a slot of the file's memory. If the file has been cut off, or the
-// disk does not give it any more, that is an error and not the end of the process.
+// writeMapped writes a slot in the file's memory. If the file was truncated, or the disk fails,
+// it returns an error; the process goes on.
 func writeMapped(slot []byte, last uint64) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

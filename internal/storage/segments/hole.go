@@ -2,9 +2,9 @@ package segments
 
 import "fmt"
 
-// damaged notes that the event at a place cannot be read. It leaves the index; the
-// next one of its topic names it as its predecessor, and until there is one the topic
-// has a hole at its end.
+// damaged notes that the event at a place cannot be read, and takes it out of the index. The
+// next event of its topic names it as its predecessor. Until there is one, the topic has a
+// hole at its end.
 func (l *Log) damaged(name string, p place, why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -14,17 +14,17 @@ func (l *Log) damaged(name string, p place, why error) {
 	}
 	i := t.from(p.seq)
 	if i == len(t.places) || t.places[i] != p {
-		return // somebody else was here, or it has moved
+		return // noted already, or a rewrite has moved it
 	}
-	l.log.Error("the event log is damaged: whoever needs this event is told", "topic", name, "position", p.seq, "error", why)
+	l.log.Error("the event log is damaged: clients that may need this event get a reset", "topic", name, "position", p.seq, "error", why)
 	t.hole = max(t.hole, p.seq)
-	l.note(mark{kind: kindHole, topic: name, from: p.seq, to: p.seq})
+	l.note(control{kind: kindHole, topic: name, from: p.seq, to: p.seq})
 	l.stats.Damaged++
 	l.stats.Holes++
 	l.cut(t, i, i+1)
 }
 
-// damagedRange notes what the index has in a part of a file that cannot be read.
+// damagedRange notes the events in a part of a file that cannot be read.
 func (l *Log) damagedRange(s *segment, from, to int64) {
 	type found struct {
 		name string

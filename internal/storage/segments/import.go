@@ -17,11 +17,10 @@ type Imported struct {
 }
 
 // Import makes a log out of the events of another one, with their positions and
-// times. opts.Dir must not have one. next gives them in the order of their positions,
-// and io.EOF at the end; last is the newest position that the other log has used, and
-// discarded the one below which it may have dropped events for want of room. What
-// stands in the folder when Import fails or is killed is no log: it has no meta.json,
-// which is written last, and may be removed.
+// times. opts.Dir must not have one. next returns them in the order of their positions, and
+// io.EOF at the end. last is the newest position that the other log has used. Below
+// discarded it may have dropped events for want of room. If Import fails or is killed, what
+// is in the folder is no log and may be deleted: it lacks meta.json, which is written last.
 func Import(opts Options, meta Meta, last, discarded uint64, next func() (Imported, error)) error {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -53,7 +52,7 @@ func Import(opts Options, meta Meta, last, discarded uint64, next func() (Import
 	return im.finish(max(last, im.last))
 }
 
-// removeParts removes what an Import that did not end has left.
+// removeParts removes the files of an Import that did not finish.
 func removeParts(files FS, dir string) error {
 	names, err := segmentNames(files, dir, true)
 	if err != nil {

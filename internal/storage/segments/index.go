@@ -14,7 +14,7 @@ type place struct {
 	off uint32
 }
 
-// topicIndex is what is known of a topic. The log's lock guards it.
+// topicIndex is the index of one topic. The log's lock guards it.
 type topicIndex struct {
 	name    string
 	at      int           // in index.order
@@ -47,7 +47,7 @@ func (x *index) enter(name string) *topicIndex {
 	return t
 }
 
-// remove forgets a topic.
+// remove drops a topic.
 func (x *index) remove(t *topicIndex) {
 	last := x.order[len(x.order)-1]
 	x.order[t.at], last.at = last, t.at
@@ -56,7 +56,7 @@ func (x *index) remove(t *topicIndex) {
 	delete(x.topics, t.name)
 }
 
-// keep notes the age of an event that comes.
+// keep notes the age limit of a new event.
 func (t *topicIndex) keep(age time.Duration) {
 	switch {
 	case t.pending == 0 && len(t.places) == 0:
@@ -107,8 +107,8 @@ func (l *Log) push(t *topicIndex, p place, s *segment, closed int64) {
 	s.live++
 }
 
-// grow makes room by a quarter, or what the head has left: topics that are trimmed
-// all the time keep their size.
+// grow makes room by a quarter, or reuses what is free at the beginning: a topic that is
+// trimmed all the time keeps its size.
 func grow(places []place) []place {
 	n := len(places)
 	return append(make([]place, 0, n+max(n/4, 2)), places...)
@@ -121,7 +121,7 @@ func (l *Log) cut(t *topicIndex, i, j int) {
 	l.leave(t)
 }
 
-// cutKept is cut for who goes on with the topic.
+// cutKept is cut without dropping an empty topic.
 func (l *Log) cutKept(t *topicIndex, i, j int) {
 	for _, p := range t.places[i:j] {
 		l.segments.of(p).live--
@@ -137,8 +137,8 @@ func (l *Log) cutKept(t *topicIndex, i, j int) {
 	}
 }
 
-// leave forgets a topic of which there is nothing. What it has lost to damage counts
-// for all topics that are not known, from then on.
+// leave drops a topic without events. What it has lost to damage counts from then on for all
+// topics that are not in the index.
 func (l *Log) leave(t *topicIndex) {
 	if len(t.places) > 0 || t.pending > 0 {
 		return

@@ -2,14 +2,14 @@ package segments
 
 import "tidegate/internal/topic"
 
-// keys remember for [topic.KeyLife] which event was stored with which idempotency
-// key. The log's lock guards them.
+// keys has the events of the idempotency keys of the last [topic.KeyLife], for dedup. The log's
+// lock guards it.
 type keys struct {
 	byID  map[keyID]keyed
 	order []keyAt // oldest first, from head on
 	head  int
 	most  int
-	early uint64 // forgotten before their time, for want of room
+	early uint64 // dropped before their time, for want of room
 }
 
 type keyed struct {
@@ -34,18 +34,18 @@ func (k *keys) add(id keyID, seq uint64, at int64) {
 	k.byID[id] = keyed{seq, at}
 	k.order = append(k.order, keyAt{id, at})
 	if len(k.order)-k.head > k.most {
-		k.forget()
+		k.dropOldest()
 		k.early++
 	}
 }
 
 func (k *keys) expire(now int64) {
 	for k.head < len(k.order) && now-k.order[k.head].at >= int64(topic.KeyLife) {
-		k.forget()
+		k.dropOldest()
 	}
 }
 
-func (k *keys) forget() {
+func (k *keys) dropOldest() {
 	oldest := k.order[k.head]
 	if k.byID[oldest.id].at == oldest.at {
 		delete(k.byID, oldest.id) // else it was used anew since
@@ -57,7 +57,7 @@ func (k *keys) forget() {
 	}
 }
 
-// refuse forgets a key whose event does not count.
+// refuse drops a key whose event the hub has refused.
 func (k *keys) refuse(id keyID, seq uint64) {
 	if k.byID[id].seq == seq {
 		delete(k.byID, id)

@@ -21,17 +21,17 @@ import (
 var _ topic.Store = (*Log)(nil)
 
 // Log is a [topic.Store] over files of its own. [Open] makes one. Its methods may be
-// called concurrently; AppendAll answers only while Run does its work.
+// called concurrently; AppendAll returns results only while Run runs.
 type Log struct {
 	opts  Options // set once, like all of this group
 	log   *slog.Logger
 	fs    FS
 	meta  Meta
 	queue queue
-	room  *semaphore.Weighted // bytes of what waits to be written
+	room  *semaphore.Weighted // bytes that wait to be written
 
 	hub   topic.Follower // set by Run before begun is closed
-	begun chan struct{}  // closed when the hub may be given events
+	begun chan struct{}  // closed when the hub may get events
 	wake  chan struct{}  // size 1: wakes the maintenance
 
 	mu       sync.Mutex
@@ -42,7 +42,7 @@ type Log struct {
 	lastAt   int64
 	floors   floors
 	closed   bool
-	marks    []mark            // to be written with the next group
+	controls []control         // to be written with the next group
 	trims    map[string]uint64 // the same, of topics that were trimmed
 	trouble  trouble
 	stats    Stats

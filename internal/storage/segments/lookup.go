@@ -112,7 +112,7 @@ func (l *Log) sizeOf(s *segment) int64 {
 	return s.size
 }
 
-// counts tells whether an event is in the index.
+// counts reports whether an event is in the index.
 func (l *Log) counts(name string, seq uint64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -31,9 +31,9 @@ func (l *Log) maintain(ctx context.Context) {
 // passed; and notes what has waited long enough.
 func (l *Log) probe() {
 	l.mu.Lock()
-	failed, waiting := l.trouble.writing != nil, len(l.marks)+len(l.trims) > 0
+	failed, waiting := l.trouble.writing != nil, len(l.controls)+len(l.trims) > 0
 	if failed && !waiting {
-		l.note(mark{kind: kindPad})
+		l.note(control{kind: kindPad})
 	}
 	l.mu.Unlock()
 	if failed || waiting {
@@ -121,11 +121,11 @@ func (l *Log) dropEmpty() {
 		}
 		s := l.segments.list[0]
 		fl := floors{dropped: l.segments.list[1].base}
-		for _, h := range s.holes { // there is no mark of it any more
+		for _, h := range s.holes { // its record is gone
 			fl.discarded = max(fl.discarded, h.to+1)
 		}
 		l.floors.raise(fl)
-		l.note(mark{kind: kindFloor, from: l.floors.dropped, to: l.floors.discarded})
+		l.note(control{kind: kindFloor, from: l.floors.dropped, to: l.floors.discarded})
 		l.mu.Unlock()
 		_ = l.writeMarks() // first, so that it does not pass for missing; on a full disk it has to
 		l.dropOldest(s)

@@ -54,7 +54,7 @@ func (l *Log) open(ctx context.Context) error {
 		return err
 	case err != nil && len(names) == 0 && !headOK && errors.Is(err, errNoMeta): // a new one
 		meta = NewMeta()
-	case err != nil: // ids of before cannot be told from others
+	case err != nil: // ids from before cannot be recognised
 		l.log.Error("the event log has lost what its ids begin with: ids of before do not count any more", "error", err)
 		meta = NewMeta()
 		if salt, ok := l.saltOf(names); ok {
@@ -74,7 +74,7 @@ func (l *Log) open(ctx context.Context) error {
 		return err
 	}
 	b.report()
-	return l.settle(ctx, err != nil || l.opts.Redraw || !headOK)
+	return l.repair(ctx, err != nil || l.opts.Redraw || !headOK)
 }
 
 // saltOf finds the salt in the header of a segment.
@@ -100,7 +100,7 @@ func (b *rebuild) report() {
 			continue
 		}
 		if said++; said <= 10 {
-			b.l.log.Error("the event log is damaged: whoever needs what is missing is told", "file", d.File, "from", d.From, "to", d.To,
+			b.l.log.Error("the event log is damaged: clients that may need what is missing get a reset", "file", d.File, "from", d.From, "to", d.To,
 				"what", d.What, "missing_from", d.FromSeq, "missing_to", d.ToSeq)
 		}
 	}
@@ -109,10 +109,10 @@ func (b *rebuild) report() {
 	}
 }
 
-// settle makes the files what the index says: the rest of a write that was not
+// repair makes the files what the index says: the rest of a write that was not
 // finished is cut off, a segment is there to append to, and what ids begin with is on
 // the disk.
-func (l *Log) settle(_ context.Context, anew bool) error {
+func (l *Log) repair(_ context.Context, anew bool) error {
 	if s := l.segments.active(); s != nil {
 		size, err := s.file.Size()
 		if err == nil && size > s.size && !(l.opts.Power && size <= l.opts.segmentSize) {
@@ -124,7 +124,7 @@ func (l *Log) settle(_ context.Context, anew bool) error {
 	}
 	if l.segments.active() == nil {
 		// Where there is no room, the first group tries again.
-		if err := l.roll(); err != nil && (!mayPass(err) || len(l.segments.list) == 0) {
+		if err := l.roll(); err != nil && (!isTemporary(err) || len(l.segments.list) == 0) {
 			return err
 		} else if err != nil {
 			_ = l.failing("begin a segment", err)
@@ -146,8 +146,8 @@ func (l *Log) settle(_ context.Context, anew bool) error {
 	return l.fs.SyncDir(l.opts.Dir)
 }
 
-// mayPass tells whether an error says that something is used up.
-func mayPass(err error) bool {
+// isTemporary reports whether an error says that something is used up.
+func isTemporary(err error) bool {
 	for _, want := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
 		if errors.Is(err, want) {
 			return true

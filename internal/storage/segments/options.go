@@ -23,8 +23,8 @@ type Options struct {
 	// MaxWaiting bounds the bytes of events that wait to be written; who comes then
 	// waits for room. Default 32 MiB.
 	MaxWaiting int64
-	// MaxKeys bounds the idempotency keys that are remembered, at about 100 bytes each;
-	// the oldest are forgotten early. Default 1,000,000.
+	// MaxKeys bounds the idempotency keys that are kept, at about 100 bytes each;
+	// the oldest are dropped early. Default 1,000,000.
 	MaxKeys int
 	Log     *slog.Logger
 	FS      FS // default: the machine's

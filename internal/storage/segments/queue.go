@@ -14,7 +14,7 @@ import (
 type queue struct {
 	mu      sync.Mutex
 	waiting []*request // guarded by mu, like all below
-	busy    bool       // somebody writes
+	busy    bool       // a goroutine writes
 	closed  bool
 }
 
@@ -50,7 +50,7 @@ const (
 	groupEntries = 2048
 )
 
-// enter puts a request into the queue. lead tells that it has to write at once.
+// enter puts a request into the queue. lead reports that the caller has to write at once.
 func (q *queue) enter(r *request) (lead bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -120,8 +120,8 @@ func (q *queue) take(first *request, group []*request) []*request {
 	return group
 }
 
-// finish tells those of a group that they are done, and hands over. Who leads does
-// not have to be told.
+// finish wakes the callers of a group that was written, and hands over to the next writer. The
+// caller that wrote needs no wake-up.
 func (q *queue) finish(group []*request) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

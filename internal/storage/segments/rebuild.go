@@ -185,7 +185,7 @@ func (b *rebuild) hole(s *segment, what string, to uint64) {
 		b.Damage[n-1].FromSeq, b.Damage[n-1].ToSeq = b.last+1, to
 	}
 	b.holes = append(b.holes, span{b.last + 1, to})
-	b.l.note(mark{kind: kindHole, from: b.last + 1, to: to})
+	b.l.note(control{kind: kindHole, from: b.last + 1, to: to})
 	b.last, b.stored = to, max(b.stored, to)
 }
 
@@ -209,16 +209,16 @@ func (b *rebuild) record(s *segment, r scanned) error {
 	if r.kind == kindEvent {
 		return b.event(s, r)
 	}
-	m, err := parseMark(r.kind, r.body)
+	m, err := parseControl(r.kind, r.body)
 	if err != nil {
-		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "a mark of another version"})
+		b.note(Damage{File: s.path, From: r.off, To: r.end, What: "a control record of another version"})
 		return nil
 	}
-	b.mark(s, m)
+	b.control(s, m)
 	return nil
 }
 
-func (b *rebuild) mark(s *segment, m mark) {
+func (b *rebuild) control(s *segment, m control) {
 	switch m.kind {
 	case kindTrim:
 		if t, ok := b.l.index.topics[m.topic]; ok {
@@ -297,7 +297,7 @@ func (b *rebuild) misplaced(s *segment, r scanned, v *eventView) {
 	name := string(v.topic)
 	t := b.l.index.enter(name)
 	t.hole = max(t.hole, v.seq)
-	b.l.note(mark{kind: kindHole, topic: name, from: v.seq, to: v.seq})
+	b.l.note(control{kind: kindHole, topic: name, from: v.seq, to: v.seq})
 }
 
 // tail judges what is behind the last whole record of the newest segment. What was

@@ -7,7 +7,7 @@ func (b *rebuild) finish() {
 	if b.noHead && b.lost { // something was behind the last event, and nothing says what
 		b.head = b.last + 1
 	}
-	if b.head > b.last && l.opts.Redraw { // the power took it: all ids end, so nobody misses it unknowingly
+	if b.head > b.last && l.opts.Redraw { // lost in a power failure: every client gets a reset
 		l.log.Warn("the machine went down: the last events of the log are lost", "from", b.last+1, "to", b.head)
 		b.last = b.head
 	}
@@ -48,7 +48,7 @@ func (b *rebuild) finish() {
 	}
 }
 
-// beginning judges what is before the oldest segment: it was dropped on purpose, or is
+// beginning decides whether what is before the oldest segment was dropped on purpose or is
 // missing.
 func (b *rebuild) beginning() {
 	l := b.l
@@ -61,11 +61,11 @@ func (b *rebuild) beginning() {
 	}
 	b.note(Damage{File: s.path, What: "the segments before it are missing", FromSeq: max(l.floors.dropped, 1), ToSeq: s.base - 1})
 	l.floors.raise(floors{dropped: s.base, discarded: s.base})
-	l.note(mark{kind: kindFloor, from: s.base, to: s.base})
+	l.note(control{kind: kindFloor, from: s.base, to: s.base})
 	l.stats.Holes++
 }
 
-// within tells whether all of a range was refused: it is no hole.
+// within reports whether all of a range was refused: then it is no hole.
 func within(h span, voids []span) bool {
 	for _, v := range voids {
 		if v.from <= h.from && h.from <= v.to {
@@ -78,7 +78,7 @@ func within(h span, voids []span) bool {
 	return false
 }
 
-// drop takes refused events out of the index.
+// drop removes refused events from the index.
 func (b *rebuild) drop(voids []span) {
 	if len(voids) == 0 {
 		return
@@ -101,7 +101,7 @@ func (b *rebuild) drop(voids []span) {
 	}
 }
 
-// endAt has a topic end at what is left of it: its newest event was refused.
+// endAt makes the newest event that is left the end of a topic, whose newest was refused.
 func (b *rebuild) endAt(t *topicIndex) {
 	n := len(t.places)
 	if t.newest, t.closed = 0, 0; n == 0 {
@@ -112,7 +112,7 @@ func (b *rebuild) endAt(t *topicIndex) {
 	var r reader
 	v, err := r.event(b.l.segments.of(p), p, t.name)
 	if err != nil {
-		return // whoever reads it finds out
+		return // the next read finds out
 	}
 	t.closed = closes(v.flags&flagClose != 0 && v.flags&flagDelete == 0, v.at, v.age)
 }

@@ -28,9 +28,8 @@ import (
 //	topic, name   uvarint length and the bytes
 //	data      the rest
 //
-// Numbers are little-endian. The salt is drawn once for each log: nobody outside
-// can put something into an event that would pass for a record, where a reader
-// looks for the next one behind damage.
+// Numbers are little-endian. The salt is drawn once for each log, so that no client can send an
+// event that looks like a record to a reader that looks for the next one behind damage.
 const (
 	recordMagic  = 0xE7
 	recordHeader = 12
@@ -42,8 +41,8 @@ type kind byte
 
 const (
 	kindEvent kind = iota + 1
-	kindTrim       // events of a topic below a position do not count any more
-	kindVoid       // positions in a range were refused: nothing at them counts
+	kindTrim       // events of a topic below a position are dropped
+	kindVoid       // positions in a range were refused
 	kindHole       // positions in a range were lost to damage
 	kindFloor      // what is below was dropped on purpose, see floors
 	kindEnd        // the last record of a segment that was left
@@ -62,7 +61,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// keyID is what of an idempotency key is kept.
+// keyID is the hash of an idempotency key.
 type keyID = [16]byte
 
 // appendRecord frames what body appends.
@@ -130,7 +129,7 @@ func headOf(b []byte, mostSize int64) (h recordHead, ok bool) {
 	return h, h.kind > 0 && h.kind < kindsKnown && int64(h.size) <= mostSize
 }
 
-// errRecord: the checksum is right, and yet it is no record of this version.
+// errRecord: the checksum is right, but it is no record of this version.
 var errRecord = errors.New("segments: not a record of this version")
 
 // eventView is an event in the bytes of its record, which it points into.
@@ -197,7 +196,7 @@ func cutText(b []byte, text *[]byte) ([]byte, error) {
 	return b[n:], nil
 }
 
-// expired tells whether the event has outlived its age.
+// expired reports whether the event is older than its age limit.
 func (v *eventView) expired(now int64) bool { return v.age > 0 && v.at+int64(v.age) <= now }
 
 // stored copies the event out of its record. name is its topic.

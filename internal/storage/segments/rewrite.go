@@ -6,13 +6,12 @@ import (
 	"slices"
 )
 
-// rewriteSome writes a segment anew of which less than half counts, or some small ones
-// into one. It tells whether there was something to do that went well. Appends go on
-// meanwhile.
+// rewriteSome compacts a segment of which less than half is in the index, or merges some small
+// ones. It reports whether there was work and it succeeded. Appends go on meanwhile.
 //
-// The new file takes the name of the first of the old ones when it is on the disk.
-// If the process ends before the others are removed, what is in them stands in the
-// new one as well, and does not count at the next start.
+// The new file gets the name of the first old one when it is on the disk. If the process
+// ends before the others are removed, their records are in both, and the next start ignores
+// the second copy.
 func (l *Log) rewriteSome(ctx context.Context) bool {
 	old := l.sparse()
 	if len(old) == 0 {
@@ -62,15 +61,15 @@ func use(segs []*segment) []*segment {
 // left is about how many bytes in a segment count.
 func (seg *segment) left() int64 {
 	if seg.events == 0 {
-		return seg.marks
+		return seg.controlBytes
 	}
-	return seg.marks + (seg.size-seg.marks)/int64(seg.events)*int64(seg.live)
+	return seg.controlBytes + (seg.size-seg.controlBytes)/int64(seg.events)*int64(seg.live)
 }
 
-// isSparse tells whether rewriting gives back more than it costs.
+// isSparse reports whether rewriting frees more than it costs.
 func (seg *segment) isSparse() bool { return seg.size > 4<<10 && seg.left() < seg.size/2 }
 
-// rewrite writes some neighbours into one file and has the index name that.
+// rewrite writes some neighbours into one file, and points the index to it.
 func (l *Log) rewrite(ctx context.Context, old []*segment) error {
 	first, last := old[0], old[len(old)-1]
 	to := &segment{base: first.base, path: first.path, salt: first.salt, sealed: true, synced: true, last: last.last, lastAt: last.lastAt}
@@ -78,8 +77,8 @@ func (l *Log) rewrite(ctx context.Context, old []*segment) error {
 	if err := c.write(old); err != nil {
 		return err
 	}
-	// What was left out for a trim must not be missing between events that come back
-	// because nothing tells of the trim.
+	// Events that were left out for a trim must not be missing between events that come
+	// back because the trim's record is gone.
 	err := l.writeMarks()
 	if err == nil {
 		l.queue.exclusive(func() { err = l.exchange(to, old) })
@@ -107,7 +106,7 @@ func (l *Log) rewrite(ctx context.Context, old []*segment) error {
 // errOvertaken: what was being rewritten has been dropped meanwhile.
 var errOvertaken = errors.New("segments: dropped meanwhile")
 
-// exchange puts the new file in the place of the old ones, while nobody writes.
+// exchange replaces the old files by the new one, while no group is written.
 func (l *Log) exchange(to *segment, old []*segment) error {
 	l.mu.Lock()
 	i := slices.Index(l.segments.list, old[0])
@@ -140,7 +139,7 @@ type copying struct {
 	// What is before the old files may have events that do not count by what stands
 	// in them only.
 	trims map[string]uint64 // by topic: events below do not count
-	voids []mark
+	voids []control
 }
 
 // moved is an event that stands in the new file as well.
@@ -170,10 +169,10 @@ func (c *copying) write(old []*segment) (err error) {
 		}
 	}
 	if err == nil {
-		err = c.keepMarks(old[0])
+		err = c.keepControls(old[0])
 	}
 	if err == nil {
-		c.buf = appendMark(c.buf, to.salt, mark{kind: kindEnd, from: uint64(to.events), to: to.last})
+		c.buf = appendControl(c.buf, to.salt, control{kind: kindEnd, from: uint64(to.events), to: to.last})
 		err = c.flush()
 	}
 	if err == nil {
@@ -188,7 +187,7 @@ func (c *copying) write(old []*segment) (err error) {
 // segment copies what counts of one file.
 func (c *copying) segment(s *segment) error {
 	for _, h := range s.holes {
-		c.buf = appendMark(c.buf, c.to.salt, h)
+		c.buf = appendControl(c.buf, c.to.salt, h)
 		c.to.holes = append(c.to.holes, h)
 	}
 	return scanFile(s.file, scanOptions{salt: s.salt, from: segmentHeader, to: c.l.sizeOf(s)}, func(r scanned) error {
@@ -199,7 +198,7 @@ func (c *copying) segment(s *segment) error {
 			c.l.damagedRange(s, r.off, r.end)
 			return nil
 		case r.kind != kindEvent:
-			return c.mark(r)
+			return c.control(r)
 		}
 		v, err := parseEvent(r.body)
 		if err != nil {
@@ -221,9 +220,9 @@ func (c *copying) segment(s *segment) error {
 	})
 }
 
-// mark notes what a mark says of events in other files.
-func (c *copying) mark(r scanned) error {
-	m, err := parseMark(r.kind, r.body)
+// control notes what a control record says of events in other files.
+func (c *copying) control(r scanned) error {
+	m, err := parseControl(r.kind, r.body)
 	switch {
 	case err != nil:
 	case m.kind == kindTrim:
@@ -234,9 +233,9 @@ func (c *copying) mark(r scanned) error {
 	return nil
 }
 
-// keepMarks writes what is still needed of the marks: nothing where there is no older
-// file than the first of the old ones.
-func (c *copying) keepMarks(first *segment) error {
+// keepControls writes the control records that are still needed: none if the first old file is
+// the oldest segment.
+func (c *copying) keepControls(first *segment) error {
 	c.l.mu.Lock()
 	oldest := len(c.l.segments.list) > 0 && c.l.segments.list[0] == first
 	c.l.mu.Unlock()
@@ -245,12 +244,12 @@ func (c *copying) keepMarks(first *segment) error {
 	}
 	before := c.to.size + int64(len(c.buf))
 	for name, below := range c.trims {
-		c.buf = appendMark(c.buf, c.to.salt, mark{kind: kindTrim, topic: name, to: below})
+		c.buf = appendControl(c.buf, c.to.salt, control{kind: kindTrim, topic: name, to: below})
 	}
 	for _, m := range c.voids {
-		c.buf = appendMark(c.buf, c.to.salt, m)
+		c.buf = appendControl(c.buf, c.to.salt, m)
 	}
-	c.to.marks = c.to.size + int64(len(c.buf)) - before
+	c.to.controlBytes = c.to.size + int64(len(c.buf)) - before
 	return c.flush()
 }
 
@@ -275,8 +274,8 @@ func (l *Log) standing(name []byte, p place) *topicIndex {
 	return t
 }
 
-// adopt has the index name the new file, and retires the old ones. What was dropped
-// since it was written is not named again.
+// adopt points the index to the new file, and retires the old ones. Events that were dropped
+// meanwhile stay dropped.
 func (c *copying) adopt(old []*segment) {
 	l := c.l
 	for some := range slices.Chunk(c.moved, stepTopics) {
@@ -299,7 +298,7 @@ func (c *copying) adopt(old []*segment) {
 			l.damagedRange(s, 0, mostFile)
 		}
 		l.mu.Lock()
-		s.gone = true // with the use of who rewrites, it is closed
+		s.gone = true // it is closed when the rewrite releases it
 		l.mu.Unlock()
 	}
 }

@@ -2,10 +2,10 @@ package segments
 
 import "path/filepath"
 
-// roll leaves the active segment and begins the next one. Only who writes does.
+// roll ends the active segment and begins the next one. Only the writer calls it.
 //
-// What was left is synced by the maintenance, where that was not done event by
-// event. The oldest segments make room for the new one, if there is too much.
+// The maintenance syncs the ended segment, unless each group was synced. The oldest segments
+// make room for the new one, if the log is too large.
 func (l *Log) roll() error {
 	l.mu.Lock()
 	n := len(l.segments.list)
@@ -60,7 +60,7 @@ func (l *Log) tooMuch() (victims []*segment) {
 	return victims
 }
 
-// discard drops the oldest segments with what is in them.
+// discard drops the oldest segments with their events.
 func (l *Log) discard(victims []*segment) {
 	if len(victims) == 0 {
 		return
@@ -80,7 +80,7 @@ func (l *Log) discard(victims []*segment) {
 	}
 }
 
-// dropOldest removes a segment that nothing counts in any more, if it is the oldest.
+// dropOldest removes the oldest segment if the index names nothing in it.
 func (l *Log) dropOldest(s *segment) {
 	l.mu.Lock()
 	if len(l.segments.list) == 0 || l.segments.list[0] != s {
@@ -98,7 +98,7 @@ func (l *Log) dropOldest(s *segment) {
 	}
 }
 
-// stepTopics is how many topics are looked at under one hold of the lock.
+// stepTopics is how many topics are visited before the lock is released once.
 const stepTopics = 1024
 
 // eachTopic calls do for all topics, under the lock, which is given up now and then.
@@ -116,7 +116,7 @@ func (l *Log) topicsFrom(i int, do func(*topicIndex)) (next int, more bool) {
 	defer l.mu.Unlock()
 	i = min(i, len(l.index.order))
 	for end := max(0, len(l.index.order)-i-stepTopics); len(l.index.order)-i > end; i++ {
-		// From the end on: who is removed is replaced by the last one, which was seen.
+		// From the end on: a removed topic is replaced by the last one, which was visited.
 		do(l.index.order[len(l.index.order)-1-i])
 	}
 	return i, i < len(l.index.order)

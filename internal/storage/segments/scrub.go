@@ -5,9 +5,8 @@ import (
 	"errors"
 )
 
-// scrubber reads all that is there, bit by bit and over and over, and compares it with
-// its sums: damage is noticed while there may still be somebody to whom the event can
-// be told from memory, or a copy of the folder to go back to.
+// scrubber reads all segments slowly, again and again, and compares them with their checksums.
+// So damage is noticed while the events may still be in memory, or in a backup.
 type scrubber struct {
 	base   uint64 // of the segment that is read, or the next
 	off    int64

@@ -36,18 +36,18 @@ type segment struct {
 	file File
 	salt uint32
 
-	size   int64  // bytes that count; grown by who writes only
-	last   uint64 // the newest position, or what the segment was closed with
-	lastAt int64  // when the newest event in it was stored
-	events int    // records of events in it
-	live   int    // of them, in the index
-	marks  int64  // bytes of marks in it that a rewrite has kept
-	sealed bool   // nothing is appended any more
-	synced bool   // it is known to be on the disk
-	times  times
-	users  int    // readers at it
-	gone   bool   // replaced or dropped: closed with its last user
-	holes  []mark // what stays of it when it is rewritten
+	size         int64  // bytes of whole records; only the writer grows it
+	last         uint64 // the newest position, or what the segment was closed with
+	lastAt       int64  // when the newest event in it was stored
+	events       int    // records of events in it
+	live         int    // of them, in the index
+	controlBytes int64  // bytes of control records that a rewrite has kept
+	sealed       bool   // nothing is appended any more
+	synced       bool   // it is known to be on the disk
+	times        times
+	users        int       // readers at it
+	gone         bool      // replaced or dropped: its last user closes it
+	holes        []control // what stays of it when it is rewritten
 }
 
 func segmentName(base uint64) string { return fmt.Sprintf("%016x", base) + segmentSuffix }

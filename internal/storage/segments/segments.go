@@ -52,11 +52,11 @@ func (s *segmentSet) replace(old []*segment, by *segment) {
 // dropFirst takes the oldest out.
 func (s *segmentSet) dropFirst() { s.list = slices.Delete(s.list, 0, 1) }
 
-// use has the file of a segment stay open until release.
+// use keeps the file of a segment open until release.
 func (seg *segment) use() { seg.users++ }
 
-// release ends a use. It closes what is gone; that may be done under the lock, for
-// nothing is written by it.
+// release ends a use. It closes the file if the segment is gone; that may happen under the
+// lock, since closing a file that was only read writes nothing.
 func (l *Log) release(segs []*segment) {
 	var closing []File
 	l.mu.Lock()
@@ -72,8 +72,8 @@ func (l *Log) release(segs []*segment) {
 	}
 }
 
-// retire has a segment closed that no place names any more. The caller holds the
-// lock, and closes the file that is returned, if any.
+// retire marks a segment as gone that no place names any more. The caller holds the lock, and
+// closes the file that is returned, if any.
 func (l *Log) retire(seg *segment) File {
 	seg.gone = true
 	if seg.users > 0 {

@@ -7,7 +7,7 @@ type Stats struct {
 	MaxBytes    int64
 	Segments    int
 	Topics      int
-	Events      int    // that count
+	Events      int    // in the index
 	Discarded   uint64 // events dropped for want of room
 	Floor       uint64 // below it events may have been dropped for want of room, or lost
 
@@ -23,8 +23,8 @@ type Stats struct {
 	Reclaimed  int64  // bytes that rewriting has given back
 	Scrubbed   int64  // bytes that were compared with their sums
 	Damaged    uint64 // places that were found damaged
-	Holes      uint64 // ranges of positions that are missing for that
-	KeysEarly  uint64 // idempotency keys forgotten before their time, for want of room
+	Holes      uint64 // ranges of positions that are missing because of that
+	KeysEarly  uint64 // idempotency keys dropped before their time, for want of room
 	Waiting    int    // calls that wait to be written
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// keepSynced has what was written on the disk within about syncEvery, where appends do
-// not wait for that: it is what a loss of power may take. It ends with ctx.
+// keepSynced syncs what was written about every syncEvery, where appends do not wait for that:
+// a power failure may lose as much. It ends with ctx.
 func (l *Log) keepSynced(ctx context.Context) {
 	tick := time.NewTicker(l.opts.sync)
 	defer tick.Stop()
@@ -34,7 +34,7 @@ func (l *Log) keepSynced(ctx context.Context) {
 		}
 		l.release([]*segment{s})
 		if err != nil {
-			_ = l.failing("sync events", err) // the next group tells whether it has passed
+			_ = l.failing("sync events", err) // the next group shows whether it has passed
 			continue
 		}
 		last, to = s, size

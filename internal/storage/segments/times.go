@@ -2,14 +2,13 @@ package segments
 
 import "sort"
 
-// times say about when the events of a segment were stored: a few of them, by
-// position.
+// times is the time index of a segment: when some of its events were stored, by position.
 type times struct {
-	marks []timeMark
-	every int64 // nanoseconds between two
+	entries []timeEntry
+	every   int64 // nanoseconds between two
 }
 
-type timeMark struct {
+type timeEntry struct {
 	seq uint64
 	at  int64
 }
@@ -24,26 +23,26 @@ func (t *times) add(seq uint64, at int64) {
 	if t.every == 0 {
 		t.every = leastEvery
 	}
-	if n := len(t.marks); n > 0 && at < t.marks[n-1].at+t.every {
+	if n := len(t.entries); n > 0 && at < t.entries[n-1].at+t.every {
 		return
 	}
-	t.marks = append(t.marks, timeMark{seq, at})
-	if len(t.marks) < mostTimes {
+	t.entries = append(t.entries, timeEntry{seq, at})
+	if len(t.entries) < mostTimes {
 		return
 	}
-	kept := t.marks[:0]
-	for i := 0; i < len(t.marks); i += 2 {
-		kept = append(kept, t.marks[i])
+	kept := t.entries[:0]
+	for i := 0; i < len(t.entries); i += 2 {
+		kept = append(kept, t.entries[i])
 	}
-	t.marks, t.every = kept, 2*t.every
+	t.entries, t.every = kept, 2*t.every
 }
 
-// latest is a time at which the event at a position was stored, or a bit later: that
-// of the next mark. ok is false if there is none.
+// latest is when the event at a position was stored, or a bit later: the time of the next
+// entry. ok is false if there is none.
 func (t *times) latest(seq uint64) (at int64, ok bool) {
-	i := sort.Search(len(t.marks), func(i int) bool { return t.marks[i].seq >= seq })
-	if i == len(t.marks) {
+	i := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].seq >= seq })
+	if i == len(t.entries) {
 		return 0, false
 	}
-	return t.marks[i].at, true
+	return t.entries[i].at, true
 }

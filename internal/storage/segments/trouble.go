@@ -6,13 +6,13 @@ import "time"
 type trouble struct {
 	writing error // of the last group, nil if it was written
 	logged  time.Time
-	reading error // of the last look at a file, nil if it could be read
+	reading error // of the last read of a file, nil if it succeeded
 }
 
 // logPause is how often failures are logged: there is one for each request.
 const logPause = time.Minute
 
-// failed notes a write that failed. It tells whether to log it.
+// failed notes a write that failed. It reports whether to log it.
 func (t *trouble) failed(err error, now time.Time) bool {
 	t.writing = err
 	if !t.logged.IsZero() && now.Sub(t.logged) < logPause {

@@ -223,7 +223,7 @@ func (n *node) wholeAbove(name string, discarded, newest uint64) int {
 	return len(events)
 }
 
-// trimmed tells whether of a topic's events, numbered from 0, the newest are there,
+// trimmed reports whether of a topic's events, numbered from 0, the newest are there,
 // and no more than most. It fails the test if less than keep are.
 func (n *node) trimmed(name string, count, keep, most int) bool {
 	n.t.Helper()

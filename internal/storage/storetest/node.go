@@ -349,7 +349,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// isClosed tells whether an answer is that of an event behind the topic's end.
+// isClosed reports whether an answer is that of an event behind the topic's end.
 func isClosed(r topic.Result) bool { return errors.Is(r.Err, topic.ErrClosed) }
 
 // numbered makes n texts.

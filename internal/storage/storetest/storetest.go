@@ -56,9 +56,9 @@ type Config struct {
 	// LateRefusals says that an event that the hub refused may still be read
 	// until the log is opened again.
 	LateRefusals bool
-	// Histories is how many [Model] runs if it is not told otherwise. Default: 24.
+	// Histories is how many [Model] runs by default. Default: 24.
 	Histories int
-	// KeysGo says that the key of an event that was dropped may be forgotten
+	// KeysGo says that the key of an event that was dropped may be dropped
 	// before its time, when the log is opened again.
 	KeysGo bool
 	// CallerApplies says that a caller of AppendAll writes, and feeds the hub, for

@@ -165,7 +165,7 @@ func (w *world) append(pieces []piece) error {
 	return nil
 }
 
-// burst publishes entries at the same time. Only positions tell their order.
+// burst publishes entries at the same time. Only positions show their order.
 func (w *world) burst(pieces []piece) error {
 	batch := w.entries(pieces)
 	results := make([]topic.Result, len(batch))
@@ -230,7 +230,7 @@ func (w *world) answered(e topic.Entry, r topic.Result) error {
 			return fmt.Errorf("key %q was answered with a repeat after %v", e.Key, age)
 		}
 		return nil
-	case s.finished && !s.endMayBeForgotten():
+	case s.finished && !s.endMayBeDropped():
 		return fmt.Errorf("%q is closed, and an event was taken at %d", e.Topic, r.Seq)
 	case known && age < topic.KeyLife-time.Second && (!w.c.KeysGo || !first.gone && !first.may):
 		return fmt.Errorf("key %q was used %v ago at %d, and a new event was taken at %d", e.Key, age, first.Seq, r.Seq)
@@ -268,8 +268,8 @@ func (w *world) stored(e topic.Entry, seq uint64, at int64) error {
 	return nil
 }
 
-// endMayBeForgotten tells whether the end of the topic has been dropped, or may have been.
-func (s *shadowTopic) endMayBeForgotten() bool {
+// endMayBeDropped reports whether the end of the topic has been dropped, or may have been.
+func (s *shadowTopic) endMayBeDropped() bool {
 	n := len(s.events)
 	return n == 0 || s.events[n-1].gone || s.events[n-1].may || s.events[n-1].expired(0)
 }

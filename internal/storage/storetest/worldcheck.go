@@ -90,7 +90,7 @@ func (w *world) checkEvent(s *shadowTopic, e topic.Stored) error {
 	return nil
 }
 
-// wentSince tells whether an event that was read a moment ago is not there any more,
+// wentSince reports whether an event that was read a moment ago is not there any more,
 // because its topic is being trimmed.
 func (w *world) wentSince(s *shadowTopic, e topic.Stored) bool {
 	if s.keep == 0 {
@@ -146,7 +146,7 @@ func (w *world) checkLast(name string, events []topic.Stored) error {
 	return nil
 }
 
-// anyExpires tells whether the topic changes while it is looked at.
+// anyExpires reports whether the topic changes while it is looked at.
 func (w *world) anyExpires(name string) bool {
 	return slices.ContainsFunc(w.of(name).events, func(e *shadowEvent) bool { return !e.gone && e.Age > 0 && e.expired(-time.Second) })
 }
@@ -191,7 +191,7 @@ func (w *world) checkRest(name string, events []topic.Stored) error {
 	return nil
 }
 
-// expired tells whether an event has expired so long ago, or will have by then.
+// expired reports whether an event has expired so long ago, or will have by then.
 func (e *shadowEvent) expired(ago time.Duration) bool {
 	return e.Age > 0 && e.At+int64(e.Age)+int64(ago) <= time.Now().UnixNano()
 }

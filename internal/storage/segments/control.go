@@ -2,8 +2,8 @@ package segments
 
 import "encoding/binary"
 
-// mark is a record that is no event.
-type mark struct {
+// control is a record that is not an event.
+type control struct {
 	kind  kind
 	topic string // of a trim, or of a hole if it is known
 	// from and to are, by kind: trim: unused and the first position that counts;
@@ -13,7 +13,7 @@ type mark struct {
 	from, to uint64
 }
 
-func appendMark(dst []byte, salt uint32, m mark) []byte {
+func appendControl(dst []byte, salt uint32, m control) []byte {
 	return appendRecord(dst, salt, m.kind, func(b []byte) []byte {
 		b = binary.AppendUvarint(b, m.from)
 		b = binary.AppendUvarint(b, m.to)
@@ -21,7 +21,7 @@ func appendMark(dst []byte, salt uint32, m mark) []byte {
 	})
 }
 
-func parseMark(k kind, b []byte) (m mark, err error) {
+func parseControl(k kind, b []byte) (m control, err error) {
 	m.kind = k
 	for _, n := range [...]*uint64{&m.from, &m.to} {
 		if b, err = cutUvarint(b, n); err != nil {
@@ -32,7 +32,7 @@ func parseMark(k kind, b []byte) (m mark, err error) {
 	return m, nil
 }
 
-// floors say which of the oldest positions are gone for good reason.
+// floors say which of the oldest positions were dropped on purpose.
 type floors struct {
 	dropped   uint64 // segments below were dropped on purpose
 	discarded uint64 // events below may have been dropped for want of room, or lost
@@ -42,6 +42,6 @@ func (f *floors) raise(other floors) {
 	f.dropped, f.discarded = max(f.dropped, other.dropped), max(f.discarded, other.discarded)
 }
 
-// maxMarks bounds the marks that wait for the next group. A trim that finds no room
-// is not noted: what it dropped comes back at a restart and is trimmed again.
-const maxMarks = 65_536
+// maxControls bounds the control records that wait for the next group. A trim that finds no
+// room is not noted: its events come back at a restart and are trimmed again.
+const maxControls = 65_536

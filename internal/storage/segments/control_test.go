@@ -12,9 +12,9 @@ import (
 	"tidegate/internal/topic"
 )
 
-// TestATrimOutlivesTheRewriteOfItsMark: the mark stands in a segment that is written
+// TestATrimOutlivesTheRewriteOfItsRecord: the record stands in a segment that is written
 // anew, and what was trimmed in one that is not.
-func TestATrimOutlivesTheRewriteOfItsMark(t *testing.T) {
+func TestATrimOutlivesTheRewriteOfItsRecord(t *testing.T) {
 	t.Parallel()
 	r := start(t, t.TempDir(), func(o *Options) { o.segmentSize = 8 << 10; o.maintain = time.Hour })
 	text := strings.Repeat("x", 500)
@@ -25,7 +25,7 @@ func TestATrimOutlivesTheRewriteOfItsMark(t *testing.T) {
 		r.add(entry("goes", text))
 	}
 	r.log.Trim("trimmed", 2)
-	for range 40 { // the first one with the mark
+	for range 40 { // the first one with the trim
 		r.add(entry("goes", text))
 	}
 	r.log.Trim("goes", 1)
@@ -48,14 +48,14 @@ func TestAnEmptySegmentKeepsItsFile(t *testing.T) {
 	t.Parallel()
 	files := &faultFS{}
 	r := start(t, t.TempDir(), func(o *Options) { o.FS = files; o.maintain = time.Hour })
-	for range 2 { // a mark that cannot be written
+	for range 2 { // a control record that cannot be written
 		files.set(func(_ int, op, _ string) fault {
 			if op == "write" {
 				return fault{err: syscall.ENOSPC}
 			}
 			return fault{}
 		})
-		r.log.note(mark{kind: kindPad})
+		r.log.note(control{kind: kindPad})
 		r.log.writeMarks()
 		files.set(nil)
 	}
@@ -96,7 +96,7 @@ func TestTheNewestEventIsTheOneThatHasNotExpired(t *testing.T) {
 	}
 }
 
-// TestTrimsBesideAppends: a trim comes while marks are being written, which nobody
+// TestTrimsBesideAppends: a trim comes while control records are being written, which nobody
 // locks.
 func TestTrimsBesideAppends(t *testing.T) {
 	t.Parallel()
@@ -104,7 +104,7 @@ func TestTrimsBesideAppends(t *testing.T) {
 	r.add(entry("a", "1"), entry("a", "2"), entry("a", "3"))
 	for range 2 {
 		r.log.mu.Lock()
-		marks, trims := r.log.takeMarks()
+		controls, trims := r.log.takeControls()
 		r.log.mu.Unlock()
 		before := len(trims)
 		r.log.Trim("a", len(r.all("a"))-1)
@@ -112,7 +112,7 @@ func TestTrimsBesideAppends(t *testing.T) {
 			t.Error("a trim changes what is being written")
 		}
 		r.log.mu.Lock()
-		r.log.restoreMarks(marks, trims)
+		r.log.restoreControls(controls, trims)
 		r.log.mu.Unlock()
 	}
 	r.reopen()
