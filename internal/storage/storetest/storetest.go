@@ -56,7 +56,7 @@ type Config struct {
 	// LateRefusals says that an event that the hub refused may still be read
 	// until the log is opened again.
 	LateRefusals bool
-	// Histories is how many [Model] runs by default. Default: 24.
+	// Histories is how many [Model] runs. Default: 24.
 	Histories int
 	// KeysGo says that the key of an event that was dropped may be dropped
 	// before its time, when the log is opened again.
