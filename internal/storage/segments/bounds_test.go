@@ -56,12 +56,12 @@ func TestTheIndexFindsAllTopicsWhenSomeGo(t *testing.T) {
 // TestWhatCouldNotBeNotedIsNotedNext: in the order in which it came.
 func TestWhatCouldNotBeNotedIsNotedNext(t *testing.T) {
 	t.Parallel()
-	first, second := mark{kind: kindHole, from: 1, to: 2}, mark{kind: kindHole, from: 3, to: 4}
-	l := &Log{marks: []mark{second}, trims: map[string]uint64{"a": 7, "b": 3}}
-	l.restoreMarks([]mark{first}, map[string]uint64{"a": 5, "b": 9, "c": 1})
-	marks, trims := l.takeMarks()
-	if !slices.Equal(marks, []mark{first, second}) || trims["a"] != 7 || trims["b"] != 9 || trims["c"] != 1 {
-		t.Errorf("noted next: %v and %v", marks, trims)
+	first, second := control{kind: kindHole, from: 1, to: 2}, control{kind: kindHole, from: 3, to: 4}
+	l := &Log{controls: []control{second}, trims: map[string]uint64{"a": 7, "b": 3}}
+	l.restoreControls([]control{first}, map[string]uint64{"a": 5, "b": 9, "c": 1})
+	controls, trims := l.takeControls()
+	if !slices.Equal(controls, []control{first, second}) || trims["a"] != 7 || trims["b"] != 9 || trims["c"] != 1 {
+		t.Errorf("noted next: %v and %v", controls, trims)
 	}
 }
 
