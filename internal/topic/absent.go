@@ -28,14 +28,14 @@ func (h *Hub) isAbsent(name string) (absent, known bool) {
 	if l, ok := h.topics[name]; ok {
 		return !l.exists() && l.held() == 0, l.known()
 	}
-	l := h.enter(name)
+	l := h.create(name)
 	defer h.release(l)
 	return !l.exists(), l.known()
 }
 
-// sortOut splits topics that may be absent: those that exist are attached to like
+// splitAbsent splits topics that may be absent: those that exist are attached to like
 // others. missing is what has to be looked up first.
-func (h *Hub) sortOut(all []wire.AbsentTopic) (there []string, absent []wire.AbsentTopic, missing map[string]need) {
+func (h *Hub) splitAbsent(all []wire.AbsentTopic) (there []string, absent []wire.AbsentTopic, missing map[string]need) {
 	for _, a := range all {
 		is, known := h.isAbsent(a.Topic)
 		switch {
@@ -53,9 +53,9 @@ func (h *Hub) sortOut(all []wire.AbsentTopic) (there []string, absent []wire.Abs
 	return there, absent, missing
 }
 
-// toldHash stands for a set of topics in an id: that of a set is the sum of those
+// absentHash stands for a set of topics in an id: that of a set is the sum of those
 // of its members, and never 0.
-func toldHash(topics []wire.AbsentTopic) (sum uint64) {
+func absentHash(topics []wire.AbsentTopic) (sum uint64) {
 	for _, a := range topics {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(a.Topic))
@@ -64,19 +64,19 @@ func toldHash(topics []wire.AbsentTopic) (sum uint64) {
 	return max(sum, 1)
 }
 
-// tellAbsent sends a stream what there is to say of topics that do not exist. A
+// sendAbsent sends a stream what there is to say of topics that do not exist. A
 // stream that has nothing else is sent all of it, and is over; any other one only
 // the first event of each.
-func (h *Hub) tellAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) {
+func (h *Hub) sendAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) {
 	alone := len(m.subs) == 0 && !m.finished
 	m.cursor = max(m.cursor, h.seq) // it has been queued all that there is for it
-	m.marked = true
+	m.hasID = true
 	at := position{seq: m.cursor, at: h.timeOf(m.cursor)}
 	if h.opts.Store != nil && at.at == 0 && at.seq > 0 {
-		at.seq, at.at = h.seq, h.past.at
+		at.seq, at.at = h.seq, h.stored.at
 	}
 	var items []stream.Item
-	say := func(e wire.Event) {
+	add := func(e wire.Event) {
 		block := h.appendID([]byte("id: "), at)
 		block, err := sse.Append(append(block, '\n'), sse.Event{Name: e.Name, Data: e.Data})
 		if err == nil { // or its name was not checked
@@ -85,17 +85,17 @@ func (h *Hub) tellAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) 
 	}
 	for i, a := range absent {
 		if last := i == len(absent)-1; last && (!alone || len(restOf(absent)) == 0) {
-			at.told = toldHash(absent)
+			at.absent = absentHash(absent)
 		}
-		say(a.Events[0])
+		add(a.Events[0])
 	}
 	if alone {
 		rest := restOf(absent)
 		for i, e := range rest {
 			if i == len(rest)-1 {
-				at.told = toldHash(absent)
+				at.absent = absentHash(absent)
 			}
-			say(e)
+			add(e)
 		}
 		m.finished = true
 	}
@@ -117,21 +117,21 @@ func restOf(absent []wire.AbsentTopic) (rest []wire.Event) {
 // openAbsent settles what topics a stream that opens was not attached to. It
 // reports whether the client knows already that they are absent.
 func (h *Hub) openAbsent(b *stream.Batch, m *Member) (known bool) {
-	if m.past == nil || len(m.past.absent) == 0 {
+	if m.history == nil || len(m.history.absent) == 0 {
 		return false
 	}
-	there, absent, _ := h.sortOut(m.past.absent) // what the store has had since has been given to this hub
-	m.past.absent = nil
+	there, absent, _ := h.splitAbsent(m.history.absent) // what the store has had since has been given to this hub
+	m.history.absent = nil
 	if logs, _, err := h.join(m, there); err == nil && len(logs) > 0 {
 		have, _ := h.own(m)
-		h.enterAll(b, m, logs, have, ask{from: FromEarliest})
+		h.follow(b, m, logs, have, ask{from: FromEarliest})
 	}
 	if len(absent) == 0 {
 		return false
 	}
-	if have, ok := h.own(m); ok && !m.past.override && have.told == toldHash(absent) {
+	if have, ok := h.own(m); ok && !m.history.override && have.absent == absentHash(absent) {
 		return true
 	}
-	h.tellAbsent(b, m, absent)
+	h.sendAbsent(b, m, absent)
 	return false
 }

@@ -8,10 +8,10 @@ import (
 )
 
 // stored is what a hub with a Store knows of it.
-type stored struct {
+type storedState struct {
 	floor uint64 // the first position that the hub is given; what is before, only the store knows
 	at    int64  // when the event at Hub.seq was stored
-	marks marks
+	times timeIndex
 	loads map[string]*load
 	moved chan struct{} // closed at the next event, for those who wait for one; nil if nobody does
 
@@ -65,9 +65,9 @@ func (h *Hub) applySome(b *stream.Batch, events []Stored, blocks [][]byte, appli
 	for i := range events {
 		applied = append(applied, h.apply(b, &events[i], blocks[i], now))
 	}
-	if h.past.moved != nil {
-		close(h.past.moved)
-		h.past.moved = nil
+	if h.stored.moved != nil {
+		close(h.stored.moved)
+		h.stored.moved = nil
 	}
 	return applied
 }
@@ -76,27 +76,27 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	if e.Seq <= h.seq {
 		return Applied{}
 	}
-	h.seq, h.past.at = e.Seq, e.At
-	h.past.marks.add(e.Seq, e.At)
+	h.seq, h.stored.at = e.Seq, e.At
+	h.stored.times.add(e.Seq, e.At)
 	l, ok := h.topics[e.Topic]
 	if !ok {
-		l = h.enter(e.Topic)
-		l.mayMiss(h.past.lacks)
+		l = h.create(e.Topic)
+		l.mayMiss(h.stored.lacks)
 	}
 	switch {
 	case e.Delete:
-		h.forget(b, l, e.Seq, e.At)
+		h.restartTopic(b, l, e.Seq, e.At)
 		return Applied{}
 	case l.closed:
 		return Applied{Err: ErrClosed}
 	}
 	defer h.release(l)
 	if e.Unreadable {
-		h.tear(b, l, e)
+		h.applyUnreadable(b, l, e)
 		return Applied{}
 	}
 	l.doubt = !e.PrevKnown && !l.known()
-	l.bornAt(max(l.born, e.DeletedTo))
+	l.setDeletedTo(max(l.deletedTo, e.DeletedTo))
 	ev := h.stamp(block, e.Seq, e.At, e.At)
 	l.resolve(e)
 	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // of a value only the newest counts
@@ -110,8 +110,8 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 }
 
 // tear notes that an event of a log cannot be read, and tells the streams at it.
-func (h *Hub) tear(b *stream.Batch, l *log, e *Stored) {
-	h.arrive(b, l)
+func (h *Hub) applyUnreadable(b *stream.Batch, l *log, e *Stored) {
+	h.finishFanOut(b, l)
 	if l.last, l.lastAt = e.Seq, e.At; l.cold > 0 {
 		l.before = e.Seq
 	}
@@ -120,8 +120,8 @@ func (h *Hub) tear(b *stream.Batch, l *log, e *Stored) {
 	for _, s := range l.subs {
 		m := s.member
 		h.resets++
-		h.settle(b, m)
-		m.cursor, m.marked = e.Seq, true
+		h.deliverPending(b, m)
+		m.cursor, m.hasID = e.Seq, true
 		_ = m.sink.PushAll(b, h.appendIDBlock([]stream.Item{{Frame: resetFrame, Kind: stream.Live}}, e.Seq)) // a stream that has ended needs nothing
 	}
 }
@@ -132,7 +132,7 @@ func (h *Hub) tear(b *stream.Batch, l *log, e *Stored) {
 func (h *Hub) MayMiss(seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.past.lacks = max(h.past.lacks, seq)
+	h.stored.lacks = max(h.stored.lacks, seq)
 	for _, l := range h.topics {
 		if l.last > 0 {
 			l.mayMiss(seq)
@@ -144,7 +144,7 @@ func (h *Hub) MayMiss(seq uint64) {
 
 // unknownBelow is the position below which it is not known whether there were events
 // in a topic of which the store has none.
-func (h *Hub) unknownBelow() uint64 { return max(h.opts.Store.Discarded(), h.past.lacks) }
+func (h *Hub) unknownBelow() uint64 { return max(h.opts.Store.Discarded(), h.stored.lacks) }
 
 // missed notes what the store has dropped of a topic in front of e, which the hub
 // was not given, and reports whether streams at the topic should have had it. This
@@ -158,7 +158,7 @@ func (h *Hub) unknownBelow() uint64 { return max(h.opts.Store.Discarded(), h.pas
 func (h *Hub) missed(l *log, e *Stored) bool {
 	before, ok := e.Prev, e.Prev > 0 && e.Prev < e.Seq
 	if ok && e.Prev > l.last {
-		_, given := h.past.marks.find(e.Prev)
+		_, given := h.stored.times.find(e.Prev)
 		ok = !given
 	}
 	lost := before
@@ -172,7 +172,7 @@ func (h *Hub) missed(l *log, e *Stored) bool {
 		return before > l.since
 	case l.last == 0 && l.cold == 0 && e.Number > 1: // all before it have expired
 		l.lose(lost)
-	case ok && before < l.cold && h.past.restarts <= 1: // it may be in the store; splice finds out
+	case ok && before < l.cold && h.stored.restarts <= 1: // it may be in the store; splice finds out
 		// After the store went back publishers may name positions that are others' now.
 		l.before = max(l.before, before)
 	}
@@ -185,7 +185,7 @@ func (h *Hub) mayEvict() bool {
 	if h.opts.Store == nil || h.events == 0 {
 		return false
 	}
-	for range evictLooks {
+	for range maxEvictTries {
 		oldest := h.recent.front()
 		if oldest.streams() == 0 && oldest.pins == 0 {
 			return true
@@ -195,12 +195,12 @@ func (h *Hub) mayEvict() bool {
 	return false
 }
 
-// evictLooks bounds the topics with streams that are passed over in one go.
-const evictLooks = 16
+// maxEvictTries bounds the topics with streams that are passed over in one go.
+const maxEvictTries = 16
 
 // evict keeps the topics within their bound, as far as they can be left to the store.
 func (h *Hub) evict() {
-	for h.holding > h.opts.MaxTopics && h.events > 1 && h.mayEvict() {
+	for h.nonEmpty > h.opts.MaxTopics && h.events > 1 && h.mayEvict() {
 		oldest := h.recent.front()
 		for oldest.held() > 0 {
 			h.drop(oldest, DropMemory)
@@ -218,10 +218,10 @@ func (h *Hub) await(ctx context.Context, seq uint64) bool {
 			h.mu.Unlock()
 			return true
 		}
-		if h.past.moved == nil {
-			h.past.moved = make(chan struct{})
+		if h.stored.moved == nil {
+			h.stored.moved = make(chan struct{})
 		}
-		moved := h.past.moved
+		moved := h.stored.moved
 		h.mu.Unlock()
 		select {
 		case <-moved:

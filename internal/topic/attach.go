@@ -57,19 +57,19 @@ func (h *Hub) AttachTo(ctx context.Context, m *Member, r Request) (map[string]wi
 	if err != nil {
 		return nil, nil, err
 	}
-	infos, absent, missing, err := h.attachGated(m, r, at)
+	infos, absent, missing, err := h.attachLimited(m, r, at)
 	if err != nil || len(missing) == 0 {
 		return infos, absent, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, coldPatience) // for all topics together
+	ctx, cancel := context.WithTimeout(ctx, maxFetchTime) // for all topics together
 	defer cancel()
-	for range maxColdTries {
+	for range maxFetchTries {
 		for topic, n := range missing {
 			if err := h.fetch(ctx, topic, n); err != nil {
 				return nil, nil, err
 			}
 		}
-		infos, absent, missing, err = h.attachGated(m, r, at)
+		infos, absent, missing, err = h.attachLimited(m, r, at)
 		if err != nil || len(missing) == 0 {
 			return infos, absent, err
 		}
@@ -77,9 +77,9 @@ func (h *Hub) AttachTo(ctx context.Context, m *Member, r Request) (map[string]wi
 	return nil, nil, ErrUnavailable
 }
 
-func (h *Hub) attachGated(m *Member, r Request, at places) (map[string]wire.TopicInfo, []string, map[string]need, error) {
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+func (h *Hub) attachLimited(m *Member, r Request, at places) (map[string]wire.TopicInfo, []string, map[string]need, error) {
+	h.attaching <- struct{}{}
+	defer func() { <-h.attaching }()
 	return h.attach(m, r, at)
 }
 
@@ -92,7 +92,7 @@ func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo
 	if m.gone {
 		return nil, nil, nil, ErrGone
 	}
-	h.settle(b, m)
+	h.deliverPending(b, m)
 	have, _ := h.own(m)
 	ask, err := h.ask(m, r.From, at)
 	if err != nil {
@@ -109,11 +109,11 @@ func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo
 	if missing = h.missing(ask, logs, missing); len(missing) > 0 {
 		return nil, nil, missing, nil
 	}
-	h.enterAll(b, m, logs, have, ask)
-	if r.Override && m.past != nil {
-		m.past.override = true
+	h.follow(b, m, logs, have, ask)
+	if r.Override && m.history != nil {
+		m.history.override = true
 	}
-	names := h.remain(b, m, absent)
+	names := h.handleAbsent(b, m, absent)
 	m.endIfDone(b)
 	return infos, names, nil, nil
 }
@@ -121,7 +121,7 @@ func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo
 // split gives the topics of a request that are attached to, and those that are
 // absent. One that is on both lists is what it turns out to be.
 func (h *Hub) split(r Request) (topics []string, absent []wire.AbsentTopic, missing map[string]need) {
-	there, absent, missing := h.sortOut(r.Absent)
+	there, absent, missing := h.splitAbsent(r.Absent)
 	may := make(map[string]bool, len(r.Absent))
 	for _, a := range r.Absent {
 		may[a.Topic] = true
@@ -135,26 +135,26 @@ func (h *Hub) split(r Request) (topics []string, absent []wire.AbsentTopic, miss
 }
 
 // remain deals with the absent topics of a request, and gives their names.
-func (h *Hub) remain(b *stream.Batch, m *Member, absent []wire.AbsentTopic) (names []string) {
+func (h *Hub) handleAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) (names []string) {
 	for _, a := range absent {
 		names = append(names, a.Topic)
 	}
 	switch {
 	case len(absent) == 0:
 	case m.opened:
-		h.tellAbsent(b, m, absent)
+		h.sendAbsent(b, m, absent)
 	default:
-		p := m.history()
+		p := m.makeHistory()
 		p.absent = append(p.absent, absent...)
 	}
 	return names
 }
 
-// enterAll replays what a stream is to have of the past of logs, and has it follow
+// follow replays what a stream is to have of the past of logs, and has it follow
 // those that are not closed.
-func (h *Hub) enterAll(b *stream.Batch, m *Member, logs []*log, have position, ask ask) {
+func (h *Hub) follow(b *stream.Batch, m *Member, logs []*log, have position, ask ask) {
 	if now := min(max(m.cursor, have.seq), h.seq); now != m.cursor { // it was at no topic when the store went back
-		m.cursor, m.marked = now, false
+		m.cursor, m.hasID = now, false
 	}
 	if len(logs) > 0 {
 		p := h.plan(ask, logs)

@@ -11,9 +11,9 @@ const (
 	tombstoneAge = 24 * time.Hour
 
 	// A purge is tried some times, with a pause between, and given up in time.
-	purgeTries    = 3
-	purgePause    = 300 * time.Millisecond
-	purgePatience = 10 * time.Second
+	purgeTries   = 3
+	purgePause   = 300 * time.Millisecond
+	maxPurgeTime = 10 * time.Second
 )
 
 // storeDelete deletes a topic on all nodes: an event says so, and then what is
@@ -52,7 +52,7 @@ func (h *Hub) deleteRest(ctx context.Context, topic string) error {
 	h.mu.Lock()
 	born := h.forgotten(topic)
 	h.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, coldPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxFetchTime)
 	defer cancel()
 	switch err := h.opts.Store.Read(ctx, topic, 1, born, func(Stored) error { return errSome }); {
 	case errors.Is(err, errSome):
@@ -65,7 +65,7 @@ func (h *Hub) deleteRest(ctx context.Context, topic string) error {
 
 // purge drops what is before a position, also if who asked for it has gone.
 func (h *Hub) purge(ctx context.Context, topic string, before uint64) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), purgePatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxPurgeTime)
 	defer cancel()
 	err := h.opts.Store.Purge(ctx, topic, before)
 	for try := 1; err != nil && try < purgeTries && ctx.Err() == nil; try++ {

@@ -4,9 +4,9 @@ import "tidegate/internal/stream"
 
 // What the tests outside of the package need to see of its inside.
 const (
-	MaxTombstones = maxTombstones
-	MaxLate       = maxLate
-	MaxOver       = maxOver
+	MaxTombstones   = maxTombstones
+	MaxLate         = maxLate
+	MaxClosedTopics = maxClosedTopics
 )
 
 // Place says how far in a topic a client with this last event id is; ok is false
@@ -19,12 +19,12 @@ func (h *Hub) Place(id, topic string) (seq uint64, ok bool) {
 }
 
 // Tombstones is how many removed topics are remembered one by one.
-func (h *Hub) Tombstones() int { return h.tombs.order.Len() }
+func (h *Hub) Tombstones() int { return h.tombstones.order.Len() }
 
-// SpreadOver has events spread already to so many streams, in steps of one, and
+// FanOutOver has events spread already to so many streams, in steps of one, and
 // lets at most most be on their way.
-func (h *Hub) SpreadOver(wide, most int) {
-	h.onTheWay.wide, h.onTheWay.step, h.onTheWay.most = wide, 1, most
+func (h *Hub) FanOutOver(wide, most int) {
+	h.fanOuts.large, h.fanOuts.step, h.fanOuts.most = wide, 1, most
 }
 
 // Advance takes the oldest event on its way to one stream more.
@@ -33,13 +33,13 @@ func (h *Hub) Advance() {
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.onTheWay.events) > 0 {
+	if len(h.fanOuts.events) > 0 {
 		h.advance(b)
 	}
 }
 
 // Spreading is how many events are on their way.
-func (h *Hub) Spreading() int { return int(h.unsettled.Load()) }
+func (h *Hub) FanningOut() int { return int(h.pendingFanOuts.Load()) }
 
 // ID is the plain id of a position; at is when a store has stored it, or 0.
 func (h *Hub) ID(seq uint64, at int64) string { return h.id(seq, at) }

@@ -24,7 +24,7 @@ func TestStreamsAreToldOfWhatTheStoreDroppedBeforeTheyCouldHaveIt(t *testing.T) 
 		for _, known := range []bool{true, false} {
 			s := newFakeStore()
 			h := s.start(durable, 0)
-			h.SpreadOver(wide, 10)
+			h.FanOutOver(wide, 10)
 			publish(t, h, "all:a", "1", "2")
 			publish(t, h, "all:b", "3")
 			a, _ := open(t, h, "", topic.FromDefault, "all:a")
@@ -33,7 +33,7 @@ func TestStreamsAreToldOfWhatTheStoreDroppedBeforeTheyCouldHaveIt(t *testing.T) 
 			s.events = append(s.events, storedAt(11, "all:a", "11", 10, 10, known), storedAt(12, "all:a", "12", 11, 11, true))
 			h.Apply(s.events[len(s.events)-2:])
 			publish(t, h, "all:b", "13")
-			for h.Spreading() > 0 {
+			for h.FanningOut() > 0 {
 				h.Advance()
 			}
 			what := fmt.Sprintf("wide at %d, predecessor known: %v: ", wide, known)

@@ -25,7 +25,7 @@ type position struct {
 	at     int64 // unix nanoseconds; 0 without a store
 	behind uint64
 	late   []uint32 // hashes of the topics that stand at behind; nil for most ids
-	told   uint64   // see toldHash; 0 for most ids
+	absent uint64   // see absentHash; 0 for most ids
 }
 
 // maxLate bounds the hashes in one id; maxIDBytes follows from it.
@@ -70,8 +70,8 @@ func appendID(dst []byte, generation string, p position) []byte {
 	if p.at != 0 {
 		dst = strconv.AppendInt(append(dst, '-'), p.at, 36)
 	}
-	if p.told != 0 {
-		dst = strconv.AppendUint(append(dst, ".~"...), p.told, 36)
+	if p.absent != 0 {
+		dst = strconv.AppendUint(append(dst, ".~"...), p.absent, 36)
 	}
 	return dst
 }
@@ -107,7 +107,7 @@ func parseID(id, generation string) (p position, ok bool) {
 		return p, ok
 	}
 	if told, ok := strings.CutPrefix(late, nowhere); ok {
-		if p.told, ok = parseNumber(told, 64); !ok || p.told == 0 {
+		if p.absent, ok = parseNumber(told, 64); !ok || p.absent == 0 {
 			return position{}, false
 		}
 		return p, true

@@ -9,7 +9,7 @@ import (
 const testGeneration = "abcdefgh"
 
 func (p position) equal(q position) bool {
-	return p.seq == q.seq && p.at == q.at && p.behind == q.behind && p.told == q.told && slices.Equal(p.late, q.late)
+	return p.seq == q.seq && p.at == q.at && p.behind == q.behind && p.absent == q.absent && slices.Equal(p.late, q.late)
 }
 
 func TestParseIDReadsWhatWasWritten(t *testing.T) {
@@ -19,8 +19,8 @@ func TestParseIDReadsWhatWasWritten(t *testing.T) {
 		{seq: 1},
 		{seq: 1<<64 - 1},
 		{seq: 7, at: 1},
-		{seq: 7, told: 1},
-		{seq: 7, at: 36, told: 1<<64 - 1},
+		{seq: 7, absent: 1},
+		{seq: 7, at: 36, absent: 1<<64 - 1},
 		{seq: 1<<64 - 1, at: 1<<63 - 1},
 		{seq: 36, at: 1700000000000000000, behind: 36, late: []uint32{5}},
 		{seq: 35, behind: 0, late: []uint32{0}},

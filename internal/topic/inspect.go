@@ -49,7 +49,7 @@ func rfc3339(nanos int64) string {
 
 // Info describes one topic, or returns ErrNotFound or ErrUnavailable.
 func (h *Hub) Info(ctx context.Context, topic string) (wire.TopicInfo, error) {
-	for range maxColdTries {
+	for range maxFetchTries {
 		info, known, err := h.infoNow(topic)
 		if known {
 			return info, err
@@ -67,7 +67,7 @@ func (h *Hub) infoNow(topic string) (info wire.TopicInfo, known bool, err error)
 	defer h.mu.Unlock()
 	l, ok := h.topics[topic]
 	if !ok && h.opts.Store != nil {
-		l = h.enter(topic)
+		l = h.create(topic)
 		defer h.release(l)
 		ok = l.cold > 0 && l.last > 0
 	}
@@ -88,16 +88,16 @@ type Filter struct {
 	Limit  int    // at most so many
 }
 
-// listPatience bounds how long a listing asks the store about topics of which
+// maxListTime bounds how long a listing asks the store about topics of which
 // this hub does not know enough.
-const listPatience = 2 * time.Second
+const maxListTime = 2 * time.Second
 
 // List gives topics in the order of their names, and whether there are more.
 // A topic whose newest event the store could not tell in time is listed with what
 // is known, as Unsure. A page that has more after it is full, and so not empty.
 // List looks at every name: it is for operators, not for the hot path.
 func (h *Hub) List(ctx context.Context, f Filter) (infos []wire.TopicInfo, more bool) {
-	ctx, cancel := context.WithTimeout(ctx, listPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxListTime)
 	defer cancel()
 	infos = []wire.TopicInfo{}
 	for _, name := range h.names(f) {
@@ -200,7 +200,7 @@ func (h *Hub) window(ctx context.Context, topic, after string) (events []event, 
 			return nil, false, 0, ErrFrom
 		}
 	}
-	for range maxColdTries {
+	for range maxFetchTries {
 		events, closed, last, cold, err := h.windowNow(topic, at.of(topic))
 		if !cold {
 			return events, closed, last, err
@@ -218,7 +218,7 @@ func (h *Hub) windowNow(topic string, seq uint64) (events []event, closed bool, 
 	defer h.makeRoom()
 	l, ok := h.topics[topic]
 	if !ok && h.opts.Store != nil {
-		l = h.enter(topic)
+		l = h.create(topic)
 		defer h.release(l)
 	}
 	switch {
@@ -265,7 +265,7 @@ func (h *Hub) Stats() Stats {
 	defer h.mu.Unlock()
 	return Stats{
 		Topics: len(h.topics), Events: h.events, Bytes: h.bytes,
-		Published: h.published, Resets: h.resets, FanningOut: len(h.onTheWay.events),
+		Published: h.published, Resets: h.resets, FanningOut: len(h.fanOuts.events),
 		Keys: len(h.keys.records), KeysEarly: h.keys.early,
 		Dropped: maps.Clone(h.dropped),
 	}

@@ -114,7 +114,7 @@ func TestAStreamThatHasLeftIsGone(t *testing.T) {
 func TestAStreamRemembersTheLatestOfItsClosedTopics(t *testing.T) {
 	t.Parallel()
 	h := newHub(keepAll)
-	all := names("t:", topic.MaxOver+1)
+	all := names("t:", topic.MaxClosedTopics+1)
 	for _, name := range all {
 		publish(t, h, name, name)
 		closeTopic(t, h, name)

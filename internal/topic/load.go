@@ -18,7 +18,7 @@ type load struct {
 
 // fetchEvents reads back all of a topic that the store has and the hub has not. All
 // who ask at the same time share one reading, and none of them can spoil it for the
-// others: it ends when it is done, after coldPatience, or with the last of them.
+// others: it ends when it is done, after maxFetchTime, or with the last of them.
 func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
 	at := h.joinLoad(ctx, topic)
 	select {
@@ -37,12 +37,12 @@ func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
 func (h *Hub) joinLoad(ctx context.Context, topic string) *load {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at, running := h.past.loads[topic]
+	at, running := h.stored.loads[topic]
 	if !running {
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), coldPatience)
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), maxFetchTime)
 		at = &load{done: make(chan struct{}), stop: stop}
-		h.past.loads[topic] = at
-		go func() { // coldPatience or the last one in fetchEvents ends it, who waits for that
+		h.stored.loads[topic] = at
+		go func() { // maxFetchTime or the last one in fetchEvents ends it, who waits for that
 			defer close(at.done)
 			defer stop()
 			at.err = h.readBack(ctx, topic)
@@ -72,8 +72,8 @@ func (h *Hub) endLoad(topic string, at *load) {
 }
 
 func (h *Hub) dropLoad(topic string, at *load) {
-	if h.past.loads[topic] == at {
-		delete(h.past.loads, topic)
+	if h.stored.loads[topic] == at {
+		delete(h.stored.loads, topic)
 	}
 }
 

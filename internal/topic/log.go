@@ -44,7 +44,7 @@ type log struct {
 
 	subs    []*subscription // with gaps while an event is spread
 	gaps    int
-	spreads int // events on their way to subs
+	fanOuts int // events on their way to subs
 
 	heap.Place       // in the hub's expiries
 	expires    int64 // key there
@@ -55,15 +55,15 @@ type log struct {
 // traces are what is known of a log beside its events. They stay for a while when
 // the log itself is gone.
 type traces struct {
-	appended uint64 // events ever; in a store shared with others, at least so many
-	last     uint64 // position of the newest event ever, 0: none known
-	lastAt   int64
-	lost     uint64 // position of the newest event that is nowhere any more, 0: none
-	cold     uint64 // events below it may be in the store that are not held here, 0: there are none
-	born     uint64 // up to it the topic was deleted: nothing that a newcomer has lost
-	since    uint64 // where the hub was when the log was made: streams at it have come later
-	closed   bool
-	doubt    bool // the newest event may have come after the topic's end, which is below cold
+	appended  uint64 // events ever; in a store shared with others, at least so many
+	last      uint64 // position of the newest event ever, 0: none known
+	lastAt    int64
+	lost      uint64 // position of the newest event that is nowhere any more, 0: none
+	cold      uint64 // events below it may be in the store that are not held here, 0: there are none
+	deletedTo uint64 // up to it the topic was deleted: nothing that a newcomer has lost
+	since     uint64 // where the hub was when the log was made: streams at it have come later
+	closed    bool
+	doubt     bool // the newest event may have come after the topic's end, which is below cold
 
 	before uint64 // position of an event below cold that was there once, 0: none known
 	hole   uint64 // up to it events are nowhere any more that are not older than all that are held, 0: there are none
@@ -114,7 +114,7 @@ func (l *log) lostAfter(seq uint64) bool { return max(l.lost, l.missing) > seq |
 // damaged notes that an event is missing that nothing has dropped, or not the oldest
 // first: those before it may be held all the same.
 func (l *log) damaged(seq uint64) {
-	if seq > l.born {
+	if seq > l.deletedTo {
 		l.hole, l.lost = max(l.hole, seq), max(l.lost, seq)
 	}
 }
@@ -122,7 +122,7 @@ func (l *log) damaged(seq uint64) {
 // mayMiss notes that events may be missing up to a position, unless one behind it is
 // known.
 func (l *log) mayMiss(seq uint64) {
-	if seq > max(l.last, l.born) {
+	if seq > max(l.last, l.deletedTo) {
 		l.missing = seq
 	}
 }
@@ -141,7 +141,7 @@ func (l *log) resolve(e *Stored) {
 
 // torn reports whether events are missing between those that are held, or behind
 // them.
-func (l *log) torn() bool { return l.held() > 0 && max(l.hole, l.missing) > l.events[l.head].seq }
+func (l *log) hasHole() bool { return l.held() > 0 && max(l.hole, l.missing) > l.events[l.head].seq }
 
 // valueLost reports, of a log whose newest event is what counts, whether one above seq
 // is missing that is newer than all that are held, and has not just expired.
@@ -199,7 +199,7 @@ func (l *log) due() (int64, bool) {
 }
 
 // over names the bound of its own that the log is beyond, if any.
-func (l *log) over(now time.Time) DropReason {
+func (l *log) exceeded(now time.Time) DropReason {
 	switch {
 	case l.held() == 0:
 		return ""
@@ -225,7 +225,7 @@ func (l *log) streams() int { return len(l.subs) - l.gaps }
 // remove takes s out. While an event is on its way through the list nobody may
 // move in it.
 func (l *log) remove(s *subscription) {
-	if l.spreads > 0 {
+	if l.fanOuts > 0 {
 		l.subs[s.at] = nil
 		l.gaps++
 		return

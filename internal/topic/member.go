@@ -14,33 +14,33 @@ import (
 type Member struct {
 	sink Sink // set once
 
-	subs   []*subscription
-	cursor uint64 // the highest position whose id was queued for the stream
-	past   *past  // nil for a client that came without an id, and has no closed topic and none that is absent
-	opened bool   // its callback has been accepted
-	gone   bool
-	marked bool // the client has, or will have by then, the id of some position on this stream
+	subs    []*subscription
+	cursor  uint64         // the highest position whose id was queued for the stream
+	history *memberHistory // nil for a client that came without an id, and has no closed topic and none that is absent
+	opened  bool           // its callback has been accepted
+	gone    bool
+	hasID   bool // the client has, or will have by then, the id of some position on this stream
 
 	finished bool // some topic of it is closed
 }
 
 // past is what a stream has behind it.
-type past struct {
-	resume string // set once: the client's last event id, "" if it sent none
-	at     placed // what that says, once it is known
-	known  bool   // at is
-	over   []*log // the latest of its topics that were closed: it has had them
+type memberHistory struct {
+	resume       string // set once: the client's last event id, "" if it sent none
+	at           placed // what that says, once it is known
+	known        bool   // at is
+	closedTopics []*log // the latest of its topics that were closed: it has had them
 
 	absent   []wire.AbsentTopic // to be told of when the stream opens
 	override bool               // what was asked for counts, not the client's id: no 204
 }
 
 // history gives the member's past, to be written to.
-func (m *Member) history() *past {
-	if m.past == nil {
-		m.past = new(past)
+func (m *Member) makeHistory() *memberHistory {
+	if m.history == nil {
+		m.history = new(memberHistory)
 	}
-	return m.past
+	return m.history
 }
 
 // own is the position that the client came with. With a store it has been looked up
@@ -49,13 +49,13 @@ func (h *Hub) own(m *Member) (position, bool) {
 	switch {
 	case m.resume() == "":
 		return position{}, false
-	case !m.past.known && h.opts.Store != nil:
+	case !m.history.known && h.opts.Store != nil:
 		return position{}, false
-	case !m.past.known:
-		p, ok, _ := h.judge(m.past.resume)
-		m.past.at, m.past.known = placed{p, ok, h.past.restarts}, true
+	case !m.history.known:
+		p, ok, _ := h.judge(m.history.resume)
+		m.history.at, m.history.known = placed{p, ok, h.stored.restarts}, true
 	}
-	if at := m.past.at; at.ok && at.restarts == h.past.restarts {
+	if at := m.history.at; at.ok && at.restarts == h.stored.restarts {
 		return at.position, true
 	}
 	return position{}, false
@@ -65,7 +65,7 @@ func (h *Hub) own(m *Member) (position, bool) {
 func (m *Member) Init(sink Sink, lastEventID string) {
 	m.sink = sink
 	if lastEventID != "" {
-		m.past = &past{resume: lastEventID}
+		m.history = &memberHistory{resume: lastEventID}
 	}
 }
 
@@ -78,10 +78,10 @@ func NewMember(sink Sink, lastEventID string) *Member {
 
 // resume is the last event id that the client sent.
 func (m *Member) resume() string {
-	if m.past == nil {
+	if m.history == nil {
 		return ""
 	}
-	return m.past.resume
+	return m.history.resume
 }
 
 // resumeOf is [Member.resume] for whoever does not hold the hub's lock: a topic that
@@ -95,7 +95,7 @@ func (h *Hub) resumeOf(m *Member) string {
 // had tells whether the stream was at l when that was closed. The log may have
 // been dropped and read back since.
 func (m *Member) had(l *log) bool {
-	return m.past != nil && slices.ContainsFunc(m.past.over, func(o *log) bool {
+	return m.history != nil && slices.ContainsFunc(m.history.closedTopics, func(o *log) bool {
 		return o == l || l.closed && o.name == l.name && o.last == l.last
 	})
 }
@@ -113,21 +113,21 @@ func (m *Member) push(b *stream.Batch, e event) bool {
 	if m.sink.Push(b, e.frame) != nil {
 		return false
 	}
-	m.cursor, m.marked = e.seq, true // the newest position there is
+	m.cursor, m.hasID = e.seq, true // the newest position there is
 	return true
 }
 
-// maxOver bounds the closed topics that a stream remembers.
-const maxOver = 256
+// maxClosedTopics bounds the closed topics that a stream remembers.
+const maxClosedTopics = 256
 
 // finish notes that a topic of the stream is closed.
 func (m *Member) finish(l *log) {
 	m.finished = true
-	m.history()
-	if len(m.past.over) == maxOver {
-		m.past.over = slices.Delete(m.past.over, 0, 1)
+	m.makeHistory()
+	if len(m.history.closedTopics) == maxClosedTopics {
+		m.history.closedTopics = slices.Delete(m.history.closedTopics, 0, 1)
 	}
-	m.past.over = append(m.past.over, l)
+	m.history.closedTopics = append(m.history.closedTopics, l)
 }
 
 // left takes s out of the member's list; the log's list is the caller's.
@@ -178,11 +178,11 @@ func (h *Hub) Open(m *Member) (finished bool) {
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.settle(b, m)
+	h.deliverPending(b, m)
 	knows := h.openAbsent(b, m) // before it counts as open: what is queued is still one replay
 	m.opened = true
 	over := m.done() || knows && len(m.subs) == 0
-	if over && h.resumes(m) && !m.sink.HasEvents() && !m.past.override {
+	if over && h.resumes(m) && !m.sink.HasEvents() && !m.history.override {
 		return true
 	}
 	m.endIfDone(b)
@@ -201,7 +201,7 @@ func (h *Hub) Leave(m *Member) {
 	defer h.mu.Unlock()
 	m.gone = true
 	subs := m.subs
-	m.subs, m.past = nil, nil
+	m.subs, m.history = nil, nil
 	for _, s := range subs {
 		s.log.remove(s)
 		h.release(s.log)
@@ -214,10 +214,10 @@ func (h *Hub) Detach(m *Member, topics []string) {
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.settle(b, m)
+	h.deliverPending(b, m)
 	for _, name := range topics {
-		if m.past != nil {
-			m.past.over = slices.DeleteFunc(m.past.over, func(o *log) bool { return o.name == name })
+		if m.history != nil {
+			m.history.closedTopics = slices.DeleteFunc(m.history.closedTopics, func(o *log) bool { return o.name == name })
 		}
 		l, ok := h.topics[name]
 		if !ok {

@@ -91,7 +91,7 @@ func (c *client) connect() {
 func (c *client) attach(names []string, from string) {
 	w, conn := c.w, c.conn
 	w.t.Helper()
-	w.settle(c)
+	w.deliverPending(c)
 	before := len(conn.sink.bytes())
 	ended := conn.sink.ending != nil
 	override := from != topic.FromDefault && w.chance(50)
@@ -177,7 +177,7 @@ func (c *conn) tell(ghosts []string) {
 	if !strings.Contains(id, ".~") {
 		c.c.w.t.Fatalf("told of %q with the id %q", ghosts, id)
 	}
-	c.c.w.told[id] = setOf(ghosts)
+	c.c.w.absent[id] = setOf(ghosts)
 }
 
 // setOf names a set.
@@ -218,8 +218,8 @@ func (c *client) start(r *ref, from string) (start int, lost, skipped bool) {
 		return max(start, r.first()), lost, from != topic.FromDefault
 	case r.keep.Replay == topic.ReplayAll:
 		born := uint64(0)
-		if r.born > 0 {
-			born = r.events[r.born-1].seq
+		if r.deletedTo > 0 {
+			born = r.events[r.deletedTo-1].seq
 		}
 		return r.first(), id != "" || r.lost() > born, false
 	case r.keep.Replay == topic.ReplayHeld:

@@ -33,7 +33,7 @@ func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 			w := newWorld(t, uint64(seed), store)
 			if seed%2 == 1 {
 				w.wide = true
-				w.hub.SpreadOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
+				w.hub.FanOutOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
 			}
 			for range 4 {
 				w.clients = append(w.clients, w.newClient())
@@ -49,8 +49,8 @@ func TestEveryClientSeesEveryEventOnceInOrder(t *testing.T) {
 }
 
 func (w *world) newClient() *client {
-	w.born++
-	return &client{w: w, number: w.born, wants: make(map[string]*progress)}
+	w.deletedTo++
+	return &client{w: w, number: w.deletedTo, wants: make(map[string]*progress)}
 }
 
 // step does one random thing.
@@ -79,7 +79,7 @@ func (w *world) step() {
 	}
 	for _, c := range w.clients {
 		if w.chance(40) {
-			w.settle(c)
+			w.deliverPending(c)
 			w.checkEnd(c)
 		}
 	}
@@ -92,14 +92,14 @@ func (w *world) act(c *client) (over bool) {
 		c.connect()
 		w.attachFirst(c)
 	case !c.conn.open && w.chance(5):
-		w.settle(c)
+		w.deliverPending(c)
 		c.cut(0)
 	case !c.conn.open && w.chance(70):
 		return w.open(c)
 	case !c.conn.open:
 		w.attachMore(c)
 	case c.conn.ended, w.chance(20):
-		w.settle(c)
+		w.deliverPending(c)
 		c.cut(w.anyByte(c.conn))
 	case w.chance(5):
 		w.slow(c)
@@ -186,7 +186,7 @@ func (w *world) open(c *client) (over bool) {
 	_, known := w.hub.Place(c.lastID, "")
 	slices.Sort(conn.ghosts)
 	conn.ghosts = slices.Compact(conn.ghosts)
-	told := len(conn.ghosts) > 0 && known && !conn.override && w.told[c.lastID] == setOf(conn.ghosts)
+	told := len(conn.ghosts) > 0 && known && !conn.override && w.absent[c.lastID] == setOf(conn.ghosts)
 	want := known && (conn.finished || told) && len(conn.at) == 0 && conn.queued == 0 && !conn.override && (told || len(conn.ghosts) == 0)
 	if got := w.hub.Open(conn.member); got != want {
 		w.t.Fatalf("Open() = %v, want %v: id %q, topics %q, %d events", got, want, c.lastID, conn.topicsAt(), conn.queued)
@@ -207,10 +207,10 @@ func (w *world) open(c *client) (over bool) {
 // slow publishes an event that a stream is too slow for.
 func (w *world) slow(c *client) {
 	if names := c.conn.topicsAt(); len(names) > 0 {
-		w.settle(c)
+		w.deliverPending(c)
 		c.conn.sink.full, c.conn.ended = true, true
 		w.publish(w.topics[names[0]], true, false)
-		w.settle(c)
+		w.deliverPending(c)
 	}
 }
 
@@ -253,6 +253,6 @@ func (w *world) comeHome(c *client) {
 	if !c.conn.open && w.open(c) {
 		return
 	}
-	w.settle(c)
+	w.deliverPending(c)
 	c.cut(len(c.conn.sink.bytes()))
 }

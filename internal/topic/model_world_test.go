@@ -15,18 +15,18 @@ import (
 // world is a trivial reference beside a hub: it knows all events that ever were,
 // and what each client has of them.
 type world struct {
-	t       *testing.T
-	rng     *rand.Rand
-	hub     *topic.Hub
-	seq     uint64 // events ever
-	names   []string
-	topics  map[string]*ref
-	bySeq   map[uint64]string // which topic an event is of
-	clients []*client
-	born    int  // clients ever
-	wide    bool // events are spread
+	t         *testing.T
+	rng       *rand.Rand
+	hub       *topic.Hub
+	seq       uint64 // events ever
+	names     []string
+	topics    map[string]*ref
+	bySeq     map[uint64]string // which topic an event is of
+	clients   []*client
+	deletedTo int  // clients ever
+	wide      bool // events are spread
 
-	told map[string]string // which topics that do not exist an id says its client knows of
+	absent map[string]string // which topics that do not exist an id says its client knows of
 
 	store *fakeStore // nil: the logs end with the hub
 	opts  topic.Options
@@ -34,11 +34,11 @@ type world struct {
 
 // ref is all that ever was in a topic.
 type ref struct {
-	name   string
-	keep   topic.Retention
-	events []entry
-	born   int // events before this index are of a topic that was deleted
-	closed bool
+	name      string
+	keep      topic.Retention
+	events    []entry
+	deletedTo int // events before this index are of a topic that was deleted
+	closed    bool
 }
 
 type entry struct {
@@ -60,7 +60,7 @@ func newWorld(t *testing.T, seed uint64, store *fakeStore) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 0)), store: store,
 		opts:   topic.Options{Namespaces: spaces, Default: topic.Retention{Events: 5, Replay: topic.ReplayNone}},
-		topics: make(map[string]*ref), bySeq: make(map[uint64]string), told: make(map[string]string),
+		topics: make(map[string]*ref), bySeq: make(map[uint64]string), absent: make(map[string]string),
 	}
 	if w.start(); w.chance(50) {
 		w.opts.MaxBytes = 500 // hardly anything stays in memory
@@ -92,7 +92,7 @@ func (w *world) start() {
 func (w *world) restart() {
 	w.t.Log("restart")
 	for _, c := range w.clients {
-		switch w.settle(c); {
+		switch w.deliverPending(c); {
 		case c.conn == nil:
 		case c.conn.open:
 			c.cut(w.anyByte(c.conn))
@@ -102,7 +102,7 @@ func (w *world) restart() {
 	}
 	w.start()
 	if w.wide {
-		w.hub.SpreadOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
+		w.hub.FanOutOver(1+w.rng.IntN(2), 1+w.rng.IntN(8))
 	}
 }
 
@@ -115,7 +115,7 @@ func (w *world) id(seq uint64) string {
 }
 
 // settle has a stream get what is on its way to it, so that it can be looked at.
-func (w *world) settle(c *client) {
+func (w *world) deliverPending(c *client) {
 	if c.conn != nil {
 		w.hub.DeliverPending(stream.NewBatch(), c.conn.member)
 	}
@@ -131,7 +131,7 @@ func (w *world) chance(percent int) bool { return w.rng.IntN(100) < percent }
 func (w *world) pick() *ref { return w.topics[w.names[w.rng.IntN(len(w.names))]] }
 
 // held is how many events the hub must have.
-func (r *ref) held() int { return min(len(r.events)-r.born, r.keep.Events) }
+func (r *ref) held() int { return min(len(r.events)-r.deletedTo, r.keep.Events) }
 
 // first is the index of the oldest event that is held.
 func (r *ref) first() int { return len(r.events) - r.held() }
@@ -243,7 +243,7 @@ func (w *world) remove(r *ref) {
 		w.bySeq[w.seq] = r.name
 	}
 	if exists {
-		r.born, r.closed = len(r.events), false
+		r.deletedTo, r.closed = len(r.events), false
 		w.finish(r)
 		w.forget(r)
 	}

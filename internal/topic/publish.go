@@ -81,7 +81,7 @@ func (h *Hub) publish(b *stream.Batch, p *Publication, block []byte, content uin
 	e := h.stamp(block, h.seq, 0, now.UnixNano())
 	r := Receipt{ID: e.id(), Receivers: h.append(b, l, e, now)}
 	if p.Key != "" {
-		h.keys.add(p.Topic, p.Key, record{content: content, seq: l.last, receivers: r.Receivers}, now)
+		h.keys.add(p.Topic, p.Key, dedupRecord{content: content, seq: l.last, receivers: r.Receivers}, now)
 	}
 	if p.Close {
 		h.finish(b, l)
@@ -111,8 +111,8 @@ func (h *Hub) forgotten(topic string) uint64 {
 	if l, ok := h.topics[topic]; ok {
 		return l.forgotten
 	}
-	stone, _, _ := h.tombs.recall(topic)
-	return stone.forgotten
+	tomb, _, _ := h.tombstones.find(topic)
+	return tomb.forgotten
 }
 
 // encode makes the block with room for its id line in front. A close without
@@ -138,7 +138,7 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 	}
 	if l.keep.Events > 0 {
 		if l.push(e); l.held() == 1 {
-			h.holding++
+			h.nonEmpty++
 		}
 		h.bytes += int64(e.frame.Len())
 		h.events++
@@ -148,13 +148,13 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 	} else {
 		l.lose(e.seq)
 	}
-	if l.spreads > 0 || len(l.subs) >= h.onTheWay.wide {
+	if l.fanOuts > 0 || len(l.subs) >= h.fanOuts.large {
 		receivers = l.streams()
-		h.spread(b, l, e)
+		h.fanOut(b, l, e)
 		return receivers
 	}
 	for _, s := range l.subs {
-		h.settle(b, s.member)
+		h.deliverPending(b, s.member)
 		if s.member.push(b, e) {
 			receivers++
 		}
@@ -192,16 +192,16 @@ func (h *Hub) idOf(seq uint64, at int64) string {
 // there is no store.
 func (h *Hub) timeOf(seq uint64) int64 {
 	if seq == h.seq {
-		return h.past.at
+		return h.stored.at
 	}
-	at, _ := h.past.marks.find(seq)
+	at, _ := h.stored.times.find(seq)
 	return at
 }
 
 // finish closes a log. Its streams leave it, and those that have no other topic
 // end once they have had their last event.
 func (h *Hub) finish(b *stream.Batch, l *log) {
-	h.arrive(b, l)
+	h.finishFanOut(b, l)
 	l.closed = true
 	subs := l.subs
 	l.subs = nil
@@ -229,14 +229,14 @@ func (h *Hub) Delete(ctx context.Context, topic string) error {
 	if !ok {
 		return ErrNotFound
 	}
-	h.forget(b, l, l.last, l.lastAt)
+	h.restartTopic(b, l, l.last, l.lastAt)
 	return nil
 }
 
 // forget has a topic begin anew behind a position.
-func (h *Hub) forget(b *stream.Batch, l *log, seq uint64, at int64) {
+func (h *Hub) restartTopic(b *stream.Batch, l *log, seq uint64, at int64) {
 	h.empty(l, DropDeleted)
-	l.reborn(seq, at)
+	l.markDeleted(seq, at)
 	h.finish(b, l)
 }
 

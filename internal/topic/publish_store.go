@@ -27,7 +27,7 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, unavailable(err)
 	}
-	return h.noted(p, got)
+	return h.recordAnswer(p, got)
 }
 
 // clone copies what may be a part of a request's body.
@@ -51,7 +51,7 @@ func (h *Hub) appendOne(ctx context.Context, e Entry) (Appended, error) {
 // be known for it.
 func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, answered bool, err error) {
 	content := contentOf(p)
-	for range maxColdTries {
+	for range maxFetchTries {
 		e, r, answered, known, err := h.entryNow(p, content)
 		if err != nil || answered || known {
 			return e, r, answered, err
@@ -85,7 +85,7 @@ func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r
 	}
 	e = Entry{
 		Topic: p.Topic, Name: p.Name, Data: p.Data, HasEvent: p.HasEvent, Close: p.Close,
-		Number: l.appended + 1, Prev: l.last, DeletedTo: l.born, Age: l.keep.life(),
+		Number: l.appended + 1, Prev: l.last, DeletedTo: l.deletedTo, Age: l.keep.life(),
 	}
 	if p.Key != "" {
 		// What was published before the topic was deleted does not count. All
@@ -103,19 +103,19 @@ func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r
 
 // noted remembers what was answered, and has the store trim the topic now and
 // then. It returns ErrClosed for a repeat of what came behind the topic's end.
-func (h *Hub) noted(p Publication, got Appended) (Receipt, error) {
+func (h *Hub) recordAnswer(p Publication, got Appended) (Receipt, error) {
 	content := contentOf(p)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.note(&p, content, got, time.Now())
+	return h.recordAnswerLocked(&p, content, got, time.Now())
 }
 
 // note is noted for a caller that holds the lock.
-func (h *Hub) note(p *Publication, content uint64, got Appended, now time.Time) (Receipt, error) {
+func (h *Hub) recordAnswerLocked(p *Publication, content uint64, got Appended, now time.Time) (Receipt, error) {
 	l := h.topics[p.Topic]
 	at := got.At
 	if at == 0 { // the first one is gone
-		at, _ = h.past.marks.find(got.Seq)
+		at, _ = h.stored.times.find(got.Seq)
 	}
 	r := Receipt{Receivers: got.Receivers}
 	if at != 0 { // an id with another time would be one of another log
@@ -128,7 +128,7 @@ func (h *Hub) note(p *Publication, content uint64, got Appended, now time.Time) 
 		r.Receivers = l.streams()
 	}
 	if p.Key != "" && at != 0 {
-		h.keys.add(p.Topic, p.Key, record{content: content, seq: got.Seq, at: at, receivers: r.Receivers}, now)
+		h.keys.add(p.Topic, p.Key, dedupRecord{content: content, seq: got.Seq, at: at, receivers: r.Receivers}, now)
 	}
 	if l == nil || l.keep.Events <= 0 {
 		return r, nil

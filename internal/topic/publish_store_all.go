@@ -16,7 +16,7 @@ const maxLookups = 16
 
 // storing is a PublishAll by way of the Store. It goes on in rounds: in each one
 // those are stored that need not wait for another one's answer.
-type storing struct {
+type batchPublish struct {
 	h        *Hub
 	ps       []Publication
 	contents []uint64 // of ps
@@ -25,52 +25,52 @@ type storing struct {
 	lookups  map[string]int // how often a topic was looked up
 
 	// Of one round.
-	left    []int // to be answered
-	later   []int // to be answered in the next round
-	entries []Entry
-	of      []int           // of which publication each entry is
-	ahead   map[string]*due // by topic
-	dues    []due           // of ahead
-	unknown []string        // topics that have to be looked up
-	repeats []repeated
+	left        []int // to be answered
+	later       []int // to be answered in the next round
+	entries     []Entry
+	of          []int                  // of which publication each entry is
+	byTopic     map[string]*topicRound // by topic
+	topicRounds []topicRound           // of ahead
+	unknown     []string               // topics that have to be looked up
+	repeats     []repeated
 }
 
-// storings are used over and over.
-var storings = sync.Pool{New: func() any {
-	return &storing{refused: refusals{}, lookups: make(map[string]int), ahead: make(map[string]*due)}
+// batchPool are used over and over.
+var batchPool = sync.Pool{New: func() any {
+	return &batchPublish{refused: refusals{}, lookups: make(map[string]int), byTopic: make(map[string]*topicRound)}
 }}
 
-func (s *storing) putBack() {
+func (s *batchPublish) putBack() {
 	clear(s.refused)
 	clear(s.lookups)
-	s.begin()
+	s.reset()
 	s.h, s.ps, s.answers = nil, nil, nil
 	s.left = s.left[:0]
-	storings.Put(s)
+	batchPool.Put(s)
 }
 
 // begin begins a round.
-func (s *storing) begin() {
+func (s *batchPublish) reset() {
 	clear(s.entries) // of what is on its way yet there are none, see append
-	clear(s.ahead)
-	clear(s.dues)
-	s.entries, s.of, s.dues, s.later = s.entries[:0], s.of[:0], s.dues[:0], nil
+	clear(s.byTopic)
+	clear(s.topicRounds)
+	s.entries, s.of, s.topicRounds, s.later = s.entries[:0], s.of[:0], s.topicRounds[:0], nil
 	s.unknown, s.repeats = nil, nil
 }
 
-// dueOf gives what the round has of a topic.
-func (s *storing) dueOf(name string) *due {
-	d := s.ahead[name]
+// topicRoundOf gives what the round has of a topic.
+func (s *batchPublish) topicRoundOf(name string) *topicRound {
+	d := s.byTopic[name]
 	if d == nil {
-		s.dues = append(s.dues, due{}) // which has room for all, so that they stay where they are
-		d = &s.dues[len(s.dues)-1]
-		s.ahead[name] = d
+		s.topicRounds = append(s.topicRounds, topicRound{}) // which has room for all, so that they stay where they are
+		d = &s.topicRounds[len(s.topicRounds)-1]
+		s.byTopic[name] = d
 	}
 	return d
 }
 
 // due is what a round has of a topic.
-type due struct {
+type topicRound struct {
 	entries uint64
 	keys    []string
 	wait    bool // what comes behind it is for the next round
@@ -87,7 +87,7 @@ func (h *Hub) storeAll(ctx context.Context, ps []Publication) []Published {
 		r, err := h.store(ctx, ps[0])
 		return []Published{{r, err}}
 	}
-	s := storings.Get().(*storing)
+	s := batchPool.Get().(*batchPublish)
 	defer s.putBack()
 	s.h, s.ps, s.answers = h, ps, make([]Published, len(ps))
 	s.contents = slices.Grow(s.contents, len(ps))[:len(ps)]
@@ -105,9 +105,9 @@ func (h *Hub) storeAll(ctx context.Context, ps []Publication) []Published {
 	return s.answers
 }
 
-func (s *storing) round(ctx context.Context) {
-	s.begin()
-	s.dues = slices.Grow(s.dues, len(s.left))
+func (s *batchPublish) round(ctx context.Context) {
+	s.reset()
+	s.topicRounds = slices.Grow(s.topicRounds, len(s.left))
 	s.entries = slices.Grow(s.entries, len(s.left))
 	for step := range slices.Chunk(s.left, applyStep) {
 		s.prepare(step)
@@ -128,7 +128,7 @@ func (s *storing) round(ctx context.Context) {
 }
 
 // prepare makes the entries of some publications under one hold of the lock.
-func (s *storing) prepare(step []int) {
+func (s *batchPublish) prepare(step []int) {
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()
 	now := time.Now()
@@ -137,12 +137,12 @@ func (s *storing) prepare(step []int) {
 	}
 }
 
-func (s *storing) prepareOne(i int, now time.Time) {
+func (s *batchPublish) prepareOne(i int, now time.Time) {
 	p, a := &s.ps[i], &s.answers[i]
 	if a.Err = s.refused.of(p.Topic); a.Err != nil {
 		return
 	}
-	d := s.dueOf(p.Topic)
+	d := s.topicRoundOf(p.Topic)
 	if d.wait = d.wait || p.Key != "" && slices.Contains(d.keys, p.Key); d.wait {
 		s.later = append(s.later, i)
 		return
@@ -172,17 +172,17 @@ func (s *storing) prepareOne(i int, now time.Time) {
 }
 
 // append stores the entries of the round.
-func (s *storing) append(ctx context.Context) {
+func (s *batchPublish) append(ctx context.Context) {
 	results := s.h.opts.Store.AppendAll(ctx, s.entries)
 	for n := 0; n < len(results); n += applyStep {
-		s.noted(n, results[n:min(n+applyStep, len(results))])
+		s.recordAnswers(n, results[n:min(n+applyStep, len(results))])
 	}
 	if slices.ContainsFunc(results, func(r Result) bool { return Retryable(r.Err) }) {
 		s.entries = nil // the store may still be at them
 	}
 }
 
-func (s *storing) noted(from int, results []Result) {
+func (s *batchPublish) recordAnswers(from int, results []Result) {
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()
 	now := time.Now()
@@ -193,23 +193,23 @@ func (s *storing) noted(from int, results []Result) {
 			s.refused.note(s.ps[i].Topic, s.answers[i].Err)
 			continue
 		}
-		s.answers[i].Receipt, s.answers[i].Err = s.h.note(&s.ps[i], s.contents[i], r.Appended, now)
+		s.answers[i].Receipt, s.answers[i].Err = s.h.recordAnswerLocked(&s.ps[i], s.contents[i], r.Appended, now)
 	}
 }
 
 // lookUp answers those with a key to a closed topic, and has the next round know the
 // topics of which nothing was known. It returns of which topics that failed.
-func (s *storing) lookUp(ctx context.Context) refusals {
+func (s *batchPublish) lookUp(ctx context.Context) refusals {
 	failed := refusals{}
 	errs := make([]error, len(s.unknown))
-	inTurn(len(s.unknown), func(n int) { errs[n] = s.h.fetch(ctx, s.unknown[n], needState) })
+	eachConcurrently(len(s.unknown), func(n int) { errs[n] = s.h.fetch(ctx, s.unknown[n], needState) })
 	for n, name := range s.unknown {
-		if s.lookups[name]++; errs[n] == nil && s.lookups[name] >= maxColdTries {
+		if s.lookups[name]++; errs[n] == nil && s.lookups[name] >= maxFetchTries {
 			errs[n] = ErrUnavailable
 		}
 		failed.note(name, errs[n])
 	}
-	inTurn(len(s.repeats), func(n int) {
+	eachConcurrently(len(s.repeats), func(n int) {
 		r := s.repeats[n]
 		s.answers[r.i].Receipt, s.answers[r.i].Err = s.h.repeat(ctx, s.ps[r.i], r.entry)
 	})
@@ -220,7 +220,7 @@ func (s *storing) lookUp(ctx context.Context) refusals {
 }
 
 // inTurn calls work for all of n, some at once.
-func inTurn(n int, work func(int)) {
+func eachConcurrently(n int, work func(int)) {
 	free := make(chan struct{}, maxLookups)
 	var working sync.WaitGroup
 	for i := range n {

@@ -4,22 +4,22 @@ import "time"
 
 // reader collects what is read back of a topic, within the topic's bounds.
 type reader struct {
-	hub    *Hub
-	keep   Retention
-	events []*Stored
-	blocks [][]byte // of events
-	bytes  int64
-	lost   uint64 // the newest event that was left out
-	hole   uint64 // the newest event that was missing
-	born   uint64
-	bornAt int64
-	closed bool
+	hub       *Hub
+	keep      Retention
+	events    []*Stored
+	blocks    [][]byte // of events
+	bytes     int64
+	lost      uint64 // the newest event that was left out
+	hole      uint64 // the newest event that was missing
+	deletedTo uint64
+	deletedAt int64
+	closed    bool
 }
 
 func (r *reader) take(e Stored) error {
 	switch {
 	case e.Delete:
-		*r = reader{hub: r.hub, keep: r.keep, born: e.Seq, bornAt: e.At}
+		*r = reader{hub: r.hub, keep: r.keep, deletedTo: e.Seq, deletedAt: e.At}
 		return nil
 	case r.closed:
 		return nil // it came after the end, and does not count
@@ -35,7 +35,7 @@ func (r *reader) take(e Stored) error {
 		}
 	}
 	r.closed = e.Close
-	r.born = max(r.born, e.DeletedTo)
+	r.deletedTo = max(r.deletedTo, e.DeletedTo)
 	r.events = append(r.events, &e)
 	r.bytes += e.size()
 	for len(r.events) > max(r.keep.Events, 1) || r.keep.Bytes > 0 && r.bytes > r.keep.Bytes && len(r.events) > 1 {
@@ -63,21 +63,21 @@ func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainID
 // all topics is applied later, when it has been used.
 func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	l.cold, l.doubt = 0, false
-	l.bornAt(max(l.born, r.born))
+	l.setDeletedTo(max(l.deletedTo, r.deletedTo))
 	l.damaged(r.hole)
 	if before := l.before; before > r.newest() && !r.closed { // it was dropped since, or is damaged
 		l.damaged(before)
 	}
 	if len(r.events) > 0 {
-		missing = max(missing, h.past.lacks)
+		missing = max(missing, h.stored.lacks)
 	}
 	if missing > r.newest() {
 		l.mayMiss(missing)
 	}
 	l.before = 0
 	if len(r.events) == 0 {
-		if l.unsure, l.floor = true, h.unknownBelow(); l.last == 0 && r.born > 0 {
-			l.last, l.lastAt = r.born, r.bornAt
+		if l.unsure, l.floor = true, h.unknownBelow(); l.last == 0 && r.deletedTo > 0 {
+			l.last, l.lastAt = r.deletedTo, r.deletedAt
 		}
 		return
 	}
@@ -88,7 +88,7 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	}
 	h.judgeLoss(l, r)
 	if l.held() == 0 {
-		h.holding++
+		h.nonEmpty++
 	}
 	front := make([]event, 0, len(r.events)+l.held())
 	for i, e := range r.events {
@@ -105,7 +105,7 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	h.events += len(front)
 	l.events, l.head = append(front, l.events[l.head:]...), 0
 	h.recent.touch(l, time.Now()) // all of it may have expired: then it leaves again
-	for why := l.over(time.Now()); why != ""; why = l.over(time.Now()) {
+	for why := l.exceeded(time.Now()); why != ""; why = l.exceeded(time.Now()) {
 		h.drop(l, why)
 	}
 	h.expiry.Remove(l) // its oldest event is older than before
@@ -118,7 +118,7 @@ func (r *reader) newest() uint64 {
 	if n := len(r.events); n > 0 {
 		return r.events[n-1].Seq
 	}
-	return r.born
+	return r.deletedTo
 }
 
 // judgeLoss finds out what there was before the oldest event that was read back.
@@ -130,15 +130,15 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 	case !oldest.PrevKnown: // nor is its number: there was at least one that came with it
 		l.lost = max(l.lost, oldest.Seq-1)
 	case oldest.Number <= 1:
-		l.unsure = r.born == 0
+		l.unsure = r.deletedTo == 0
 	default:
 		l.lost = max(l.lost, oldest.Prev)
 	}
 }
 
 // bornAt notes up to which position the topic was deleted, when it has begun anew.
-func (l *log) bornAt(seq uint64) {
-	l.born, l.forgotten, l.lost = seq, seq, max(l.lost, seq)
+func (l *log) setDeletedTo(seq uint64) {
+	l.deletedTo, l.forgotten, l.lost = seq, seq, max(l.lost, seq)
 	if l.hole <= seq {
 		l.hole = 0
 	}
@@ -148,7 +148,7 @@ func (l *log) bornAt(seq uint64) {
 }
 
 // reborn notes that the topic was deleted and nothing has come since.
-func (l *log) reborn(seq uint64, at int64) {
+func (l *log) markDeleted(seq uint64, at int64) {
 	l.cold, l.last, l.lastAt, l.closed, l.doubt, l.appended = 0, seq, at, false, false, 0
-	l.lost, l.born, l.forgotten, l.hole, l.missing = seq, seq, seq, 0, 0
+	l.lost, l.deletedTo, l.forgotten, l.hole, l.missing = seq, seq, seq, 0, 0
 }

@@ -15,7 +15,7 @@ import (
 // the topic's end. So it is looked for, as far back as keys count. e is what would
 // have been appended.
 func (h *Hub) repeat(ctx context.Context, p Publication, e Entry) (Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, coldPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxFetchTime)
 	defer cancel()
 	got, ok, err := h.opts.Store.Find(ctx, e, h.since(time.Now().Add(-2*KeyLife)), e.Prev+1)
 	switch {
@@ -24,7 +24,7 @@ func (h *Hub) repeat(ctx context.Context, p Publication, e Entry) (Receipt, erro
 	case !ok:
 		return Receipt{}, ErrClosed
 	}
-	return h.noted(p, got)
+	return h.recordAnswer(p, got)
 }
 
 // since is a position before which nothing was stored at t or later: 1 if nothing
@@ -32,8 +32,8 @@ func (h *Hub) repeat(ctx context.Context, p Publication, e Entry) (Receipt, erro
 func (h *Hub) since(t time.Time) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	held := h.past.marks.list[h.past.marks.head:]
-	i, _ := slices.BinarySearchFunc(held, t.UnixNano(), func(k mark, at int64) int { return cmp.Compare(k.at, at) })
+	held := h.stored.times.list[h.stored.times.head:]
+	i, _ := slices.BinarySearchFunc(held, t.UnixNano(), func(k timeEntry, at int64) int { return cmp.Compare(k.at, at) })
 	if i == 0 {
 		return 1
 	}

@@ -101,7 +101,7 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	all := l.after(0)
 	switch {
 	case a.from == FromEarliest:
-		return all, l.torn()
+		return all, l.hasHole()
 	case a.from == FromLatest:
 		return nil, false
 	case a.at != nil:
@@ -113,11 +113,11 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	}
 	switch l.keep.Replay {
 	case ReplayAll:
-		return all, a.unknown || max(l.lost, l.missing) > l.born
+		return all, a.unknown || max(l.lost, l.missing) > l.deletedTo
 	case ReplayHeld:
-		return all, a.unknown || l.torn()
+		return all, a.unknown || l.hasHole()
 	case ReplayLast:
-		return all[max(0, len(all)-1):], l.valueLost(l.born)
+		return all[max(0, len(all)-1):], l.valueLost(l.deletedTo)
 	}
 	if a.unknown { // it asked for what came after something: all that there is may be that
 		return all, true
@@ -160,12 +160,12 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	}
 	behind := len(p.events) > 0 && p.events[0].seq <= have.seq
 	if n := len(p.events); n > 0 && p.events[n-1].seq > have.seq {
-		m.cursor, m.marked = max(m.cursor, p.events[n-1].seq), m.marked || !p.events[n-1].mute
+		m.cursor, m.hasID = max(m.cursor, p.events[n-1].seq), m.hasID || !p.events[n-1].mute
 	}
 	// Without the block a client that drops now would come back without an id, or
 	// with one that brings what it has had, or was not to have.
-	if !m.marked || p.skipped > m.cursor || behind {
-		m.cursor, m.marked = max(m.cursor, p.seq), true
+	if !m.hasID || p.skipped > m.cursor || behind {
+		m.cursor, m.hasID = max(m.cursor, p.seq), true
 		items = h.appendIDBlock(items, m.cursor)
 	}
 	if m.opened {
@@ -181,7 +181,7 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 func (h *Hub) standing(m *Member) position {
 	p := position{seq: m.cursor, at: h.timeOf(m.cursor)}
 	if h.opts.Store != nil && p.at == 0 && p.seq > 0 {
-		p.seq, p.at = h.seq, h.past.at
+		p.seq, p.at = h.seq, h.stored.at
 	}
 	return p
 }

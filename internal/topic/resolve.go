@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	// aheadPatience bounds how long an id that this node has not come to yet is
+	// maxAheadTime bounds how long an id that this node has not come to yet is
 	// waited for: the client has it from another node.
-	aheadPatience = 2 * time.Second
+	maxAheadTime = 2 * time.Second
 	// maxAhead is how many wait for that at once.
 	maxAhead = 1024
-	// maxLooks is for how many of them the store is asked at once.
-	maxLooks = 16
+	// maxLookupsAhead is for how many of them the store is asked at once.
+	maxLookupsAhead = 16
 	// noneLife is for how long it is taken for granted that the store has nothing
 	// from a position on, when it has just said so: of many clients that come after a
 	// backup was restored few are looked up.
@@ -22,13 +22,13 @@ const (
 )
 
 // none is the lowest position from which on the store had nothing, at a time.
-type none struct {
+type emptyFrom struct {
 	seq uint64 // 0: nothing is known
 	at  time.Time
 }
 
 // has tells whether that is still so.
-func (n none) has(seq uint64) bool {
+func (n emptyFrom) has(seq uint64) bool {
 	return n.seq > 0 && seq >= n.seq && time.Since(n.at) < noneLife
 }
 
@@ -46,7 +46,7 @@ type placed struct {
 func (h *Hub) place(id string, at places) (position, bool) {
 	if h.opts.Store != nil {
 		p := at[id]
-		if !p.ok || p.restarts != h.past.restarts {
+		if !p.ok || p.restarts != h.stored.restarts {
 			return position{}, false
 		}
 		return p.position, true
@@ -71,7 +71,7 @@ func (h *Hub) judge(id string) (p position, ok, sure bool) {
 	case p.seq == 0:
 		ok, sure = p.at == 0, true
 	case p.seq <= h.seq:
-		ok, sure = h.past.marks.fits(p.seq, p.at)
+		ok, sure = h.stored.times.matches(p.seq, p.at)
 	}
 	if !sure && h.seal != nil && !sealed && p.seq > h.opts.Unsealed { // of before there were seals, or made up
 		return position{}, false, true
@@ -123,15 +123,15 @@ func (h *Hub) resolveResume(ctx context.Context, m *Member, id string) error {
 func (h *Hub) keepPlaced(m *Member, p placed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if m.past != nil {
-		m.past.at, m.past.known = p, true
+	if m.history != nil {
+		m.history.at, m.history.known = p, true
 	}
 }
 
 func (h *Hub) resolved(m *Member) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return m.past == nil || m.past.known
+	return m.history == nil || m.history.known
 }
 
 // CatchUp waits, for a moment and not for everybody, until this node has been given
@@ -153,15 +153,15 @@ func (h *Hub) CatchUp(ctx context.Context, m *Member) {
 	if !ahead {
 		return
 	}
-	wait, enough := context.WithTimeout(ctx, aheadPatience)
+	wait, enough := context.WithTimeout(ctx, maxAheadTime)
 	defer enough()
 	select {
-	case h.looks <- struct{}{}:
+	case h.lookups <- struct{}{}:
 	case <-wait.Done():
 		return
 	}
 	found, err := h.lookUp(ctx, id)
-	<-h.looks
+	<-h.lookups
 	if err == errBehind {
 		found, err = h.waitFor(wait, id, found)
 	}
@@ -187,7 +187,7 @@ func (h *Hub) waitFor(ctx context.Context, id string, p placed) (placed, error) 
 	default:
 		return placed{}, ErrUnavailable
 	}
-	wait, enough := context.WithTimeout(ctx, aheadPatience)
+	wait, enough := context.WithTimeout(ctx, maxAheadTime)
 	defer enough()
 	if !h.await(wait, p.seq) {
 		return placed{}, ErrUnavailable
@@ -209,8 +209,8 @@ var errBehind = &wire.Error{Status: ErrUnavailable.Status, Code: ErrUnavailable.
 func (h *Hub) lookUp(ctx context.Context, id string) (placed, error) {
 	h.mu.Lock()
 	p, ok, sure := h.judge(id)
-	found := placed{p, ok, h.past.restarts}
-	gone := !sure && p.seq > h.seq && h.none.seq > h.seq && h.none.has(p.seq)
+	found := placed{p, ok, h.stored.restarts}
+	gone := !sure && p.seq > h.seq && h.emptyFrom.seq > h.seq && h.emptyFrom.has(p.seq)
 	h.mu.Unlock()
 	switch {
 	case sure:
@@ -218,13 +218,13 @@ func (h *Hub) lookUp(ctx context.Context, id string) (placed, error) {
 	case gone:
 		return placed{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, coldPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxFetchTime)
 	defer cancel()
 	at, exact, err := h.opts.Store.Time(ctx, p.seq)
 	h.mu.Lock()
 	ahead := p.seq > h.seq
-	if err == nil && at == 0 && ahead && (p.seq < h.none.seq || !h.none.has(p.seq)) {
-		h.none = none{p.seq, time.Now()}
+	if err == nil && at == 0 && ahead && (p.seq < h.emptyFrom.seq || !h.emptyFrom.has(p.seq)) {
+		h.emptyFrom = emptyFrom{p.seq, time.Now()}
 	}
 	h.mu.Unlock()
 	switch {

@@ -26,12 +26,12 @@ func (h *Hub) Begin(floor uint64, at int64, generation string) {
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	head := mark{seq: max(floor, 1) - 1}
+	head := timeEntry{seq: max(floor, 1) - 1}
 	if head.seq > 0 {
 		head.at = cmp.Or(at, time.Now().UnixNano())
 	}
-	h.past.floor = floor
-	h.past.marks = marks{}
+	h.stored.floor = floor
+	h.stored.times = timeIndex{}
 	h.restart(b, head, generation, true)
 }
 
@@ -44,9 +44,9 @@ func (h *Hub) Rewind(head uint64, generation string) {
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.past.marks.cut(head)
-	at, _ := h.past.marks.find(head)
-	h.restart(b, mark{head, at}, generation, generation != "" && generation != h.generation)
+	h.stored.times.cut(head)
+	at, _ := h.stored.times.find(head)
+	h.restart(b, timeEntry{head, at}, generation, generation != "" && generation != h.generation)
 }
 
 // Common finds how far the store has what the hub was given: the position of the
@@ -54,9 +54,9 @@ func (h *Hub) Rewind(head uint64, generation string) {
 // none that is remembered. It looks up some twenty events.
 func (h *Hub) Common(ctx context.Context) (position uint64, at int64, err error) {
 	h.mu.Lock()
-	given := slices.Clone(h.past.marks.held())
+	given := slices.Clone(h.stored.times.held())
 	h.mu.Unlock()
-	var common mark
+	var common timeEntry
 	for len(given) > 0 {
 		mid := len(given) / 2
 		n, err := h.firstLeft(ctx, given[mid:])
@@ -74,7 +74,7 @@ func (h *Hub) Common(ctx context.Context) (position uint64, at int64, err error)
 
 // firstLeft is the index of the first of some events that the store has, if what it
 // has from there on begins with it; else -1. Those before have expired.
-func (h *Hub) firstLeft(ctx context.Context, given []mark) (int, error) {
+func (h *Hub) firstLeft(ctx context.Context, given []timeEntry) (int, error) {
 	at, exact, err := h.opts.Store.Time(ctx, given[0].seq)
 	switch {
 	case err != nil:
@@ -82,26 +82,26 @@ func (h *Hub) firstLeft(ctx context.Context, given []mark) (int, error) {
 	case exact && at != given[0].at: // another event has the number
 		return -1, nil
 	}
-	return slices.IndexFunc(given, func(m mark) bool { return m.at == at }), nil
+	return slices.IndexFunc(given, func(m timeEntry) bool { return m.at == at }), nil
 }
 
 // restart has the hub go on behind head. What it holds up to there is right, unless
 // anew is true: then all of it is left to the store.
-func (h *Hub) restart(b *stream.Batch, head mark, generation string, anew bool) {
-	for len(h.onTheWay.events) > 0 {
+func (h *Hub) restart(b *stream.Batch, head timeEntry, generation string, anew bool) {
+	for len(h.fanOuts.events) > 0 {
 		h.advance(b)
 	}
 	if generation != "" && generation != h.generation {
 		h.generation = generation
 		h.seal = newSealer(h.secret, generation)
 	}
-	h.seq, h.past.at = head.seq, head.at
-	h.past.floor = min(h.past.floor, head.seq+1)
-	h.past.lacks = min(h.past.lacks, head.seq)
-	h.past.restarts++
+	h.seq, h.stored.at = head.seq, head.at
+	h.stored.floor = min(h.stored.floor, head.seq+1)
+	h.stored.lacks = min(h.stored.lacks, head.seq)
+	h.stored.restarts++
 	h.keys.init(h.opts.MaxKeys)
-	h.tombs.forget(head.seq)
-	h.vacant.init(maxEmpty)
+	h.tombstones.mergeAll(head.seq)
+	h.knownEmpty.init(maxEmpty)
 	h.eachMember(func(m *Member) { h.goBack(b, m, head.seq, anew) })
 	for _, l := range h.topics {
 		if anew || l.last > head.seq {
@@ -140,8 +140,8 @@ func (h *Hub) goBack(b *stream.Batch, m *Member, head uint64, anew bool) {
 	}
 	items = h.appendIDBlock(items, head)
 	_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing
-	if m.past != nil {           // the end of a topic that is not closed any more does not count
-		m.past.over = slices.DeleteFunc(m.past.over, func(l *log) bool { return anew || l.last > head })
+	if m.history != nil {        // the end of a topic that is not closed any more does not count
+		m.history.closedTopics = slices.DeleteFunc(m.history.closedTopics, func(l *log) bool { return anew || l.last > head })
 	}
 }
 
@@ -149,7 +149,7 @@ func (h *Hub) goBack(b *stream.Batch, m *Member, head uint64, anew bool) {
 // a position, or may have had some.
 func (m *Member) sawAbove(seq uint64) bool {
 	return slices.ContainsFunc(m.subs, func(s *subscription) bool { return s.log.reaches(seq) }) ||
-		m.past != nil && slices.ContainsFunc(m.past.over, func(l *log) bool { return l.reaches(seq) })
+		m.history != nil && slices.ContainsFunc(m.history.closedTopics, func(l *log) bool { return l.reaches(seq) })
 }
 
 // reaches tells whether there are events above a position, as far as is known.
@@ -159,7 +159,7 @@ func (t *traces) reaches(seq uint64) bool { return t.last > seq || !t.known() &&
 func (h *Hub) rewind(l *log, head uint64) {
 	h.empty(l, DropMemory)
 	l.traces = traces{
-		lost: min(l.lost, head), born: min(l.born, head), forgotten: min(l.forgotten, head),
+		lost: min(l.lost, head), deletedTo: min(l.deletedTo, head), forgotten: min(l.forgotten, head),
 		since: min(l.since, head), hole: min(l.hole, head), missing: min(l.missing, head),
 	}
 	if head > 0 {

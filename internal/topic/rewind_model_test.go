@@ -21,14 +21,14 @@ func TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrWereTold(t *testing.T) {
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := &past{t: t, rng: rand.New(rand.NewPCG(uint64(seed), 0)), store: newFakeStore()}
+			w := &rewindModel{t: t, rng: rand.New(rand.NewPCG(uint64(seed), 0)), store: newFakeStore()}
 			opts := durable
 			if seed%3 == 0 {
 				opts.MaxBytes = 300 // hardly anything stays in memory
 			}
 			w.hub = w.store.start(opts, 0)
 			if seed%2 == 0 {
-				w.hub.SpreadOver(1+w.rng.IntN(3), 1+w.rng.IntN(8))
+				w.hub.FanOutOver(1+w.rng.IntN(3), 1+w.rng.IntN(8))
 			}
 			for range 150 {
 				w.step()
@@ -38,8 +38,8 @@ func TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrWereTold(t *testing.T) {
 	}
 }
 
-// past is a store that goes back now and then, and streams.
-type past struct {
+// rewindModel is a store that goes back now and then, and streams.
+type rewindModel struct {
 	t       *testing.T
 	rng     *rand.Rand
 	store   *fakeStore
@@ -57,14 +57,14 @@ type told struct {
 	resets int
 }
 
-func (w *past) name() string { return "all:" + string(rune('a'+w.rng.IntN(4))) }
+func (w *rewindModel) name() string { return "all:" + string(rune('a'+w.rng.IntN(4))) }
 
-func (w *past) data() string {
+func (w *rewindModel) data() string {
 	w.count++
 	return fmt.Sprint(w.count)
 }
 
-func (w *past) step() {
+func (w *rewindModel) step() {
 	switch n := w.rng.IntN(100); {
 	case n < 60:
 		publish(w.t, w.hub, w.name(), w.data())
@@ -77,7 +77,7 @@ func (w *past) step() {
 	}
 }
 
-func (w *past) connect() {
+func (w *rewindModel) connect() {
 	names := []string{w.name()}
 	if other := w.name(); other != names[0] {
 		names = append(names, other)
@@ -91,7 +91,7 @@ func (w *past) connect() {
 }
 
 // goBack loses some of the newest events, and others come.
-func (w *past) goBack() {
+func (w *rewindModel) goBack() {
 	s := w.store
 	s.lose(s.head() - min(s.head(), w.rng.Uint64N(20)))
 	for range w.rng.IntN(30) {
@@ -99,7 +99,7 @@ func (w *past) goBack() {
 	}
 	position, anew := s.rewind(w.t, "")
 	w.t.Logf("back to %d, then up to %d; anew: %v", position, s.head(), anew)
-	w.arrive()
+	w.finishFanOut()
 	for i, c := range w.streams {
 		resets := strings.Count(c.sink.got(w.t), "reset")
 		switch resets - c.resets {
@@ -116,14 +116,14 @@ func (w *past) goBack() {
 	}
 }
 
-func (w *past) arrive() {
-	for w.hub.Spreading() > 0 {
+func (w *rewindModel) finishFanOut() {
+	for w.hub.FanningOut() > 0 {
 		w.hub.Advance()
 	}
 }
 
 // stored is what is in topics above a position.
-func (w *past) stored(topics []string, above uint64) string {
+func (w *rewindModel) stored(topics []string, above uint64) string {
 	var words []string
 	for _, e := range w.store.events {
 		if e.Seq > above && slices.Contains(topics, e.Topic) {
@@ -133,9 +133,9 @@ func (w *past) stored(topics []string, above uint64) string {
 	return strings.Join(words, " ")
 }
 
-func (w *past) judge() {
+func (w *rewindModel) judge() {
 	publish(w.t, w.hub, w.name(), w.data())
-	w.arrive()
+	w.finishFanOut()
 	for i, c := range w.streams {
 		got := c.sink.got(w.t)
 		if at := strings.LastIndex(got, "reset"); at >= 0 {

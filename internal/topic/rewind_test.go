@@ -26,10 +26,10 @@ func TestStreamsThatStandBehindTheEndOfAStoreThatWentBackGetWhatIsNew(t *testing
 	for _, wide := range []int{1, 100} {
 		s := newFakeStore()
 		h := s.start(durable, 0)
-		h.SpreadOver(wide, 10)
+		h.FanOutOver(wide, 10)
 		publish(t, h, "all:quiet", "q1")
 		publish(t, h, "all:a", "2", "3", "4", "5", "6")
-		for h.Spreading() > 0 {
+		for h.FanningOut() > 0 {
 			h.Advance()
 		}
 		left, m := open(t, h, "", topic.FromDefault, "all:quiet", "all:a")
@@ -46,7 +46,7 @@ func TestStreamsThatStandBehindTheEndOfAStoreThatWentBackGetWhatIsNew(t *testing
 		}
 		attach(t, h, am, topic.FromLatest, "all:quiet")
 		publish(t, h, "all:quiet", "new 4")
-		for h.Spreading() > 0 {
+		for h.FanningOut() > 0 {
 			h.Advance()
 		}
 		wantGot(t, "one that has left the other topic", left, "q1 2 3 4 5 6 new 4")

@@ -44,7 +44,7 @@ func (s *sealer) append(dst []byte, p position) []byte {
 	var buf [16]byte
 	b := binary.LittleEndian.AppendUint64(buf[:0], p.seq)
 	b = binary.LittleEndian.AppendUint64(b, uint64(p.at))
-	if p.behind|p.told != 0 || len(p.late) > 0 {
+	if p.behind|p.absent != 0 || len(p.late) > 0 {
 		b = p.rest(b)
 	}
 	sum := siphash.Hash(s.k0, s.k1, b)
@@ -59,7 +59,7 @@ func (s *sealer) append(dst []byte, p position) []byte {
 // rest appends what few positions have.
 func (p position) rest(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, p.behind)
-	b = binary.LittleEndian.AppendUint64(b, p.told)
+	b = binary.LittleEndian.AppendUint64(b, p.absent)
 	for _, h := range p.late {
 		b = binary.LittleEndian.AppendUint32(b, h)
 	}

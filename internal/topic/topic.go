@@ -111,29 +111,29 @@ var (
 // Hub holds all topics of a process. Make it with New; all methods may be
 // called concurrently.
 type Hub struct {
-	opts      Options       // set once
-	looks     chan struct{} // set once; size maxLooks: clients whose ids are looked up before others wait for them
-	ahead     chan struct{} // set once; size maxAhead: clients that wait for what another node has sent them
-	gate      chan struct{} // set once; size 2: in a crowd of streams that come back, few wait for the lock beside who publishes
-	unsettled atomic.Int64  // events on their way
+	opts           Options       // set once
+	lookups        chan struct{} // set once; size maxLookupsAhead: clients whose ids are looked up before others wait for them
+	ahead          chan struct{} // set once; size maxAhead: clients that wait for what another node has sent them
+	attaching      chan struct{} // set once; size 2: in a crowd of streams that come back, few wait for the lock beside who publishes
+	pendingFanOuts atomic.Int64  // events on their way
 
 	mu         sync.Mutex
 	generation string  // guarded by mu, like all below
 	secret     string  // of seals
 	seal       *sealer // nil: ids have no seals
-	onTheWay   spreading
+	fanOuts    fanOuts
 	seq        uint64          // position of the newest event
-	none       none            // see there
-	past       stored          // what of the logs is in the store only
+	emptyFrom  emptyFrom       // see there
+	stored     storedState     // what of the logs is in the store only
 	topics     map[string]*log // all that have events or streams
 	recent     recency         // topics that hold events, least recently appended first
 	expiry     expiries        // topics by when their oldest event expires
 	bytes      int64           // of all logs
 	events     int             // held in all logs
-	keys       keyring
-	tombs      tombstones
-	vacant     tombstones // of topics that the store has nothing of
-	holding    int        // topics that hold events
+	keys       dedupKeys
+	tombstones tombstones
+	knownEmpty tombstones // of topics that the store has nothing of
+	nonEmpty   int        // topics that hold events
 	dropped    map[DropReason]uint64
 	published  uint64
 	delivered  atomic.Uint64 // see Delivered
@@ -147,9 +147,9 @@ func New(opts Options) *Hub {
 	opts.MaxKeys = cmp.Or(opts.MaxKeys, 1_000_000)
 	h := &Hub{
 		opts:       opts,
-		looks:      make(chan struct{}, maxLooks),
+		lookups:    make(chan struct{}, maxLookupsAhead),
 		ahead:      make(chan struct{}, maxAhead),
-		gate:       make(chan struct{}, 2),
+		attaching:  make(chan struct{}, 2),
 		generation: cmp.Or(opts.Generation, NewGeneration()),
 		topics:     make(map[string]*log),
 		dropped:    make(map[DropReason]uint64),
@@ -158,12 +158,12 @@ func New(opts Options) *Hub {
 		h.secret = rand.Text()
 		h.seal = newSealer(h.secret, h.generation)
 	}
-	h.onTheWay.init(&h.mu)
-	h.past.loads = make(map[string]*load)
+	h.fanOuts.init(&h.mu)
+	h.stored.loads = make(map[string]*load)
 	h.recent.init()
 	h.keys.init(opts.MaxKeys)
-	h.tombs.init(maxTombstones)
-	h.vacant.init(maxEmpty)
+	h.tombstones.init(maxTombstones)
+	h.knownEmpty.init(maxEmpty)
 	return h
 }
 
@@ -184,10 +184,10 @@ func (h *Hub) open(topic string) (*log, error) {
 	if l, ok := h.topics[topic]; ok {
 		return l, nil
 	}
-	if len(h.topics)-h.holding >= h.opts.MaxTopics {
+	if len(h.topics)-h.nonEmpty >= h.opts.MaxTopics {
 		return nil, ErrTooManyTopics
 	}
-	return h.enter(topic), nil
+	return h.create(topic), nil
 }
 
 // openToPublish gives the log of a topic for an event.
@@ -195,28 +195,28 @@ func (h *Hub) openToPublish(topic string) (*log, error) {
 	if l, ok := h.topics[topic]; ok {
 		return l, nil // its streams go on
 	}
-	if h.holding >= h.opts.MaxTopics && !h.mayEvict() {
+	if h.nonEmpty >= h.opts.MaxTopics && !h.mayEvict() {
 		return nil, ErrTooManyTopics
 	}
-	return h.enter(topic), nil
+	return h.create(topic), nil
 }
 
 // enter makes the log of a topic that has none.
-func (h *Hub) enter(topic string) *log {
+func (h *Hub) create(topic string) *log {
 	topic = strings.Clone(topic) // it may be a part of a request's body
 	l := &log{name: topic, keep: h.retention(topic)}
-	stone, found, floor := h.tombs.recall(topic)
+	tomb, found, floor := h.tombstones.find(topic)
 	if !found {
-		stone, found = h.vacant.take(topic)
+		tomb, found = h.knownEmpty.take(topic)
 	}
 	switch {
 	case found:
-		l.traces = stone.traces
+		l.traces = tomb.traces
 	case h.opts.Store == nil:
 		l.floor = floor
 	default:
 		if l.cold = h.coldFrom(floor); l.cold == 0 {
-			l.floor = h.past.lacks
+			l.floor = h.stored.lacks
 		}
 		l.mayMiss(h.opts.Store.Lost(topic))
 	}
@@ -228,7 +228,7 @@ func (h *Hub) enter(topic string) *log {
 // coldFrom is below which position there may be events, of a topic of which
 // nothing is known, that only the store has. 0 is none.
 func (h *Hub) coldFrom(forgotten uint64) uint64 {
-	if from := max(h.past.floor, forgotten+1); from > 1 {
+	if from := max(h.stored.floor, forgotten+1); from > 1 {
 		return from
 	}
 	return 0
@@ -243,17 +243,17 @@ func (h *Hub) release(l *log) {
 	}
 	delete(h.topics, l.name)
 	h.expiry.Remove(l)
-	stone := tombstone{topic: l.name, traces: l.traces}
+	tomb := tombstone{topic: l.name, traces: l.traces}
 	if l.cold == 0 {
-		stone.appended, stone.closed = 0, false // nothing is left of it: it may begin anew
+		tomb.appended, tomb.closed = 0, false // nothing is left of it: it may begin anew
 		if h.opts.Store == nil {
-			stone.lastAt = 0
+			tomb.lastAt = 0
 		}
 	}
 	switch {
 	case l.last > 0:
-		h.tombs.bury(stone)
-	case l.cold == 0 && h.opts.Store != nil && h.coldFrom(h.tombs.merged) > 0: // it need not be asked again
-		h.vacant.bury(stone)
+		h.tombstones.add(tomb)
+	case l.cold == 0 && h.opts.Store != nil && h.coldFrom(h.tombstones.merged) > 0: // it need not be asked again
+		h.knownEmpty.add(tomb)
 	}
 }

@@ -10,7 +10,7 @@ import (
 const KeyLife = 2 * time.Minute
 
 // record is the answer that a repeat gets.
-type record struct {
+type dedupRecord struct {
 	content   uint64 // hash of what was published, see contentOf
 	seq       uint64
 	at        int64 // when the event was stored; 0 without a store
@@ -18,11 +18,11 @@ type record struct {
 	made      int64
 }
 
-// keyring remembers idempotency keys. It holds a 64-bit hash of topic and key,
+// dedupKeys remembers idempotency keys. It holds a 64-bit hash of topic and key,
 // seeded anew in each process, instead of the words themselves.
-type keyring struct {
+type dedupKeys struct {
 	seed    maphash.Seed
-	records map[uint64]record
+	records map[uint64]dedupRecord
 	order   []keyAt // oldest first, from head on
 	head    int
 	most    int
@@ -34,11 +34,11 @@ type keyAt struct {
 	at   int64
 }
 
-func (k *keyring) init(most int) {
-	*k = keyring{seed: maphash.MakeSeed(), records: make(map[uint64]record), most: most, early: k.early}
+func (k *dedupKeys) init(most int) {
+	*k = dedupKeys{seed: maphash.MakeSeed(), records: make(map[uint64]dedupRecord), most: most, early: k.early}
 }
 
-func (k *keyring) hash(topic, key string) uint64 {
+func (k *dedupKeys) hash(topic, key string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(k.seed)
 	_, _ = h.WriteString(topic)
@@ -72,31 +72,31 @@ func contentOf(p Publication) uint64 {
 	return h.Sum64()
 }
 
-func (k *keyring) find(topic, key string, now time.Time) (record, bool) {
+func (k *dedupKeys) find(topic, key string, now time.Time) (dedupRecord, bool) {
 	k.expire(now)
 	r, ok := k.records[k.hash(topic, key)]
 	return r, ok
 }
 
-func (k *keyring) add(topic, key string, r record, now time.Time) {
+func (k *dedupKeys) add(topic, key string, r dedupRecord, now time.Time) {
 	h := k.hash(topic, key)
 	r.made = now.UnixNano()
 	k.records[h] = r
 	k.order = append(k.order, keyAt{h, now.UnixNano()})
 	if len(k.order)-k.head > k.most {
-		k.forget()
+		k.dropOldest()
 		k.early++
 	}
 }
 
 // expire forgets what is older than KeyLife.
-func (k *keyring) expire(now time.Time) {
+func (k *dedupKeys) expire(now time.Time) {
 	for k.head < len(k.order) && now.UnixNano()-k.order[k.head].at >= int64(KeyLife) {
-		k.forget()
+		k.dropOldest()
 	}
 }
 
-func (k *keyring) forget() {
+func (k *dedupKeys) dropOldest() {
 	if oldest := k.order[k.head]; k.records[oldest.hash].made == oldest.at {
 		delete(k.records, oldest.hash) // else it was made anew since
 	}
@@ -126,13 +126,13 @@ func (t *tombstones) init(most int) {
 	*t = tombstones{byTopic: make(map[string]*list.Element), order: list.New(), most: most}
 }
 
-func (t *tombstones) bury(stone tombstone) {
-	if at, ok := t.byTopic[stone.topic]; ok {
-		at.Value = stone
+func (t *tombstones) add(tomb tombstone) {
+	if at, ok := t.byTopic[tomb.topic]; ok {
+		at.Value = tomb
 		t.order.MoveToBack(at)
 		return
 	}
-	t.byTopic[stone.topic] = t.order.PushBack(stone)
+	t.byTopic[tomb.topic] = t.order.PushBack(tomb)
 	if t.order.Len() > t.most {
 		oldest := t.order.Remove(t.order.Front()).(tombstone)
 		t.merged = max(t.merged, oldest.last)
@@ -142,16 +142,16 @@ func (t *tombstones) bury(stone tombstone) {
 
 // forget has all that is known of removed topics be that there may have been
 // something up to a position.
-func (t *tombstones) forget(seq uint64) {
+func (t *tombstones) mergeAll(seq uint64) {
 	t.init(t.most)
 	t.merged = seq
 }
 
 // take gives what is remembered of a removed topic, which then is remembered no more.
-func (t *tombstones) take(topic string) (stone tombstone, found bool) {
+func (t *tombstones) take(topic string) (tomb tombstone, found bool) {
 	at, found := t.byTopic[topic]
 	if !found {
-		return stone, false
+		return tomb, false
 	}
 	delete(t.byTopic, topic)
 	return t.order.Remove(at).(tombstone), true
@@ -159,7 +159,7 @@ func (t *tombstones) take(topic string) (stone tombstone, found bool) {
 
 // recall gives what is remembered of a removed topic; if that is nothing, the
 // position below which nothing is known of any.
-func (t *tombstones) recall(topic string) (stone tombstone, found bool, floor uint64) {
+func (t *tombstones) find(topic string) (tomb tombstone, found bool, floor uint64) {
 	if at, ok := t.byTopic[topic]; ok {
 		return at.Value.(tombstone), true, 0
 	}

@@ -20,10 +20,10 @@ func (h *Hub) PublishTransient(b *stream.Batch, p Publication) (receivers int, e
 	if !ok {
 		return 0, nil
 	}
-	h.arrive(b, l)
+	h.finishFanOut(b, l)
 	f := stream.NewFrame(block, stream.Room, event{seq: h.seq}.order()+1) // behind all that is merged later
 	for _, s := range l.subs {
-		h.settle(b, s.member)
+		h.deliverPending(b, s.member)
 		if s.member.sink.Push(b, f) == nil {
 			receivers++
 		}

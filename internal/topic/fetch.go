@@ -13,11 +13,11 @@ import (
 // back to one topic cost one read.
 
 const (
-	// coldPatience bounds how long an attach waits for the store.
-	coldPatience = 3 * time.Second
-	// maxColdTries is how often it starts again, because what was read back had
+	// maxFetchTime bounds how long an attach waits for the store.
+	maxFetchTime = 3 * time.Second
+	// maxFetchTries is how often it starts again, because what was read back had
 	// to make room before it was used.
-	maxColdTries = 4
+	maxFetchTries = 4
 )
 
 // need says how much of a log somebody asks for.
@@ -56,7 +56,7 @@ func (a ask) missing(l *log) need {
 
 // fetch reads back what is needed of a topic.
 func (h *Hub) fetch(ctx context.Context, topic string, n need) error {
-	ctx, cancel := context.WithTimeout(ctx, coldPatience)
+	ctx, cancel := context.WithTimeout(ctx, maxFetchTime)
 	defer cancel()
 	if n == needState {
 		return h.fetchState(ctx, topic)
@@ -68,7 +68,7 @@ func (h *Hub) fetch(ctx context.Context, topic string, n need) error {
 // ago.
 type lack struct{ cold, restarts uint64 }
 
-func (h *Hub) lack(l *log) lack { return lack{l.cold, h.past.restarts} }
+func (h *Hub) lack(l *log) lack { return lack{l.cold, h.stored.restarts} }
 
 // pin finds or makes the log of a topic, and has it stay until unpin.
 //
@@ -78,7 +78,7 @@ func (h *Hub) pin(topic string) (l *log, lacks lack) {
 	defer h.mu.Unlock()
 	l, ok := h.topics[topic]
 	if !ok {
-		l = h.enter(topic)
+		l = h.create(topic)
 	}
 	l.pins++
 	return l, h.lack(l)
@@ -142,14 +142,14 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, m
 	l.cold = max(l.cold, e.Seq+1) // it has passed by, and nothing is known of it
 	switch {
 	case e.Delete:
-		l.reborn(e.Seq, e.At)
+		l.markDeleted(e.Seq, e.At)
 		return stateKnown
 	case !e.PrevKnown:
 		return stateDoubt
 	}
 	l.last, l.lastAt, l.closed, l.appended, l.before = e.Seq, e.At, e.Close, e.Number, e.Seq
-	l.bornAt(e.DeletedTo)
-	l.mayMiss(max(missing, h.past.lacks))
+	l.setDeletedTo(e.DeletedTo)
+	l.mayMiss(max(missing, h.stored.lacks))
 	h.foundClosed(b, l)
 	return stateKnown
 }

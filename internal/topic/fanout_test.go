@@ -14,7 +14,7 @@ import (
 func wide(t *testing.T, most int) (*topic.Hub, []*sink, []*topic.Member) {
 	t.Helper()
 	h := newHub(keepAll)
-	h.SpreadOver(2, most)
+	h.FanOutOver(2, most)
 	var sinks []*sink
 	var members []*topic.Member
 	for range 3 {
@@ -49,7 +49,7 @@ func TestAnEventOfAWideTopicIsAnsweredBeforeItIsQueued(t *testing.T) {
 	h.Advance()
 	h.Advance()
 	wantGot(t, "after three steps", s[2], "1")
-	if n := h.Spreading(); n != 0 {
+	if n := h.FanningOut(); n != 0 {
 		t.Errorf("%d events are on their way, want none", n)
 	}
 }
@@ -91,7 +91,7 @@ func TestNothingOvertakesAnEventOnItsWay(t *testing.T) {
 			publish(t, h, "wide", "1")
 			tt.do(t, h, m[2])
 			wantGot(t, "before it was its turn", s[2], tt.want)
-			for h.Spreading() > 0 {
+			for h.FanningOut() > 0 {
 				h.Advance()
 			}
 			wantGot(t, "when all had their turn", s[2], tt.want)
@@ -106,7 +106,7 @@ func TestWhoComesWhileAnEventIsOnItsWayHasItOnce(t *testing.T) {
 	h.Advance()
 	late, _ := connect(t, h, "", topic.FromDefault, "wide")
 	h.Leave(m[0])
-	for h.Spreading() > 0 {
+	for h.FanningOut() > 0 {
 		h.Advance()
 	}
 	wantGot(t, "who came late", late, "1")
@@ -126,12 +126,12 @@ func TestWhoLeavesWhileAnEventIsOnItsWayTakesItFromNobody(t *testing.T) {
 	publish(t, h, "wide", "1")
 	h.Advance()
 	h.Leave(m[0])
-	for h.Spreading() > 0 {
+	for h.FanningOut() > 0 {
 		h.Advance()
 	}
 	wantGot(t, "the last stream", s[2], "1")
 	publish(t, h, "wide", "2") // and the places are right again
-	for h.Spreading() > 0 {
+	for h.FanningOut() > 0 {
 		h.Advance()
 	}
 	wantGot(t, "the second stream", s[1], "1 2")
@@ -143,7 +143,7 @@ func TestEventsOnTheirWayAreBounded(t *testing.T) {
 	t.Parallel()
 	h, s, _ := wide(t, 2)
 	publish(t, h, "wide", "1", "2", "3", "4", "5")
-	if n := h.Spreading(); n != 2 {
+	if n := h.FanningOut(); n != 2 {
 		t.Errorf("%d events are on their way, want 2", n)
 	}
 	wantGot(t, "the last stream", s[2], "1 2 3 4")

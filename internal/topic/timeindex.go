@@ -6,35 +6,35 @@ import (
 )
 
 // mark is when an event was stored.
-type mark struct {
+type timeEntry struct {
 	seq uint64
 	at  int64 // unix nanoseconds
 }
 
-// maxMarks is of how many events it is remembered: 1 MiB.
-const maxMarks = 1 << 16
+// maxTimes is of how many events it is remembered: 1 MiB.
+const maxTimes = 1 << 16
 
 // marks remember when the latest events of a store were stored, in the order of
 // their positions. It is what tells whether an id is of this log, or of one that
 // was lost and has been written anew since.
-type marks struct {
-	list []mark // from head on
+type timeIndex struct {
+	list []timeEntry // from head on
 	head int
 }
 
-func (m *marks) add(seq uint64, at int64) {
-	if len(m.list)-m.head == maxMarks {
+func (m *timeIndex) add(seq uint64, at int64) {
+	if len(m.list)-m.head == maxTimes {
 		m.head++
 	}
-	if m.head > maxMarks/4 && m.head > len(m.list)/2 {
+	if m.head > maxTimes/4 && m.head > len(m.list)/2 {
 		m.list = append(m.list[:0], m.list[m.head:]...)
 		m.head = 0
 	}
-	m.list = append(m.list, mark{seq, at})
+	m.list = append(m.list, timeEntry{seq, at})
 }
 
 // find gives when an event was stored, if that is remembered.
-func (m *marks) find(seq uint64) (at int64, found bool) {
+func (m *timeIndex) find(seq uint64) (at int64, found bool) {
 	held, i, found := m.search(seq)
 	if !found {
 		return 0, false
@@ -45,7 +45,7 @@ func (m *marks) find(seq uint64) (at int64, found bool) {
 // fits tells whether an event can have been stored at a time: it was, or it is not
 // there any more and the time lies between those of its neighbours. sure is false
 // for one that is older than all that is remembered.
-func (m *marks) fits(seq uint64, at int64) (ok, sure bool) {
+func (m *timeIndex) matches(seq uint64, at int64) (ok, sure bool) {
 	held, i, found := m.search(seq)
 	switch {
 	case found:
@@ -57,16 +57,16 @@ func (m *marks) fits(seq uint64, at int64) (ok, sure bool) {
 }
 
 // held is what is remembered, oldest first.
-func (m *marks) held() []mark { return m.list[m.head:] }
+func (m *timeIndex) held() []timeEntry { return m.list[m.head:] }
 
-func (m *marks) search(seq uint64) (held []mark, i int, found bool) {
+func (m *timeIndex) search(seq uint64) (held []timeEntry, i int, found bool) {
 	held = m.held()
-	i, found = slices.BinarySearchFunc(held, seq, func(k mark, seq uint64) int { return cmp.Compare(k.seq, seq) })
+	i, found = slices.BinarySearchFunc(held, seq, func(k timeEntry, seq uint64) int { return cmp.Compare(k.seq, seq) })
 	return held, i, found
 }
 
 // cut forgets what is above seq.
-func (m *marks) cut(seq uint64) {
+func (m *timeIndex) cut(seq uint64) {
 	_, i, found := m.search(seq)
 	if found {
 		i++

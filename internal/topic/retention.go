@@ -28,7 +28,7 @@ func DropReasons() []DropReason {
 
 // trim applies the bounds after an append to l.
 func (h *Hub) trim(l *log, now time.Time) {
-	for why := l.over(now); why != ""; why = l.over(now) {
+	for why := l.exceeded(now); why != ""; why = l.exceeded(now) {
 		h.drop(l, why)
 	}
 	h.makeRoom()
@@ -43,7 +43,7 @@ const (
 
 // memory is about how much memory all that is held takes.
 func (h *Hub) memory() int64 {
-	return h.bytes + h.bytes/16 + int64(h.events)*eventCost + int64(h.holding)*topicCost
+	return h.bytes + h.bytes/16 + int64(h.events)*eventCost + int64(h.nonEmpty)*topicCost
 }
 
 // makeRoom applies the bound over all topics.
@@ -77,7 +77,7 @@ func (h *Hub) pop(l *log) event {
 	h.bytes -= int64(e.frame.Len())
 	h.events--
 	if l.held() == 0 {
-		h.holding--
+		h.nonEmpty--
 		h.recent.remove(l)
 	}
 	return e
@@ -96,13 +96,13 @@ const maxPause = time.Second
 // Run spreads events to the streams of wide topics, and drops events as they
 // reach their age, until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
-	var spreader sync.WaitGroup
-	spreader.Go(func() { h.spreadAll(func() bool { return ctx.Err() != nil }) })
-	defer spreader.Wait()
+	var fanningOut sync.WaitGroup
+	fanningOut.Go(func() { h.runFanOuts(func() bool { return ctx.Err() != nil }) })
+	defer fanningOut.Wait()
 	defer func() {
-		h.mu.Lock() // or the spreader may look before, and wait after
+		h.mu.Lock() // or the fanningOut may look before, and wait after
 		defer h.mu.Unlock()
-		h.onTheWay.some.Broadcast()
+		h.fanOuts.some.Broadcast()
 	}()
 	tick := time.NewTicker(maxPause)
 	defer tick.Stop()
@@ -130,7 +130,7 @@ func (h *Hub) expire(now time.Time) bool {
 			return false
 		}
 		l := h.expiry.First()
-		for l.over(now) == DropAge {
+		for l.exceeded(now) == DropAge {
 			h.drop(l, DropAge)
 		}
 		h.expiry.update(l)
