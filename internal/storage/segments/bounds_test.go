@@ -191,3 +191,23 @@ func TestEveryFlippedBitIsDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLogStaysWithinItsBound, but for what one group writes beyond the end of a
+// segment. The newest events stay.
+func TestTheLogStaysWithinItsBound(t *testing.T) {
+	t.Parallel()
+	const most, size, event = 64 << 10, 4 << 10, 1 << 10
+	r := start(t, t.TempDir(), func(o *Options) { o.MaxBytes, o.segmentSize = most, size })
+	for i := range 3 * most / event {
+		r.add(entry("a", strings.Repeat("x", event)))
+		r.log.mu.Lock()
+		bytes := r.log.segments.bytes()
+		r.log.mu.Unlock()
+		if bytes > most+2*event {
+			t.Fatalf("%d bytes after %d events, with a bound of %d", bytes, i+1, most)
+		}
+	}
+	if n := len(r.all("a")); n < most/event/2 || n > most/event {
+		t.Errorf("%d events of %d bytes are left", n, event)
+	}
+}

@@ -117,12 +117,12 @@ var segmentMutants = []mutant{
 		name: "segments: the log grows beyond its bound",
 		dir:  "internal/storage/segments",
 		find: `if bytes <= l\.opts\.MaxBytes \|\|`, with: "if bytes <= 2*l.opts.MaxBytes ||",
-		tests: "^Test(WhatIs|Segments|Store$)",
+		tests: "^TestTheLogStays",
 	},
 	{
 		name: "segments: a repeat with other content is a repeat",
 		dir:  "internal/storage/segments",
-		find: `if ok && err == nil && !same \{`, with: "if false {",
+		find: `if ok && err == nil && !same \{`, with: "if false && !same {",
 		tests: "^TestStore$",
 	},
 }
