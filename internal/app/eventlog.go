@@ -15,13 +15,12 @@ import (
 	"tidegate/internal/wire"
 )
 
-// eventLog is where the events of topics are kept: on NATS where nodes may share them,
-// else in a log of this process.
+// eventLog stores the events of topics: on NATS if nodes share them, else in a log of this process.
 type eventLog interface {
 	topic.Store
 	Run(ctx context.Context, hub topic.Follower) error
 	Caught(ctx context.Context) error
-	Health() []string // why it cannot be relied on now; nothing if it can
+	Health() []string // its problems; none if it works
 }
 
 var (
@@ -29,12 +28,13 @@ var (
 	_ eventLog = (*segments.Log)(nil)
 )
 
-// eventBytes is what an event may take in the log besides its message's data.
+// eventBytes is the room in the log for an event besides its message.
 const eventBytes = 64 << 10
 
-// openOwnLog opens the log of this process, in the folder that the engine has locked.
-// What the version before kept on NATS is taken over first. ids of before end only when
-// the new generation is on the disk, so a start that is cut short does it again.
+// openOwnLog opens the log of this process, in the folder that the engine has locked. First it
+// converts a log that an older version kept on NATS. After a power loss the log gets a new generation,
+// which invalidates old ids. The engine records that only when the generation is on the disk, so an
+// interrupted start does it again.
 func (s *storage) openOwnLog(ctx, patient context.Context, c *config.Config, log *slog.Logger) (err error) {
 	if err := transfer.TakeOver(patient, s.engine, log.With("component", "log")); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (s *storage) openOwnLog(ctx, patient context.Context, c *config.Config, log
 	return nil
 }
 
-// generation is the first part of all event ids.
+// generation returns the first part of all event ids.
 func (s *storage) generation() string {
 	if s.own != nil {
 		return s.own.Generation()
@@ -66,7 +66,7 @@ func (s *storage) generation() string {
 	return s.engine.Generation()
 }
 
-// status is what the engine and the nodes know, and what it does not know of the log of this process.
+// status returns the state of the engine, of the nodes and of the log of this process.
 func (s *storage) status(ctx context.Context) wire.ClusterStatus {
 	var nodes []string
 	var err error
@@ -76,7 +76,7 @@ func (s *storage) status(ctx context.Context) wire.ClusterStatus {
 	asked.Wait()
 	status.Nodes = nodes
 	if err != nil {
-		status.Health = append([]string{"it is not known which nodes are alive: " + nats.Explain(err)}, status.Health...)
+		status.Health = append([]string{"the list of live nodes cannot be read: " + nats.Explain(err)}, status.Health...)
 	}
 	if s.own == nil {
 		return status
@@ -91,14 +91,14 @@ func (s *storage) status(ctx context.Context) wire.ClusterStatus {
 	return status
 }
 
-// warnings is what is well and yet may not be meant.
+// warnings returns settings and states that work but are probably not intended.
 func (s *storage) warnings() []string {
 	warnings := s.engine.Warnings()
 	if s.own == nil {
 		return warnings
 	}
 	if holes := s.own.Stats().Holes; holes > 0 {
-		warnings = append(warnings, fmt.Sprintf("the event log has %d holes, for its files are damaged: clients that lack what is missing get a reset; tidegate storage check says what it was", holes))
+		warnings = append(warnings, fmt.Sprintf("the event log has %d holes because files are damaged: clients that lack these events receive a reset; tidegate storage check lists the places", holes))
 	}
 	return warnings
 }

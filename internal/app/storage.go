@@ -24,23 +24,21 @@ import (
 	"tidegate/internal/topic"
 )
 
-// storage is what of a process outlives it, and what it shares with others. The
-// parts that its command does not need are nil; without storage configured there
-// is none of it.
+// storage is the state that outlives a process or that it shares with other nodes. Parts that the
+// command does not need are nil. Without configured storage, a *storage is nil.
 type storage struct {
 	engine   *nats.Engine
 	log      eventLog
-	shared   *eventlog.Log // log, if it is on NATS
-	own      *segments.Log // log, if it is of this process
+	shared   *eventlog.Log // log, if nodes share it on NATS; else nil
+	own      *segments.Log // log, if this process has its own; else nil
 	nodes    *membership.Nodes
 	sessions *sessions.Store
 	tasks    *taskstore.Store
 
-	cutOff func(node string) // of the gateway, which is made later
+	cutOff func(node string) // ends streams after a partition; the gateway sets it
 }
 
-// openPatience bounds how long storage may take to begin. With a million events
-// it is some seconds.
+// openPatience bounds the time to open storage. A million events take some seconds.
 const openPatience = 2 * time.Minute
 
 // openStorage opens the storage that the configuration names, if any.
@@ -97,7 +95,7 @@ func (p *program) openStores(ctx context.Context, command string) error {
 	return nil
 }
 
-// openForGateway opens what gateways know of each other's streams by.
+// openForGateway opens membership and the session store, by which nodes know each other's streams.
 func (s *storage) openForGateway(ctx context.Context, opts membership.Options) (err error) {
 	if s.nodes, err = membership.Open(ctx, s.engine, opts); err != nil {
 		return err
@@ -106,8 +104,7 @@ func (s *storage) openForGateway(ctx context.Context, opts membership.Options) (
 	return err
 }
 
-// openSharedLog opens the log on NATS. A quarter of what bodies may take may be on its
-// way into the log.
+// openSharedLog opens the log on NATS. Events in flight to it can take a quarter of --max-inflight.
 func (s *storage) openSharedLog(ctx context.Context, c *config.Config) (err error) {
 	s.shared, err = eventlog.Open(ctx, s.engine, eventlog.Options{
 		Node: s.nodes.Node, Others: s.nodes.Others, MaxInflight: c.MaxInflight / 4, ShortestLife: shortestLife(c.Namespaces),
@@ -118,6 +115,7 @@ func (s *storage) openSharedLog(ctx context.Context, c *config.Config) (err erro
 	return err
 }
 
+// engineOptions translates the settings for the storage engine.
 func (p *program) engineOptions(command string) (nats.Options, error) {
 	c := p.cfg
 	token, err := c.NATSSecret()
@@ -132,7 +130,7 @@ func (p *program) engineOptions(command string) (nats.Options, error) {
 		TLSCA: c.NATSCA, TLSCert: c.NATSCert, TLSKey: c.NATSKey, Log: p.log,
 	}
 	if !c.Given("nats-prefix") {
-		opts.Prefix = "" // that of what is there
+		opts.Prefix = "" // the one that the data folder or cluster has
 	}
 	if len(c.NATSURLs) == 0 {
 		opts.Dir = c.Data
@@ -143,8 +141,8 @@ func (p *program) engineOptions(command string) (nats.Options, error) {
 	return opts, nil
 }
 
-// run does what storage has to do by itself, until ctx ends or a part fails. It
-// stops in order: first what others can still be told by, last the engine.
+// run runs the background work of storage until ctx ends or a part fails. It stops the layers in
+// order: sessions first, which still needs the others, and the engine last.
 func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) error {
 	failed, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -179,7 +177,7 @@ func (s *storage) run(ctx context.Context, g *gateway.Gateway, hub *topic.Hub) e
 	return errors.Join(errs...)
 }
 
-// caught waits until the gateway has been given all that was in the log.
+// caught waits until the topics of this node have all events of the log.
 func (s *storage) caught(ctx context.Context) error {
 	if s == nil || s.log == nil {
 		return nil
@@ -187,13 +185,13 @@ func (s *storage) caught(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	if err := s.log.Caught(ctx); err != nil {
-		return fmt.Errorf("storage: read the log: %w; %s (the log tells more)", err, strings.Join(s.health(), "; "))
+		return fmt.Errorf("storage: read the log: %w; %s (the log has details)", err, strings.Join(s.health(), "; "))
 	}
 	return nil
 }
 
-// close ends the log, and then the engine, which notes that all is on the disk. It
-// comes after run, and may be called more than once.
+// close closes the log, and then the engine, which records a clean stop. Call it after run. It may be
+// called more than once, and on nil.
 func (s *storage) close(log *slog.Logger) {
 	if s == nil {
 		return
@@ -206,7 +204,7 @@ func (s *storage) close(log *slog.Logger) {
 	s.engine.Close()
 }
 
-// health is why storage cannot be relied on; nothing if it can.
+// health returns the problems of storage; none if it works.
 func (s *storage) health() []string {
 	reasons := s.engine.Health()
 	if s.log != nil {
@@ -215,7 +213,7 @@ func (s *storage) health() []string {
 	return reasons
 }
 
-// largestHistory is how many events a topic of any namespace keeps.
+// largestHistory returns the most events that a topic of any namespace keeps.
 func largestHistory(namespaces map[string]config.Namespace) int64 {
 	most := 0
 	for _, n := range namespaces {
@@ -224,7 +222,7 @@ func largestHistory(namespaces map[string]config.Namespace) int64 {
 	return int64(most)
 }
 
-// shortestLife is after what time an event may expire, 0 if none does.
+// shortestLife returns the shortest age at which events expire, 0 if none does.
 func shortestLife(namespaces map[string]config.Namespace) (shortest time.Duration) {
 	for _, n := range namespaces {
 		if n.Age > 0 && (shortest == 0 || n.Age < shortest) {
@@ -234,7 +232,7 @@ func shortestLife(namespaces map[string]config.Namespace) (shortest time.Duratio
 	return shortest
 }
 
-// natsServers takes apart what --nats-url was given.
+// natsServers splits the values of --nats-url into URLs.
 func natsServers(given []string) (urls []string) {
 	for _, list := range given {
 		urls = append(urls, strings.Split(list, ",")...)

@@ -10,7 +10,7 @@ import (
 	"tidegate/internal/access"
 )
 
-// callers says who may call the listeners.
+// callers are the settings about who may call the listeners.
 func (c *Config) callers() []setting {
 	return []setting{
 		{"internal-secret", all, secrets(&c.InternalSecrets), "bearer token that the internal API requires, and that the backend sends. To rotate it, give several: all are accepted, and the first is sent"},
@@ -23,10 +23,10 @@ func (c *Config) callers() []setting {
 	}
 }
 
-// secretList is a list of words that are never shown. Files are.
+// secretList is a list of secrets, which are never shown. Names of files are shown.
 type secretList struct{ list }
 
-// Set adds one. An empty one would turn off what was meant to be on.
+// Set adds a secret. An empty one is an error: it would turn off a check that somebody wants.
 func (s secretList) Set(text string) error {
 	if text == "" {
 		return errors.New("is empty; leave it out, or give " + s.allowed)
@@ -60,7 +60,7 @@ func secrets(p *[]string) value {
 	}}}
 }
 
-// hosts is a list of names that servers are called by.
+// hosts is a list of host names.
 func hosts(p *[]string) value {
 	return list{p, "HOST", "a name such as app.example.org, or *.example.org for all below it", access.AllowedHost}
 }
@@ -84,7 +84,7 @@ func headerName(p *string) value {
 	}, verbatim}
 }
 
-// The rules of who may call. The reasons name every way out.
+// The rules about who may call. Each reason names all remedies.
 var callerRules = []rule{
 	{tasks, []string{"listen", "api-token", "api-open", "auth-header"}, func(c *Config) string {
 		if IsLocal(c.Listen) || len(c.APITokens) > 0 || c.APIOpen || c.AuthHeader != "" || c.command.set == all {
@@ -103,7 +103,7 @@ var callerRules = []rule{
 	}},
 }
 
-// internalUnguarded says why the internal listener may not be where it is.
+// internalUnguarded returns why the internal listener may not have its address; "" if it may.
 func (c *Config) internalUnguarded() string {
 	address, shared := c.InternalListen, c.InternalListen == Shared
 	if shared {
@@ -128,7 +128,7 @@ func (c *Config) internalUnguarded() string {
 // IsLocal reports whether only this machine can reach a listener.
 func IsLocal(address string) bool { return isLoopback(address) }
 
-// natsToken is a secret, or the file that has it: the one that a process with --nats-listen has made, say.
+// natsToken is a secret, or a file that has it, such as the one that --nats-listen makes.
 func natsToken(p *string) value {
 	inner := secret(p).(secretValue)
 	inner.allowed = "a word of visible ASCII characters without blanks, or file:PATH of a file that has it"
@@ -143,7 +143,7 @@ func natsToken(p *string) value {
 	return inner
 }
 
-// NATSSecret is the token of --nats-token, "" if there is none.
+// NATSSecret returns the token of --nats-token, "" for none.
 func (c *Config) NATSSecret() (string, error) {
 	if !strings.HasPrefix(c.NATSToken, access.FilePrefix) {
 		return c.NATSToken, nil

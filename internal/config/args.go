@@ -29,7 +29,7 @@ type scanner struct {
 	help     bool
 }
 
-// scan reads args. Flags and words may be mixed; behind -- all are words.
+// scan reads args. Flags and words may be mixed; after -- all are words.
 func (s *scanner) scan(args []string) {
 	after := ""
 	for len(args) > 0 {
@@ -53,13 +53,13 @@ func (s *scanner) scan(args []string) {
 	}
 }
 
-// long reads --name, --name=text or --name text and returns the arguments behind it.
+// long reads --name, --name=text or --name text and returns the arguments after it.
 func (s *scanner) long(arg string, args []string) []string {
 	name, text, joined := strings.Cut(arg, "=")
 	flag := s.fs.Lookup(name)
 	switch {
 	case name == "" || name[0] == '-':
-		s.problem("argument --"+visible(name), "is no flag; flags are written --name or --name=value")
+		s.problem("argument --"+visible(name), "is no flag; write --name or --name=value")
 		return args
 	case flag == nil && name == "help":
 		s.help = true
@@ -77,7 +77,7 @@ func (s *scanner) long(arg string, args []string) []string {
 	return s.valueOf(flag, "--"+name, args)
 }
 
-// short reads -a, -abc (switches), -n5, -n=5 or -n 5 and returns the arguments behind it.
+// short reads -a, -abc (switches), -n5, -n=5 or -n 5 and returns the arguments after it.
 func (s *scanner) short(arg string, args []string) []string {
 	for whole := arg; arg != ""; arg = arg[1:] {
 		letter := arg[:1]

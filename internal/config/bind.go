@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// setting is one line of the table: a name that is flag, file key and (in capitals) environment variable.
+// setting is a line of the table. Its name is the flag, the key in the file and, in capitals, the
+// environment variable.
 type setting struct {
 	name  string
 	cmds  commands

@@ -9,11 +9,11 @@ import (
 	"tidegate/internal/socket"
 )
 
-// rule is a condition between settings. It is not looked at when one of them was refused already, since
-// that one has a value that nobody gave.
+// rule is a condition between settings. It is not checked if one of them was refused: that one then has
+// its default, which was not given.
 type rule struct {
 	cmds     commands
-	settings []string // the first is the one that the problem is reported of
+	settings []string // the problem names the first
 	broken   func(c *Config) (reason string)
 }
 
@@ -129,7 +129,7 @@ var rules = []rule{
 // check reports the rules that are broken.
 func (l *loader) check() {
 	for _, r := range slices.Concat(rules, callerRules) {
-		// "config" has the settings of all commands, and is bound to run none of them.
+		// "config" has the settings of all commands, and runs none of them.
 		if r.cmds&l.cmd.set == 0 || l.cmd.set == all && r.cmds == backend || l.anyFailed(r.settings) {
 			continue
 		}
@@ -158,34 +158,34 @@ func (l *loader) anyFailed(settings []string) bool {
 	return false
 }
 
-// Given tells whether a setting was given, as a flag, in the environment or in the file: it need not
-// have another value than its default then.
+// Given reports whether a flag, the environment or the file has the setting, even with the default as
+// its value.
 func (c *Config) Given(name string) bool { return c.origins[name] != "" }
 
-// Warnings tells what is allowed and yet is most likely not meant. Each is a line for the log.
+// Warnings returns settings that are allowed but probably not intended. Each is a line for the log.
 func (c *Config) Warnings() []string {
 	warnings := slices.Clone(c.unused)
 	has := c.command.set
 	if c.InternalOpen && len(c.InternalSecrets) > 0 {
-		warnings = append(warnings, "internal-open is without effect: internal-secret is set, and asked for")
+		warnings = append(warnings, "internal-open has no effect, because internal-secret is set")
 	}
 	if c.APIOpen && (len(c.APITokens) > 0 || c.AuthHeader != "") {
-		warnings = append(warnings, "api-open is without effect: api-token or auth-header is set, and asked for")
+		warnings = append(warnings, "api-open has no effect, because api-token or auth-header is set")
 	}
 	if has&streams == 0 || has == all {
 		return warnings
 	}
 	if c.MaxPending < c.MaxBody {
-		warnings = append(warnings, "max-pending is smaller than max-body: an event between the two ends every stream that it is sent to")
+		warnings = append(warnings, "max-pending is smaller than max-body: an event larger than max-pending ends every stream that receives it; raise max-pending")
 	}
 	if has == gateway && (c.Data != "" || len(c.NATSURLs) > 0) && c.origins["callback-headers"] == "" {
 		warnings = append(warnings, "callback-headers is not set: the storage keeps all headers of open streams, cookies and authorization among them; give the names that the backend needs, or all if that is meant")
 	}
 	if has == gateway && (c.CallbackCA != "" || c.CallbackCert != "") && !strings.HasPrefix(c.CallbackURL, "https:") {
-		warnings = append(warnings, "callback-url is no https URL: callback-ca and callback-cert are not used, and callbacks go in clear")
+		warnings = append(warnings, "callback-url is no https URL: callback-ca and callback-cert are not used, and callbacks are not encrypted; give an https URL")
 	}
 	if has == gateway && c.CallbackURL == "" {
-		warnings = append(warnings, "callback-url is not set: every stream is refused with 503")
+		warnings = append(warnings, "callback-url is not set: the gateway refuses every stream with 503")
 	}
 	return warnings
 }

@@ -67,7 +67,7 @@ func TestRulesBetweenSettings(t *testing.T) {
 		{"backend", "--mode development --internal-listen :1 --internal-secret 0123456789abcdef", "", ""},
 		{"backend", "--mode development --internal-listen 127.0.0.1:8082", "", `flag --internal-listen: "127.0.0.1:8082": has the port`},
 		// A secret that was refused is reported alone.
-		{"gateway", "--internal-listen :9000 --internal-secret <set>", "", "flag --internal-secret: is how a secret is hidden"},
+		{"gateway", "--internal-listen :9000 --internal-secret <set>", "", "flag --internal-secret: replaces a secret"},
 
 		{"gateway", "--listen :8081", "", `flag --internal-listen: "127.0.0.1:8081": has the port of --listen :8081`},
 		{"gateway", "", "PORT=8081", `flag --internal-listen: "127.0.0.1:8081": has the port of --listen :8081`},
@@ -107,12 +107,12 @@ func TestWarnings(t *testing.T) {
 		want      []string
 	}{
 		{"serve", "", nil},
-		{"serve", "--internal-secret 0123456789abcdef --internal-open", []string{"internal-open is without effect: internal-secret is set, and asked for"}},
-		{"serve", "--api-token 0123456789abcdef --api-open", []string{"api-open is without effect: api-token or auth-header is set, and asked for"}},
+		{"serve", "--internal-secret 0123456789abcdef --internal-open", []string{"internal-open has no effect, because internal-secret is set"}},
+		{"serve", "--api-token 0123456789abcdef --api-open", []string{"api-open has no effect, because api-token or auth-header is set"}},
 		{"serve", "--internal-listen shared --listen 127.0.0.1:80", nil},
 		{"serve", "--internal-listen shared --internal-secret 0123456789abcdef", nil},
-		{"gateway", "", []string{"callback-url is not set: every stream is refused with 503"}},
-		{"gateway", "--callback-url http://b --max-pending 64KiB", []string{"max-pending is smaller than max-body: an event between the two ends every stream that it is sent to"}},
+		{"gateway", "", []string{"callback-url is not set: the gateway refuses every stream with 503"}},
+		{"gateway", "--callback-url http://b --max-pending 64KiB", []string{"max-pending is smaller than max-body: an event larger than max-pending ends every stream that receives it; raise max-pending"}},
 		{"backend", "--mode development", nil},
 		{"config", "--internal-listen shared", nil},
 	}

@@ -13,7 +13,7 @@ const (
 	all     = serve | gateway | backend
 )
 
-// command is what help says of a command.
+// command describes a command that [Load] knows.
 type command struct {
 	name     string
 	set      commands
@@ -27,8 +27,8 @@ type command struct {
 var commandTable = []command{
 	{
 		name: "serve", set: serve, summary: "runs gateway and backend in one process",
-		about: `Streams are opened at /api/sse/ on the public listener, tasks and versions are driven at /api/.
-Callbacks stay inside the process, with a secret of their own, so that nothing has to be configured.`,
+		about: `Clients open streams at /api/sse/ on the public listener. The API of tasks and versions is at /api/.
+Callbacks stay inside the process, with a secret of their own, so nothing has to be configured.`,
 		examples: []string{
 			"tidegate serve",
 			"tidegate serve --listen :443 --api-token file:token.txt --tls-cert cert.pem --tls-key key.pem",
@@ -37,10 +37,10 @@ Callbacks stay inside the process, with a secret of their own, so that nothing h
 	},
 	{
 		name: "gateway", set: gateway, summary: "runs only the gateway, beside any backend",
-		about: `Each stream is announced to the backend by a callback, whose status decides; events are sent with
-POST /internal/send on the internal listener.
-Where TIDEGATE_LISTEN, TIDEGATE_CALLBACK_URL and TIDEGATE_HEARTBEAT are absent from the environment, PORT,
-CALLBACK_URL and HEARTBEAT_INTERVAL_SECONDS are read in their place.`,
+		about: `The gateway asks the backend about each stream by a callback; the status of the answer decides. The backend
+sends events with POST /internal/send to the internal listener.
+If TIDEGATE_LISTEN, TIDEGATE_CALLBACK_URL or TIDEGATE_HEARTBEAT is not in the environment, the gateway reads
+PORT, CALLBACK_URL or HEARTBEAT_INTERVAL_SECONDS instead.`,
 		examples: []string{
 			"tidegate gateway --callback-url http://127.0.0.1:8082/api/sse/callback",
 			"TIDEGATE_CALLBACK_SECRET=… tidegate gateway --config gateway.yaml",
@@ -57,9 +57,9 @@ CALLBACK_URL and HEARTBEAT_INTERVAL_SECONDS are read in their place.`,
 		},
 	},
 	{
-		name: "config", set: all, args: true, summary: "print shows the effective configuration and where each value comes from",
-		about: `print and check take the name of a command, serve, gateway or backend, and then its settings. Without a
-name print is about serve, and check takes the settings of all commands. Secrets are shown as ` + hidden + `.`,
+		name: "config", set: all, args: true, summary: "prints the effective configuration with the source of each value, or checks it",
+		about: `print shows the settings of a command: serve (the default), gateway or backend. check reports mistakes in
+the settings of a command or, without its name, of all commands. Secrets are shown as ` + hidden + `.`,
 		examples: []string{
 			"tidegate config print gateway",
 			"tidegate config print serve --config tidegate.yaml",

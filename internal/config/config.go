@@ -16,7 +16,7 @@ import (
 )
 
 // Config is the effective configuration of one command, as [Load] returns it. Settings of other commands
-// have their defaults. It is not changed after Load and may be read by any number of goroutines.
+// have their defaults. It does not change after Load, so any number of goroutines may read it.
 //
 // Sizes are bytes. A duration, a size or a count of 0 means what its comment says, never "the default".
 type Config struct {
@@ -77,7 +77,7 @@ type Config struct {
 	Heartbeat           time.Duration // --heartbeat: silence after which a comment is sent
 	HeartbeatForm       string        // --heartbeat-form: "block" or "line"
 	IDBlocks            bool          // --id-blocks: blocks with an id alone are sent
-	Retry               time.Duration // --retry: reconnect time told to clients when a stream opens, 0 for none
+	Retry               time.Duration // --retry: reconnect time that clients receive when a stream opens, 0 for none
 	RetryableRejections bool          // --retryable-rejections: 429 and 5xx become 200 + retry: + end
 	MaxPending          int64         // --max-pending: bytes that may wait for one stream
 	WriteTimeout        time.Duration // --write-timeout: without a byte taken, until a stream is ended
@@ -107,7 +107,7 @@ type Config struct {
 	NATSListen   string   // --nats-listen: where the embedded storage serves other machines, "" for nowhere
 	NATSPrefix   string   // --nats-prefix: of all subjects and streams
 	NATSReplicas int      // --nats-replicas: copies in an external cluster; 0 is 3 if it has 3 servers, else 1
-	NATSToken    string   // --nats-token: asked for by --nats-listen, or told to --nats-url
+	NATSToken    string   // --nats-token: required by --nats-listen, or sent to --nats-url
 	NATSUser     string   // --nats-user
 	NATSPassword string   // --nats-password
 	NATSCreds    string   // --nats-creds: credentials file
@@ -122,7 +122,7 @@ type Config struct {
 	Mode                    string        // --mode: [Production], [Development] or [Testing]
 	TaskWorkers             int           // --task-workers: tasks that run at once
 	TaskTimeout             time.Duration // --task-timeout: after which a running task fails
-	TaskRetention           time.Duration // --task-retention: how long a finished task is remembered
+	TaskRetention           time.Duration // --task-retention: how long a finished task is kept
 	TaskQueue               int           // --task-queue: tasks that may wait
 	Replace                 bool          // --replace: only the newest stream of each identifier is kept
 	FrontendVersionURL      string        // --frontend-version-url: polled for the current version, "" for off
@@ -144,18 +144,18 @@ type Config struct {
 const (
 	Shared = "shared" // the internal routes are on the public listener
 
-	AllHeaders = "all"  // each header is told and kept
-	NoHeaders  = "none" // none is, apart from host and last-event-id
+	AllHeaders = "all"  // callbacks carry every header
+	NoHeaders  = "none" // callbacks carry host and last-event-id only
 
 	Production  = "production"  // callbacks need the secret
 	Development = "development" // callbacks need no secret
 	Testing     = "testing"     // as development, with the testing endpoints
 
-	ProcessDurability = "process" // what is answered survives the end of the process
+	ProcessDurability = "process" // answered events survive the end of the process
 	PowerDurability   = "power"   // and a loss of power
 )
 
-// Namespace says how much history the topics of one namespace keep, and what a stream is sent that
+// Namespace is how much history the topics of one namespace keep, and what a stream receives that
 // attaches without a position.
 type Namespace struct {
 	Events int           // kept for each topic, at least 1

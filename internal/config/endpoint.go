@@ -13,7 +13,7 @@ import (
 	"tidegate/internal/socket"
 )
 
-// address is where a listener is bound; words are accepted besides.
+// address is the address of a listener; it accepts words too.
 func address(p *string, def string, words ...string) value {
 	*p = def
 	allowed := "host:port such as 127.0.0.1:8081, or :8081 for all interfaces"
@@ -47,7 +47,7 @@ func isPort(port string) bool {
 	return err == nil
 }
 
-// listener is where a listener is bound: as address, or a Unix or inherited socket.
+// listener is the address of a listener, or a Unix or inherited socket.
 func listener(p *string, def string, words ...string) value {
 	inner := address(p, def, words...).(scalar[string])
 	parse := inner.parse
@@ -61,8 +61,8 @@ func listener(p *string, def string, words ...string) value {
 	return inner
 }
 
-// isLoopback reports whether only this machine can reach the address. A host name other than localhost
-// may resolve to anything.
+// isLoopback reports whether only this machine can reach the address. It is false for host names other
+// than localhost: they can resolve to any address.
 func isLoopback(address string) bool { return socket.Local(address) }
 
 // collide reports whether two listeners cannot both be bound.
@@ -83,10 +83,10 @@ func isWildcard(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// urlValue is an http or https URL. It shows no query: the callback URL carries a secret there.
+// urlValue is an http or https URL. Its query is never shown: the callback URL can have a secret there.
 type urlValue struct{ scalar[string] }
 
-// webURL is a URL with whatever path and query; advice says what to do instead of user:password in it.
+// webURL is a URL with any path and query. advice says what to use instead of user:password in it.
 func webURL(p *string, example, advice string) value {
 	allowed := "a URL such as " + example + ", or nothing for none"
 	return urlValue{scalar[string]{p, "URL", allowed, func(text string) (string, error) {
@@ -98,7 +98,7 @@ func webURL(p *string, example, advice string) value {
 	}, verbatim}}
 }
 
-// baseURL is a URL that paths are appended to.
+// baseURL is a URL to which paths are appended.
 func baseURL(p *string, def string) value {
 	*p = def
 	const allowed = "the base of a URL such as http://127.0.0.1:8081"
@@ -110,7 +110,7 @@ func baseURL(p *string, def string) value {
 		case u.RawQuery != "" || u.ForceQuery:
 			return "", errors.New("has a query; give " + allowed)
 		case strings.HasSuffix(strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/send"), "/internal"):
-			return "", errors.New("has the path of the internal API, which is appended by itself; give " + allowed)
+			return "", errors.New("has the path of the internal API, which the backend appends itself; give " + allowed)
 		}
 		return strings.TrimRight(text, "/"), nil
 	}, verbatim}}
@@ -133,13 +133,13 @@ func parseURL(text, advice string) (*url.URL, error) {
 	case strings.Contains(text, "#"):
 		return nil, errors.New("has a fragment (#…), which is never sent; leave it out")
 	case strings.Contains(text, hidden):
-		return nil, errors.New("has " + hidden + ", which hides a secret when a configuration is printed; give the secret itself")
+		return nil, errors.New("has " + hidden + ", which replaces a secret in a printed configuration; give the secret itself")
 	}
 	return u, nil
 }
 
-// hideURL is a URL, or what was meant as one, without user, password and the values of its query. In what
-// is no URL everything before an @ is taken for a user and a password.
+// hideURL hides user, password and the values of the query of a URL. In text that is no URL, everything
+// before an @ counts as user and password.
 func hideURL(text string) string {
 	if socket.IsUnix(text) {
 		return hideUnix(text)
@@ -169,7 +169,7 @@ func hideURL(text string) string {
 	return base + "?" + strings.Join(fields, "&")
 }
 
-// hideUnix is hideURL for that of a Unix socket, whose path is no secret.
+// hideUnix is hideURL for the URL of a Unix socket, whose path is no secret.
 func hideUnix(text string) string {
 	end := strings.IndexAny(text, "?#")
 	if end < 0 {
@@ -187,13 +187,13 @@ func hideUnix(text string) string {
 	return text[:i] + hideURL(text[i:])
 }
 
-// usualWords are what a path may be made of to be shown. Some services have a secret in the path of their
-// URLs, and nothing tells it from other words.
+// usualWords are the words of a path that are shown. Some services have a secret in the path of their
+// URLs, which looks like any other word.
 var usualWords = strings.Fields(`api app apps assets backend build callback callbacks deploy dist event events frontend gateway health hook hooks
 	index.html internal live meta metrics notify proxy public push service services sse static status stream streams tasks tidegate v1 v2 v3 v4
 	version version.json version.txt versions web webhook webhooks`)
 
-// hidePath is a URL without a query, of whose path only usual words are left.
+// hidePath hides all but usual words in the path of a URL without a query.
 func hidePath(base string) string {
 	start := 0
 	if i := strings.Index(base, "://"); i >= 0 {
@@ -214,8 +214,8 @@ func hidePath(base string) string {
 
 var originPattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?$`)
 
-// keptHeaders is the word all, the word none, or a list of names, which one text
-// may give with commas between them.
+// keptHeaders is the word all, the word none, or a list of names; one text can have several names with
+// commas between them.
 func keptHeaders(p *[]string, command string) value {
 	*p = []string{AllHeaders}
 	if command == "serve" {
@@ -263,7 +263,7 @@ func headerNames(p *[]string) value {
 	}}
 }
 
-// origins is a list of what browsers send as Origin.
+// origins is a list of origins, as browsers send them.
 func origins(p *[]string) value {
 	return list{p, "ORIGIN", "* or an origin such as https://example.org, without a path", func(text string) (string, error) {
 		// Browsers send scheme and host in lower case.

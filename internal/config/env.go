@@ -25,7 +25,7 @@ func envName(flag string) string {
 }
 
 // clientFlags are the flags of the commands that use [Parse]. Their variables may be in the environment of
-// any command, so that all must know their names.
+// any command, so all commands must know their names.
 var clientFlags = []string{
 	"after", "batch", "behind", "binary", "burst", "ca", "callback-listen", "clients", "close", "cold", "compare",
 	"compare-storage", "connections", "duration", "events", "first", "gap", "gateway-args", "header", "held", "idempotency-key",
@@ -37,10 +37,10 @@ var clientFlags = []string{
 }
 
 // ClientFlags returns the names of flags that commands may define for [Parse]: each has an environment
-// variable, which has to be known to all commands lest they take it for a typing error.
+// variable, and no command may report it as unknown.
 func ClientFlags() []string { return slices.Clone(clientFlags) }
 
-// environment reads "NAME=text" lines, the last of a name being the one that counts.
+// environment parses "NAME=text" lines. The last line of a name counts.
 func environment(env []string) map[string]string {
 	vars := make(map[string]string, len(env))
 	for _, line := range env {
@@ -51,8 +51,8 @@ func environment(env []string) map[string]string {
 	return vars
 }
 
-// unknownVariables reports each TIDEGATE_ variable that belongs to none of the flags, and each that has
-// the name of before.
+// unknownVariables reports each TIDEGATE_ variable that belongs to no flag, and each variable with the
+// program's former name.
 func unknownVariables(vars map[string]string, flags []string) []*Problem {
 	known := make([]string, 0, len(flags)+len(clientFlags))
 	for _, f := range slices.Concat(flags, clientFlags) {
@@ -75,26 +75,26 @@ func unknownVariables(vars map[string]string, flags []string) []*Problem {
 	return problems
 }
 
-// formerReason says what to do about a variable with the name of before.
+// formerReason says what to do about a variable with the former name.
 func formerReason(renamed string, known []string) string {
 	if slices.Contains(known, renamed) {
-		return "the program is called Tidegate now: set " + renamed + " in its place, see docs/guides/migration.md"
+		return "the program is called Tidegate now: set " + renamed + " instead, see docs/guides/migration.md"
 	}
-	return "the program is called Tidegate now and has no such setting: take it out, see docs/guides/migration.md"
+	return "the program is called Tidegate now and has no such setting: delete it, see docs/guides/migration.md"
 }
 
 // serviceLink matches the variables that Kubernetes puts into every container of a namespace for a service
 // called tidegate or tidegate-something: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 var serviceLink = regexp.MustCompile(`^TIDEGATE_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// servicePort is what TIDEGATE_PORT and TIDEGATE_SOMETHING_PORT hold then.
+// servicePort matches the value of TIDEGATE_PORT and TIDEGATE_SOMETHING_PORT then.
 var servicePort = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 
 func isServiceLink(name, text string) bool {
 	return serviceLink.MatchString(name) || strings.HasSuffix(name, "_PORT") && servicePort.MatchString(text)
 }
 
-// legacyVariable is one of the variables of the gateway that Tidegate replaces.
+// legacyVariable is a variable of the Node gateway.
 type legacyVariable struct {
 	name, setting string
 	translate     func(string) (string, error)
@@ -112,8 +112,8 @@ var legacyVariables = []legacyVariable{
 	}},
 }
 
-// legacy returns what the replaced gateway's variables say where ours are absent. Empty is absent, as it
-// was there; a bad value, which there was a line in the log or not even that, is an error.
+// legacy returns the settings of the Node gateway's variables where ours are absent. Empty means absent,
+// as it did there. A bad value is an error here.
 func legacy(vars map[string]string) (settings []given, problems []*Problem) {
 	for _, v := range legacyVariables {
 		text := vars[v.name]
@@ -142,8 +142,8 @@ func wholeNumber(text string, lo, hi int) (string, error) {
 
 var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
 
-// javaScriptNumber converts as Number(text) does, which the replaced gateway used: blanks around it,
-// 0x36D and 8e3 are accepted. ECMA-262 section 7.1.4.1.
+// javaScriptNumber converts text as JavaScript's Number does, which the Node gateway used: it accepts
+// blanks around it, 0x36D and 8e3. ECMA-262 section 7.1.4.1.
 func javaScriptNumber(text string) (float64, bool) {
 	text = strings.TrimSpace(text)
 	if len(text) > 2 && text[0] == '0' && strings.ContainsRune("xXoObB", rune(text[1])) && !strings.Contains(text, "_") {

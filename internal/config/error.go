@@ -11,9 +11,9 @@ import (
 
 // ErrHelp says that --help or -h was among the arguments. [Load] has written the help already; after
 // [Parse] the caller does. The program ends with exit code 0.
-var ErrHelp = errors.New("config: help was asked for")
+var ErrHelp = errors.New("config: help is requested")
 
-// Error is everything that is wrong with a configuration or a command line. The program ends with exit
+// Error has all mistakes of a configuration or a command line. The program ends with exit
 // code 2. It unwraps to its problems.
 type Error struct {
 	Command  string // for example "gateway"
@@ -32,7 +32,7 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// Problem is one thing that is wrong. Secrets are in none of its fields.
+// Problem is one mistake. No field has a secret.
 type Problem struct {
 	Source string // "flag --heartbeat", "environment TIDEGATE_HEARTBEAT", "tidegate.yaml:4 key heartbeat"
 	Value  string // as it is shown, quoted; "" for none
@@ -50,7 +50,7 @@ func (p *Problem) Error() string {
 // maxShown bounds how much of a bad value is repeated, in runes.
 const maxShown = 120
 
-// quoted is text as a problem shows it.
+// quoted returns text in the form in which a problem shows it.
 func quoted(text string) string {
 	if utf8.RuneCountInString(text) > maxShown {
 		text = string([]rune(text)[:maxShown]) + "…"
@@ -58,7 +58,7 @@ func quoted(text string) string {
 	return strconv.Quote(text)
 }
 
-// visible is text for a place where a line break or a control character would do harm.
+// visible returns text in a form without line breaks and control characters.
 func visible(text string) string {
 	if checkText(text) == nil {
 		return text
@@ -66,7 +66,8 @@ func visible(text string) string {
 	return strconv.Quote(text)
 }
 
-// checkText refuses what no setting may hold: it would forge log lines and could not be printed as YAML.
+// checkText refuses characters that no setting may have: they would forge log lines, and YAML could not
+// print them.
 func checkText(text string) error {
 	if !utf8.ValidString(text) {
 		return errors.New("is not valid UTF-8")

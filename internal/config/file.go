@@ -63,7 +63,7 @@ func (f *yamlFile) parse(text []byte) {
 	f.each(root, "", f.setting)
 }
 
-// quotedPart is what the parser repeats of the text, which might be of a secret.
+// quotedPart matches the parts of a parser error that repeat the text, which can be a secret.
 var (
 	quotedPart = regexp.MustCompile("'[^']{2,}'|`[^`]*`")
 	yamlLine   = regexp.MustCompile(`^(?:yaml: )?(?:line ([0-9]+): )?((?s).*)$`)

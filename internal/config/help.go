@@ -95,7 +95,7 @@ func (s setting) obvious() bool {
 func (s setting) shownDefault() string {
 	switch text := s.value.String(); {
 	case s.name == "namespace":
-		return "" // three entries: the usage and the reference page tell them
+		return "" // three entries: the reference page has them
 	case text == "false":
 		return ""
 	default:

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The kinds of task that the program comes with.
+// The built-in kinds of task.
 const (
 	DemoTask     = "demo_task"
 	FailingTask  = "failing_task"
@@ -45,11 +45,10 @@ func (k kinds) Set(text string) error {
 	return nil
 }
 
-// BuiltInTasks are the kinds of task that are on, of those that the program comes
-// with. Without --task-types that depends on who can call: demos take workers for
-// as long as whoever starts them likes, and checksums tell what is in files, so
-// they are on where only this machine can reach the listener. The testing mode has
-// the demos, and --checksum-root says that checksums are meant.
+// BuiltInTasks returns the built-in kinds of task that are on. Without --task-types that depends on who
+// can call: a demo occupies a worker for as long as its caller likes, and a checksum reveals the content
+// of files. So they are on where only this machine can reach the listener. The testing mode turns on the
+// demos, and --checksum-root turns on checksums.
 func (c *Config) BuiltInTasks() []string {
 	on := c.TaskTypes
 	if c.origins["task-types"] == "" {
@@ -66,14 +65,13 @@ func (c *Config) BuiltInTasks() []string {
 	})
 }
 
-// noChecksums: there is no directory to read. A server that was started in the
-// machine's root directory, as in a container, does not read the whole machine
-// because nobody said otherwise.
+// noChecksums reports whether there is no directory for checksums. The default, the current directory,
+// does not count if it is the root directory of the machine, as in a container.
 func (c *Config) noChecksums() bool {
 	return len(c.ChecksumRoots) == 0 || c.origins["checksum-root"] == "" && slices.ContainsFunc(c.ChecksumRoots, isWholeMachine)
 }
 
-// isWholeMachine reports whether a path is the root directory, by whatever name.
+// isWholeMachine reports whether a path is the root directory, under any name.
 func isWholeMachine(path string) bool {
 	info, err := os.Stat(path)
 	whole, errWhole := os.Stat("/")

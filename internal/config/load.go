@@ -12,18 +12,18 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// given is what one source says of one setting.
+// given is a setting as one source has it.
 type given struct {
 	name    string
 	from    string // for people: "flag --heartbeat", "tidegate.yaml:4"
 	entries []entry
 }
 
-// entry is one value of it, and where in the source that is, as a problem tells it.
+// entry is one value, with its place in the source for a problem.
 type entry struct{ text, source string }
 
 // Load reads the settings of a command: "serve", "gateway", "backend" or "config", which takes those of
-// all three. args are the arguments behind the command's name, env is as of [os.Environ].
+// all three. args are the arguments after the command's name, env is as of [os.Environ].
 //
 // The strings returned are the arguments that are no flags, which only "config" takes. "config print gateway"
 // is about the settings of one of the three, and so is "config print", which is about serve. The error is an
@@ -198,8 +198,8 @@ func newGiven(name, source string, texts []string) given {
 	return g
 }
 
-// words reports arguments that the command does not take. One behind a flag is not repeated: it may be
-// the rest of a secret that should have been in quotes.
+// words reports arguments that the command does not take. It does not repeat an argument after a flag:
+// that can be the rest of a secret without quotes.
 func (l *loader) words(words []word) []string {
 	var texts []string
 	for _, w := range words {
@@ -210,7 +210,7 @@ func (l *loader) words(words []word) []string {
 			l.report(&Problem{"argument", quoted(w.text), "tidegate " + l.cmd.name + " takes only flags"})
 		default:
 			reason := "tidegate " + l.cmd.name + " takes only flags; a value with blanks must be in quotes, a switch is written --replace=false"
-			l.report(&Problem{"argument behind " + visible(w.after), "", reason})
+			l.report(&Problem{"argument after " + visible(w.after), "", reason})
 		}
 	}
 	return texts
@@ -251,7 +251,7 @@ func set(v value, e entry) *Problem {
 	return &Problem{e.source, shown(v, e.text), err.Error()}
 }
 
-// shown is text as it may appear in a message: nothing of a secret.
+// shown returns text for a message, without secrets.
 func shown(v value, text string) string {
 	switch v.(type) {
 	case secretValue, secretList:

@@ -185,7 +185,7 @@ config: other.yaml
 		`flag --heartbaet: unknown flag; did you mean --heartbeat?`,
 		`flag --task-workers: unknown flag of tidegate gateway; it belongs to tidegate serve or backend`,
 		`flag -l: unknown flag; flags of more than one letter have two dashes: --listen`,
-		`argument ---x: is no flag; flags are written --name or --name=value`,
+		`argument ---x: is no flag; write --name or --name=value`,
 		`flag --retry: has no value`,
 		`flag --log-level: "loud": give debug, info, warn or error`,
 		`flag --tls-cert: "/nowhere/cert.pem": no such file or directory`,
@@ -194,8 +194,8 @@ config: other.yaml
 		`flag --namespace: "task": give an entry such as task=events:10000,bytes:16MiB,age:24h,replay:all`,
 		`flag --namespace: "t:k=events:1": "t:k" is no name of a namespace; give *, or letters, digits and ._~/@+-`,
 		`flag --namespace: "x=bytes:1,rplay:all": bytes "1": give a size from 1KiB to 1TiB, such as 1MiB; unknown field "rplay"; did you mean replay?`,
-		`argument behind --config: tidegate gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
-		`argument behind --namespace: tidegate gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
+		`argument after --config: tidegate gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
+		`argument after --namespace: tidegate gateway takes only flags; a value with blanks must be in quotes, a switch is written --replace=false`,
 	}
 	var got []string
 	for _, line := range problems(t, err) {
@@ -305,12 +305,12 @@ func TestVariablesOfTheFormerName(t *testing.T) {
 	t.Parallel()
 	env := "SLUICE_HEARTBEAT=5s SLUICE_TASK_WORKERS=2 SLUICE_JSON=1 SLUICE_COLOUR=red TIDEGATE_RETRY=1s"
 	_, err := load(t, "gateway", "", env)
-	now, gone := "the program is called Tidegate now: set ", "the program is called Tidegate now and has no such setting: take it out"
+	now, gone := "the program is called Tidegate now: set ", "the program is called Tidegate now and has no such setting: delete it"
 	want := []string{
 		"environment SLUICE_COLOUR: " + gone + ", see docs/guides/migration.md",
-		"environment SLUICE_HEARTBEAT: " + now + "TIDEGATE_HEARTBEAT in its place, see docs/guides/migration.md",
-		"environment SLUICE_JSON: " + now + "TIDEGATE_JSON in its place, see docs/guides/migration.md",
-		"environment SLUICE_TASK_WORKERS: " + now + "TIDEGATE_TASK_WORKERS in its place, see docs/guides/migration.md",
+		"environment SLUICE_HEARTBEAT: " + now + "TIDEGATE_HEARTBEAT instead, see docs/guides/migration.md",
+		"environment SLUICE_JSON: " + now + "TIDEGATE_JSON instead, see docs/guides/migration.md",
+		"environment SLUICE_TASK_WORKERS: " + now + "TIDEGATE_TASK_WORKERS instead, see docs/guides/migration.md",
 	}
 	if diff := cmp.Diff(want, problems(t, err)); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)

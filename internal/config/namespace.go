@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// AllOthers is the namespace whose settings hold for every one that has none of its own.
+// AllOthers is the namespace whose settings apply to all that have none of their own.
 const AllOthers = "*"
 
 // builtIn returns the namespaces as they are without configuration.

@@ -12,7 +12,7 @@ import (
 
 // Parse sets the flags of fs from the command line and, where it has none, from the environment: each flag
 // has a variable as in [Load], with ";" between the values of a flag that takes several. Flags and other
-// arguments may be mixed; behind -- nothing is a flag.
+// arguments can be mixed; after -- nothing is a flag.
 //
 // It returns the other arguments. The error is an [*Error] with all that is wrong, or [ErrHelp], in which
 // case the caller writes help: see [FlagUsage]. Names of flags must be among [ClientFlags] or be those of
@@ -84,7 +84,7 @@ func shownFlag(flag *pflag.Flag, text string) string {
 	return quoted(text)
 }
 
-// explain says what is allowed, as pflag's own errors do not.
+// explain returns the allowed values, which the errors of pflag do not name.
 func explain(flag *pflag.Flag, err error) string {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		err = invalid.Unwrap()
@@ -132,7 +132,7 @@ func FlagText(f *pflag.Flag) (kind, usage string) {
 	return kind, Sentence(usage)
 }
 
-// ShownDefault is the default of a flag as help shows it, "" for what needs no word.
+// ShownDefault returns the default of a flag as help shows it, "" for zero values.
 func ShownDefault(f *pflag.Flag) string {
 	switch f.DefValue {
 	case "[]", "false", "0", "0s":
@@ -141,5 +141,5 @@ func ShownDefault(f *pflag.Flag) string {
 	return f.DefValue
 }
 
-// Variable is the environment variable of a flag.
+// Variable returns the environment variable of a flag.
 func Variable(flag string) string { return envName(flag) }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// UnixPeers is the value of --trusted-proxy for whoever connects through a Unix socket.
+// UnixPeers is the value of --trusted-proxy for peers on a Unix socket.
 const UnixPeers = "unix"
 
 // proxies is a list of networks and addresses of proxies.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// storage is where events, tasks and what nodes must know of each other are kept.
+// storage are the settings about where events, tasks and the state of nodes are stored.
 func (c *Config) storage(command string) []setting {
 	data := "./tidegate-data"
 	if command == "gateway" {
@@ -53,7 +53,7 @@ func sizeOrZero(p *int64, lo, hi int64, zero string) value {
 	return inner
 }
 
-// optionalAddress is where a listener is bound that there need not be.
+// optionalAddress is the address of an optional listener.
 func optionalAddress(p *string) value {
 	inner := address(p, "").(scalar[string])
 	parse := inner.parse
@@ -67,7 +67,7 @@ func optionalAddress(p *string) value {
 	return inner
 }
 
-// urlList is a list of URLs. It shows no user.
+// urlList is a list of URLs. Users in them are never shown.
 type urlList struct{ list }
 
 // natsURLs is a list of NATS servers.

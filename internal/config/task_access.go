@@ -7,11 +7,11 @@ import (
 // Values of [Config.TaskAccess].
 const (
 	AutoAccess  = "auto"  // [OpenAccess] on loopback or with --api-open, else [TokenAccess]
-	OpenAccess  = "open"  // whoever knows a task's id reads it
+	OpenAccess  = "open"  // everybody who knows a task's id may read it
 	TokenAccess = "token" // an access token that names it is needed
 )
 
-// rights says who may read tasks.
+// rights are the settings about who may read tasks.
 func (c *Config) rights() []setting {
 	return []setting{
 		{"task-access", tasks, choice(&c.TaskAccess, AutoAccess, AutoAccess, OpenAccess, TokenAccess), "right to read a task. `open`: everybody who knows its id. `token`: its access token, or --api-token. `auto`: open on loopback or with --api-open, else token"},

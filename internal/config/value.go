@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// value is where a setting is kept and how it is written. Set takes back what String returns, and leaves
-// the setting as it was when it returns an error.
+// value is the variable of a setting and its text form. Set accepts what String returns. If Set returns
+// an error, the setting stays as it was.
 type value interface {
 	pflag.Value      // Type is the placeholder in help, such as DURATION
 	Allowed() string // what Set takes, to follow "give "
@@ -50,7 +50,7 @@ func (s scalar[T]) String() string  { return s.format(*s.p) }
 func (s scalar[T]) Type() string    { return s.kind }
 func (s scalar[T]) Allowed() string { return s.allowed }
 
-// errNotAllowed is for values about which there is nothing to say but what is allowed.
+// errNotAllowed is for values whose error only needs the allowed values.
 var errNotAllowed = errors.New("is not allowed")
 
 func verbatim(text string) string { return text }
@@ -176,7 +176,7 @@ func reasonOf(err error) error {
 	return err
 }
 
-// path is the path of a file that is looked at elsewhere.
+// path is the path of a file that the caller checks.
 func path(p *string) value {
 	return scalar[string]{p, "FILE", "the path of a file", func(text string) (string, error) { return text, nil }, verbatim}
 }
@@ -184,11 +184,11 @@ func path(p *string) value {
 // secretValue is a word that is never shown.
 type secretValue struct{ scalar[string] }
 
-// hidden stands for a secret wherever a configuration is shown. It is not accepted as a secret: whoever
-// feeds a printed configuration back would otherwise run with one that everybody knows.
+// hidden replaces a secret wherever a configuration is shown. It is not accepted as a secret: a printed
+// configuration that is used as a file would otherwise set a secret that everybody knows.
 const hidden = "<set>"
 
-var errHidden = errors.New("is how a secret is hidden when a configuration is printed; give the secret itself")
+var errHidden = errors.New("replaces a secret in a printed configuration; give the secret itself")
 
 // secret is a word of visible ASCII characters, as an Authorization header can carry it.
 func secret(p *string) value {

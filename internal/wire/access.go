@@ -9,11 +9,11 @@ import (
 // for clients that cannot send headers.
 const AccessParameter = "access"
 
-// Masked stands for a value that is not shown.
+// Masked replaces a value that must not be shown.
 const Masked = "***"
 
-// MaskAccess is a request target without the values of access tokens. All else
-// stays byte for byte.
+// MaskAccess returns a request target with the values of access tokens masked. The rest stays byte for
+// byte.
 func MaskAccess(target string) string {
 	path, query, found := strings.Cut(target, "?")
 	if !found {

@@ -12,17 +12,17 @@ const (
 // a line for a batch, where Code and Error are set too.
 type SendAnswer struct {
 	Status string `json:"status,omitempty"`
-	// ID and Receivers are set for a topic only.
+	// ID and Receivers are set for topics only.
 	ID        string `json:"id,omitempty"`
 	Receivers *int   `json:"receivers,omitempty"`
-	// Code is the HTTP status this message would have had alone. Batch only.
+	// Code is the HTTP status that this message would have had alone. Batches only.
 	Code  int    `json:"code,omitempty"`
 	Error *Error `json:"error,omitempty"`
 }
 
 // AppendJSON appends a as encoding/json writes it, which is without a line feed.
 func (a SendAnswer) AppendJSON(dst []byte) []byte {
-	start := len(dst) // each field begins with a comma; the first one's gives way to the brace
+	start := len(dst) // each field begins with a comma; the brace replaces the first one
 	if a.Status != "" {
 		dst = appendQuoted(append(dst, `,"status":`...), a.Status)
 	}
@@ -50,20 +50,20 @@ func (a SendAnswer) AppendJSON(dst []byte) []byte {
 type SubscribeRequest struct {
 	Token  string   `json:"token"`
 	Topics []string `json:"topics,omitempty"`
-	// From is "earliest", "latest", an event id, or "" for the default. It is for
-	// clients that bring no last event id; with Override it is for all.
+	// From is "earliest", "latest", an event id, or "" for the default. It is for clients without a
+	// last event id; with Override it is for all clients.
 	From     string        `json:"from,omitempty"`
 	Override bool          `json:"override,omitempty"`
 	Absent   []AbsentTopic `json:"absent,omitempty"` // topics to attach to if they exist
 }
 
-// AbsentTopic is what a stream is sent for a topic that does not exist.
+// AbsentTopic has the events that a stream receives if the topic does not exist.
 type AbsentTopic struct {
 	Topic  string  `json:"topic"`
 	Events []Event `json:"events"`
 }
 
-// Event is what a client gets.
+// Event is an event as a client receives it.
 type Event struct {
 	Name string `json:"name,omitempty"`
 	Data string `json:"data"`
@@ -79,11 +79,11 @@ type SubscribeAnswer struct {
 // TopicInfo is a topic as the listings and SubscribeAnswer show it.
 type TopicInfo struct {
 	Topic    string `json:"topic"`
-	Events   int    `json:"events"`           // held in memory now
-	Bytes    int64  `json:"bytes"`            // held now, as encoded
+	Events   int    `json:"events"`           // events held in memory now
+	Bytes    int64  `json:"bytes"`            // bytes held in memory now, as encoded
 	Stored   int    `json:"stored,omitempty"` // events in the log of this process, if it has one
-	Appended uint64 `json:"appended"`         // ever appended since the topic was made
-	Streams  int    `json:"streams"`          // attached now
+	Appended uint64 `json:"appended"`         // events appended since the topic was made
+	Streams  int    `json:"streams"`          // streams attached now
 	FirstID  string `json:"first_id,omitempty"`
 	LastID   string `json:"last_id,omitempty"` // of the last event ever appended
 	LastAt   string `json:"last_at,omitempty"` // RFC 3339, of the last event
@@ -96,11 +96,11 @@ type TopicInfo struct {
 // StreamInfo is a stream as the listings show it.
 type StreamInfo struct {
 	Token        string   `json:"token"`
-	State        string   `json:"state"` // "pending" while the callback is out, else "open"
+	State        string   `json:"state"` // "pending" while the callback is under way, else "open"
 	URL          string   `json:"url"`
 	RemoteAddr   string   `json:"remote_addr"`
 	OpenedAt     string   `json:"opened_at"` // RFC 3339
-	Sequence     uint64   `json:"sequence"`  // rises with each stream of this gateway
+	Sequence     uint64   `json:"sequence"`  // increases with each stream of this gateway
 	Topics       []string `json:"topics"`
 	PendingBytes int64    `json:"pending_bytes"`
 	LastEventID  string   `json:"last_event_id,omitempty"` // as the client sent it
@@ -115,19 +115,19 @@ type EventInfo struct {
 	Final bool   `json:"final,omitempty"`
 }
 
-// StreamPage, TopicPage and EventPage are pages of listings. Next is what to
-// pass as ?after= for the following page; it is absent on the last one.
+// StreamPage is a page of GET /internal/streams. Pass Next as ?after= for the following page; it is
+// absent on the last one.
 type StreamPage struct {
 	Streams []StreamInfo `json:"streams"`
 	Next    string       `json:"next,omitempty"`
-	Missing []string     `json:"missing_nodes,omitempty"` // that did not answer
+	Missing []string     `json:"missing_nodes,omitempty"` // nodes that did not answer
 }
 
 // TopicPage is a page of GET /internal/topics.
 type TopicPage struct {
 	Topics  []TopicInfo `json:"topics"`
 	Next    string      `json:"next,omitempty"`
-	Missing []string    `json:"missing_nodes,omitempty"` // that did not answer
+	Missing []string    `json:"missing_nodes,omitempty"` // nodes that did not answer
 }
 
 // EventPage is a page of GET /internal/topics/{topic}/events.

@@ -1,6 +1,6 @@
 package wire
 
-// Action is what a callback tells of.
+// Action is what a callback reports.
 type Action string
 
 // The two actions.
@@ -9,9 +9,9 @@ const (
 	Disconnect Action = "disconnect"
 )
 
-// Callback is the body of the POST that tells the backend of a connect or a
-// disconnect. The fields up to Request are the original contract, in its
-// order; receivers ignore the rest if they do not know it.
+// Callback is the body of the POST that reports a connect or a disconnect to the backend. The fields up
+// to Request are those of the Node gateway, in its order. Receivers ignore fields that they do not
+// know.
 type Callback struct {
 	Action  Action  `json:"action"`
 	Reason  Reason  `json:"reason,omitempty"` // disconnect only
@@ -20,17 +20,16 @@ type Callback struct {
 
 	Detail     Detail `json:"detail,omitempty"`      // disconnect only
 	DurationMS *int64 `json:"duration_ms,omitempty"` // disconnect only: since the connect began
-	// Undelivered counts the events that were accepted for this token and
-	// never handed to its socket. Disconnect only; absent when 0.
+	// Undelivered is the number of events that were accepted for this token and never written to its
+	// socket. Disconnect only; absent when 0.
 	Undelivered int `json:"undelivered,omitempty"`
-	// Redelivered says that the disconnect may have been told before, by a gateway
-	// that is gone: a receiver that must not count twice looks the token up.
-	// Disconnect only.
+	// Redelivered says that a gateway which is gone may have sent this disconnect before. A receiver
+	// that must not count it twice looks the token up. Disconnect only.
 	Redelivered bool   `json:"redelivered,omitempty"`
 	Gateway     string `json:"gateway,omitempty"` // id of the gateway process
 }
 
-// Request is the client's request as the gateway got it.
+// Request is the client's request as the gateway received it.
 type Request struct {
 	URL        string            `json:"url"`     // the raw request target, byte for byte
 	Headers    map[string]string `json:"headers"` // lower-case names; repeats joined

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Code names a failure. It is part of the outside contract: a code is never
-// renamed, and callers may switch on it.
+// Code names a failure. It is part of the interface: a code is never renamed, and callers may switch on
+// it. [CodeTable] describes each.
 type Code string
 
-// The codes of the gateway. The comment gives the HTTP status each goes with.
+// The codes, each with its HTTP status.
 const (
 	CodeTokenMissing       Code = "INVALID_TOKEN_MISSING"      // 400
 	CodeEventType          Code = "INVALID_EVENT_TYPE"         // 400
@@ -19,7 +19,7 @@ const (
 	CodeEventName          Code = "INVALID_EVENT_NAME"         // 400: CR, LF or NUL in a name
 	CodeCloseType          Code = "INVALID_CLOSE_TYPE"         // 400
 	CodeTransient          Code = "INVALID_TRANSIENT"          // 400: no boolean, or with a token, a close or a key
-	CodeEventMissing       Code = "INVALID_EVENT_MISSING"      // 400: a topic is sent neither event nor close
+	CodeEventMissing       Code = "INVALID_EVENT_MISSING"      // 400: a message for a topic without event and close
 	CodeTarget             Code = "INVALID_TARGET"             // 400: token and topic together
 	CodeTopic              Code = "INVALID_TOPIC"              // 400
 	CodeTopics             Code = "INVALID_TOPICS"             // 400: too many of them
@@ -42,7 +42,7 @@ const (
 	CodeAddressLimit       Code = "TOO_MANY_FROM_ADDRESS"      // 429
 	CodeConnectRate        Code = "CONNECT_RATE_EXCEEDED"      // 429
 	CodeInflight           Code = "TOO_MUCH_IN_FLIGHT"         // 503: bytes of bodies and answers
-	CodeHeadersFull        Code = "HEADERS_FULL"               // 503: headers that are kept of streams
+	CodeHeadersFull        Code = "HEADERS_FULL"               // 503: memory for request headers
 	CodeBodyTooSlow        Code = "BODY_TOO_SLOW"              // 408
 	CodeHeaderTooLarge     Code = "HEADER_TOO_LARGE"           // 431
 	CodeDraining           Code = "DRAINING"                   // 503
@@ -58,14 +58,14 @@ const (
 	CodeBackendError       Code = "BACKEND_ERROR"              // the backend's own, or 502
 	CodeBackendUnavailable Code = "BACKEND_UNAVAILABLE"        // 503
 	CodeGatewayTimeout     Code = "GATEWAY_TIMEOUT"            // 504
-	CodeEngineUnavailable  Code = "ENGINE_UNAVAILABLE"         // 503: storage is away
+	CodeEngineUnavailable  Code = "ENGINE_UNAVAILABLE"         // 503: storage or a node does not answer
 	CodeEngineFull         Code = "ENGINE_FULL"                // 503: storage is full
-	CodeNodeBusy           Code = "NODE_BUSY"                  // 503: another node is asked too much
+	CodeNodeBusy           Code = "NODE_BUSY"                  // 503: another node gets too many requests
 	CodeInternal           Code = "INTERNAL"                   // 500
 )
 
-// Error is a failure as a caller sees it: an HTTP status, a code and a sentence.
-// Those that functions return are shared: copy one to change it. It marshals as the inside of {"error":{"message":…,"code":…}}.
+// Error is a failure as a caller sees it: an HTTP status, a code and a sentence. It marshals as the
+// inside of {"error":{"message":…,"code":…}}. Functions return shared values: copy one to change it.
 type Error struct {
 	Status     int           `json:"-"`
 	Message    string        `json:"message"`
@@ -75,13 +75,13 @@ type Error struct {
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
-// Errorf is short for a literal Error.
+// Errorf makes an Error without RetryAfter.
 func Errorf(status int, code Code, message string) *Error {
 	return &Error{Status: status, Code: code, Message: message}
 }
 
-// ErrorOf gives the Error inside err, or a 500 that says nothing of err: what
-// has no code is ours to read in the log, not the caller's.
+// ErrorOf returns the Error inside err, or a 500 that does not reveal err: an error without a code is
+// for the log, not for the caller.
 func ErrorOf(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

@@ -8,7 +8,7 @@ import (
 // KeyHeader is the header that counts as the idempotency_key of a message.
 const KeyHeader = "Idempotency-Key"
 
-// HeaderKey is the key that a request has in its header, "" for none.
+// HeaderKey returns the key in the header of a request, "" for none.
 func HeaderKey(h http.Header) (string, error) {
 	values := h[KeyHeader]
 	switch {
@@ -20,7 +20,7 @@ func HeaderKey(h http.Header) (string, error) {
 	return values[0], nil
 }
 
-// SetKey gives m the key of its request's header.
+// SetKey sets the key of m to the one in the header of its request.
 func (m *Message) SetKey(key string) error {
 	switch {
 	case key == "":
@@ -34,8 +34,8 @@ func (m *Message) SetKey(key string) error {
 	return nil
 }
 
-// SetLineKey gives m, which is line number line of a batch, a key of its own made
-// of the one in the request's header. A key in the line itself goes first.
+// SetLineKey sets the key of m, which is a line of a batch, to one made of the key in the header of
+// the request and the number of the line. A key in the line itself counts instead.
 func (m *Message) SetLineKey(key string, line int) error {
 	switch {
 	case key == "":
@@ -45,7 +45,7 @@ func (m *Message) SetLineKey(key string, line int) error {
 	case m.Topic == "":
 		return errKeys
 	case m.IdempotencyKey == "":
-		m.IdempotencyKey = key + "\x00" + strconv.Itoa(line) // no header has a NUL
+		m.IdempotencyKey = key + "\x00" + strconv.Itoa(line) // a header cannot have a NUL
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of what a message may name.
+// Bounds of the names in a message.
 const (
 	MaxTopicBytes          = 256 // of a topic's name
 	MaxIdempotencyKeyBytes = 256
@@ -19,16 +19,15 @@ type Message struct {
 	Token, Topic   string // exactly one of them is set
 	HasEvent       bool
 	Name, Data     string // of the event, if HasEvent
-	Transient      bool   // the event is for who is there, and is in no log
+	Transient      bool   // for the streams attached now; not stored
 	Close          bool
 	IdempotencyKey string // with a topic only; "" means none
 }
 
-// Clone gives a copy that shares no memory with m: one to keep, where m is what
-// [Parser.Parse] gave.
+// Clone returns a copy that shares no memory with m. Use it to keep a message of [Parser.Parse].
 func (m Message) Clone() Message {
 	parts := [...]*string{&m.Token, &m.Topic, &m.Name, &m.Data, &m.IdempotencyKey}
-	var all strings.Builder // one piece for all; a sum of strings may be one of them
+	var all strings.Builder // one allocation for all
 	all.Grow(len(m.Token) + len(m.Topic) + len(m.Name) + len(m.Data) + len(m.IdempotencyKey))
 	for _, part := range parts {
 		all.WriteString(*part)
@@ -41,7 +40,7 @@ func (m Message) Clone() Message {
 	return m
 }
 
-// What a body may be refused for.
+// The errors of a body.
 var (
 	errNotObject = invalid(CodeJSON, "Invalid request: body must be a JSON object")
 	errTarget    = invalid(CodeTarget, "Invalid request: give a token or a topic, not both")
@@ -67,13 +66,12 @@ func invalid(code Code, message string) *Error {
 	return Errorf(http.StatusBadRequest, code, message)
 }
 
-// ErrManyTopics refuses a stream more than MaxTopics topics.
+// ErrManyTopics says that a stream would follow more than MaxTopics topics.
 var ErrManyTopics = errManyTopic
 
 // ValidTopic reports whether name can name a topic: 1 to 256 bytes of UTF-8
-// without control characters. The names that a path cannot have as one part of
-// it, however they are escaped, are none: such a topic could be sent to, and not
-// be read or deleted.
+// without control characters. Names that cannot be a segment of a path, such as "..", are not allowed:
+// such a topic could be published to, but not read or deleted.
 func ValidTopic(name string) bool {
 	if name == "" || name == "." || name == ".." || name == "/" || len(name) > MaxTopicBytes || !utf8.ValidString(name) {
 		return false
@@ -81,7 +79,7 @@ func ValidTopic(name string) bool {
 	return !strings.ContainsFunc(name, func(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 })
 }
 
-// Namespace is the part of a topic's name before the first colon, or all of it.
+// Namespace returns the part of a topic's name before the first colon, or the whole name.
 func Namespace(topic string) string {
 	namespace, _, _ := strings.Cut(topic, ":")
 	return namespace

@@ -6,31 +6,29 @@ import (
 	"unsafe"
 )
 
-// ParseMessage reads one message like [Parser.Parse], into memory of its own.
+// ParseMessage reads one message like [Parser.Parse]. The message has memory of its own.
 func ParseMessage(body []byte) (Message, error) {
 	var p Parser
 	m, err := p.Parse(body)
 	return m.Clone(), err
 }
 
-// maxScratch is how much memory a Parser keeps from one message to the next.
+// maxScratch bounds the scratch memory that a Parser keeps for the next message, in bytes.
 const maxScratch = 64 << 10
 
-// Parser reads messages without making garbage: it keeps the memory that it
-// unescapes into. The zero Parser is ready. It must not be used concurrently.
+// Parser reads messages without allocating: it reuses the memory for strings with escapes. The zero
+// Parser is ready to use. It is not safe for concurrent use.
 type Parser struct {
 	open    []byte // the scanner's
 	scratch []byte // texts that had to be unescaped
 }
 
-// Parse reads one message. It checks in the order that the contract gives and
-// returns the first failure as an *Error. Field names are compared byte for
-// byte, unknown fields are ignored, and of a repeated field the last one counts.
+// Parse reads one message. It checks in the documented order and returns the first mistake as an
+// *Error. It compares field names byte for byte and ignores unknown fields. The last one of a repeated
+// field counts.
 //
-// The strings of the message lie in body and in the Parser. They may be read
-// until body is written to or Parse is called again, whichever is first; after
-// that they read as anything. Who keeps one, be it as the key of a map, must
-// copy it: see [Message.Clone].
+// The strings of the message point into body and into the Parser. They are valid until body is written
+// to or Parse is called again. To keep one, also as the key of a map, copy it: see [Message.Clone].
 func (p *Parser) Parse(body []byte) (Message, error) {
 	if p.scratch = p.scratch[:0]; cap(p.scratch) > maxScratch {
 		p.scratch = nil
@@ -51,7 +49,7 @@ func (p *Parser) Parse(body []byte) (Message, error) {
 	return m, nil
 }
 
-// messageFields are the fields that count, as they stand in the body.
+// messageFields are the known fields, as parts of the body.
 type messageFields struct {
 	token, topic, event, close, key value
 	eventName, eventData, transient value

@@ -13,15 +13,15 @@ type PeerRequest struct {
 	Body        []byte
 }
 
-// PeerAnswer answers a PeerRequest.
+// PeerAnswer is the answer to a PeerRequest.
 type PeerAnswer struct {
 	Status     int
 	RetryAfter string // of the header; "" for none
 	Body       []byte // JSON
 }
 
-// ErrNoNode says that there is no node of the name that was asked. It is never
-// returned for a node that is there and does not answer.
+// ErrNoNode says that no node has the name. It is never returned for a node that exists and does not
+// answer.
 var ErrNoNode = errors.New("no such node")
 
 // SessionRecord is what is stored of an open stream, so that another node can send its

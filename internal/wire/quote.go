@@ -2,22 +2,20 @@ package wire
 
 import "unicode/utf8"
 
-// AppendJSONString appends s as a JSON string, in the bytes that an
-// [encoding/json.Encoder] without HTML escapes gives it. It takes no memory if
-// dst has room.
+// AppendJSONString appends s as a JSON string, exactly as an [encoding/json.Encoder] without HTML
+// escapes does. It does not allocate if dst has room.
 func AppendJSONString(dst []byte, s string) []byte { return appendString(dst, s, &plain) }
 
-// appendQuoted does the same in the bytes of [encoding/json.Marshal], where what
-// means something in HTML is escaped too.
+// appendQuoted does the same as [encoding/json.Marshal], which escapes <, > and & too.
 func appendQuoted(dst []byte, s string) []byte { return appendString(dst, s, &htmlSafe) }
 
-// plain and htmlSafe say which ASCII characters stand for themselves.
+// plain and htmlSafe are the ASCII characters that need no escape.
 var (
 	plain    = allBut(`"\`)
 	htmlSafe = allBut(`"\<>&`)
 )
 
-// allBut gives the characters that are neither special nor control characters.
+// allBut returns the characters that are neither special nor control characters.
 func allBut(special string) (safe [utf8.RuneSelf]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		safe[c] = true
@@ -63,7 +61,7 @@ func appendString(dst []byte, s string, safe *[utf8.RuneSelf]bool) []byte {
 	return append(append(dst, s[done:]...), '"')
 }
 
-// appendEscape appends an ASCII character that must not stand for itself.
+// appendEscape appends the escape of an ASCII character.
 func appendEscape(dst []byte, c byte) []byte {
 	const hex = "0123456789abcdef"
 	switch c {

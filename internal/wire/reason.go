@@ -11,10 +11,10 @@ const (
 	Failed       Reason = "error"
 )
 
-// Detail says more than a Reason does. Like Reason it is a closed list.
+// Detail says more than a Reason. It is a closed list too.
 type Detail string
 
-// The details, each with the reason it goes with.
+// The details, each with its reason. [EndingTable] describes them.
 const (
 	DetailNone            Detail = ""
 	DetailClosed          Detail = "closed"           // server_closed: a send with close, or DELETE of the stream
@@ -27,9 +27,9 @@ const (
 	DetailCallbackTimeout Detail = "callback_timeout" // error: the client got 504, the backend may have accepted
 	DetailCallbackFailed  Detail = "callback_failed"  // error: the connection broke, the backend may have accepted
 	DetailSlowConsumer    Detail = "slow_consumer"    // error: --max-pending or --write-timeout
-	DetailWriteFailed     Detail = "write_failed"     // error: the socket refused
+	DetailWriteFailed     Detail = "write_failed"     // error: a write to the socket failed
 	DetailNodeLost        Detail = "node_lost"        // error: the gateway that held it died, or was cut off
-	DetailClientSends     Detail = "client_sends"     // error: a client sent data on an open stream, more than a little
+	DetailClientSends     Detail = "client_sends"     // error: the client sent more than 32 KiB on an open stream
 )
 
 // Ending is why a stream ended.

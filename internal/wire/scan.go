@@ -2,10 +2,10 @@ package wire
 
 import "unicode/utf8"
 
-// maxDepth is how deep arrays and objects may nest, as in encoding/json.
+// maxDepth bounds the nesting of arrays and objects, as in encoding/json.
 const maxDepth = 10_000
 
-// kind is what sort of JSON value a field has.
+// kind is the type of a JSON value.
 type kind uint8
 
 const (
@@ -19,32 +19,29 @@ const (
 	kindObject
 )
 
-// value is a field's value as it stands in the body.
+// value is the value of a field, as a part of the body.
 type value struct {
 	kind kind
-	// raw is, of a text, what is between its quotes, and of an array or object
-	// all of it.
+	// raw is the inside of a string, without its quotes, or a whole array or object.
 	raw []byte
-	// plain says that a text stands for itself: it has no escapes and is valid UTF-8.
+	// plain says that a string has no escapes and is valid UTF-8.
 	plain bool
 }
 
-// scanner reads a JSON text (RFC 8259) once, from front to back, and copies
-// nothing. Between calls it stands at a byte that is not white space. After the
-// first offence it stands at the end, where all its methods find nothing, so
-// that only the last caller has to ask whether anything was bad.
+// scanner reads a JSON text (RFC 8259) once, from front to back, and copies nothing. Between calls it
+// is at a byte that is not white space. After the first mistake it is at the end, where all methods
+// find nothing, so only the last caller must check done.
 type scanner struct {
 	body []byte
 	at   int
 	bad  bool
-	// open has the closing bracket of each array and object the scanner is in.
-	// It takes the place of a recursion, whose stack a caller could make grow.
+	// open has the closing bracket of each array and object around the position. It replaces a
+	// recursion, whose stack a caller could grow.
 	open []byte
 }
 
-// hasFields reports whether an object begins here, whose fields come next. An
-// array has none, and neither has an empty body: the callers of the original
-// interface are told what is missing from them, not that they are no JSON.
+// hasFields reports whether an object begins here; its fields come next. An array or an empty body has
+// no fields: for compatibility, the error then names the missing field, and not the JSON.
 func (s *scanner) hasFields() bool {
 	switch {
 	case s.peek() == '{':
@@ -57,14 +54,14 @@ func (s *scanner) hasFields() bool {
 	return false
 }
 
-// done reports whether all of the body was read and none of it was bad.
+// done reports whether the whole body was read and valid.
 func (s *scanner) done() bool { return !s.bad && s.at == len(s.body) }
 
 func (s *scanner) fail() {
 	s.bad, s.at, s.open = true, len(s.body), s.open[:0]
 }
 
-// peek gives the next byte, or 0 at the end: outside of texts no JSON has it.
+// peek returns the next byte, or 0 at the end: JSON has no NUL outside of strings.
 func (s *scanner) peek() byte {
 	if s.at < len(s.body) {
 		return s.body[s.at]
@@ -83,12 +80,12 @@ func (s *scanner) space() {
 	}
 }
 
-// enter goes past an opening bracket and reports whether anything is inside;
-// if not, it has gone past the closing one too. It begins the loop
+// enter skips an opening bracket and reports whether anything is inside; if not, it skips the closing
+// bracket too. It begins the loop
 //
 //	for more := s.enter(); more; more = s.next() { … }
 //
-// of which each round takes one value, in an object after its name.
+// in which each round reads one value; in an object, after its name.
 func (s *scanner) enter() (more bool) {
 	if len(s.open) == maxDepth {
 		s.fail()
@@ -104,8 +101,8 @@ func (s *scanner) enter() (more bool) {
 	return !s.bad
 }
 
-// next goes on to the next value of an array, or name of an object; if there is
-// none, it goes past the closing bracket.
+// next skips to the next value of an array, or name of an object. If there is none, it skips the
+// closing bracket.
 func (s *scanner) next() (more bool) {
 	if s.bad {
 		return false
@@ -129,7 +126,7 @@ func (s *scanner) leave() {
 	s.space()
 }
 
-// name reads a field's name with its colon. It is good for a comparison only.
+// name reads the name of a field, and its colon. Use the result for comparisons only.
 func (s *scanner) name() []byte {
 	if s.peek() != '"' {
 		s.fail()
@@ -143,7 +140,7 @@ func (s *scanner) name() []byte {
 	s.at++
 	s.space()
 	if !v.plain {
-		return appendUnquoted(nil, v.raw) // nobody writes names with escapes
+		return appendUnquoted(nil, v.raw) // rare: a name with escapes
 	}
 	return v.raw
 }
@@ -167,7 +164,7 @@ func (s *scanner) value() value {
 	return s.number()
 }
 
-// nested reads an array or object with all that is in it.
+// nested reads a whole array or object.
 func (s *scanner) nested(k kind) value {
 	start, depth := s.at, len(s.open)
 	for more := s.enter(); ; {
@@ -214,7 +211,7 @@ func (s *scanner) text() value {
 	}
 }
 
-// escape goes past an escape in a string.
+// escape skips an escape in a string.
 func (s *scanner) escape() {
 	s.at++
 	switch c := s.peek(); {
@@ -264,7 +261,7 @@ func (s *scanner) number() value {
 	return value{kind: kindNumber}
 }
 
-// digits goes past one digit or more.
+// digits skips one or more digits.
 func (s *scanner) digits() {
 	start := s.at
 	for c := s.peek(); '0' <= c && c <= '9'; c = s.peek() {

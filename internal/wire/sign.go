@@ -14,18 +14,18 @@ import (
 //
 // Each is an HMAC-SHA256 under the callback secret: v2 over
 // "1767322445.POST.TARGET.BODY", where TARGET is the path and query of the
-// request line byte for byte, and v1 over "1767322445.BODY". v1 is there for
-// receivers that do not know v2 and goes with the next version.
+// request line byte for byte, and v1 over "1767322445.BODY". v1 is for receivers
+// that do not know v2; the next version removes it.
 const SignatureHeader = "X-Tidegate-Signature"
 
-// Signed is what a signature is made over.
+// Signed is the text that a signature covers.
 type Signed struct {
 	Method string
 	Target string // path and query as in the request line
 	Body   []byte
 }
 
-// Sign makes the value of SignatureHeader.
+// Sign returns the value of SignatureHeader.
 func Sign(key []byte, s Signed, now time.Time) string {
 	t := strconv.FormatInt(now.Unix(), 10)
 	return "t=" + t + ",v1=" + hex.EncodeToString(macV1(key, t, s.Body)) + ",v2=" + hex.EncodeToString(macV2(key, t, s))

@@ -1,12 +1,11 @@
 package wire
 
-// ClusterStatus answers GET /internal/cluster: how the storage is doing that the
-// nodes share.
+// ClusterStatus is the answer to GET /internal/cluster: the state of the storage.
 type ClusterStatus struct {
-	Node       string         `json:"node,omitempty"` // that answers; "" without peers
+	Node       string         `json:"node,omitempty"` // the node that answers; "" without other nodes
 	Mode       string         `json:"mode"`           // "embedded" or "external"
-	Server     string         `json:"server"`         // the NATS server that it is connected to
-	Version    string         `json:"version"`        // of that server
+	Server     string         `json:"server"`         // the NATS server that the node is connected to
+	Version    string         `json:"version"`        // of the NATS server
 	Cluster    string         `json:"cluster,omitempty"`
 	URL        string         `json:"url,omitempty"`        // without secrets; external only
 	Listen     string         `json:"listen,omitempty"`     // where embedded storage serves other machines
@@ -14,9 +13,9 @@ type ClusterStatus struct {
 	Durability string         `json:"durability,omitempty"` // of embedded storage
 	Disk       *DiskStatus    `json:"disk,omitempty"`       // of the data folder
 	Streams    []StreamStatus `json:"streams"`
-	Nodes      []string       `json:"nodes"`              // that are alive
-	Health     []string       `json:"health"`             // why not all is well, reasons of other nodes with their names; empty if it is
-	Warnings   []string       `json:"warnings,omitempty"` // what is well and yet may not be meant
+	Nodes      []string       `json:"nodes"`              // nodes that are alive
+	Health     []string       `json:"health"`             // problems, those of other nodes with their names; empty if there is none
+	Warnings   []string       `json:"warnings,omitempty"` // settings or states that work but are probably not intended
 }
 
 // DiskStatus is the space of a file system, in bytes.
@@ -35,11 +34,11 @@ type StreamStatus struct {
 	Last     uint64   `json:"last"`
 	Replicas int      `json:"replicas"`
 	Leader   string   `json:"leader,omitempty"`  // server that leads it; "" while none does
-	Lag      uint64   `json:"lag"`               // operations that the slowest replica is behind
-	Offline  []string `json:"offline,omitempty"` // servers of replicas that are away
-	Error    string   `json:"error,omitempty"`   // why nothing else is known of it
+	Lag      uint64   `json:"lag"`               // operations by which the slowest replica is behind
+	Offline  []string `json:"offline,omitempty"` // servers whose replicas are offline
+	Error    string   `json:"error,omitempty"`   // why nothing else is known about it
 
-	// Of the log of one process alone.
+	// For the log of one process only.
 	Segments int    `json:"segments,omitempty"` // files
 	Topics   int    `json:"topics,omitempty"`
 	Holes    uint64 `json:"holes,omitempty"` // ranges of events that are missing because files are damaged

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// ParseSubscribe reads the body of POST /internal/subscribe and unsubscribe, by
-// the rules of [Parser.Parse]. From is not looked at: what it may be, the topics
-// know. Topics that may be absent count as topics: one of the two lists is enough.
+// ParseSubscribe reads the body of POST /internal/subscribe and unsubscribe, by the rules of
+// [Parser.Parse]. It does not check From: package topic does. One of Topics and Absent is enough.
 func ParseSubscribe(body []byte) (SubscribeRequest, error) {
 	s := scanner{body: bytes.TrimSpace(body)}
 	var f subscribeFields
@@ -26,7 +25,7 @@ func ParseSubscribe(body []byte) (SubscribeRequest, error) {
 	return r, nil
 }
 
-// subscribeFields are the fields that count, as they stand in the body.
+// subscribeFields are the known fields, as parts of the body.
 type subscribeFields struct{ token, topics, from, override, absent value }
 
 func (f *subscribeFields) take(s *scanner) {
@@ -74,13 +73,12 @@ func (f *subscribeFields) check() (SubscribeRequest, *Error) {
 // maxAbsentEvents bounds the events for one topic that does not exist.
 const maxAbsentEvents = 100
 
-// takeAbsent reads the topics that may not exist. It reports false if what is there
-// is something else.
+// takeAbsent reads the topics that may not exist. It reports whether they are valid.
 func (f *subscribeFields) takeAbsent(r *SubscribeRequest) bool {
 	if f.absent.kind != kindArray {
 		return false
 	}
-	s := scanner{body: f.absent.raw} // which has been read once: it is JSON
+	s := scanner{body: f.absent.raw} // the scanner has read it before: it is valid JSON
 	for more := s.enter(); more; more = s.next() {
 		if s.peek() != '{' {
 			return false
@@ -123,7 +121,7 @@ func takeAbsentTopic(s *scanner) (a AbsentTopic, ok bool) {
 	return a, len(a.Events) > 0
 }
 
-// tooMany says whether there are more different names than a stream may follow.
+// tooMany reports whether there are more different names than a stream may follow.
 func tooMany(names []string, absent []AbsentTopic) bool {
 	if len(names)+len(absent) <= MaxTopics {
 		return false

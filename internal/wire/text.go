@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// untilSpecial counts the bytes before the first one that ends a string, begins
-// an escape or is a control character. If ascii, all of them are ASCII. It
-// looks at eight at a time: in each byte of a word the highest bit tells.
+// untilSpecial counts the bytes before the first one that ends a string, begins an escape or is a
+// control character. ascii reports whether all of them are ASCII. It checks eight bytes at a time: the
+// highest bit of each byte of a word has the result.
 func untilSpecial(b []byte) (n int, ascii bool) {
 	const (
 		ones  = 0x0101010101010101
@@ -34,12 +34,11 @@ func untilSpecial(b []byte) (n int, ascii bool) {
 	return n, seen&highs == 0
 }
 
-// unescaped has what a backslash and one byte stand for, 0 where it is nothing.
+// unescaped maps the byte after a backslash to its character, 0 for none.
 var unescaped = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
-// appendUnquoted appends what the inside of a JSON string stands for. As in
-// encoding/json each byte that is not UTF-8, and each surrogate without its
-// partner, becomes U+FFFD. The escapes must have been checked.
+// appendUnquoted decodes the inside of a JSON string. As in encoding/json, each byte that is not UTF-8,
+// and each surrogate without its partner, becomes U+FFFD. The escapes must be valid.
 func appendUnquoted(dst, raw []byte) []byte {
 	dst = slices.Grow(dst, len(raw))
 	for i := 0; i < len(raw); {
@@ -59,8 +58,8 @@ func appendUnquoted(dst, raw []byte) []byte {
 	return dst
 }
 
-// unicodeEscape reads the \uXXXX at the front of s, or the two of them that make
-// a surrogate pair, and gives the bytes it took.
+// unicodeEscape decodes the \uXXXX at the front of s, or a surrogate pair of two of them, and returns
+// the number of bytes.
 func unicodeEscape(s []byte) (r rune, n int) {
 	r = hex4(s[2:])
 	if !utf16.IsSurrogate(r) {
@@ -74,7 +73,7 @@ func unicodeEscape(s []byte) (r rune, n int) {
 	return utf8.RuneError, 6
 }
 
-// hex4 reads the four hexadecimal digits at the front of s; -1 if they are not.
+// hex4 decodes the four hexadecimal digits at the front of s; -1 if they are not there.
 func hex4(s []byte) rune {
 	var r rune
 	for _, c := range s[:4] {

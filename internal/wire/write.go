@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The values of headers that all answers share. net/http reads such a slice and
-// replaces it, but never writes into it.
+// The values of headers that all answers share. net/http reads or replaces such a slice, but never
+// writes into it.
 var (
 	jsonType = []string{"application/json; charset=utf-8"}
 	noStore  = []string{"no-store"}
@@ -24,7 +24,7 @@ func smallDecimals() (table [1024][]string) {
 	return table
 }
 
-// decimal gives a number, which is not negative, as the value of a header.
+// decimal returns a number, which is not negative, as the value of a header.
 func decimal(n int64) []string {
 	if n < int64(len(decimals)) {
 		return decimals[n]
@@ -32,10 +32,10 @@ func decimal(n int64) []string {
 	return []string{strconv.FormatInt(n, 10)}
 }
 
-// buffers are for answers that are written and done with at once.
+// buffers are scratch buffers for answers.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxBuffer is how large a buffer may be that is kept.
+// maxBuffer is the size above which a buffer is not reused.
 const maxBuffer = 4 << 10
 
 func release(buf *[]byte) {
@@ -44,8 +44,8 @@ func release(buf *[]byte) {
 	}
 }
 
-// WriteError answers a request with err. Every failure of every route of the
-// gateway goes through here, so each has the same shape.
+// WriteError answers a request with err. Every failure of the gateway goes through here, so all have
+// the same form.
 func WriteError(w http.ResponseWriter, err error) {
 	e := ErrorOf(err)
 	if e.RetryAfter > 0 {
@@ -57,8 +57,8 @@ func WriteError(w http.ResponseWriter, err error) {
 	release(buf)
 }
 
-// WriteAnswer answers POST /internal/send with 200. It writes what WriteJSON
-// would, for less.
+// WriteAnswer answers POST /internal/send with 200. It writes the same bytes as WriteJSON, with fewer
+// allocations.
 func WriteAnswer(w http.ResponseWriter, a SendAnswer) {
 	buf := buffers.Get().(*[]byte)
 	*buf = a.AppendJSON((*buf)[:0])
@@ -66,8 +66,7 @@ func WriteAnswer(w http.ResponseWriter, a SendAnswer) {
 	release(buf)
 }
 
-// WriteJSON answers a request with v; if that cannot be written as JSON, with
-// what [WriteError] makes of it.
+// WriteJSON answers a request with v. If v cannot be encoded, it answers with [WriteError].
 func WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -77,8 +76,7 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 	write(w, status, body)
 }
 
-// write sends an answer. The error of the write is dropped: it means that the
-// caller has left, and nobody else can be told.
+// write sends an answer. It drops the error of the write: the caller has left.
 func write(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	NoSniff(h)
@@ -87,11 +85,10 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// NoSniff has browsers take an answer for what its Content-Type says: text that
-// somebody else chose must not become a script or a page.
+// NoSniff makes browsers trust the Content-Type: text of others must not become a script or a page.
 func NoSniff(h http.Header) { h["X-Content-Type-Options"] = nosniff }
 
-// RetryAfter renders d for a Retry-After header: whole seconds, at least one.
+// RetryAfter formats d for a Retry-After header: whole seconds, at least one.
 func RetryAfter(d time.Duration) string { return decimal(wholeSeconds(d))[0] }
 
 func wholeSeconds(d time.Duration) int64 { return max(1, int64((d+time.Second-1)/time.Second)) }
