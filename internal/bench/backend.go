@@ -46,7 +46,7 @@ func listenBackend(ctx context.Context, address string) (*backend, error) {
 	}, nil
 }
 
-// callbackURL is what the gateway must be told.
+// callbackURL is the value for --callback-url of the gateway.
 func (b *backend) callbackURL() string { return "http://" + b.listener.Addr().String() + "/callback" }
 
 const (
@@ -99,12 +99,12 @@ type callback struct {
 
 func (b *backend) callback(ctx context.Context, pool *senders, w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCallback))
-	var told callback
+	var c callback
 	if err == nil {
-		err = json.Unmarshal(body, &told)
+		err = json.Unmarshal(body, &c)
 	}
 	if err == nil {
-		err = b.take(ctx, pool, told)
+		err = b.take(ctx, pool, c)
 	}
 	if err != nil {
 		b.fault(fmt.Sprintf("callback: %v", err))
@@ -115,26 +115,26 @@ func (b *backend) callback(ctx context.Context, pool *senders, w http.ResponseWr
 	_, _ = io.WriteString(w, "{}")
 }
 
-func (b *backend) take(ctx context.Context, pool *senders, told callback) error {
-	if told.Action == "disconnect" {
-		b.leave(told)
+func (b *backend) take(ctx context.Context, pool *senders, c callback) error {
+	if c.Action == "disconnect" {
+		b.leave(c)
 		return nil
 	}
-	target, err := url.Parse(told.Request.URL)
+	target, err := url.Parse(c.Request.URL)
 	if err != nil {
 		return err
 	}
 	query := target.Query()
 	id, err := strconv.Atoi(query.Get("id"))
 	if err != nil {
-		return fmt.Errorf("%q is not a request of bench", told.Request.URL)
+		return fmt.Errorf("%q is not a request of bench", c.Request.URL)
 	}
-	b.enter(id, told.Token)
+	b.enter(id, c.Token)
 	topic := query.Get("topic")
 	if topic == "" {
 		return nil
 	}
-	request, err := json.Marshal(map[string]any{"token": told.Token, "topics": []string{topic}})
+	request, err := json.Marshal(map[string]any{"token": c.Token, "topics": []string{topic}})
 	if err != nil {
 		return err
 	}
@@ -154,16 +154,16 @@ func (b *backend) enter(id int, token string) {
 // ended because its client was too slow, as a gateway says it.
 const reasonFailed, detailSlow = "error", "slow_consumer"
 
-func (b *backend) leave(told callback) {
+func (b *backend) leave(c callback) {
 	b.mu.Lock()
-	if id, known := b.ids[told.Token]; known {
-		delete(b.ids, told.Token)
-		if b.tokens[id] == told.Token {
+	if id, known := b.ids[c.Token]; known {
+		delete(b.ids, c.Token)
+		if b.tokens[id] == c.Token {
 			delete(b.tokens, id)
 		}
 		b.left++
 		b.leftAt = time.Now()
-		if told.Reason == reasonFailed && told.Detail == detailSlow {
+		if c.Reason == reasonFailed && c.Detail == detailSlow {
 			b.slow++
 		}
 	} else {
@@ -243,7 +243,7 @@ func (b *backend) tokensOf(count int) ([]string, error) {
 	list := make([]string, count)
 	for id := range list {
 		if list[id] = b.tokens[id]; list[id] == "" {
-			return nil, fmt.Errorf("stream %d is open, but no callback told of it; is --callback-listen what the gateway calls?", id)
+			return nil, fmt.Errorf("stream %d is open, but bench received no callback for it; check that the gateway calls --callback-listen", id)
 		}
 	}
 	return list, nil

@@ -17,8 +17,8 @@ type broadcaster struct {
 	targets []target // one that is for all, or the tokens by stream id
 }
 
-func (b *bed) newBroadcaster(ctx context.Context) (*broadcaster, error) {
-	c := &broadcaster{size: b.opts.Size, targets: []target{topicTarget(b.door.Topic)}}
+func (b *testbed) newBroadcaster(ctx context.Context) (*broadcaster, error) {
+	c := &broadcaster{size: b.opts.Size, targets: []target{topicTarget(b.endpoint.Topic)}}
 	count := 1
 	switch {
 	case b.subject.limit:
@@ -40,7 +40,7 @@ func (b *bed) newBroadcaster(ctx context.Context) (*broadcaster, error) {
 }
 
 // dial connects senders.
-func (b *bed) dial(ctx context.Context, count int) ([]*sender, error) {
+func (b *testbed) dial(ctx context.Context, count int) ([]*sender, error) {
 	var list []*sender
 	for range count {
 		s, err := b.api.dial(ctx)

@@ -60,10 +60,10 @@ func (c *checker) see(seq int64) {
 	}
 }
 
-// finish tells all that was wrong, now that events up to want were sent.
+// finish returns everything that was wrong, after events up to want were sent.
 func (c *checker) finish(want int64) faults {
 	f := c.faults
 	f.Lost += int64(len(c.missing)) + max(0, want-c.last)
-	f.Alien += max(0, c.last-want) // numbers that nobody gave
+	f.Alien += max(0, c.last-want) // numbers that were never sent
 	return f
 }

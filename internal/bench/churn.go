@@ -6,12 +6,12 @@ import (
 )
 
 // measureChurn has clients open a stream and leave as soon as they have the
-// headers. It is over when the backend was told of the last that left, and what
+// headers. It is over when the backend was reported of the last that left, and what
 // the gateway keeps of them then is counted.
-func measureChurn(ctx context.Context, b *bed) error {
+func measureChurn(ctx context.Context, b *testbed) error {
 	// The first ones make the gateway grow to what it needs for as many at once.
 	warm := min(4*b.opts.Window, b.opts.Leaves)
-	if _, err := b.clients.churn(b.door, 0, warm, b.opts.Window); err != nil {
+	if _, err := b.clients.churn(b.endpoint, 0, warm, b.opts.Window); err != nil {
 		return err
 	}
 	b.backend.waitLeft(ctx, b.opts.Patience)
@@ -19,14 +19,14 @@ func measureChurn(ctx context.Context, b *bed) error {
 	if err != nil {
 		return err
 	}
-	var begin, gone, told time.Time
+	var begin, gone, reported time.Time
 	used, err := b.timed(func() error {
 		begin = time.Now()
-		if _, err := b.clients.churn(b.door, warm, b.opts.Leaves, b.opts.Window); err != nil {
+		if _, err := b.clients.churn(b.endpoint, warm, b.opts.Leaves, b.opts.Window); err != nil {
 			return err
 		}
 		gone = time.Now()
-		told = b.backend.waitLeft(ctx, b.opts.Patience)
+		reported = b.backend.waitLeft(ctx, b.opts.Patience)
 		return nil
 	})
 	if err != nil {
@@ -36,14 +36,14 @@ func measureChurn(ctx context.Context, b *bed) error {
 	if err != nil {
 		return err
 	}
-	b.figure("clients come and gone", "/s", float64(b.opts.Leaves)/told.Sub(begin).Seconds())
+	b.figure("clients come and gone", "/s", float64(b.opts.Leaves)/reported.Sub(begin).Seconds())
 	b.cpuFigures("client, both callbacks included", used, int64(b.opts.Leaves))
-	b.figure("last disconnect callback after the last client left", "ms", max(0, millis(told.Sub(gone))))
+	b.figure("last disconnect callback after the last client left", "ms", max(0, millis(reported.Sub(gone))))
 	b.kept(before, after)
 	return nil
 }
 
-// holdings are what a gateway has while nobody is there.
+// holdings are the resources of a gateway without clients.
 type holdings struct {
 	memory     int64 // bytes
 	files      int
@@ -51,7 +51,7 @@ type holdings struct {
 }
 
 // holdings waits until the gateway has come to rest.
-func (b *bed) holdings(ctx context.Context) (h holdings, err error) {
+func (b *testbed) holdings(ctx context.Context) (h holdings, err error) {
 	if err := pause(ctx, b.opts.Settle); err != nil {
 		return h, err
 	}
@@ -67,7 +67,7 @@ func (b *bed) holdings(ctx context.Context) (h holdings, err error) {
 	return h, nil
 }
 
-func (b *bed) kept(before, after holdings) {
+func (b *testbed) kept(before, after holdings) {
 	if len(b.gateway.pids) > 0 {
 		b.figure("memory before", "MiB", mebi(before.memory))
 		b.figure("memory after", "MiB", mebi(after.memory))

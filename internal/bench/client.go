@@ -14,7 +14,7 @@ const (
 	// benchCommand, clientCommand and a protocol are the arguments that this program is
 	// started with to be a process of clients.
 	benchCommand, clientCommand = "bench", "client"
-	// clientMarker in the environment tells it apart from someone who tries.
+	// clientMarker in the environment marks such a process.
 	clientMarker = "TIDEGATE_BENCH_CLIENT=1"
 )
 
@@ -51,7 +51,7 @@ type pool interface {
 	opened() (done int, all bool, elapsed time.Duration)
 	received() (events, last int64) // how many have come, and when the last was read
 	stall(every int) error          // stops reading one stream of so many
-	forget()                        // begins the latencies anew
+	resetLatencies()                // starts a new count of latencies
 	report(sent []int64) reply
 	closeAll()
 	close() // gives everything back
@@ -87,7 +87,7 @@ func (c *controller) run(control io.Reader) error {
 		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			// What is broken is told to whoever is waiting for it.
+			// The reply reports the error.
 			return c.reply(reply{Error: err.Error()})
 		}
 		if c.busy {
@@ -143,8 +143,8 @@ func (c *controller) begin(cmd command) error {
 	case doAwait:
 	case doReport:
 		return c.reply(c.pool.report(cmd.Sent))
-	case doForget:
-		c.pool.forget()
+	case doReset:
+		c.pool.resetLatencies()
 		return c.reply(reply{})
 	case doStall:
 		if err := c.pool.stall(cmd.Every); err != nil {

@@ -93,14 +93,14 @@ func (c *clients) pids() []int {
 	return pids
 }
 
-// all gives every process the command that tell makes for it, and waits for
+// all sends every process the command that commandFor makes for it, and waits for
 // all replies.
-func (c *clients) all(tell func(i int, p *clientProcess) command) ([]reply, error) {
+func (c *clients) all(commandFor func(i int, p *clientProcess) command) ([]reply, error) {
 	for i, p := range c.processes {
-		cmd := tell(i, p)
+		cmd := commandFor(i, p)
 		cmd.Patience = c.patience
 		if err := p.out.Encode(cmd); err != nil {
-			return nil, fmt.Errorf("tell a process of clients: %w", err)
+			return nil, fmt.Errorf("send to a process of clients: %w", err)
 		}
 	}
 	replies := make([]reply, len(c.processes))
@@ -117,19 +117,19 @@ func (c *clients) all(tell func(i int, p *clientProcess) command) ([]reply, erro
 
 // open opens count more streams, and returns how long it took until the last
 // had its headers.
-func (c *clients) open(d door, count, window int) (time.Duration, error) {
-	took, err := c.spread(doOpen, d, c.opened, count, window)
+func (c *clients) open(d endpoint, count, window int) (time.Duration, error) {
+	took, err := c.distribute(doOpen, d, c.opened, count, window)
 	c.opened += count
 	return took, err
 }
 
 // churn has count clients open a stream each and close it at once. Their ids
 // are those from first on.
-func (c *clients) churn(d door, first, count, window int) (time.Duration, error) {
-	return c.spread(doChurn, d, first, count, window)
+func (c *clients) churn(d endpoint, first, count, window int) (time.Duration, error) {
+	return c.distribute(doChurn, d, first, count, window)
 }
 
-func (c *clients) spread(do string, d door, from, count, window int) (time.Duration, error) {
+func (c *clients) distribute(do string, d endpoint, from, count, window int) (time.Duration, error) {
 	shares := len(c.processes)
 	replies, err := c.all(func(i int, p *clientProcess) command {
 		first, end := from+count*i/shares, from+count*(i+1)/shares
@@ -138,7 +138,7 @@ func (c *clients) spread(do string, d door, from, count, window int) (time.Durat
 				p.ids = append(p.ids, id)
 			}
 		}
-		return command{Do: do, Door: d, First: first, Count: end - first, Window: max(1, window/shares), ConnStreams: c.connStreams}
+		return command{Do: do, Endpoint: d, First: first, Count: end - first, Window: max(1, window/shares), ConnStreams: c.connStreams}
 	})
 	var took time.Duration
 	done := 0
@@ -159,7 +159,7 @@ type sent struct {
 	stalled map[int]int64 // by id: how many there were when the stream was no longer read
 }
 
-// to tells what was sent to the streams with these ids: one number if it is the
+// to returns what was sent to the streams with these ids: one number if it is the
 // same for all that are read, or one for each; and how many events are to have
 // come.
 func (s sent) to(ids []int) (list []int64, sum int64) {
@@ -184,7 +184,7 @@ func (s sent) to(ids []int) (list []int64, sum int64) {
 	return []int64{s.each}, sum
 }
 
-// errUndelivered says that events did not come. Which, report tells.
+// errUndelivered says that events are missing. report names them.
 var errUndelivered = errors.New("not all events were delivered")
 
 // await waits until all streams have what was sent, and returns when the last
@@ -227,16 +227,16 @@ func (c *clients) stall(every int) (ids []int, err error) {
 			ids = append(ids, p.ids[i])
 		}
 	}
-	return ids, c.tell(command{Do: doStall, Every: every})
+	return ids, c.send(command{Do: doStall, Every: every})
 }
 
-// forget begins the latencies anew.
-func (c *clients) forget() error { return c.tell(command{Do: doForget}) }
+// resetLatencies starts a new count of latencies.
+func (c *clients) resetLatencies() error { return c.send(command{Do: doReset}) }
 
 // leave closes all streams.
-func (c *clients) leave() error { return c.tell(command{Do: doClose}) }
+func (c *clients) leave() error { return c.send(command{Do: doClose}) }
 
-func (c *clients) tell(cmd command) error {
+func (c *clients) send(cmd command) error {
 	_, err := c.all(func(int, *clientProcess) command { return cmd })
 	return err
 }

@@ -12,25 +12,25 @@ import (
 
 // opening is the command under way that opens streams.
 type opening struct {
-	door    door
-	address syscall.Sockaddr
-	ip      net.IP
-	next    int // id of the next stream to open
-	end     int // id behind the last
-	done    int
-	pending int // connects under way
-	churn   bool
-	began   time.Time
-	last    time.Time
+	endpoint endpoint
+	address  syscall.Sockaddr
+	ip       net.IP
+	next     int // id of the next stream to open
+	end      int // id behind the last
+	done     int
+	pending  int // connects under way
+	churn    bool
+	began    time.Time
+	last     time.Time
 }
 
 // open begins to open streams; poll goes on with it.
 func (p *epollPool) open(cmd command) error {
-	address, err := net.ResolveTCPAddr("tcp", cmd.Door.Address)
+	address, err := net.ResolveTCPAddr("tcp", cmd.Endpoint.Address)
 	if err != nil {
 		return err
 	}
-	o := opening{door: cmd.Door, ip: address.IP, next: cmd.First, end: cmd.First + cmd.Count, churn: cmd.Do == doChurn, began: time.Now()}
+	o := opening{endpoint: cmd.Endpoint, ip: address.IP, next: cmd.First, end: cmd.First + cmd.Count, churn: cmd.Do == doChurn, began: time.Now()}
 	if ip := address.IP.To4(); ip != nil {
 		o.address = &syscall.SockaddrInet4{Port: address.Port, Addr: [4]byte(ip)}
 	} else {
@@ -44,7 +44,7 @@ func (p *epollPool) open(cmd command) error {
 	return p.err
 }
 
-// opened tells how far open is.
+// opened reports the progress of open.
 func (p *epollPool) opened() (done int, all bool, elapsed time.Duration) {
 	o := &p.opening
 	return o.done, o.pending == 0 && o.next == o.end, o.last.Sub(o.began)
@@ -74,8 +74,8 @@ func (p *epollPool) connect(i int) {
 		p.fail(os.NewSyscallError("socket", err))
 		return
 	}
-	if o.door.Segment > 0 {
-		if err := syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, o.door.Segment); err != nil {
+	if o.endpoint.Segment > 0 {
+		if err := syscall.SetsockoptInt(c.fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, o.endpoint.Segment); err != nil {
 			p.fail(os.NewSyscallError("setsockopt", err))
 			return
 		}
@@ -87,7 +87,7 @@ func (p *epollPool) connect(i int) {
 		}
 	}
 	if err := syscall.Connect(c.fd, o.address); err != nil && !errors.Is(err, syscall.EINPROGRESS) {
-		p.fail(fmt.Errorf("connect to %s: %w", o.door.Address, err))
+		p.fail(fmt.Errorf("connect to %s: %w", o.endpoint.Address, err))
 		return
 	}
 	p.arm(i, syscall.EPOLL_CTL_ADD, syscall.EPOLLOUT)
@@ -118,10 +118,10 @@ func (p *epollPool) ask(i int) {
 		err = syscall.Errno(code)
 	}
 	if err != nil {
-		p.fail(fmt.Errorf("connect to %s: %w", p.opening.door.Address, err))
+		p.fail(fmt.Errorf("connect to %s: %w", p.opening.endpoint.Address, err))
 		return
 	}
-	request := p.opening.door.appendRequest(p.buf[:0], c.id)
+	request := p.opening.endpoint.appendRequest(p.buf[:0], c.id)
 	n, err := syscall.Write(c.fd, request)
 	if err == nil && n < len(request) { // a new connection's buffer takes it whole
 		err = io.ErrShortWrite

@@ -8,7 +8,7 @@ import (
 
 // measureFanout sends events to all streams: first spaced, each when the one
 // before has arrived everywhere, and then many at once.
-func measureFanout(ctx context.Context, b *bed) error {
+func measureFanout(ctx context.Context, b *testbed) error {
 	if _, err := b.open(b.opts.Streams); err != nil {
 		return err
 	}
@@ -28,9 +28,9 @@ func measureFanout(ctx context.Context, b *bed) error {
 	return b.burst(out, rate)
 }
 
-// deliver sends events to all streams at once and tells how long it took from
+// deliver sends events to all streams at once and returns how long it took from
 // the beginning of the request until the last stream had the last of them.
-func (b *bed) deliver(out *broadcaster, count int) (time.Duration, error) {
+func (b *testbed) deliver(out *broadcaster, count int) (time.Duration, error) {
 	at := now()
 	first := b.sent.each + 1
 	b.sent.each += int64(count)
@@ -43,8 +43,8 @@ func (b *bed) deliver(out *broadcaster, count int) (time.Duration, error) {
 
 // spaced returns the deliveries per second: the streams, by the time in which the
 // last of them has an event.
-func (b *bed) spaced(ctx context.Context, out *broadcaster) (rate float64, err error) {
-	if err := b.clients.forget(); err != nil {
+func (b *testbed) spaced(ctx context.Context, out *broadcaster) (rate float64, err error) {
+	if err := b.clients.resetLatencies(); err != nil {
 		return 0, err
 	}
 	var took []float64
@@ -78,7 +78,7 @@ func (b *bed) spaced(ctx context.Context, out *broadcaster) (rate float64, err e
 
 // burst sends many events in one request. That they leave in fewer writes shows
 // in how much faster they arrive.
-func (b *bed) burst(out *broadcaster, spaced float64) error {
+func (b *testbed) burst(out *broadcaster, spaced float64) error {
 	var took time.Duration
 	used, err := b.timed(func() (err error) {
 		took, err = b.deliver(out, b.opts.Burst)

@@ -15,13 +15,13 @@ const (
 // fill publishes events to topics without streams, in batches: the first to
 // each topic, then the second, and so on. Each topic belongs to one sender, so
 // that its events are in order.
-func (b *bed) fill(ctx context.Context, topics, events int) (took time.Duration, err error) {
+func (b *testbed) fill(ctx context.Context, topics, events int) (took time.Duration, err error) {
 	conns, err := b.dial(ctx, fillSenders)
 	if err != nil {
 		return 0, err
 	}
 	defer closeAll(conns)
-	b.door.Each = true
+	b.endpoint.Each = true
 	begin := time.Now()
 	errs := make([]error, len(conns))
 	var wg sync.WaitGroup
@@ -33,7 +33,7 @@ func (b *bed) fill(ctx context.Context, topics, events int) (took time.Duration,
 }
 
 // fillShare publishes to the topics i, i+fillSenders, …
-func (b *bed) fillShare(ctx context.Context, conn *sender, i, topics, events int) error {
+func (b *testbed) fillShare(ctx context.Context, conn *sender, i, topics, events int) error {
 	var body []byte
 	lines := 0
 	flush := func() error {
@@ -50,7 +50,7 @@ func (b *bed) fillShare(ctx context.Context, conn *sender, i, topics, events int
 	for from := 0; from < events && ctx.Err() == nil; from += topics {
 		for n := i; n < topics && from+n < events; n += fillSenders {
 			m := mark{seq: int64(from/topics) + 1, to: everyone, at: now()}
-			body = append(appendMessage(body, topicTarget(b.door.topicOf(n)), m, b.opts.Size), '\n')
+			body = append(appendMessage(body, topicTarget(b.endpoint.topicOf(n)), m, b.opts.Size), '\n')
 			if lines++; lines < fillLines {
 				continue
 			}

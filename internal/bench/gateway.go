@@ -66,21 +66,21 @@ const (
 	metricsPatience = 5 * time.Second
 )
 
-// follow reads the gateway's log: its addresses, which it sets before ready is
-// told, and what is worth a warning. At the end it tells that it is not ready.
+// follow reads the gateway's log. It sets the addresses and then sends to ready; it prints warnings and
+// errors. It closes ready at the end of the log.
 func (g *gateway) follow(in io.Reader, log io.Writer, ready chan<- bool) {
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, 1<<20)
-	for told := false; lines.Scan(); {
+	for isReady := false; lines.Scan(); {
 		var line struct {
 			Level, Msg, Public, Internal string
 		}
 		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Level == "WARN" || line.Level == "ERROR" {
 			fmt.Fprintf(log, "gateway: %s\n", lines.Bytes())
 		}
-		if line.Msg == "ready" && !told {
+		if line.Msg == "ready" && !isReady {
 			g.public, g.internal = line.Public, line.Internal
-			told = true
+			isReady = true
 			ready <- true
 		}
 	}
@@ -102,21 +102,19 @@ func (g *gateway) stop() error {
 	case !inTime:
 		return fmt.Errorf("the gateway did not end within %v of SIGTERM, and was killed", stopPatience)
 	case err != nil:
-		return fmt.Errorf("the gateway ended badly: %w", err)
+		return fmt.Errorf("the gateway ended with an error: %w", err)
 	}
 	return nil
 }
 
-// kill ends a gateway that was started as nothing else could: it does not
-// notice.
+// kill ends a gateway with SIGKILL.
 func (g *gateway) kill() {
 	_ = g.cmd.Process.Kill()
 	_ = g.cmd.Wait() // says that it was killed
 	g.logs.Wait()
 }
 
-// goroutines is how many a gateway in Go has, by its metrics; -1 if it does not
-// tell.
+// goroutines returns the number of goroutines of a gateway in Go, by its metrics; -1 if they lack it.
 func (g *gateway) goroutines(ctx context.Context) float64 {
 	ctx, cancel := context.WithTimeout(ctx, metricsPatience)
 	defer cancel()

@@ -10,7 +10,7 @@ const restDefault = time.Minute
 
 // measureHeartbeat lets all streams be. The gateway has nothing to do but to
 // keep them alive.
-func measureHeartbeat(ctx context.Context, b *bed) error {
+func measureHeartbeat(ctx context.Context, b *testbed) error {
 	if _, err := b.open(b.opts.Streams); err != nil {
 		return err
 	}

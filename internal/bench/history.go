@@ -8,12 +8,12 @@ import (
 // historyTopics are published to if --topics does not say otherwise.
 const historyTopics = 100_000
 
-// startSettle is the most that an empty gateway needs to settle.
+// startSettle bounds the wait until the memory of an empty gateway is stable.
 const startSettle = 5 * time.Second
 
 // measureHistory publishes one event to each of many topics, at which nobody
 // is: what a topic with its history costs in memory and on the disk.
-func measureHistory(ctx context.Context, b *bed) error {
+func measureHistory(ctx context.Context, b *testbed) error {
 	topics := b.opts.topicsOr(historyTopics)
 	if err := pause(ctx, min(b.opts.Settle, startSettle)); err != nil {
 		return err
@@ -64,7 +64,7 @@ func measureHistory(ctx context.Context, b *bed) error {
 
 // storeSize returns the bytes that stored events take, 0 without storage. A gateway with a log
 // of its own says so itself: with --durability power its files are as large at the start as later.
-func (b *bed) storeSize(ctx context.Context) (int64, error) {
+func (b *testbed) storeSize(ctx context.Context) (int64, error) {
 	if b.store.dir == "" {
 		return 0, nil
 	}

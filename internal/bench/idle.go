@@ -8,7 +8,7 @@ import (
 // measureIdle opens streams that nothing is sent to. What one costs is the
 // difference between few and many, divided by how many more they are: that
 // leaves out what the process needs anyway.
-func measureIdle(ctx context.Context, b *bed) error {
+func measureIdle(ctx context.Context, b *testbed) error {
 	few, err := b.grow(ctx, b.opts.First)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ type growth struct {
 	goroutines float64 // -1: not known
 }
 
-func (b *bed) grow(ctx context.Context, count int) (g growth, err error) {
+func (b *testbed) grow(ctx context.Context, count int) (g growth, err error) {
 	g.used, err = b.timed(func() error {
 		g.took, err = b.open(count)
 		return err
@@ -66,7 +66,7 @@ func (b *bed) grow(ctx context.Context, count int) (g growth, err error) {
 
 // stillThere sends every stream an event: one that is cheap because it is dead
 // does not count.
-func (b *bed) stillThere(ctx context.Context) error {
+func (b *testbed) stillThere(ctx context.Context) error {
 	out, err := b.newBroadcaster(ctx)
 	if err != nil {
 		return err

@@ -9,7 +9,7 @@ import (
 // inbox is what has come for one stream.
 type inbox struct {
 	id      int
-	stalled bool // nobody reads it: what it lacks is not lost
+	stalled bool // not read: missing events are not lost
 	scan    scanner
 	check   checker
 }
@@ -42,12 +42,12 @@ func (c *inbox) take(t *tally, buf []mark, body []byte) ([]mark, error) {
 
 func (t *tally) received() (events, last int64) { return t.events, t.last }
 
-func (t *tally) forget() { t.latency = histogram{} }
+func (t *tally) resetLatencies() { t.latency = histogram{} }
 
 // maxSamples is how many faulty streams a report shows.
 const maxSamples = 5
 
-// sum tells what came, now that sent is what was sent to each stream, in the
+// sum returns what arrived, after sent was sent to each stream, in the
 // order of streams; one number is for all.
 func (t *tally) sum(sent []int64, streams iter.Seq[*inbox]) reply {
 	r := reply{Events: t.events, Latency: t.latency}

@@ -7,7 +7,7 @@ const fewStreams = 100
 
 // measureLatency sends one event at a time, with pauses in which nothing else
 // happens.
-func measureLatency(ctx context.Context, b *bed) error {
+func measureLatency(ctx context.Context, b *testbed) error {
 	streams := min(fewStreams, b.opts.Streams)
 	tokens, err := b.openTokens(streams)
 	if err != nil {
@@ -21,7 +21,7 @@ func measureLatency(ctx context.Context, b *bed) error {
 	b.sent.byID = make([]int64, streams)
 	g := senderGroup{size: b.opts.Size, targets: tokens, sent: b.sent.byID, batch: 1}
 	used, err := b.timed(func() error {
-		if err := g.paced(ctx, conn, b.opts.Messages, b.opts.Pace); err != nil {
+		if err := g.evenly(ctx, conn, b.opts.Messages, b.opts.Pace); err != nil {
 			return err
 		}
 		_, err := b.clients.await(b.sent)

@@ -9,7 +9,7 @@ import (
 
 // live is a topic that goes on all the time, and its listeners.
 type live struct {
-	bed     *bed // of the gateway
+	testbed *testbed // of the gateway
 	clients *clients
 	conn    *sender
 	topic   string
@@ -17,14 +17,14 @@ type live struct {
 }
 
 func (l *live) start(ctx context.Context) (err error) {
-	if l.clients, err = startClients(ctx, l.bed.opts, l.bed.log); err != nil {
+	if l.clients, err = startClients(ctx, l.testbed.opts, l.testbed.log); err != nil {
 		return err
 	}
-	d := l.bed.door
+	d := l.testbed.endpoint
 	l.topic = d.Topic + "-live"
-	d = door{Address: d.Address, Base: d.Base, Path: d.Path, Topic: l.topic}
-	if _, err = l.clients.open(d, liveStreams, l.bed.opts.Window); err == nil {
-		l.conn, err = l.bed.api.dial(ctx)
+	d = endpoint{Address: d.Address, Base: d.Base, Path: d.Path, Topic: l.topic}
+	if _, err = l.clients.open(d, liveStreams, l.testbed.opts.Window); err == nil {
+		l.conn, err = l.testbed.api.dial(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, l.clients.stop())
@@ -47,7 +47,7 @@ func (ls lives) during(ctx context.Context, do func() error) ([]histogram, error
 	defer enough()
 	published := make(chan error, len(ls))
 	for _, l := range ls {
-		if err := l.clients.forget(); err != nil {
+		if err := l.clients.resetLatencies(); err != nil {
 			return nil, err
 		}
 	}
@@ -80,7 +80,7 @@ func (l *live) received() (histogram, error) {
 	}
 	got, err := l.clients.report(sent{each: l.sent})
 	if err == nil && got.Faults != (faults{}) {
-		l.bed.fault("the listeners: " + got.Faults.String())
+		l.testbed.fault("the listeners: " + got.Faults.String())
 	}
 	return got.Latency, err
 }
@@ -88,7 +88,7 @@ func (l *live) received() (histogram, error) {
 // publish publishes until ctx ends. An event that is late does not make the next
 // one late, which is begun when its time has come or, if that has passed, at once.
 func (l *live) publish(ctx context.Context) error {
-	ticker := time.NewTicker(max(l.bed.opts.Pace, time.Millisecond))
+	ticker := time.NewTicker(max(l.testbed.opts.Pace, time.Millisecond))
 	defer ticker.Stop()
 	for {
 		select {
@@ -98,7 +98,7 @@ func (l *live) publish(ctx context.Context) error {
 		}
 		l.sent++
 		m := mark{seq: l.sent, to: everyone, at: now()}
-		if _, err := l.conn.post(sendPath, typeJSON, appendMessage(nil, topicTarget(l.topic), m, l.bed.opts.Size)); err != nil {
+		if _, err := l.conn.post(sendPath, typeJSON, appendMessage(nil, topicTarget(l.topic), m, l.testbed.opts.Size)); err != nil {
 			return fmt.Errorf("publish to the listeners: %w", err)
 		}
 	}
@@ -106,9 +106,9 @@ func (l *live) publish(ctx context.Context) error {
 
 // startBeside starts another gateway of the same kind, with a backend, a storage
 // and listeners of its own.
-func (b *bed) startBeside(ctx context.Context) (l *live, err error) {
-	other := &bed{opts: b.opts, subject: b.subject, mode: b.mode, flags: b.flags, report: b.report, log: b.log}
-	l = &live{bed: other}
+func (b *testbed) startBeside(ctx context.Context) (l *live, err error) {
+	other := &testbed{opts: b.opts, subject: b.subject, mode: b.mode, flags: b.flags, report: b.report, log: b.log}
+	l = &live{testbed: other}
 	if err = other.setUp(ctx, "127.0.0.1:0"); err == nil {
 		err = l.start(ctx)
 	}

@@ -14,7 +14,7 @@ type mode struct {
 	flags       []string // of the gateway, before --gateway-args
 }
 
-// need is what a mode cannot do without.
+// need is what a mode requires.
 type need int
 
 const (
@@ -30,12 +30,12 @@ func (n need) String() string {
 	return "--storage " + storageProcess + " or " + storagePower + ", or --nats-server"
 }
 
-// met tells whether the options give it.
+// met reports whether the options give it.
 func (n need) met(o *Options) bool {
 	return n == needsNothing || n == needsStorage && o.durable() || n == needsServer && o.NATSServer != ""
 }
 
-// longHistory has a gateway hold all that a mode publishes.
+// longHistory makes a gateway keep everything that a mode publishes.
 var longHistory = []string{"--namespace", "bench=events:10000,bytes:64MiB,age:1h,replay:none"}
 
 // allModes lists them in the order in which they are run.

@@ -17,7 +17,7 @@ const otherNodes = 2
 // measureNodes has three gateways on one storage, and the streams at the first.
 // One event at a time is sent to a token: through that one, through another,
 // and to tokens that no stream has.
-func measureNodes(ctx context.Context, b *bed) (err error) {
+func measureNodes(ctx context.Context, b *testbed) (err error) {
 	others, err := b.startOthers(ctx)
 	defer func() {
 		for _, g := range others {
@@ -51,7 +51,7 @@ func measureNodes(ctx context.Context, b *bed) (err error) {
 	return err
 }
 
-func (b *bed) startOthers(ctx context.Context) (list []*gateway, err error) {
+func (b *testbed) startOthers(ctx context.Context) (list []*gateway, err error) {
 	for range otherNodes {
 		g, err := b.startOne(ctx)
 		if err != nil {
@@ -63,8 +63,8 @@ func (b *bed) startOthers(ctx context.Context) (list []*gateway, err error) {
 	return list, nil
 }
 
-// askNodes takes turns, so that a neighbour troubles all alike.
-func (b *bed) askNodes(ctx context.Context, tokens []target, own, other *sender) error {
+// askNodes alternates, so that other load on the machine affects all alike.
+func (b *testbed) askNodes(ctx context.Context, tokens []target, own, other *sender) error {
 	nowhere := slices.Clone(tokens) // the node of their end is alive, the stream is not there
 	gone := slices.Clone(tokens)    // nor is there such a node
 	for i, t := range tokens {
@@ -109,7 +109,7 @@ type askedWay struct {
 	answered histogram
 }
 
-func (b *bed) askOne(w *askedWay) error {
+func (b *testbed) askOne(w *askedWay) error {
 	id := rand.IntN(len(w.targets))
 	if w.status == http.StatusOK {
 		b.sent.byID[id]++

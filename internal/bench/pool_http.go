@@ -81,8 +81,8 @@ func (p *httpPool) poll(patience time.Duration) (input []byte, err error) {
 	return input, p.err
 }
 
-// tell wakes up poll, after what do does.
-func (p *httpPool) tell(do func()) {
+// update calls do and wakes poll.
+func (p *httpPool) update(do func()) {
 	p.mu.Lock()
 	do()
 	p.mu.Unlock()
@@ -102,7 +102,7 @@ func (p *httpPool) open(cmd command) error {
 	for i := range fresh {
 		fresh[i] = &inbox{id: cmd.First + i}
 	}
-	p.tell(func() {
+	p.update(func() {
 		p.inboxes = append(p.inboxes, fresh...)
 		p.count, p.done, p.began = cmd.Count, 0, time.Now()
 	})
@@ -120,29 +120,29 @@ func (p *httpPool) open(cmd command) error {
 	for range min(cmd.Window, cmd.Count) {
 		p.working.Go(func() {
 			for group := range groups {
-				p.openGroup(cmd.Door, group)
+				p.openGroup(cmd.Endpoint, group)
 			}
 		})
 	}
 	return nil
 }
 
-func (p *httpPool) openGroup(d door, group []*inbox) {
+func (p *httpPool) openGroup(d endpoint, group []*inbox) {
 	transport := p.transport(d, group[0].id)
-	p.tell(func() { p.transports = append(p.transports, transport) })
+	p.update(func() { p.transports = append(p.transports, transport) })
 	for _, c := range group {
 		body, err := p.openOne(d, transport, c.id)
 		if err != nil {
-			p.tell(func() { p.fail(fmt.Errorf("stream %d: %w", c.id, err)) })
+			p.update(func() { p.fail(fmt.Errorf("stream %d: %w", c.id, err)) })
 			return
 		}
-		p.tell(func() { p.done, p.opening = p.done+1, time.Now() })
+		p.update(func() { p.done, p.opening = p.done+1, time.Now() })
 		p.working.Go(func() { p.read(c, body) })
 	}
 }
 
 // transport is one connection.
-func (p *httpPool) transport(d door, id int) *http.Transport {
+func (p *httpPool) transport(d endpoint, id int) *http.Transport {
 	var dialer net.Dialer
 	if host, _, err := net.SplitHostPort(d.Address); err == nil {
 		if ip := source(net.ParseIP(host), p.network, id); ip != nil {
@@ -167,7 +167,7 @@ func (p *httpPool) transport(d door, id int) *http.Transport {
 	}
 }
 
-func (p *httpPool) openOne(d door, transport *http.Transport, id int) (io.ReadCloser, error) {
+func (p *httpPool) openOne(d endpoint, transport *http.Transport, id int) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(p.life, http.MethodGet, d.Base+d.target(id), nil)
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (p *httpPool) read(c *inbox, body io.ReadCloser) {
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := body.Read(buf)
-		p.tell(func() {
+		p.update(func() {
 			var broken error
 			if marks, broken = c.take(&p.tally, marks, buf[:n]); broken != nil {
 				p.fail(fmt.Errorf("stream %d: %w", c.id, broken))
@@ -236,10 +236,10 @@ func (p *httpPool) stall(int) error {
 	return fmt.Errorf("%s is done with --protocol http1 only", doStall)
 }
 
-func (p *httpPool) forget() {
+func (p *httpPool) resetLatencies() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tally.forget()
+	p.tally.resetLatencies()
 }
 
 func (p *httpPool) report(sent []int64) reply {

@@ -195,7 +195,7 @@ func (p *epollPool) closeClient(c *client) {
 	c.fd, c.state = -1, gone
 }
 
-// stall takes streams out of the epoll set: nobody reads them any more. A small
+// stall takes streams out of the epoll set, so they are no longer read. A small
 // buffer fills soon, like that of a client on a bad line.
 func (p *epollPool) stall(every int) error {
 	const smallBuffer = 4 << 10

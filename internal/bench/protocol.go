@@ -2,15 +2,15 @@ package bench
 
 import "time"
 
-// command is what a process of clients is told: one JSON object, which it
+// command is an order to a process of clients: one JSON object, which it
 // answers with one reply when it is done.
 type command struct {
 	Do string `json:"do"` // see below
 
-	Door   door `json:"door,omitzero"`    // doOpen, doChurn
-	First  int  `json:"first,omitempty"`  // id of the first stream; the others follow
-	Count  int  `json:"count,omitempty"`  // streams
-	Window int  `json:"window,omitempty"` // connects under way at once
+	Endpoint endpoint `json:"endpoint,omitzero"` // doOpen, doChurn
+	First    int      `json:"first,omitempty"`   // id of the first stream; the others follow
+	Count    int      `json:"count,omitempty"`   // streams
+	Window   int      `json:"window,omitempty"`  // connects under way at once
 
 	ConnStreams int `json:"conn_streams,omitempty"` // doOpen: streams that share a connection
 
@@ -28,8 +28,8 @@ type command struct {
 const (
 	doOpen   = "open"   // open more streams
 	doAwait  = "await"  // wait until events have come
-	doReport = "report" // tell what came, and what was wrong with it
-	doForget = "forget" // begin the latencies anew
+	doReport = "report" // report what arrived, and what was wrong
+	doReset  = "reset"  // start a new count of latencies
 	doStall  = "stall"  // stop reading some streams
 	doClose  = "close"  // close all streams
 	doChurn  = "churn"  // open streams and close each at once
@@ -47,6 +47,6 @@ type reply struct {
 	// doReport.
 	Faults  faults    `json:"faults,omitzero"`
 	Samples []string  `json:"samples,omitempty"` // some of the faulty streams
-	Latency histogram `json:"latency,omitzero"`  // of all events since doForget
+	Latency histogram `json:"latency,omitzero"`  // of all events since doReset
 	Beats   int64     `json:"beats,omitempty"`   // comments, such as heartbeats
 }

@@ -16,7 +16,7 @@ const (
 // a request from one sender, from many, and then in batches. Each topic has one
 // stream, which must get all of them. A program of --limit has no streams: it
 // shows what the answers alone take.
-func measurePublish(ctx context.Context, b *bed) error {
+func measurePublish(ctx context.Context, b *testbed) error {
 	topics, err := b.openTopics(min(batchSenders*topicsOfSender, b.opts.Streams))
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func measurePublish(ctx context.Context, b *bed) error {
 	return nil
 }
 
-func (b *bed) publishPart(ctx context.Context, topics []target, name string, senders, batch int) error {
+func (b *testbed) publishPart(ctx context.Context, topics []target, name string, senders, batch int) error {
 	conns, err := b.dial(ctx, min(senders, len(topics)))
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (b *bed) publishPart(ctx context.Context, topics []target, name string, sen
 	defer closeAll(conns)
 	numbers := b.sent.byID
 	if numbers == nil {
-		numbers = make([]int64, len(topics)) // of events that nobody waits for
+		numbers = make([]int64, len(topics)) // of events that no client waits for
 	}
 	g := senderGroup{size: b.opts.Size, targets: topics, sent: numbers, batch: batch}
 	s, err := b.sendLong(ctx, &g, conns, b.opts.lasting(sendDefault))
@@ -62,7 +62,7 @@ func (b *bed) publishPart(ctx context.Context, topics []target, name string, sen
 }
 
 // openTopics opens a stream at each of so many topics, and returns the topics.
-func (b *bed) openTopics(count int) ([]target, error) {
+func (b *testbed) openTopics(count int) ([]target, error) {
 	topics := make([]target, count)
 	if b.subject.limit {
 		for i := range topics {
@@ -70,13 +70,13 @@ func (b *bed) openTopics(count int) ([]target, error) {
 		}
 		return topics, nil
 	}
-	b.door.Each = true
+	b.endpoint.Each = true
 	if _, err := b.open(count); err != nil {
 		return nil, err
 	}
 	b.sent.byID = make([]int64, count)
 	for i := range topics {
-		topics[i] = topicTarget(b.door.topicOf(i))
+		topics[i] = topicTarget(b.endpoint.topicOf(i))
 	}
 	return topics, nil
 }

@@ -17,7 +17,7 @@ type report struct {
 	Machine  machine   `json:"machine"`
 	Settings settings  `json:"settings"`
 	Figures  []*figure `json:"figures"`
-	// Faults tells what was not delivered as it should. If there are any, the
+	// Faults lists what was not delivered correctly. If there are any, the
 	// figures do not count.
 	Faults []string `json:"faults"`
 }

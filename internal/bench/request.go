@@ -10,29 +10,29 @@ import (
 	"strings"
 )
 
-// door is where streams are opened.
-type door struct {
+// endpoint is the address at which clients open streams, and what they ask for.
+type endpoint struct {
 	Address string   `json:"address"`            // host and port
 	Base    string   `json:"base"`               // scheme, host, and what the paths begin with
-	Path    string   `json:"path"`               // the last part of Base; "" or "/x"
-	Topic   string   `json:"topic"`              // that the backend is to subscribe the streams to; "" for none
+	Path    string   `json:"path"`               // the path in Base; "" or "/x"
+	Topic   string   `json:"topic"`              // the backend subscribes the streams to it; "" for none
 	Each    bool     `json:"each"`               // a topic for each stream: see topicOf
-	Topics  int      `json:"topics,omitempty"`   // how many each shares in turn; 0 for one for each stream
+	Topics  int      `json:"topics,omitempty"`   // number of topics that the streams share; 0 for one topic a stream
 	LastIDs []string `json:"last_ids,omitempty"` // of each topic: where streams resume; none for the first time
-	Segment int      `json:"segment"`            // most bytes of a TCP segment; 0 for what the network takes
+	Segment int      `json:"segment"`            // largest TCP segment in bytes; 0 for the default of the network
 }
 
-func doorAt(base, topic string) (door, error) {
+func endpointAt(base, topic string) (endpoint, error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return door{}, err
+		return endpoint{}, err
 	}
 	path := strings.TrimRight(u.Path, "/")
-	return door{Address: u.Host, Base: u.Scheme + "://" + u.Host + path, Path: path, Topic: topic}, nil
+	return endpoint{Address: u.Host, Base: u.Scheme + "://" + u.Host + path, Path: path, Topic: topic}, nil
 }
 
 // topicOf is the topic of the stream with this id; "" for none.
-func (d door) topicOf(id int) string {
+func (d endpoint) topicOf(id int) string {
 	if d.Each && d.Topic != "" {
 		if d.Topics > 0 {
 			id %= d.Topics
@@ -42,9 +42,9 @@ func (d door) topicOf(id int) string {
 	return d.Topic
 }
 
-// target is what is asked for to open the stream with this id. The backend gets
-// it in the callback and finds in it what to do.
-func (d door) target(id int) string {
+// target is the request target of the stream with this id. The backend receives it in the callback and
+// subscribes the stream accordingly.
+func (d endpoint) target(id int) string {
 	t := "/bench/stream?id=" + strconv.Itoa(id)
 	if topic := d.topicOf(id); topic != "" {
 		t += "&topic=" + url.QueryEscape(topic)
@@ -81,7 +81,7 @@ func headers(id int) []header {
 }
 
 // appendRequest appends the request for a stream in HTTP/1.1.
-func (d door) appendRequest(b []byte, id int) []byte {
+func (d endpoint) appendRequest(b []byte, id int) []byte {
 	b = fmt.Appendf(b, "GET %s%s HTTP/1.1\r\nHost: %s\r\n", d.Path, d.target(id), d.Address)
 	for _, h := range headers(id) {
 		b = append(append(append(append(b, h.name...), ": "...), h.value...), "\r\n"...)
@@ -111,7 +111,7 @@ func source(gateway net.IP, network [2]byte, id int) net.IP {
 }
 
 // parseHead reads the headers of an answer, up to and without the blank line.
-// It tells whether the body is chunked, and fails if this is not a stream.
+// It reports whether the body is chunked, and fails if this is not a stream.
 func parseHead(head []byte) (chunked bool, err error) {
 	status, rest, _ := strings.Cut(string(head), "\r\n")
 	if _, code, _ := strings.Cut(status, " "); !strings.HasPrefix(status, "HTTP/1.") || !strings.HasPrefix(code, "200") {

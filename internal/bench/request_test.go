@@ -10,7 +10,7 @@ import (
 
 func TestRequestIsWhatABrowserSends(t *testing.T) {
 	t.Parallel()
-	d, err := doorAt("http://127.0.0.1:8080/base/", "bench:a b")
+	d, err := endpointAt("http://127.0.0.1:8080/base/", "bench:a b")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestTopicsOfStreams(t *testing.T) {
 	}{
 		{"", false, ""}, {"", true, ""}, {"bench:1", false, "bench:1"}, {"bench:1", true, "bench:1-17"},
 	} {
-		if got := (door{Topic: tt.topic, Each: tt.each}).topicOf(17); got != tt.want {
+		if got := (endpoint{Topic: tt.topic, Each: tt.each}).topicOf(17); got != tt.want {
 			t.Errorf("topic of stream 17 of %q, each %v: %q, want %q", tt.topic, tt.each, got, tt.want)
 		}
 	}

@@ -14,7 +14,7 @@ const restartTopics = 10_000
 // measureRestart fills the storage, kills the gateway (SIGKILL) and takes the
 // time until another is ready that has all of it. Then the same with a gateway
 // that was stopped in order.
-func measureRestart(ctx context.Context, b *bed) error {
+func measureRestart(ctx context.Context, b *testbed) error {
 	if b.gateway.cmd == nil {
 		return errors.New("a gateway that bench has not started cannot be killed")
 	}
@@ -71,8 +71,8 @@ func measureRestart(ctx context.Context, b *bed) error {
 
 // again starts the gateway anew, on the same storage and at the same addresses,
 // and waits until it is ready.
-func (b *bed) again(ctx context.Context) (err error) {
-	b.places = []string{"--listen", b.door.Address, "--internal-listen", b.api.address}
+func (b *testbed) again(ctx context.Context) (err error) {
+	b.places = []string{"--listen", b.endpoint.Address, "--internal-listen", b.api.address}
 	if b.gateway, err = b.startOne(ctx); err != nil {
 		return err
 	}
@@ -92,11 +92,11 @@ func (b *bed) again(ctx context.Context) (err error) {
 const sampled = 100
 
 // allHeld finds the last event in some topics.
-func (b *bed) allHeld(ctx context.Context, topics int) error {
+func (b *testbed) allHeld(ctx context.Context, topics int) error {
 	for i := range min(sampled, topics) {
 		n := i * (topics / min(sampled, topics))
 		want := min(maxListed, (b.opts.Held-n+topics-1)/topics)
-		held, err := b.api.held(ctx, b.door.topicOf(n))
+		held, err := b.api.held(ctx, b.endpoint.topicOf(n))
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// resumeTopics are what the streams are spread over, if --topics does not say
+	// resumeTopics is the number of topics that the streams share, if --topics does not say
 	// otherwise.
 	resumeTopics = 50
 	// liveStreams listen to a topic of their own meanwhile.
@@ -25,7 +25,7 @@ const (
 // while others are sent an event every --pace. What those notice of it is
 // compared with the time before. With --cold the gateway is one that has just
 // started, and has to read what they are sent from its storage.
-func measureResume(ctx context.Context, b *bed) error {
+func measureResume(ctx context.Context, b *testbed) error {
 	if err := b.fallBehind(ctx); err != nil {
 		return err
 	}
@@ -34,37 +34,37 @@ func measureResume(ctx context.Context, b *bed) error {
 
 // fallBehind publishes an event to each topic, whose id the streams come back
 // with, and then what they are behind.
-func (b *bed) fallBehind(ctx context.Context) error {
-	b.door.Each, b.door.Topics = true, b.opts.topicsOr(resumeTopics)
+func (b *testbed) fallBehind(ctx context.Context) error {
+	b.endpoint.Each, b.endpoint.Topics = true, b.opts.topicsOr(resumeTopics)
 	conn, err := b.api.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.close()
-	for n := range b.door.Topics {
+	for n := range b.endpoint.Topics {
 		m := mark{seq: 1, to: everyone, at: now()}
-		answer, err := conn.post(sendPath, typeJSON, appendMessage(nil, topicTarget(b.door.topicOf(n)), m, b.opts.Size))
-		var told struct{ ID string }
+		answer, err := conn.post(sendPath, typeJSON, appendMessage(nil, topicTarget(b.endpoint.topicOf(n)), m, b.opts.Size))
+		var answered struct{ ID string }
 		if err == nil {
-			err = json.Unmarshal(answer, &told)
+			err = json.Unmarshal(answer, &answered)
 		}
 		if err != nil {
 			return fmt.Errorf("publish what comes before: %w", err)
 		}
-		b.door.LastIDs = append(b.door.LastIDs, told.ID)
+		b.endpoint.LastIDs = append(b.endpoint.LastIDs, answered.ID)
 	}
-	if _, err := b.fill(ctx, b.door.Topics, b.door.Topics*b.opts.Behind); err != nil {
+	if _, err := b.fill(ctx, b.endpoint.Topics, b.endpoint.Topics*b.opts.Behind); err != nil {
 		return err
 	}
 	if !b.opts.Cold {
 		return nil
 	}
-	before := b.door
-	b.door = door{Topic: before.Topic + "-elsewhere"}
+	before := b.endpoint
+	b.endpoint = endpoint{Topic: before.Topic + "-elsewhere"}
 	if _, err := b.fill(ctx, resumeTopics, cmp.Or(b.opts.coldEvents, coldEvents)); err != nil {
 		return err
 	}
-	b.door = before
+	b.endpoint = before
 	if err := b.gateway.stop(); err != nil {
 		return err
 	}
@@ -75,8 +75,8 @@ func (b *bed) fallBehind(ctx context.Context) error {
 // gateway, to which nobody comes back, has listeners too: what those notice is
 // the machine's doing, and that of the clients on it. Those who come back stand for
 // programs on other machines, and so get what the gateway leaves of this one.
-func (b *bed) resumeBeside(ctx context.Context) (err error) {
-	own := &live{bed: b}
+func (b *testbed) resumeBeside(ctx context.Context) (err error) {
+	own := &live{testbed: b}
 	if err := own.start(ctx); err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (b *bed) resumeBeside(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, other.bed.takeDown()) }()
-		b.more = slices.Concat(b.more, other.clients.pids(), other.bed.gateway.pids)
+		defer func() { err = errors.Join(err, other.testbed.takeDown()) }()
+		b.more = slices.Concat(b.more, other.clients.pids(), other.testbed.gateway.pids)
 		all = append(all, other)
 	}
 	before, err := all.during(ctx, func() error { return pause(ctx, b.opts.lasting(sendDefault)) })
@@ -111,16 +111,16 @@ func (b *bed) resumeBeside(ctx context.Context) (err error) {
 
 // compareLive compares what the listeners noticed with the time before and with
 // those at the other gateway, if there is one.
-func (b *bed) compareLive(before, during []histogram) {
+func (b *testbed) compareLive(before, during []histogram) {
 	for _, p := range []struct {
 		name string
 		q    float64
 	}{{"p50", 0.50}, {"p99", 0.99}} {
-		calm, stormy := millis(before[0].quantile(p.q)), millis(during[0].quantile(p.q))
-		b.figure("live delivery before, "+p.name, "ms", calm)
+		before50, stormy := millis(before[0].quantile(p.q)), millis(during[0].quantile(p.q))
+		b.figure("live delivery before, "+p.name, "ms", before50)
 		b.figure("live delivery during, "+p.name, "ms", stormy)
-		if calm > 0 {
-			b.figure("live delivery during, "+p.name+", times that before", "×", stormy/calm)
+		if before50 > 0 {
+			b.figure("live delivery during, "+p.name+", times that before", "×", stormy/before50)
 		}
 		if len(during) == 1 {
 			continue
@@ -134,7 +134,7 @@ func (b *bed) compareLive(before, during []histogram) {
 }
 
 // resume has all come back at once.
-func (b *bed) resume(ctx context.Context) error {
+func (b *testbed) resume(ctx context.Context) error {
 	var took time.Duration
 	used, err := b.timed(func() error {
 		begin := time.Now()

@@ -99,7 +99,7 @@ func (s *sender) exchange(path, mediaType string, body []byte) (status int, answ
 	return status, answer, nil
 }
 
-// senders are connections that are lent out one at a time. They may be used
+// senders is a pool of connections, each used by one caller at a time. It may be used
 // concurrently.
 type senders struct {
 	api  api
@@ -133,7 +133,7 @@ func (p *senders) post(ctx context.Context, path string, body []byte) error {
 	return nil
 }
 
-// close closes what is idle. What is lent out ends with its context.
+// close closes idle connections. Those in use end with their context.
 func (p *senders) close() {
 	for {
 		select {

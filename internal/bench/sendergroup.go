@@ -49,8 +49,8 @@ func (g *senderGroup) run(ctx context.Context, conns []*sender, long time.Durati
 	return sends, took, errors.Join(append(errs, context.Cause(ctx))...)
 }
 
-// paced sends count events to random streams, with a pause before each.
-func (g *senderGroup) paced(ctx context.Context, conn *sender, count int, pace time.Duration) error {
+// evenly sends count events to random streams, with a pause before each.
+func (g *senderGroup) evenly(ctx context.Context, conn *sender, count int, pace time.Duration) error {
 	var body []byte
 	for range count {
 		if err := pause(ctx, pace); err != nil {

@@ -24,8 +24,8 @@ const (
 // measureSlow sends events to all streams at full speed, each as soon as all that
 // read have the one before. Then a tenth of the streams stops reading, and the
 // same is done again: the others must not notice.
-func measureSlow(ctx context.Context, b *bed) error {
-	b.door.Segment = slowSegment
+func measureSlow(ctx context.Context, b *testbed) error {
+	b.endpoint.Segment = slowSegment
 	if _, err := b.open(b.opts.Streams); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func measureSlow(ctx context.Context, b *bed) error {
 }
 
 // stallSome has a tenth of the streams not read, and expects no more of them.
-func (b *bed) stallSome() ([]int, error) {
+func (b *testbed) stallSome() ([]int, error) {
 	ids, err := b.clients.stall(slowEvery)
 	if err != nil {
 		return nil, err
@@ -80,8 +80,8 @@ type rushed struct {
 }
 
 // rush sends events one after the other, without a pause.
-func (b *bed) rush(ctx context.Context, out *broadcaster, events int) (r rushed, err error) {
-	if err := b.clients.forget(); err != nil {
+func (b *testbed) rush(ctx context.Context, out *broadcaster, events int) (r rushed, err error) {
+	if err := b.clients.resetLatencies(); err != nil {
 		return r, err
 	}
 	begin := time.Now()
@@ -108,7 +108,7 @@ func (b *bed) rush(ctx context.Context, out *broadcaster, events int) (r rushed,
 	}, err
 }
 
-func (b *bed) rushFigures(without, with rushed) {
+func (b *testbed) rushFigures(without, with rushed) {
 	b.figure("delivery p50, all read", "ms", without.p50)
 	b.figure("delivery p99, all read", "ms", without.p99)
 	b.figure("delivery p50 to readers, a tenth does not read", "ms", with.p50)
@@ -122,7 +122,7 @@ func (b *bed) rushFigures(without, with rushed) {
 // endings waits for the ends of those that did not read. Another reason than
 // that is a fault, and so is the end of any other stream, which the check of the
 // run finds.
-func (b *bed) endings(ctx context.Context, stalled int, before memory) error {
+func (b *testbed) endings(ctx context.Context, stalled int, before memory) error {
 	slow, others := b.backend.waitSlow(ctx, stalled, max(slowPatience, b.opts.Patience))
 	if others > 0 {
 		b.fault(fmt.Sprintf("%d streams were ended, but not as slow consumers", others))

@@ -71,7 +71,7 @@ func (s *series) shown(unit string) string {
 	return number(s.Median) + " " + unit
 }
 
-// spread is from the lowest to the highest.
+// spread is the range from the lowest to the highest value.
 func (s *series) spread() string {
 	if s == nil || len(s.Runs) == 0 {
 		return ""

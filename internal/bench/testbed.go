@@ -12,28 +12,27 @@ import (
 	"time"
 )
 
-// linger is how long is waited for events that should not come, before streams
-// are checked.
+// linger is the wait for events that should not come, before streams are checked.
 const linger = 200 * time.Millisecond
 
-// measurement does one run of one mode on a bed that nobody used before.
-type measurement func(ctx context.Context, b *bed) error
+// measurement does one run of one mode on a fresh testbed.
+type measurement func(ctx context.Context, b *testbed) error
 
-// bed is what one run needs: gateway, backend, clients.
-type bed struct {
-	opts    *Options
-	subject subject
-	mode    string
-	report  *report
-	log     io.Writer // warnings of what is started
-	store   *store
-	flags   []string // that the mode has for the gateway
-	places  []string // flags for where one listens that is started again
-	gateway *gateway
-	backend *backend
-	clients *clients
-	api     api
-	door    door // with the topic that streams are subscribed to
+// testbed is what one run needs: gateway, backend, clients.
+type testbed struct {
+	opts     *Options
+	subject  subject
+	mode     string
+	report   *report
+	log      io.Writer // warnings of what is started
+	store    *store
+	flags    []string // that the mode has for the gateway
+	places   []string // flags for where one listens that is started again
+	gateway  *gateway
+	backend  *backend
+	clients  *clients
+	api      api
+	endpoint endpoint // with the topic that streams are subscribed to
 
 	sent sent  // what must have arrived at the end
 	more []int // processes that are of the bench too
@@ -41,8 +40,8 @@ type bed struct {
 	undo []func() error
 }
 
-// runMode does one run of one mode: everything is built, used once, checked
-// and taken down in the opposite order.
+// runMode does one run of one mode: it builds everything, uses it once, checks it and takes it down in
+// the opposite order.
 func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode, log io.Writer) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, opts.Timeout,
 		fmt.Errorf("took longer than --timeout %v; ask for less, or for more time", opts.Timeout))
@@ -52,7 +51,7 @@ func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode,
 			err = context.Cause(ctx) // what broke, broke for this
 		}
 	}()
-	b := &bed{opts: opts, subject: s, mode: m.name, flags: m.flags, report: rep, log: log}
+	b := &testbed{opts: opts, subject: s, mode: m.name, flags: m.flags, report: rep, log: log}
 	defer func() { err = errors.Join(err, b.takeDown()) }()
 	if err = b.setUp(ctx, opts.CallbackListen); err != nil {
 		return err
@@ -65,7 +64,7 @@ func runMode(ctx context.Context, opts *Options, rep *report, s subject, m mode,
 }
 
 // setUp starts the backend and the gateway.
-func (b *bed) setUp(ctx context.Context, callbacks string) (err error) {
+func (b *testbed) setUp(ctx context.Context, callbacks string) (err error) {
 	if b.backend, err = listenBackend(ctx, callbacks); err != nil {
 		return err
 	}
@@ -80,7 +79,7 @@ func (b *bed) setUp(ctx context.Context, callbacks string) (err error) {
 	if err = b.findGateway(ctx); err != nil {
 		return err
 	}
-	// The gateway tells the backend until its end, and so ends before it.
+	// The gateway sends callbacks to the backend until its end, so it ends first.
 	life, end := context.WithCancel(ctx)
 	var backend sync.WaitGroup
 	backend.Go(func() {
@@ -97,10 +96,10 @@ func (b *bed) setUp(ctx context.Context, callbacks string) (err error) {
 	return nil
 }
 
-// later has something done when the bed is taken down, in the opposite order.
-func (b *bed) later(undo func() error) { b.undo = append(b.undo, undo) }
+// later registers a cleanup. takeDown runs cleanups in the opposite order.
+func (b *testbed) later(undo func() error) { b.undo = append(b.undo, undo) }
 
-func (b *bed) takeDown() (err error) {
+func (b *testbed) takeDown() (err error) {
 	for _, undo := range slices.Backward(b.undo) {
 		err = errors.Join(err, undo())
 	}
@@ -108,7 +107,7 @@ func (b *bed) takeDown() (err error) {
 }
 
 // findGateway starts a gateway, or takes the one that runs.
-func (b *bed) findGateway(ctx context.Context) (err error) {
+func (b *testbed) findGateway(ctx context.Context) (err error) {
 	if b.subject.command == nil {
 		b.gateway = &gateway{public: b.opts.Public, internal: b.opts.Internal, pids: b.opts.PIDs}
 	} else if b.gateway, err = b.startOne(ctx); err != nil {
@@ -122,7 +121,7 @@ func (b *bed) findGateway(ctx context.Context) (err error) {
 }
 
 // startOne starts a gateway on the storage of the run.
-func (b *bed) startOne(ctx context.Context) (*gateway, error) {
+func (b *testbed) startOne(ctx context.Context) (*gateway, error) {
 	s := b.subject
 	if !s.limit {
 		s.command = slices.Concat(s.command[:2], b.flags, b.store.args, s.command[2:], b.places)
@@ -130,12 +129,12 @@ func (b *bed) startOne(ctx context.Context) (*gateway, error) {
 	return startGateway(ctx, s, b.backend.callbackURL(), b.log)
 }
 
-func (b *bed) findAddresses() (err error) {
+func (b *testbed) findAddresses() (err error) {
 	topic := ""
 	if !b.tokensOnly() {
 		topic = fmt.Sprintf("bench:%08x", rand.Uint32()) // no history of runs before
 	}
-	if b.door, err = doorAt(b.gateway.public, topic); err != nil {
+	if b.endpoint, err = endpointAt(b.gateway.public, topic); err != nil {
 		return err
 	}
 	b.api, err = apiAt(b.gateway.internal, b.opts.InternalSecret)
@@ -143,11 +142,11 @@ func (b *bed) findAddresses() (err error) {
 }
 
 // tokensOnly says that there are no topics.
-func (b *bed) tokensOnly() bool { return b.subject.limit || b.opts.bare() }
+func (b *testbed) tokensOnly() bool { return b.subject.limit || b.opts.bare() }
 
 // use measures, and then checks what was received and that all are reported to
 // have left.
-func (b *bed) use(ctx context.Context, m mode) error {
+func (b *testbed) use(ctx context.Context, m mode) error {
 	load, err := readProc("/proc/loadavg", parseLoad)
 	if err != nil {
 		return err
@@ -178,24 +177,24 @@ func (b *bed) use(ctx context.Context, m mode) error {
 
 // checked compares what was received with what was sent. Before it does, what
 // should not come gets time to come.
-func (b *bed) checked(ctx context.Context) (reply, error) {
+func (b *testbed) checked(ctx context.Context) (reply, error) {
 	if err := pause(ctx, linger); err != nil {
 		return reply{}, err
 	}
 	return b.clients.report(b.sent)
 }
 
-func (b *bed) fault(what string) {
+func (b *testbed) fault(what string) {
 	b.report.Faults = append(b.report.Faults, b.subject.name+": "+b.mode+": "+what)
 }
 
-func (b *bed) figure(name, unit string, value float64) {
+func (b *testbed) figure(name, unit string, value float64) {
 	b.report.add(b.subject.beside, b.mode, name, unit, value)
 }
 
 // cpuFigures notes the CPU of what was done n times. Without a process id
 // there is nothing to note of the gateway.
-func (b *bed) cpuFigures(per string, u usage, n int64) {
+func (b *testbed) cpuFigures(per string, u usage, n int64) {
 	if len(b.gateway.pids) > 0 {
 		b.figure("CPU per "+per, "µs", micros(u.gateway)/float64(n))
 	}
@@ -203,12 +202,12 @@ func (b *bed) cpuFigures(per string, u usage, n int64) {
 }
 
 // open opens streams and returns how long it took.
-func (b *bed) open(count int) (time.Duration, error) {
-	return b.clients.open(b.door, count, b.opts.Window)
+func (b *testbed) open(count int) (time.Duration, error) {
+	return b.clients.open(b.endpoint, count, b.opts.Window)
 }
 
-// timed tells what was used while do ran.
-func (b *bed) timed(do func() error) (usage, error) {
+// timed returns the CPU that was used while do ran.
+func (b *testbed) timed(do func() error) (usage, error) {
 	bench := slices.Concat(b.clients.pids(), b.more, []int{os.Getpid()})
 	begin, err := takeSample(b.gateway.pids, bench)
 	if err != nil {

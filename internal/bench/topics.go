@@ -5,15 +5,15 @@ import "context"
 // measureTopics has senders post to random topics, of which each stream has one
 // of its own, and to the same streams' tokens. They take turns, topics, tokens,
 // tokens, topics, so that a neighbour troubles both.
-func measureTopics(ctx context.Context, b *bed) error {
-	b.door.Each = true
+func measureTopics(ctx context.Context, b *testbed) error {
+	b.endpoint.Each = true
 	tokens, err := b.openTokens(b.opts.Streams)
 	if err != nil {
 		return err
 	}
 	topics := make([]target, len(tokens))
 	for id := range topics {
-		topics[id] = topicTarget(b.door.topicOf(id))
+		topics[id] = topicTarget(b.endpoint.topicOf(id))
 	}
 	conns, err := b.dial(ctx, min(b.opts.Senders, b.opts.Streams))
 	if err != nil {
@@ -22,16 +22,16 @@ func measureTopics(ctx context.Context, b *bed) error {
 	defer closeAll(conns)
 	b.sent.byID = make([]int64, b.opts.Streams)
 	var byTopic, byToken sending
-	for _, turn := range []struct {
+	for _, round := range []struct {
 		targets []target
 		sum     *sending
 	}{{topics, &byTopic}, {tokens, &byToken}, {tokens, &byToken}, {topics, &byTopic}} {
-		g := senderGroup{size: b.opts.Size, targets: turn.targets, sent: b.sent.byID, batch: 1}
+		g := senderGroup{size: b.opts.Size, targets: round.targets, sent: b.sent.byID, batch: 1}
 		s, err := b.sendLong(ctx, &g, conns, b.opts.lasting(sendDefault)/2)
 		if err != nil {
 			return err
 		}
-		turn.sum.add(s)
+		round.sum.add(s)
 	}
 	b.figure("sends by topic", "/s", byTopic.rate())
 	b.figure("sends by token", "/s", byToken.rate())

@@ -10,7 +10,7 @@ const sendDefault = 5 * time.Second
 
 // measureUnicast has several senders post to random tokens as fast as they are
 // answered: one message a request, and then many.
-func measureUnicast(ctx context.Context, b *bed) error {
+func measureUnicast(ctx context.Context, b *testbed) error {
 	tokens, err := b.openTokens(b.opts.Streams)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func measureUnicast(ctx context.Context, b *bed) error {
 }
 
 // openTokens opens streams and returns where each is sent to.
-func (b *bed) openTokens(count int) ([]target, error) {
+func (b *testbed) openTokens(count int) ([]target, error) {
 	if _, err := b.open(count); err != nil {
 		return nil, err
 	}
@@ -86,8 +86,8 @@ func (s *sending) add(o sending) {
 }
 
 // sendLong has senders send for a while, and waits until all has arrived.
-func (b *bed) sendLong(ctx context.Context, g *senderGroup, conns []*sender, long time.Duration) (s sending, err error) {
-	if err := b.clients.forget(); err != nil {
+func (b *testbed) sendLong(ctx context.Context, g *senderGroup, conns []*sender, long time.Duration) (s sending, err error) {
+	if err := b.clients.resetLatencies(); err != nil {
 		return s, err
 	}
 	s.used, err = b.timed(func() error {
