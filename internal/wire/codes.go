@@ -3,7 +3,7 @@ package wire
 // CodeInfo describes an error code for callers. The page of errors and the metrics are made from it.
 type CodeInfo struct {
 	Code    Code
-	Status  string // the HTTP status; "backend's" where the backend chooses it
+	Status  string // the HTTP status, or how it is chosen
 	Where   string // which requests it answers
 	Meaning string // what is wrong: a sentence
 	Do      string // what the caller or the operator does: a sentence
@@ -20,6 +20,10 @@ func Codes() []Code {
 
 // CodeTable returns the description of every code.
 func CodeTable() []CodeInfo { return codeTable }
+
+// asRetry is for codes that clients of streams never see: they get 200, a retry: field and the end,
+// so that EventSource comes back. The code is in the log and in metrics.
+const asRetry = "503, sent as 200 with `retry:`"
 
 // Where codes occur.
 const (
@@ -97,17 +101,17 @@ var codeTable = []CodeInfo{
 	{CodeTooManyTopics, "503", onSend, "There are `--max-topics` topics.",
 		"Wait until unused topics expire, or raise the setting."},
 	{CodeTooManyConnections, "503", "every route; streams", "There are too many connections, streams, or connects at once.",
-		"Come back after `Retry-After`; raise `--max-connections` or the limit of open files."},
+		"Come back after `Retry-After`; raise `--max-connections` or the limit of open files. Streams in a reconnect storm get 200 and `retry:` instead."},
 	{CodeAddressLimit, "429", anywhere, "One address has `--max-per-address` connections or streams.",
 		"Close some; behind a proxy, give `--trusted-proxy`. Streams get 200 and `retry:` instead."},
 	{CodeConnectRate, "429", anywhere, "One address connects more often than `--connect-rate`.",
 		"Come back after `Retry-After`. Streams get 200 and `retry:` instead."},
 	{CodeInflight, "503", anywhere, "Request bodies and answers under way take `--max-inflight` bytes.",
 		"Send it again after `Retry-After`, or raise the setting."},
-	{CodeHeadersFull, "503", onStreams, "Large request headers of all streams take all the memory that they may.",
+	{CodeHeadersFull, asRetry, onStreams, "Large request headers of all streams take all the memory that they may.",
 		"Send smaller headers (cookies), or set `--callback-headers`."},
-	{CodeDraining, "503", onStreams, "The gateway is stopping.",
-		"Come back after `Retry-After`: to another gateway, or to the next process."},
+	{CodeDraining, asRetry, onStreams, "The gateway is stopping.",
+		"Come back after the time in `retry:`: to another gateway, or to the next process."},
 
 	{CodeUnauthorized, "401", anywhere, "The request shows no secret, token or login that is valid here.",
 		"The message says what to give, and where."},

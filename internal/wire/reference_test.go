@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,4 +144,71 @@ func statusOf(e ast.Expr) string {
 		}
 	}
 	return ""
+}
+
+// TestPagesNameCodesThatExist, with the status that the reference gives where a table has one.
+func TestPagesNameCodesThatExist(t *testing.T) {
+	t.Parallel()
+	statuses := map[string]string{}
+	for _, c := range wire.CodeTable() {
+		statuses[string(c.Code)] = c.Status
+	}
+	code := regexp.MustCompile("`([A-Z]+(?:_[A-Z]+)+)`")
+	row := regexp.MustCompile("\\| (\\d{3}) (?:\\| )?`([A-Z]+(?:_[A-Z]+)+)`")
+	pages, err := filepath.Glob("../../docs/reference/*.md")
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	named := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllStringSubmatch(string(text), -1) {
+			if statuses[m[1]] == "" && !strings.HasPrefix(m[1], "TIDEGATE_") && !slices.Contains(notCodes, m[1]) {
+				t.Errorf("%s names %s, which is no error code", page, m[1])
+			}
+			named++
+		}
+		for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+			if !strings.Contains(statuses[m[2]], m[1]) && statuses[m[2]] != "" {
+				t.Errorf("%s has %s with status %s, the reference says %s", page, m[2], m[1], statuses[m[2]])
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("the pages name %d codes: this test looks for the wrong form", named)
+	}
+}
+
+// notCodes are words in capitals on the pages that are no error codes.
+var notCodes = []string{"CALLBACK_URL", "HEARTBEAT_INTERVAL_SECONDS"}
+
+// TestProtocolHasEveryEnding in its table of disconnects.
+func TestProtocolHasEveryEnding(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/reference/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []wire.Ending
+	var reason wire.Reason
+	for _, m := range regexp.MustCompile("(?m)^\\| (?:`(client_closed|server_closed|error)` )?\\| (?:`(\\w+)`|–) \\| .* \\|$").FindAllStringSubmatch(string(text), -1) {
+		if m[1] != "" {
+			reason = wire.Reason(m[1])
+		}
+		if reason != "" {
+			got = append(got, wire.Ending{Reason: reason, Detail: wire.Detail(m[2])})
+		}
+	}
+	order := func(a, b wire.Ending) int {
+		return strings.Compare(string(a.Reason+"/")+string(a.Detail), string(b.Reason+"/")+string(b.Detail))
+	}
+	want := wire.Endings()
+	slices.SortFunc(want, order)
+	slices.SortFunc(got, order)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the table of disconnects in protocol.md (-wire +page):\n%s", diff)
+	}
 }
