@@ -40,8 +40,8 @@ func holding(t *testing.T, dir, text string) (files []string) {
 	return files
 }
 
-// recorder is a backend that takes everybody and keeps what it is told.
-func recorder(t *testing.T) (url string, told <-chan map[string]string) {
+// recorder is a backend that accepts everybody and keeps the headers that it receives.
+func recorder(t *testing.T) (url string, received <-chan map[string]string) {
 	t.Helper()
 	headers := make(chan map[string]string, 16)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -80,14 +80,14 @@ func openWithSecrets(t *testing.T, url string) {
 }
 
 // TestX08HeadersOfClientsAreKeptAsConfigured looks for them in the files of the
-// store, in which the record of a stream is before its connect is told.
+// store, in which the record of a stream is written before its connect callback.
 func TestX08HeadersOfClientsAreKeptAsConfigured(t *testing.T) {
 	t.Parallel()
 	const always = "host last-event-id"
 	for name, tt := range map[string]struct {
-		args   []string
-		told   string
-		stored []string // of what was sent
+		args     []string
+		received string
+		stored   []string // of what was sent
 	}{
 		"all by default": {nil, always + " cookie authorization user-agent x-own", []string{cookieText, bearerText, agentText, queryText}},
 		"all":            {[]string{"--callback-headers", "all"}, always + " cookie authorization user-agent x-own", []string{cookieText, bearerText, agentText, queryText}},
@@ -97,18 +97,18 @@ func TestX08HeadersOfClientsAreKeptAsConfigured(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			url, told := recorder(t)
+			url, received := recorder(t)
 			p := start(t, "gateway", append([]string{"--data", dir, "--callback-url", url}, tt.args...)...)
 			openWithSecrets(t, p.Public+"/x?access="+queryText)
-			got := <-told
-			for want := range strings.FieldsSeq(tt.told) {
+			got := <-received
+			for want := range strings.FieldsSeq(tt.received) {
 				if _, ok := got[want]; !ok {
-					t.Errorf("%s is not told", want)
+					t.Errorf("%s was not received", want)
 				}
 			}
 			for _, header := range []string{"cookie", "authorization", "user-agent", "x-own"} {
-				if _, ok := got[header]; ok && !strings.Contains(tt.told, header) {
-					t.Errorf("%s is told", header)
+				if _, ok := got[header]; ok && !strings.Contains(tt.received, header) {
+					t.Errorf("%s was received", header)
 				}
 			}
 			wantStored(t, dir, tt.stored)

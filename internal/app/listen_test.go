@@ -25,7 +25,7 @@ func occupied(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// unused is an address that nobody listens on but who is told of it.
+// unused is an address that only the caller listens on.
 func unused(t *testing.T) string {
 	t.Helper()
 	address, release, err := port.Reserve("127.0.0.1")

@@ -51,7 +51,7 @@ func openStream(t *testing.T, url string) *http.Response {
 	return res
 }
 
-// The backend must outlive the streams, whose ends it is told of.
+// The backend must outlive the streams: it receives their disconnects.
 func TestStopTellsTheBackendOfEveryStream(t *testing.T) {
 	t.Parallel()
 	p := start(t, "serve")
@@ -62,14 +62,14 @@ func TestStopTellsTheBackendOfEveryStream(t *testing.T) {
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
-	log, told := p.log.String(), 0
+	log, reported := p.log.String(), 0
 	for line := range strings.Lines(log) {
 		if strings.Contains(line, `msg="stream disconnected"`) && strings.Contains(line, "reason=server_closed detail=drain") {
-			told++
+			reported++
 		}
 	}
-	if told != streams {
-		t.Errorf("the backend was told of %d ends by the stop, want %d", told, streams)
+	if reported != streams {
+		t.Errorf("the backend received %d disconnects by the stop, want %d", reported, streams)
 	}
 	if !strings.HasSuffix(strings.TrimSpace(log), "msg=stopped") {
 		t.Error("the last word of the log is not that it stopped")

@@ -67,7 +67,7 @@ func TestStatusTellsWhereDataIs(t *testing.T) {
 	}
 	p = start(t, "serve", "--data", "")
 	if got := do(t, "GET", p.Internal+"/internal/cluster", ""); got.status != 404 || !strings.Contains(got.body, "--data") {
-		t.Errorf("in memory: status %d %s, want to be told how to have storage", got.status, got.body)
+		t.Errorf("in memory: status %d %s, want advice on how to turn on storage", got.status, got.body)
 	}
 }
 

@@ -49,10 +49,9 @@ func Run(ctx context.Context, opts Options, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// measure does all runs of all modes, one after the other. The runs of a mode
-// are spread over the whole time, so that a neighbour who is busy for a minute
-// spoils one of each rather than all of one. Two gateways that are compared
-// take turns, and in who is first as well.
+// measure does all runs of all modes, one after the other. The runs of a mode are distributed over the
+// whole time, so that load of others for a minute affects one run of each mode rather than all runs of
+// one mode. Two gateways that are compared alternate, also in which one is first.
 func measure(ctx context.Context, opts *Options, rep *report, progress io.Writer) error {
 	files, remove, err := opts.certificate()
 	if err != nil {
@@ -77,7 +76,7 @@ func measure(ctx context.Context, opts *Options, rep *report, progress io.Writer
 	return nil
 }
 
-// certificate makes the files that gateways with TLS are started with, and tells
+// certificate makes the files that gateways with TLS are started with, and returns
 // how to remove them.
 func (o *Options) certificate() (files selfsigned.Files, remove func(), err error) {
 	if !o.encrypted() || o.external() {

@@ -13,7 +13,7 @@ import (
 
 // clients are the processes that hold the streams. They are processes of their
 // own because one may not have files enough, and so that the CPU of reading is
-// told apart. Not for concurrent use.
+// distinguished. Not for concurrent use.
 type clients struct {
 	processes   []*clientProcess
 	opened      int           // streams; their ids are those from 0 on

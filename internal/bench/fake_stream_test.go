@@ -29,13 +29,13 @@ func (g *fakeGateway) stream(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	g.streams[token] = s
 	g.mu.Unlock()
-	g.tell("connect", token, r)
+	g.report("connect", token, r)
 	ending := []string{"client_closed", ""}
 	defer func() {
 		if g.lie == "disconnect_twice" {
-			g.tell("disconnect", token, r, ending...)
+			g.report("disconnect", token, r, ending...)
 		}
-		g.tell("disconnect", token, r, ending...)
+		g.report("disconnect", token, r, ending...)
 	}()
 	w.Header().Set("Content-Type", "text/event-stream")
 	beat := time.NewTicker(g.heartbeat)
@@ -101,7 +101,7 @@ func (s *fakeStream) patience() time.Duration {
 	return 10 * time.Second
 }
 
-// spoil tells the lie with the tenth event of a stream. The caller holds mu.
+// spoil adds the fault to the tenth event of a stream. The caller holds mu.
 func (s *fakeStream) spoil(lie, frame string) []string {
 	if s.held != "" {
 		held := s.held

@@ -95,12 +95,12 @@ func (g *fakeGateway) internal() http.Handler {
 	return mux
 }
 
-func (g *fakeGateway) tell(action, token string, r *http.Request, ending ...string) {
-	told := map[string]any{"action": action, "token": token, "request": map[string]any{"url": r.RequestURI}}
+func (g *fakeGateway) report(action, token string, r *http.Request, ending ...string) {
+	fields := map[string]any{"action": action, "token": token, "request": map[string]any{"url": r.RequestURI}}
 	if len(ending) == 2 {
-		told["reason"], told["detail"] = ending[0], ending[1]
+		fields["reason"], fields["detail"] = ending[0], ending[1]
 	}
-	body, _ := json.Marshal(told)
+	body, _ := json.Marshal(fields)
 	if resp, err := http.Post(g.callbackURL, typeJSON, bytes.NewReader(body)); err == nil {
 		_ = resp.Body.Close()
 	}

@@ -92,7 +92,7 @@ func TestMistakesInOptions(t *testing.T) {
 		{"topics --tokens-only", "mode topics"},
 		{"--limit x --compare y", "one of them"},
 		{"--threads 2", "--limit"},
-		{"--runs 0 --events 0", "--events"}, // both are told
+		{"--runs 0 --events 0", "--events"}, // both are reported
 		{"--storage disk", "memory, process, power"},
 		{"--compare-storage disk", "--compare-storage"},
 		{"--storage power" + running, "--storage"},

@@ -31,14 +31,14 @@ func (r *report) writeTable(w io.Writer) error {
 
 // heads are those of the columns behind the names.
 func (r *report) heads() string {
-	spread := ""
+	span := ""
 	if r.Settings.Runs > 1 {
-		spread = "min – max\t"
+		span = "min – max\t"
 	}
 	if r.Settings.Beside == "" {
-		return "median\t" + spread
+		return "median\t" + span
 	}
-	return r.Settings.gatewayShort() + "\t" + spread + r.Settings.Beside + "\t" + spread + "ratio\t"
+	return r.Settings.gatewayShort() + "\t" + span + r.Settings.Beside + "\t" + span + "ratio\t"
 }
 
 func (r *report) cells(f *figure) string {
@@ -50,7 +50,7 @@ func (r *report) cells(f *figure) string {
 	for _, s := range columns {
 		b.WriteString(s.shown(f.Unit) + "\t")
 		if r.Settings.Runs > 1 {
-			b.WriteString(s.spread() + "\t")
+			b.WriteString(s.span() + "\t")
 		}
 	}
 	if f.Ratio != nil {
@@ -71,8 +71,8 @@ func (s *series) shown(unit string) string {
 	return number(s.Median) + " " + unit
 }
 
-// spread is the range from the lowest to the highest value.
-func (s *series) spread() string {
+// span is the range from the lowest to the highest value.
+func (s *series) span() string {
 	if s == nil || len(s.Runs) == 0 {
 		return ""
 	}

@@ -153,7 +153,7 @@ func TestX09APipeGetsWhatCame(t *testing.T) {
 	}
 }
 
-// TestX47ListenChecksTheCertificate at once, and takes what it is told to take.
+// TestX47ListenChecksTheCertificate at once, and accepts what its flags allow.
 func TestX47ListenChecksTheCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")

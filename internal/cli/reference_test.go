@@ -68,7 +68,7 @@ func TestHelpOfFlagsStandsAlone(t *testing.T) {
 		}
 		c.manual().flags.VisitAll(func(f *pflag.Flag) {
 			_, usage := pflag.UnquoteUsage(f)
-			for _, word := range []string{"its ", "those", "such ", "told", "tells", "the same", "whatever"} {
+			for _, word := range []string{"its ", "those", "such ", "the same", "whatever"} {
 				if strings.Contains(" "+usage, " "+word) && !strings.Contains(usage, "such as") {
 					t.Errorf("%s --%s: %q in %q", c.name, f.Name, word, usage)
 				}

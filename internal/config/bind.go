@@ -144,7 +144,7 @@ func (c *Config) backend() []setting {
 
 func (c *Config) stopping() []setting {
 	return []setting{
-		{"drain-time", streams, duration(&c.DrainTime, 5*time.Second, time.Millisecond, time.Hour, "at once"), "time over which a stop spreads the ends of all streams"},
+		{"drain-time", streams, duration(&c.DrainTime, 5*time.Second, time.Millisecond, time.Hour, "at once"), "time over which a stop ends all streams, one after the other"},
 		{"grace", all, duration(&c.Grace, 30*time.Second, time.Millisecond, day, "at once"), "time that running tasks get at a stop before they are cancelled. Unsent callbacks have 10s of their own"},
 	}
 }

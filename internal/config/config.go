@@ -132,7 +132,7 @@ type Config struct {
 
 	// Stopping.
 
-	DrainTime time.Duration // --drain-time: over which the ends of streams are spread at a stop; 0 ends all at once
+	DrainTime time.Duration // --drain-time: over which a stop ends the streams; 0 ends all at once
 	Grace     time.Duration // --grace: what running tasks get at a stop; 0 cancels them at once
 
 	command command           // the command that it was loaded for

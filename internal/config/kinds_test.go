@@ -35,7 +35,7 @@ func TestX06BuiltInTasks(t *testing.T) {
 	}
 }
 
-// TestX05AServerStartedInTheRootDirectoryReadsNothing unless it is told to.
+// TestX05AServerStartedInTheRootDirectoryReadsNothing unless a setting says so.
 func TestX05AServerStartedInTheRootDirectoryReadsNothing(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir("/")

@@ -140,7 +140,7 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 	}
 }
 
-// Each line tells where, what and what would be right.
+// Each line says where, what, and what would be right.
 func TestAllErrorsAreReportedAtOnce(t *testing.T) {
 	t.Parallel()
 	file := write(t, `heartbeat: 5
@@ -321,7 +321,7 @@ func TestVariablesOfTheFormerName(t *testing.T) {
 	mustLoad(t, "serve", "", "SLUICE_SERVICE_HOST=10.0.0.7 SLUICE_PORT=tcp://10.0.0.7:80 SLUICE_GATEWAY_PORT_53_UDP=udp://10.0.0.8:53")
 }
 
-// A setting of another command that an environment or a file has in common is checked, told and not used.
+// A setting of another command that an environment or a file has in common is checked, reported and not used.
 func TestSettingsOfOtherCommands(t *testing.T) {
 	t.Parallel()
 	file := write(t, "task-workers: 9\n")
