@@ -101,3 +101,36 @@ func TestPageHasEveryMetric(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesNameMetricsThatExist, except for the table of former names.
+func TestPagesNameMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, s := range metric.Sections() {
+		for _, d := range s.Metrics {
+			known[d.Name] = true
+		}
+	}
+	named := regexp.MustCompile("`(tidegate_[a-z_]+[a-z])(?:\\{[^`]*)?`")
+	pages, err := filepath.Glob("../../docs/*/*.md")
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("%d pages, %v", len(pages), err)
+	}
+	count := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		current, _, _ := strings.Cut(string(text), "\n## Metrics renamed")
+		for _, m := range named.FindAllStringSubmatch(current, -1) {
+			count++
+			if name := strings.TrimSuffix(strings.TrimSuffix(m[1], "_count"), "_bucket"); !known[name] && name != "tidegate_id_secret" { // in metadata of a stream
+				t.Errorf("%s names %s, which is no metric", page, m[1])
+			}
+		}
+	}
+	if count < 20 {
+		t.Errorf("the pages name %d metrics: this test looks for the wrong form", count)
+	}
+}
