@@ -133,7 +133,8 @@ func LastEventID(r *http.Request) string {
 }
 
 // Send sends one event. An error that wraps [ErrField] means that the event has not
-// been sent, and the stream is intact.
+// been sent, and the stream is intact. Send allocates only to make room for an event that
+// is larger than those before.
 func (s *Writer) Send(ev Event) error {
 	block, err := Append(s.buf[:0], ev)
 	if err != nil {

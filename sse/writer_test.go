@@ -126,11 +126,9 @@ func TestAStreamOutlivesTheTimeoutsOfTheServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var protocols http.Protocols
-				protocols.SetHTTP1(!http2)
-				protocols.SetUnencryptedHTTP2(http2)
+				protocols := only(http2)
 				client := servePipeWith(t, &http.Server{
-					ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, Protocols: &protocols,
+					ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second, Protocols: protocols,
 					Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						stream, err := sse.Accept(w, r, &sse.WriterOptions{Heartbeat: 20 * time.Second, WriteTimeout: 2 * time.Second})
 						if err != nil {
@@ -139,7 +137,7 @@ func TestAStreamOutlivesTheTimeoutsOfTheServer(t *testing.T) {
 						}
 						_ = stream.Serve(r.Context(), make(chan sse.Event))
 					}),
-				}, &protocols)
+				}, protocols)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://pipe.test/", nil)
@@ -167,31 +165,45 @@ func TestAStreamOutlivesTheTimeoutsOfTheServer(t *testing.T) {
 // TestAClientThatTakesNothingIsGivenUp at its WriteTimeout, and not before.
 func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ended := make(chan error, 1)
-		var first error
-		client := servePipe(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			stream, err := sse.Accept(w, r, &sse.WriterOptions{WriteTimeout: 7 * time.Second})
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			for first == nil {
-				first = stream.Send(sse.Event{Data: strings.Repeat("x", 1<<20)})
-			}
-			ended <- stream.Comment("more")
-		}))
-		began := time.Now()
-		res, err := client.Get("http://pipe.test/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		again := <-ended // nobody reads the body
-		if !errors.Is(first, os.ErrDeadlineExceeded) || again != first || time.Since(began) != 7*time.Second {
-			t.Errorf("Send = %v, then %v, after %v", first, again, time.Since(began))
-		}
-	})
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ended := make(chan error, 1)
+				var first error
+				protocols := only(http2)
+				client := servePipeWith(t, &http.Server{Protocols: protocols, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					stream, err := sse.Accept(w, r, &sse.WriterOptions{WriteTimeout: 7 * time.Second})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					for first == nil {
+						first = stream.Send(sse.Event{Data: strings.Repeat("x", 1<<20)})
+					}
+					ended <- stream.Comment("more")
+				})}, protocols)
+				began := time.Now()
+				res, err := client.Get("http://pipe.test/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				again := <-ended // the test does not read the body
+				if again != first || time.Since(began) != 7*time.Second || !http2 && !errors.Is(first, os.ErrDeadlineExceeded) {
+					t.Errorf("Send = %v, then %v, after %v", first, again, time.Since(began))
+				}
+			})
+		})
+	}
+}
+
+// only is HTTP/2 without TLS, or HTTP/1.1.
+func only(http2 bool) *http.Protocols {
+	var protocols http.Protocols
+	protocols.SetHTTP1(!http2)
+	protocols.SetUnencryptedHTTP2(http2)
+	return &protocols
 }
 
 func TestServeEnds(t *testing.T) {
@@ -323,4 +335,15 @@ func TestAClientThatLeavesEndsServe(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, res.Body)
 	})
+}
+
+func TestSendDoesNotAllocate(t *testing.T) {
+	stream, err := sse.Accept(discard{http.Header{}}, httptest.NewRequest("GET", "/", nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := sse.Event{ID: "41", Name: "progress", Data: strings.Repeat("x", 200)}
+	if n := testing.AllocsPerRun(100, func() { _ = stream.Send(ev) }); n > 0 {
+		t.Errorf("Send allocates %v times", n)
+	}
 }
