@@ -42,8 +42,8 @@ func fullStoreBlocksNobody(t *testing.T, o nats.Options) {
 	if s := m.sessions.Stats(); s.Written != uint64(written) || s.DroppedPuts != 201 || s.WaitingPuts != 0 {
 		t.Errorf("stats = %+v, want 201 dropped, none waiting and %d put", s, written)
 	}
-	if n := strings.Count(logged.String(), "streams are not recorded"); n != 1 {
-		t.Errorf("it was logged %d times that streams are not recorded, want once", n)
+	if n := strings.Count(logged.String(), "sessions are not recorded"); n != 1 {
+		t.Errorf("it was logged %d times that sessions are not recorded, want once", n)
 	}
 
 	// Room is made, and used.
