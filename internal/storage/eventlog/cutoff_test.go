@@ -9,9 +9,9 @@ import (
 	"tidegate/internal/storage/natstest"
 )
 
-// TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed: meanwhile others publish
+// TestStreamsOfANodeThatWasCutOffGetWhatTheyMissedOrAReset: meanwhile others publish
 // more to a topic than is kept of it.
-func TestStreamsOfANodeThatWasCutOffAreToldOfWhatTheyMissed(t *testing.T) {
+func TestStreamsOfANodeThatWasCutOffGetWhatTheyMissedOrAReset(t *testing.T) {
 	t.Parallel()
 	s, _ := natstest.Serve(t, t.TempDir(), 0)
 	network := natstest.NewProxy(t, s.URL())

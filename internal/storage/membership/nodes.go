@@ -1,5 +1,5 @@
 // Package membership is which nodes there are. Each node holds a lease in a bucket of
-// NATS; who holds one is alive. [Nodes] keeps the lease of this process, watches the
+// NATS, and is alive while it does. [Nodes] keeps the lease of this process, watches the
 // others', carries requests from node to node, and says which nodes died with sessions
 // still on record.
 package membership

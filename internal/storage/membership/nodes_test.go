@@ -68,7 +68,7 @@ func TestNodeThatLostItsLeaseTakesAnotherName(t *testing.T) {
 	cuts := make(chan string, 1)
 	m := startTestNode(t, natstest.ServeSmall(t), Options{RenewEvery: 50 * time.Millisecond, CutOff: func(node string) { cuts <- node }}, nil)
 	old := m.Node()
-	// As after a standstill, during which it ran out and an heir claimed it.
+	// As after a standstill, during which it ran out and another node claimed it.
 	if _, err := m.bucket.kv.PutString(t.Context(), leaseKeys+old, heldBySuccessor); err != nil {
 		t.Fatal(err)
 	}

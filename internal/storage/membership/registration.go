@@ -29,7 +29,7 @@ type DeadNode struct {
 	revision   uint64
 }
 
-// Dead lists the dead nodes. Whether one is dead only [Nodes.TakeOver] can tell.
+// Dead lists the dead nodes. Only [Nodes.TakeOver] finds out whether one is dead.
 func (n *Nodes) Dead() (dead []DeadNode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

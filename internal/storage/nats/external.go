@@ -50,8 +50,8 @@ func (e *Engine) openExternal(ctx context.Context) error {
 	return nil
 }
 
-// connect tries until ctx ends, because a cluster may start together with this process, or
-// until a server refuses for a reason that does not pass by itself.
+// connect tries until ctx ends, because a cluster may start together with this process. It
+// gives up when a server refuses for a reason that does not pass by itself.
 func connect(ctx context.Context, urls []string, options []natsgo.Option) (*natsgo.Conn, error) {
 	for {
 		nc, err := natsgo.Connect(strings.Join(urls, ","), options...)

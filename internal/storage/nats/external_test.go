@@ -223,7 +223,7 @@ func TestOldServersAreRefused(t *testing.T) {
 	}
 }
 
-// oldServer says as much as an old server says before it is turned away.
+// oldServer says as much as an old server says before it is rejected.
 func oldServer(t *testing.T) (url string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

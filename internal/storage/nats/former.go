@@ -95,7 +95,7 @@ func storedPrefixes(dir string) (prefixes []string, err error) {
 }
 
 // refuseFormer returns an error if an external server has streams of the program's former
-// name and none of today's, and no prefix is configured: new streams would be empty.
+// name only, and no prefix is configured. New streams would be empty.
 func (e *Engine) refuseFormer(ctx context.Context) error {
 	if e.opts.Prefix != "" {
 		return nil

@@ -167,9 +167,9 @@ var errUnavailable = &wire.Error{Status: 503, Code: wire.CodeEngineUnavailable,
 var ErrStreamFull = &wire.Error{Status: 503, Code: wire.CodeEngineFull,
 	Message: "What keeps the events is full: raise its bound, or wait until some expire", RetryAfter: 5 * time.Second}
 
-// Unavailable is the error for the caller of the API where NATS returned err: the
-// *wire.Error in err if there is one, ENGINE_FULL if a stream is full, otherwise
-// ENGINE_UNAVAILABLE. It is nil for nil. It does not wrap err, which should be logged.
+// Unavailable is the error for the caller of the API where NATS returned err. That is the
+// *wire.Error in err if there is one. Otherwise it is ENGINE_FULL if a stream is full, and
+// ENGINE_UNAVAILABLE if not. It is nil for nil. It does not wrap err, which should be logged.
 func Unavailable(err error) *wire.Error {
 	if err == nil {
 		return nil

@@ -72,7 +72,7 @@ func TestASpaceThatCannotBeKnownRefusesNothing(t *testing.T) {
 
 // TestWritesThatHaveFailedAreMended fills a small disk to the last byte behind the
 // guard's back. The server takes no more writes then, whatever is freed. Without
-// the right to mount one, the server is told that its disk is full.
+// the right to mount one, the server gets the error of a full disk.
 func TestWritesThatHaveFailedAreMended(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -199,7 +199,7 @@ func TestAFullStreamSaysSo(t *testing.T) {
 	t.Error("the stream does not get full")
 }
 
-func TestStatusTellsWhatThereIs(t *testing.T) {
+func TestStatusReportsWhatThereIs(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, Options{Dir: t.TempDir(), Needs: NeedLog})
 	empty := e.Status(natstest.Within(t))

@@ -54,9 +54,9 @@ func (e *Engine) Room() (bytes int64, ok bool) {
 	return max(0, disk.free-guard.bound(disk.total)), true
 }
 
-// LogBytes is the bound of the log of this process, in bytes: what is configured, else what
-// it was before, else a share of the disk. had is the bound of a log that is taken over, 0
-// for none.
+// LogBytes is the bound of the log of this process, in bytes. It is what is configured, else
+// what it was before, else had, else a share of the disk. had is the bound of a log that is
+// taken over, 0 for none.
 func (e *Engine) LogBytes(had int64) (int64, error) {
 	bound := cmp.Or(e.opts.EventsBytes, e.folder.record.LogBytes, max(had, 0))
 	if bound == 0 {

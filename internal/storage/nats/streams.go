@@ -102,7 +102,7 @@ func (e *Engine) plain(name, subject string) jetstream.StreamConfig {
 }
 
 // bucket is the stream that the client library would make for a bucket with a TTL for each
-// key, except that direct reads are allowed only where they give the newest value.
+// key. The exception: direct reads are allowed only where they give the newest value.
 func (e *Engine) bucket(name string) definition {
 	return definition{most: 16 << 20, part: 64, config: jetstream.StreamConfig{
 		Name: kvPrefix + e.StreamName(name), Subjects: []string{"$KV." + e.StreamName(name) + ".>"},
@@ -126,8 +126,8 @@ func (e *Engine) objects(name string) definition {
 
 // ensure makes the streams of needs, or changes those that are there to what is configured.
 // Several nodes may do so at once; in one process one goroutine at a time calls it. In a
-// folder of our own everything is on the disk when it returns, because a power failure
-// loses a stream that was made seconds ago as a whole.
+// folder of our own everything is on the disk when it returns: a power failure would
+// lose a stream that was made seconds ago as a whole.
 func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstream.Stream, err error) {
 	made, changed := map[string]jetstream.Stream{}, false
 	for _, d := range e.definitions(needs) {
@@ -212,7 +212,7 @@ func (e *Engine) keys(ctx context.Context, name string) (jetstream.KeyValue, err
 }
 
 // awaitBucket calls look until it finds a bucket that has been made. Servers of a cluster
-// that have not heard of it yet answer that it is not there.
+// that do not know it yet answer that it is not there.
 func awaitBucket(ctx context.Context, look func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
 	defer cancel()

@@ -140,8 +140,8 @@ func TestBucketsAndStoresWork(t *testing.T) {
 	if _, err := tasks.Leases.Put(ctx, "sweeper", nil); err != nil {
 		t.Error(err)
 	}
-	if ledger, err := e.SessionStream(ctx); err != nil || ledger.CachedInfo().Config.Name != "TIDEGATE_ST" {
-		t.Errorf("ledger %v, %v", ledger, err)
+	if sessions, err := e.SessionStream(ctx); err != nil || sessions.CachedInfo().Config.Name != "TIDEGATE_ST" {
+		t.Errorf("sessions %v, %v", sessions, err)
 	}
 	if tasks.Records.CachedInfo().Config.Name != "TIDEGATE_TASKS" || tasks.Queue.CachedInfo().Config.Name != "TIDEGATE_TASKQ" {
 		t.Error("records and queue are something else")
@@ -339,7 +339,7 @@ func TestAClusterOfTwoKeepsOneCopyUnlessAskedForMore(t *testing.T) {
 }
 
 // TestABucketThatNobodyKnowsOfYetIsWaitedFor: another node has just made it, and
-// the server that is asked has not been told.
+// the server that is asked does not know it yet.
 func TestABucketThatNobodyKnowsOfYetIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

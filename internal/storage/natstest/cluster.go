@@ -87,7 +87,7 @@ func (c *Cluster) Ready() {
 	})
 }
 
-// Leader tells which server leads a stream, -1 for none.
+// Leader is the index of the server that leads a stream, -1 for none.
 func (c *Cluster) Leader(stream string) int {
 	c.t.Helper()
 	nc, err := natsgo.Connect(strings.Join(c.URLs(), ","))

@@ -1,6 +1,6 @@
-// Package natstest runs NATS servers for tests, in this process or as processes that
-// can be killed, and has what tests of the packages around NATS wait and log with. It
-// does not know those packages.
+// Package natstest runs NATS servers for tests, in this process or as processes that can be
+// killed. It also has the helpers that such tests wait and log with. It does not know the
+// packages under test.
 package natstest
 
 import (

@@ -30,8 +30,8 @@ var serverBinary = sync.OnceValues(func() (string, error) {
 	return checkout.TestNATSServer(dir)
 })
 
-// FreeAddress draws an address that nobody listens knows of but who asked. Servers
-// of a cluster must know each other's before any of them is there to tell.
+// FreeAddress draws a free address that no other test gets. Servers
+// of a cluster must know the addresses of the others before those run.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
 	address, release, err := port.Reserve("127.0.0.1")
@@ -111,7 +111,7 @@ func (p *Process) Start(t testing.TB) {
 	})
 }
 
-// listens waits until the server has told its ports, or has ended.
+// listens waits until the server has written its ports, or has ended.
 func (p *Process) listens() bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

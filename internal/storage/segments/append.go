@@ -25,8 +25,8 @@ var errBusy = &wire.Error{Status: http.StatusServiceUnavailable, Code: wire.Code
 // AppendAll stores events, see [topic.Store]. The events of one call are written at once,
 // together with those of other calls that wait at that moment: all are stored or none. If
 // ctx ends first it is unknown whether they are. An event that is too large is refused with
-// a *wire.Error of status 413, and one behind the end of its topic with [topic.ErrClosed];
-// the others are stored.
+// a *wire.Error of status 413. One behind the end of its topic is refused with
+// [topic.ErrClosed]. The others are stored.
 func (l *Log) AppendAll(ctx context.Context, entries []topic.Entry) []topic.Result {
 	results := make([]topic.Result, len(entries))
 	r := &request{entries: entries, results: results}
@@ -140,7 +140,7 @@ func (l *Log) Purge(_ context.Context, name string, before uint64) error {
 	if !dropped {
 		return nil
 	}
-	return l.writeMarks()
+	return l.writeControls()
 }
 
 // dropBelow drops the n oldest events of a topic, and notes that in the log.

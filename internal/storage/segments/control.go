@@ -6,10 +6,11 @@ import "encoding/binary"
 type control struct {
 	kind  kind
 	topic string // of a trim, or of a hole if it is known
-	// from and to are, by kind: trim: unused and the first position that counts;
-	// void, hole: first and last position; floor: what is below was dropped on
-	// purpose, and what is below may have been dropped for want of room; end: the
-	// number of records and the last position.
+	// from and to depend on the kind.
+	//   - trim: unused, and the first position that is kept.
+	//   - void, hole: the first and the last position.
+	//   - floor: floors.dropped and floors.discarded.
+	//   - end: the number of records, and the last position.
 	from, to uint64
 }
 

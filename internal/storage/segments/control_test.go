@@ -56,7 +56,7 @@ func TestAnEmptySegmentKeepsItsFile(t *testing.T) {
 			return fault{}
 		})
 		r.log.note(control{kind: kindPad})
-		r.log.writeMarks()
+		r.log.writeControls()
 		files.set(nil)
 	}
 	r.add(entry("a", "1"), entry("a", "2"))

@@ -47,7 +47,7 @@ type Log struct {
 	trouble  trouble
 	stats    Stats
 
-	writing  writing // owned by who writes
+	writing  writing // owned by the writer
 	readOnly bool    // set once: for a check, that changes nothing
 }
 
@@ -108,9 +108,9 @@ func writeMeta(files FS, dir string, m Meta) error {
 // Generation is the first part of every id.
 func (l *Log) Generation() string { return l.meta.Generation }
 
-// Run gives the hub its beginning, has appends answered, and does the log's other
-// work: it drops what has expired or is too much, rewrites and merges segments, and
-// looks for damage. It returns nil when ctx ends. It must be called once.
+// Run calls the hub's Begin. Appends get results from then on. Meanwhile it drops expired and
+// surplus events, rewrites and merges segments, and looks for damage. It returns nil when
+// ctx ends. Call it once.
 func (l *Log) Run(ctx context.Context, hub topic.Follower) error {
 	l.mu.Lock()
 	next, at := l.next, l.lastAt
@@ -148,7 +148,7 @@ var errClosed = errors.New("segments: the log is closed")
 func (l *Log) Close() error {
 	var err error
 	l.queue.close()
-	_ = l.writeMarks() // else they are made again at the next start
+	_ = l.writeControls() // else they are made again at the next start
 	l.queue.exclusive(func() {
 		l.mu.Lock()
 		segs, already := l.segments.list, l.closed

@@ -70,7 +70,7 @@ func (l *Log) Find(ctx context.Context, e topic.Entry, from, before uint64) (fou
 // errFound ends a scan.
 var errFound = errors.New("segments: found")
 
-// Time tells when the event at a position was stored, or the next one that there is,
+// Time is when the event at a position was stored, or the next one that there is,
 // see [topic.Store]. It reads through a segment.
 func (l *Log) Time(ctx context.Context, seq uint64) (at int64, exact bool, err error) {
 	now := l.opts.now().UnixNano()

@@ -34,8 +34,8 @@ func TestWhatIsAnsweredIsOnTheDiskSoon(t *testing.T) {
 	}
 }
 
-// TestWhatTellsOfTheEndIsOnTheDisk: without it all ids would end with the power.
-func TestWhatTellsOfTheEndIsOnTheDisk(t *testing.T) {
+// TestTheHeadIsOnTheDisk: without it all ids would end with the power.
+func TestTheHeadIsOnTheDisk(t *testing.T) {
 	t.Parallel()
 	files, synced := &faultFS{}, map[string]bool{}
 	files.fail(func(op, name string) error {

@@ -37,12 +37,12 @@ func (l *Log) probe() {
 	}
 	l.mu.Unlock()
 	if failed || waiting {
-		_ = l.writeMarks() // tried again
+		_ = l.writeControls() // tried again
 	}
 }
 
-// writeMarks writes what is to be noted, without waiting for events to come.
-func (l *Log) writeMarks() (err error) {
+// writeControls writes what is to be noted, without waiting for events to come.
+func (l *Log) writeControls() (err error) {
 	l.queue.exclusive(func() {
 		l.mu.Lock()
 		over := l.closed
@@ -127,7 +127,7 @@ func (l *Log) dropEmpty() {
 		l.floors.raise(fl)
 		l.note(control{kind: kindFloor, from: l.floors.dropped, to: l.floors.discarded})
 		l.mu.Unlock()
-		_ = l.writeMarks() // first, so that it does not pass for missing; on a full disk it has to
+		_ = l.writeControls() // first, so that it does not pass for missing; on a full disk it has to
 		l.dropOldest(s)
 	}
 }

@@ -109,9 +109,8 @@ func (b *rebuild) report() {
 	}
 }
 
-// repair makes the files what the index says: the rest of a write that was not
-// finished is cut off, a segment is there to append to, and what ids begin with is on
-// the disk.
+// repair brings the files in line with the index. It truncates the rest of an unfinished
+// write, opens a segment to append to, and syncs the generation of ids.
 func (l *Log) repair(_ context.Context, anew bool) error {
 	if s := l.segments.active(); s != nil {
 		size, err := s.file.Size()

@@ -20,7 +20,7 @@ type Options struct {
 	// Refuse is asked before each group; its error refuses what would be stored, as
 	// where the disk is nearly full. Default: nothing is refused.
 	Refuse func() error
-	// MaxWaiting bounds the bytes of events that wait to be written; who comes then
+	// MaxWaiting bounds the bytes of events that wait to be written; later ones
 	// waits for room. Default 32 MiB.
 	MaxWaiting int64
 	// MaxKeys bounds the idempotency keys that are kept, at about 100 bytes each;

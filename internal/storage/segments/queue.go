@@ -9,7 +9,7 @@ import (
 	"tidegate/internal/topic"
 )
 
-// queue is who waits to be written. One of them at a time writes for all: who finds
+// queue is the requests that wait to be written. One of them at a time writes for all: who finds
 // nobody writing does, and hands over to the first that came meanwhile.
 type queue struct {
 	mu      sync.Mutex
@@ -24,7 +24,7 @@ type request struct {
 	results []topic.Result // for each; the writer's until it is done
 	run     func()         // instead of entries
 	bytes   int64
-	wake    chan struct{} // size 1: it is done, or has to write; nil for who never waited
+	wake    chan struct{} // size 1: it is done, or has to write; nil for a caller that never waited
 
 	unstored map[string]uint64 // entries that are not stored, by topic; the writer's
 
@@ -97,7 +97,7 @@ func (q *queue) wait(ctx context.Context, r *request) (lead bool, err error) {
 	return false, err
 }
 
-// take gives the group of who writes, in a slice of before.
+// take returns the group of the writer, in a slice of before.
 func (q *queue) take(first *request, group []*request) []*request {
 	group = append(group[:0], first)
 	if first.run != nil {

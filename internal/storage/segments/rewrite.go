@@ -79,7 +79,7 @@ func (l *Log) rewrite(ctx context.Context, old []*segment) error {
 	}
 	// Events that were left out for a trim must not be missing between events that come
 	// back because the trim's record is gone.
-	err := l.writeMarks()
+	err := l.writeControls()
 	if err == nil {
 		l.queue.exclusive(func() { err = l.exchange(to, old) })
 	}

@@ -34,11 +34,11 @@ func fullStoreBlocksNobody(t *testing.T, o nats.Options) {
 	m := openMember(t, e, memberOptions{})
 	node, written := m.nodes.Node(), m.fill(t)
 
-	var crowd sync.WaitGroup
+	var storm sync.WaitGroup
 	for i := range 200 {
-		crowd.Go(func() { m.putAtOnce(t, largeEntry(node, 10_000+i)) })
+		storm.Go(func() { m.putAtOnce(t, largeEntry(node, 10_000+i)) })
 	}
-	crowd.Wait()
+	storm.Wait()
 	if s := m.sessions.Stats(); s.Written != uint64(written) || s.DroppedPuts != 201 || s.WaitingPuts != 0 {
 		t.Errorf("stats = %+v, want 201 dropped, none waiting and %d put", s, written)
 	}
@@ -63,13 +63,13 @@ func TestDeletesMakeRoomDuringAReconnectStorm(t *testing.T) {
 	t.Parallel()
 	m := openMember(t, openWith(t, nats.Options{Dir: t.TempDir(), SessionsBytes: 1 << 20}), memberOptions{})
 	node, written := m.nodes.Node(), m.fill(t)
-	crowd, leave := context.WithCancel(t.Context())
+	storm, leave := context.WithCancel(t.Context())
 	var connects sync.WaitGroup
 	for w := range 32 {
 		connects.Go(func() {
-			for i := 0; crowd.Err() == nil; i++ {
+			for i := 0; storm.Err() == nil; i++ {
 				token := largeEntry(node, 1_000_000*(w+1)+i)
-				m.sessions.Put(crowd, token)
+				m.sessions.Put(storm, token)
 				m.sessions.Delete(node, token.Token) // its client has had enough
 			}
 		})

@@ -264,7 +264,7 @@ func (q *queue) resolve(c *change, again, failed bool) {
 	q.checkEmpty()
 }
 
-// resume ends pauses: something was heard from the engine.
+// resume ends pauses: the engine has answered.
 func (q *queue) resume() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

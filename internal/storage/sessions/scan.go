@@ -10,8 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A scan reads at most 10,000 records a second, and of each no more than its subject: half
-// a million take a minute, and nobody notices.
+// A scan reads at most 10,000 records a second, and only their subjects. Half a million take
+// a minute, and nobody notices.
 const (
 	scanBatch = 500
 	scanPause = 50 * time.Millisecond
@@ -20,7 +20,7 @@ const (
 var errScanStopped = errors.New("no more records came, although there are some")
 
 // scans looks for records of nodes that are not registered, and so would never be taken
-// over: storage may lose what is in the nodes' bucket and keep the records. It does so
+// over. Storage may lose what is in the nodes' bucket and keep the records. It does so
 // soon after this node has got its name and every ScanEvery from then on, until ctx
 // ends. One of all nodes does.
 func (s *Store) scans(ctx context.Context) {
@@ -57,16 +57,16 @@ func (s *Store) scan(ctx context.Context) error {
 	return err
 }
 
-// unknownNodes lists nodes that have records and neither a registration nor a lease, as far
-// as is known here: as many as are taken over at once.
+// unknownNodes lists nodes that have records, but as far as is known here neither a
+// registration nor a lease. It lists as many as are taken over at once.
 func (s *Store) unknownNodes(ctx context.Context) (found []string, err error) {
 	records, err := s.openRecords(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the records: %w", err)
 	}
 	defer s.closeRecords(ctx, records)
-	pace := time.NewTicker(scanPause)
-	defer pace.Stop()
+	pause := time.NewTicker(scanPause)
+	defer pause.Stop()
 	seen := map[string]bool{"": true}
 	for left := records.CachedInfo().NumPending; left > 0; {
 		batch, err := records.FetchNoWait(scanBatch)
@@ -95,7 +95,7 @@ func (s *Store) unknownNodes(ctx context.Context) (found []string, err error) {
 			return found, s.ended(ctx, records)
 		}
 		select {
-		case <-pace.C:
+		case <-pause.C:
 		case <-ctx.Done():
 			return found, context.Cause(ctx)
 		}

@@ -121,7 +121,7 @@ func checkStreamsEndBeforeFailover(t *testing.T, lost ...string) {
 	old := lone.nodes.Node()
 	lone.putAll(t, old, 50)
 
-	p.Freeze() // it does not hear that its lease is gone
+	p.Freeze() // it does not learn that its lease is gone
 	witness := newMember(t, memberEngine(t, url), memberOptions{})
 	witness.forget(t, old, lost...)
 	other := startMember(t, url, memberOptions{nodes: quickNodes, sessions: oftenScanned, takeOver: taken.takeOver("other")})
@@ -226,7 +226,7 @@ func TestScanTakesNoLeaseOfANodeThatHoldsIt(t *testing.T) {
 	scanner := newMember(t, memberEngine(t, url), memberOptions{nodes: quickNodes})
 	scanner.orphan(t, node, 1) // it is not registered
 	if found, err := scanner.sessions.unknownNodes(t.Context()); err != nil || !slices.Equal(found, []string{node}) {
-		t.Fatalf("unknown nodes = %v, %v; want the node %s, that it has not heard of", found, err, node)
+		t.Fatalf("unknown nodes = %v, %v; want the node %s, that it does not know", found, err, node)
 	}
 	if err := scanner.sessions.scan(t.Context()); err != nil {
 		t.Fatal(err)

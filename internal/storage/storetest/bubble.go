@@ -12,7 +12,7 @@ import (
 
 // bubbleCases are about time.
 var bubbleCases = []testCase{
-	{"AKeyIsForgottenInTime", inBubble(func(t *testing.T, c Config) {
+	{"AKeyIsDroppedInTime", inBubble(func(t *testing.T, c Config) {
 		p, n := open(t, c)
 		first := n.publish(keyed("a", "1", "0.k"))[0]
 		time.Sleep(topic.KeyLife - time.Second)

@@ -97,7 +97,7 @@ var closeCases = []testCase{
 		n.each(text("a", "new"))
 		n = n.again(p)
 		n.each(text("a", "newer"))
-		if got := data(withoutMarks(n.read("a"))); got != "new newer" {
+		if got := data(withoutDeletions(n.read("a"))); got != "new newer" {
 			t.Errorf("stored is %q, want new newer", got)
 		}
 	}},
@@ -127,8 +127,8 @@ func (n *node) endsWith(name, end string, late bool) {
 	}
 }
 
-// withoutMarks leaves out what says that a topic was deleted.
-func withoutMarks(events []topic.Stored) (all []topic.Stored) {
+// withoutDeletions leaves out what says that a topic was deleted.
+func withoutDeletions(events []topic.Stored) (all []topic.Stored) {
 	for _, e := range events {
 		if !e.Delete {
 			all = append(all, e)

@@ -31,7 +31,7 @@ var deleteCases = []testCase{
 		}
 		n.each(texts("a", "3", "4")...)
 		for range 2 {
-			got := withoutMarks(n.read("a"))
+			got := withoutDeletions(n.read("a"))
 			if data(got) != "3 4" || got[0].Number != 1 || got[0].DeletedTo != gone.Seq || got[1].Number != 2 {
 				t.Errorf("stored is %q, want 3 4, counted from 1, and born at %d", data(got), gone.Seq)
 			}
@@ -52,7 +52,7 @@ var deleteCases = []testCase{
 		if err := n.store.Purge(within(t), "a", gone.Seq); err != nil {
 			t.Fatalf("Purge = %v", err)
 		}
-		if got := data(withoutMarks(n.read("a"))); got != "3" {
+		if got := data(withoutDeletions(n.read("a"))); got != "3" {
 			t.Errorf("stored is %q, want 3", got)
 		}
 	}},

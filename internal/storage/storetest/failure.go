@@ -10,7 +10,7 @@ import (
 )
 
 var failureCases = []testCase{
-	{"FailedWritesAreTold", func(t *testing.T, c Config) {
+	{"FailedWritesAreReported", func(t *testing.T, c Config) {
 		p, n := open(t, c)
 		n.needFailures()
 		n.each(texts("a", "1", "2")...)

@@ -303,7 +303,7 @@ func (m *memory) Read(ctx context.Context, name string, from, before uint64, yie
 func (m *memory) Last(_ context.Context, name string) (e topic.Stored, ok bool, err error) {
 	events := m.of(name)
 	if m.fault == "last" {
-		events = withoutMarks(events)
+		events = withoutDeletions(events)
 	}
 	if len(events) == 0 {
 		return e, false, nil

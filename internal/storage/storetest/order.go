@@ -11,7 +11,7 @@ import (
 )
 
 var orderCases = []testCase{
-	{"PositionsRiseAndAnswersTellThem", func(t *testing.T, c Config) {
+	{"PositionsRiseAndResultsHaveThem", func(t *testing.T, c Config) {
 		_, n := open(t, c)
 		var last uint64
 		for i := range 40 {
@@ -84,7 +84,7 @@ var orderCases = []testCase{
 			t.Errorf("position %d is used again: %d was before", got.Seq, last.Seq)
 		}
 	}},
-	{"BeginTellsWhenTheEventBeforeWasStored", func(t *testing.T, c Config) {
+	{"BeginSaysWhenTheEventBeforeWasStored", func(t *testing.T, c Config) {
 		p, n := open(t, c)
 		n.each(texts("a", "1", "2", "3")...)
 		events := n.rec.all()

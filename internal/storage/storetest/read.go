@@ -72,7 +72,7 @@ var readCases = []testCase{
 			}
 		}
 	}},
-	{"AReaderThatLeavesIsToldIfItHasNotAll", func(t *testing.T, c Config) {
+	{"AReaderThatLeavesGetsAnErrorIfItHasNotAll", func(t *testing.T, c Config) {
 		_, n := open(t, c)
 		n.publish(texts("a", numbered("", 600)...)...)
 		for _, after := range []int{0, 1, 100, 600} {

@@ -33,11 +33,11 @@ func TestEachFaultIsFound(t *testing.T) {
 	for fault, by := range map[string]string{
 		"age": "WhatIsExpiredIsNotGiven", "batch": "BatchesOfOneTopic", "born": "ATopicBeginsAnew", "caught": "CaughtWaits",
 		"cut": "AReaderThatLeaves", "data": "ANewHubIsGivenTheSame", "discarded": "AFullLogDropsItsOldest", "find": "FindByKey",
-		"hang": "AppendsWithoutRunReturn", "key": "ARepeatIsAnsweredAsTheFirst", "keylife": "AKeyIsForgottenInTime",
-		"kill": "WhatWasAnsweredSurvivesAKill", "last": "ATopicBeginsAnew", "latch": "FailedWritesAreTold",
+		"hang": "AppendsWithoutRunReturn", "key": "ARepeatIsAnsweredAsTheFirst", "keylife": "AKeyIsDroppedInTime",
+		"kill": "WhatWasAnsweredSurvivesAKill", "last": "ATopicBeginsAnew", "latch": "FailedWritesAreReported",
 		"mismatch": "OtherContentIsAMismatch", "prev": "OfConcurrentPublishers", "purge": "PurgeDropsWhatIsBelow",
 		"range": "Ranges", "refused": "WhatComesBehindTheEnd", "replay": "ANewHubIsGivenTheSame", "reuse": "NoPositionIsUsedAgain",
-		"silent": "FailedWritesAreTold", "size": "TooLargeEvents", "time": "/Time", "trim": "TrimKeepsTheNewest", "untrimmed": "TrimKeepsTheNewest",
+		"silent": "FailedWritesAreReported", "size": "TooLargeEvents", "time": "/Time", "trim": "TrimKeepsTheNewest", "untrimmed": "TrimKeepsTheNewest",
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

@@ -123,8 +123,8 @@ func TestATaskSurvivesThatItsLeaseRanOut(t *testing.T) {
 	}
 }
 
-// TestSettlingAgainIsHarmless whoever did it before.
-func TestSettlingAgainIsHarmless(t *testing.T) {
+// TestAcknowledgingAgainIsHarmless, by any process.
+func TestAcknowledgingAgainIsHarmless(t *testing.T) {
 	t.Parallel()
 	s := newTasks(t, openEngine(t, t.TempDir()), short)
 	for _, id := range []string{"leased", "not-leased"} {
@@ -241,7 +241,7 @@ func TestLastEventsAreWrittenOnceByWhoeverComes(t *testing.T) {
 			if info := other.info(t, id); string(info.Result) != "1" {
 				t.Errorf("result is %s, want that of the first run", info.Result)
 			}
-			natstest.Eventually(t, "settled", func() bool {
+			natstest.Eventually(t, "acknowledged", func() bool {
 				rec, err := other.store.Load(t.Context(), id)
 				queued, err2 := other.store.Queued(t.Context(), rec)
 				return err == nil && err2 == nil && !queued

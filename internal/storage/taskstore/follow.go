@@ -159,8 +159,8 @@ func (t *Store) drop(ctx context.Context, id string, seq uint64) {
 	}
 }
 
-// dropRemoved drops a task from the list that was removed by this process, which may not have
-// had it in the list, or by another one, which may have died since.
+// dropRemoved drops a removed task from the list. This process may have removed it, without
+// having it in the list, or another one, which may have died since.
 func (t *Store) dropRemoved(ctx context.Context, id string, seq uint64) {
 	if parts, isNew := t.list.removeTombstoned(id, seq, time.Now()); isNew {
 		t.dropObjects(ctx, parts, taskParts{})

@@ -52,10 +52,10 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 	}
 }
 
-// TestARemovalIsToldOnce, also where the list is behind: what a removal replaces in
+// TestARemovalIsReportedOnce, also where the list is behind: what a removal replaces in
 // the stream never comes to a list that has not had it, and what is on its way comes
 // after the removal is known.
-func TestARemovalIsToldOnce(t *testing.T) {
+func TestARemovalIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())
 	s, other := newTasks(t, anotherTo(t, e), short), newTasks(t, e, short)

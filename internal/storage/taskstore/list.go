@@ -220,9 +220,9 @@ func (l *taskList) peek(id string) (task.Record, bool) {
 	return task.Record{}, false
 }
 
-// lacks reports whether a task does not exist, if no other process writes to the store: what
+// lacks reports whether a task does not exist, if no other process writes to the store. What
 // this process writes is in the list before anybody learns of it. While the list may lack
-// records it is false.
+// records the answer is false.
 func (l *taskList) lacks(id string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -264,7 +264,7 @@ func (l *taskList) room(maxTasks, maxPending int) error {
 		return fmt.Errorf("%w: %d are pending", task.ErrBusy, n)
 	}
 	if n := len(l.rows); n >= maxTasks {
-		return fmt.Errorf("%w: %d are remembered", task.ErrBusy, n)
+		return fmt.Errorf("%w: %d are kept", task.ErrBusy, n)
 	}
 	return nil
 }

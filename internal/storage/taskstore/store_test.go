@@ -246,7 +246,7 @@ func (n *taskNode) info(t testing.TB, id string) task.Info {
 }
 
 // TestX32TasksThatCannotBeServedSayThatTheyEnd: Run waited for what follows the
-// store, which goes on, and nobody heard that it had failed.
+// store, which goes on, and nothing reported that it had failed.
 func TestX32TasksThatCannotBeServedSayThatTheyEnd(t *testing.T) {
 	t.Parallel()
 	e := openWith(t, nats.Options{Dir: t.TempDir(), Needs: nats.NeedTasks})

@@ -115,7 +115,7 @@ func (t *Store) queueOrphans(ctx context.Context) error {
 }
 
 // requeueStuck queues a task again whose message no consumer would deliver. It deletes the
-// message only if the same one was there at the last sweep too: another sweeper may have
+// message only if the same one was there at the last sweep too. Another sweeper may have
 // queued the task again, and that message may be leased.
 func (t *Store) requeueStuck(ctx context.Context, rec task.Record) (seq uint64, err error) {
 	ctx, cancel, err := t.bounded(ctx)
@@ -138,8 +138,8 @@ func (t *Store) requeueStuck(ctx context.Context, rec task.Record) (seq uint64, 
 	return 0, t.queueOrphan(ctx, rec.ID)
 }
 
-// idleLanes are the lanes of which the consumer knows no message, neither to be
-// lent nor lent. If the queue has one nevertheless, nobody will ever get it.
+// idleLanes are the lanes of which the consumer knows no message, neither
+// pending nor leased. If the queue has one nevertheless, it is never delivered.
 func (t *Store) idleLanes(ctx context.Context, recs []task.Record) (map[lane]bool, error) {
 	idle := map[lane]bool{}
 	for _, rec := range recs {

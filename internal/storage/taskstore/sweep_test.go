@@ -27,7 +27,7 @@ func TestTwoSweepersQueueATaskOnce(t *testing.T) {
 	e := openEngine(t, t.TempDir())
 	a, b := newTasks(t, e, Options{}), newTasks(t, anotherTo(t, e), Options{})
 	rec := orphan(t, a, "orphan")
-	wantLentOnce(t, a, b, rec, func(s *Store) error { return s.queueOrphan(t.Context(), rec.ID) })
+	wantLeasedOnce(t, a, b, rec, func(s *Store) error { return s.queueOrphan(t.Context(), rec.ID) })
 }
 
 // TestTwoSweepersDeleteAMessageOnce is the same for a task whose message nobody would
@@ -47,14 +47,14 @@ func TestTwoSweepersDeleteAMessageOnce(t *testing.T) {
 		}
 		s.stuck = map[string]uint64{rec.ID: seq}
 	}
-	wantLentOnce(t, a, b, rec, func(s *Store) error {
+	wantLeasedOnce(t, a, b, rec, func(s *Store) error {
 		_, err := s.requeueStuck(t.Context(), rec)
 		return err
 	})
 }
 
-// wantLentOnce lets a sweep and be leased a task, and then b sweep.
-func wantLentOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Store) error) {
+// wantLeasedOnce lets a sweep and lease a task, and then b sweep.
+func wantLeasedOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Store) error) {
 	t.Helper()
 	if err := sweep(a); err != nil {
 		t.Fatal(err)
@@ -73,7 +73,7 @@ func wantLentOnce(t *testing.T, a, b *Store, rec task.Record, sweep func(s *Stor
 		t.Error(err)
 	}
 	if queued, err := a.Queued(t.Context(), rec); queued || err != nil {
-		t.Errorf("after it was settled it is queued: %v, %v", queued, err)
+		t.Errorf("after it was acknowledged it is queued: %v, %v", queued, err)
 	}
 }
 

@@ -37,7 +37,7 @@ func wantLog(t *testing.T, l *taskLog, id string, want ...string) {
 }
 
 // waitState waits until a task is in a state. The list of a node follows by itself,
-// and nothing tells of it.
+// and nothing reports that it has.
 func waitState(t testing.TB, n *taskNode, id string, want task.State) {
 	t.Helper()
 	natstest.Eventually(t, fmt.Sprintf("task is %s", want), func() bool {
