@@ -9,21 +9,20 @@ import (
 	"tidegate/sse"
 )
 
-// A stream may be asked to follow topics that perhaps do not exist, such as that
-// of a task that somebody made up. It is sent what the backend has for that case,
-// with ids, and nothing is stored: no topic is made, however many are asked for.
-// The ids say which topics the client knows to be absent. If it comes back with
-// such an id, and they still are, it has no more to come, as with topics that are
-// closed.
+// A stream may be subscribed to topics that perhaps do not exist, such as that of a task
+// with a made-up id. It receives the events that the backend provides for that case, with
+// ids, and nothing is stored: no topic is created, however many are named. The ids say
+// which topics the client knows to be absent. If it resumes with such an id, and they
+// still are, it is finished, as with closed topics.
 //
-// What is sent is decided when the stream opens: only then it is known what else
-// it follows. A topic that has come to exist meanwhile is attached to.
+// What is sent is decided when the stream opens, because only then all its topics are
+// known. A topic that exists by then is attached to.
 
-// exists tells whether a topic has, or had, events. The newest one must be known.
+// exists reports whether a topic has, or had, events. The newest one must be known.
 func (t *traces) exists() bool { return t.appended > 0 || t.closed }
 
-// isAbsent tells whether a topic has never had an event; known is false if the
-// store has to be asked.
+// isAbsent reports whether a topic has never had an event; known is false if the store has
+// to be asked.
 func (h *Hub) isAbsent(name string) (absent, known bool) {
 	if l, ok := h.topics[name]; ok {
 		return !l.exists() && l.held() == 0, l.known()
@@ -53,8 +52,8 @@ func (h *Hub) splitAbsent(all []wire.AbsentTopic) (there []string, absent []wire
 	return there, absent, missing
 }
 
-// absentHash stands for a set of topics in an id: that of a set is the sum of those
-// of its members, and never 0.
+// absentHash stands for a set of topics in an id. It is the sum of the hashes of its
+// members, and never 0.
 func absentHash(topics []wire.AbsentTopic) (sum uint64) {
 	for _, a := range topics {
 		h := fnv.New64a()
@@ -64,12 +63,11 @@ func absentHash(topics []wire.AbsentTopic) (sum uint64) {
 	return max(sum, 1)
 }
 
-// sendAbsent sends a stream what there is to say of topics that do not exist. A
-// stream that has nothing else is sent all of it, and is over; any other one only
-// the first event of each.
+// sendAbsent sends a stream the events for topics that do not exist. A stream without
+// other topics receives all of them and ends; any other one only the first of each topic.
 func (h *Hub) sendAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) {
 	alone := len(m.subs) == 0 && !m.finished
-	m.cursor = max(m.cursor, h.seq) // it has been queued all that there is for it
+	m.cursor = max(m.cursor, h.seq) // all that there is for it was queued
 	m.hasID = true
 	at := position{seq: m.cursor, at: h.timeOf(m.cursor)}
 	if h.opts.Store != nil && at.at == 0 && at.seq > 0 {
@@ -79,7 +77,7 @@ func (h *Hub) sendAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) 
 	add := func(e wire.Event) {
 		block := h.appendID([]byte("id: "), at)
 		block, err := sse.Append(append(block, '\n'), sse.Event{Name: e.Name, Data: e.Data})
-		if err == nil { // or its name was not checked
+		if err == nil { // names were checked before
 			items = append(items, stream.Item{Frame: stream.FrameOf(block, event{seq: at.seq}.order()+1), Kind: stream.Replay})
 		}
 	}
@@ -106,7 +104,7 @@ func (h *Hub) sendAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) 
 	}
 }
 
-// restOf are the events behind the first ones.
+// restOf returns the events after the first one of each.
 func restOf(absent []wire.AbsentTopic) (rest []wire.Event) {
 	for _, a := range absent {
 		rest = append(rest, a.Events[1:]...)
@@ -114,13 +112,13 @@ func restOf(absent []wire.AbsentTopic) (rest []wire.Event) {
 	return rest
 }
 
-// openAbsent settles what topics a stream that opens was not attached to. It
-// reports whether the client knows already that they are absent.
+// openAbsent attaches a stream that opens to the topics that exist by now, and sends the
+// events for the others. It reports whether the client knows already that they are absent.
 func (h *Hub) openAbsent(b *stream.Batch, m *Member) (known bool) {
 	if m.history == nil || len(m.history.absent) == 0 {
 		return false
 	}
-	there, absent, _ := h.splitAbsent(m.history.absent) // what the store has had since has been given to this hub
+	there, absent, _ := h.splitAbsent(m.history.absent) // events since then were applied
 	m.history.absent = nil
 	if logs, _, err := h.join(m, there); err == nil && len(logs) > 0 {
 		have, _ := h.own(m)

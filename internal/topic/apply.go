@@ -7,26 +7,26 @@ import (
 	"tidegate/internal/stream"
 )
 
-// stored is what a hub with a Store knows of it.
+// storedState is what a hub knows of its Store.
 type storedState struct {
-	floor uint64 // the first position that the hub is given; what is before, only the store knows
+	floor uint64 // the first position that is applied; older events are in the store only
 	at    int64  // when the event at Hub.seq was stored
 	times timeIndex
 	loads map[string]*load
-	moved chan struct{} // closed at the next event, for those who wait for one; nil if nobody does
+	moved chan struct{} // closed at the next event; nil if nobody waits for one
 
-	// lacks is up to where topics that there are may lack events, see Hub.MayMiss.
+	// lacks is the position up to which any topic may lack events, see Hub.MayMiss.
 	lacks uint64
 
-	restarts uint64 // times that some of what was known of the store did not hold any more
+	restarts uint64 // how often the store has gone back
 }
 
 // applyStep bounds the events that are applied under one hold of the lock.
 const applyStep = 64
 
-// Apply gives the hub the next events of its store, and says for each what
-// became of it. It is called by one goroutine at a time, with each event once, in
-// the order of their positions.
+// Apply implements Follower: it adds the next events of the store, and returns the result
+// of each. One goroutine at a time calls it, with each event once, in the order of their
+// positions.
 func (h *Hub) Apply(events []Stored) []Applied {
 	applied := make([]Applied, 0, len(events))
 	b := stream.NewBatch()
@@ -51,8 +51,8 @@ func (h *Hub) Apply(events []Stored) []Applied {
 func (e *Entry) encode() []byte {
 	block, err := encode(Publication{HasEvent: e.HasEvent, Name: e.Name, Data: e.Data})
 	if err != nil {
-		// The name was checked before it was stored. What cannot be shown is
-		// still a position.
+		// Names are checked before they are stored. An event that cannot be encoded
+		// still has its position.
 		block, _ = encode(Publication{})
 	}
 	return block
@@ -99,7 +99,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	l.setDeletedTo(max(l.deletedTo, e.DeletedTo))
 	ev := h.stamp(block, e.Seq, e.At, e.At)
 	l.resolve(e)
-	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // of a value only the newest counts
+	ev.gap = h.missed(l, e) && l.keep.Replay != ReplayLast // for a value only the newest event counts
 	l.appended = max(l.appended+1, e.Number)
 	receivers := h.append(b, l, ev, now)
 	if e.Close {
@@ -109,7 +109,7 @@ func (h *Hub) apply(b *stream.Batch, e *Stored, block []byte, now time.Time) App
 	return Applied{Receivers: receivers}
 }
 
-// tear notes that an event of a log cannot be read, and tells the streams at it.
+// applyUnreadable applies an event that cannot be read: the streams receive a reset.
 func (h *Hub) applyUnreadable(b *stream.Batch, l *log, e *Stored) {
 	h.finishFanOut(b, l)
 	if l.last, l.lastAt = e.Seq, e.At; l.cold > 0 {
@@ -122,13 +122,13 @@ func (h *Hub) applyUnreadable(b *stream.Batch, l *log, e *Stored) {
 		h.resets++
 		h.deliverPending(b, m)
 		m.cursor, m.hasID = e.Seq, true
-		_ = m.sink.PushAll(b, h.appendIDBlock([]stream.Item{{Frame: resetFrame, Kind: stream.Live}}, e.Seq)) // a stream that has ended needs nothing
+		_ = m.sink.PushAll(b, h.appendIDBlock([]stream.Item{{Frame: resetFrame, Kind: stream.Live}}, e.Seq)) // if the stream has ended, nothing is needed
 	}
 }
 
-// MayMiss tells the hub that its store has lost events up to a position by damage, and
-// cannot tell of which topics. Whoever has seen less of a topic of which nothing newer
-// is known gets a reset when it comes back.
+// MayMiss reports to the hub that damage has cost the store events up to a position, of
+// unknown topics. A client that resumes from before it receives a reset, unless the topic
+// is known to have newer events.
 func (h *Hub) MayMiss(seq uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -142,19 +142,18 @@ func (h *Hub) MayMiss(seq uint64) {
 	}
 }
 
-// unknownBelow is the position below which it is not known whether there were events
-// in a topic of which the store has none.
+// unknownBelow is the position below which a topic may have had events, although the store
+// has none of it.
 func (h *Hub) unknownBelow() uint64 { return max(h.opts.Store.Discarded(), h.stored.lacks) }
 
-// missed notes what the store has dropped of a topic in front of e, which the hub
-// was not given, and reports whether streams at the topic should have had it. This
-// node may have been cut off, or be behind, while others published more than the
-// topic keeps.
+// missed detects events before e that the store has dropped and that this hub never
+// received, and reports whether streams at the topic should have received them. This node
+// may have been cut off, or behind, while others published more than the topic keeps.
 //
-// What tells is the position of an event that came before e, as its publisher knew
-// it; numbers do not, for not all hubs count the same. A publisher that has not
-// seen yet that the store went back names one that was lost: there is nothing
-// there, or an event of another topic, which the hub was given.
+// It compares the position of the previous event, as e's publisher knew it, with the last
+// one of the log. Numbers are not compared: not all hubs count the same. A publisher that
+// does not know yet that the store went back names a lost event: the position has no
+// event, or one of another topic that this hub received.
 func (h *Hub) missed(l *log, e *Stored) bool {
 	before, ok := e.Prev, e.Prev > 0 && e.Prev < e.Seq
 	if ok && e.Prev > l.last {
@@ -163,14 +162,14 @@ func (h *Hub) missed(l *log, e *Stored) bool {
 	}
 	lost := before
 	if !ok || !e.PrevKnown {
-		lost = e.Seq - 1 // there may have been more
+		lost = e.Seq - 1 // there may have been more events
 	}
 	switch {
 	case ok && before > l.last && (l.known() || before >= l.cold):
 		l.lose(lost)
-		l.damaged(lost) // what is held from before is not all that there was
+		l.damaged(lost) // what is held from before is incomplete
 		return before > l.since
-	case l.last == 0 && l.cold == 0 && e.Number > 1: // all before it have expired
+	case l.last == 0 && l.cold == 0 && e.Number > 1: // all events before it have expired
 		l.lose(lost)
 	case ok && before < l.cold && h.stored.restarts <= 1: // it may be in the store; splice finds out
 		// After the store went back publishers may name positions that are others' now.
@@ -179,8 +178,8 @@ func (h *Hub) missed(l *log, e *Stored) bool {
 	return false
 }
 
-// mayEvict tells whether a topic can be left to the store: one that nobody is at, the
-// first of those that were appended to longest ago. It is in front then.
+// mayEvict reports whether a topic without streams can be left to the store, and moves the
+// least recently used one to the front.
 func (h *Hub) mayEvict() bool {
 	if h.opts.Store == nil || h.events == 0 {
 		return false
@@ -195,10 +194,10 @@ func (h *Hub) mayEvict() bool {
 	return false
 }
 
-// maxEvictTries bounds the topics with streams that are passed over in one go.
+// maxEvictTries bounds the topics with streams that one call passes over.
 const maxEvictTries = 16
 
-// evict keeps the topics within their bound, as far as they can be left to the store.
+// evict leaves topics to the store while there are more than the bound.
 func (h *Hub) evict() {
 	for h.nonEmpty > h.opts.MaxTopics && h.events > 1 && h.mayEvict() {
 		oldest := h.recent.front()
@@ -209,8 +208,8 @@ func (h *Hub) evict() {
 	}
 }
 
-// await waits until the hub has been given the event at a position, and reports
-// false if ctx ends first.
+// await waits until the event at a position was applied. It reports false if ctx ends
+// first.
 func (h *Hub) await(ctx context.Context, seq uint64) bool {
 	for {
 		h.mu.Lock()

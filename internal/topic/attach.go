@@ -7,18 +7,18 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Where an attach may begin, beside an event id.
+// Where an attach may start, besides an event id.
 const (
-	FromDefault  = ""         // after the client's last event id, else as the namespace says
+	FromDefault  = ""         // after the client's last event id; without one, as the namespace says
 	FromEarliest = "earliest" // all that is held
-	FromLatest   = "latest"   // nothing of the past
+	FromLatest   = "latest"   // no events of the past
 )
 
-// Request says what a stream is to be attached to.
+// Request is what a stream is to be attached to.
 type Request struct {
 	Topics   []string
-	From     string             // where to begin, for a client that brings no last event id
-	Override bool               // From counts for those that bring one, too
+	From     string             // where to start, for a client without a last event id
+	Override bool               // From counts for clients with one, too
 	Absent   []wire.AbsentTopic // topics to attach to if they have ever had an event, and what to send if not
 }
 
@@ -28,30 +28,28 @@ func (h *Hub) Attach(ctx context.Context, m *Member, topics []string, from strin
 	return infos, err
 }
 
-// AttachTo puts a stream into topics and queues what it is to have of their past.
-// From then on it gets everything that is published there, with neither gap nor
-// repeat at the seam. If what is asked for is no longer held, the stream first
-// gets an event "reset", and then all that is. If nothing is replayed, and the
-// stream has not been sent the id of a position from which all this follows, it
-// gets a block with an id and no event, from which it can resume.
+// AttachTo attaches a stream to topics and queues what it is to receive of their past.
+// From then on it receives everything that is published there, without gap or repeat in
+// between. If events that it should receive are no longer held, it first receives an event
+// "reset", and then all that are held. If nothing is replayed, and the stream has no id yet
+// from which it could resume here, it receives a block with an id and no event.
 //
-// AttachTo answers with the topics as the stream finds them, and with those that
-// do not exist. It returns ErrFrom, ErrGone, ErrTooManyTopics, ErrTooManyForStream
-// or ErrUnavailable, and then has attached nothing. Topics that the stream is at
-// already, or was at when they were closed, are left as they are: a repeat does
-// nothing.
+// AttachTo returns the topics as the stream finds them, and the names of those that do not
+// exist. It returns ErrFrom, ErrGone, ErrTooManyTopics, ErrTooManyForStream or
+// ErrUnavailable, and then has attached nothing. Topics that the stream is at already, or
+// was at when they were closed, stay as they are: a repeat has no effect.
 //
-// Topics that are attached before Open come as one replay in one order, be it in
-// one call or, with FromDefault, in many. To an open stream a topic comes late:
-// the ids that were queued before say nothing of it, so a client that is cut
-// before the first one that does comes back behind the topic's past.
+// Topics that are attached before Open are replayed together in one order, in one call or,
+// with FromDefault, in many. To an open stream a topic is attached late: ids that were
+// queued before say nothing of it. A client that disconnects before the first id that does
+// resumes after the topic's past.
 //
-// With a store, what is not held any more is read back first. That is waited
-// for, a few seconds at most for all topics; nothing else is. What was read back by
-// then is held, so the next attempt goes on from there.
+// With a store, events that are not held any more are read back first. AttachTo waits for
+// that, 3 s at most for all topics together. What was read back by then is held, so
+// another attempt continues there.
 func (h *Hub) AttachTo(ctx context.Context, m *Member, r Request) (map[string]wire.TopicInfo, []string, error) {
 	if !r.Override && h.resumeOf(m) != "" {
-		r.From = FromDefault // it goes on where it was
+		r.From = FromDefault // it resumes
 	}
 	at, err := h.resolveAll(ctx, m, r.From)
 	if err != nil {
@@ -83,7 +81,7 @@ func (h *Hub) attachLimited(m *Member, r Request, at places) (map[string]wire.To
 	return h.attach(m, r, at)
 }
 
-// attach does it, or says what has to be read back before.
+// attach attaches, or returns what has to be read back before.
 func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo, []string, map[string]need, error) {
 	b := stream.NewBatch()
 	defer b.Flush()
@@ -118,8 +116,8 @@ func (h *Hub) attach(m *Member, r Request, at places) (map[string]wire.TopicInfo
 	return infos, names, nil, nil
 }
 
-// split gives the topics of a request that are attached to, and those that are
-// absent. One that is on both lists is what it turns out to be.
+// split returns the topics of a request that are attached to, and those that are absent. A
+// topic on both lists is attached to if it exists.
 func (h *Hub) split(r Request) (topics []string, absent []wire.AbsentTopic, missing map[string]need) {
 	there, absent, missing := h.splitAbsent(r.Absent)
 	may := make(map[string]bool, len(r.Absent))
@@ -134,7 +132,8 @@ func (h *Hub) split(r Request) (topics []string, absent []wire.AbsentTopic, miss
 	return append(topics, there...), absent, missing
 }
 
-// remain deals with the absent topics of a request, and gives their names.
+// handleAbsent sends what there is for the absent topics of a request, now or when the
+// stream opens, and returns their names.
 func (h *Hub) handleAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic) (names []string) {
 	for _, a := range absent {
 		names = append(names, a.Topic)
@@ -150,10 +149,10 @@ func (h *Hub) handleAbsent(b *stream.Batch, m *Member, absent []wire.AbsentTopic
 	return names
 }
 
-// follow replays what a stream is to have of the past of logs, and has it follow
+// follow replays to a stream what it is to receive of the past of logs, and attaches it to
 // those that are not closed.
 func (h *Hub) follow(b *stream.Batch, m *Member, logs []*log, have position, ask ask) {
-	if now := min(max(m.cursor, have.seq), h.seq); now != m.cursor { // it was at no topic when the store went back
+	if now := min(max(m.cursor, have.seq), h.seq); now != m.cursor { // it had no topic when the store went back
 		m.cursor, m.hasID = now, false
 	}
 	if len(logs) > 0 {
@@ -164,18 +163,18 @@ func (h *Hub) follow(b *stream.Batch, m *Member, logs []*log, have position, ask
 	for _, l := range logs {
 		if l.closed {
 			m.finish(l)
-			h.release(l) // nothing of it may be held
+			h.release(l) // it may hold no events
 			continue
 		}
 		s := &subscription{log: l, member: m}
 		m.subs = append(m.subs, s)
 		l.add(s)
 	}
-	h.makeRoom() // for what was read back
+	h.makeRoom() // which what was read back may need
 }
 
-// missing adds what has to be read back before an ask can be answered. The logs
-// are let go again if there is any.
+// missing adds what has to be read back before an ask can be answered, and releases the
+// logs if there is anything.
 func (h *Hub) missing(a ask, logs []*log, missing map[string]need) map[string]need {
 	for _, l := range logs {
 		if n := a.missing(l); n != needNothing {
@@ -193,11 +192,11 @@ func (h *Hub) missing(a ask, logs []*log, missing map[string]need) map[string]ne
 	return missing
 }
 
-// ask is what an attach was asked for, once the words are read.
+// ask is where an attach starts, parsed.
 type ask struct {
 	from    string // FromDefault, FromEarliest, FromLatest, or "" with at set
 	at      *position
-	unknown bool // an id was given that is not of this hub
+	unknown bool // the id is not one of this hub
 }
 
 func (h *Hub) ask(m *Member, from string, at places) (ask, error) {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// KeyLife is how long an idempotency key is remembered.
+// KeyLife is how long an idempotency key is kept.
 const KeyLife = 2 * time.Minute
 
-// record is the answer that a repeat gets.
+// dedupRecord is the answer to a repeat.
 type dedupRecord struct {
 	content   uint64 // hash of what was published, see contentOf
 	seq       uint64
@@ -18,15 +18,15 @@ type dedupRecord struct {
 	made      int64
 }
 
-// dedupKeys remembers idempotency keys. It holds a 64-bit hash of topic and key,
-// seeded anew in each process, instead of the words themselves.
+// dedupKeys holds idempotency keys: of topic and key a 64-bit hash, with a random seed for
+// each process.
 type dedupKeys struct {
 	seed    maphash.Seed
 	records map[uint64]dedupRecord
 	order   []keyAt // oldest first, from head on
 	head    int
 	most    int
-	early   uint64 // forgotten before their time, for want of room
+	early   uint64 // dropped before KeyLife, for want of room
 }
 
 type keyAt struct {
@@ -50,8 +50,8 @@ func (k *dedupKeys) hash(topic, key string) uint64 {
 // contentSeed is for contentOf.
 var contentSeed = maphash.MakeSeed()
 
-// contentOf is a hash of what a key was used for, 0 without a key. It is made
-// outside of the lock.
+// contentOf is a hash of what a key was used for; 0 without a key. It is computed without
+// the lock.
 func contentOf(p Publication) uint64 {
 	if p.Key == "" {
 		return 0
@@ -89,7 +89,7 @@ func (k *dedupKeys) add(topic, key string, r dedupRecord, now time.Time) {
 	}
 }
 
-// expire forgets what is older than KeyLife.
+// expire drops what is older than KeyLife.
 func (k *dedupKeys) expire(now time.Time) {
 	for k.head < len(k.order) && now.UnixNano()-k.order[k.head].at >= int64(KeyLife) {
 		k.dropOldest()
@@ -98,7 +98,7 @@ func (k *dedupKeys) expire(now time.Time) {
 
 func (k *dedupKeys) dropOldest() {
 	if oldest := k.order[k.head]; k.records[oldest.hash].made == oldest.at {
-		delete(k.records, oldest.hash) // else it was made anew since
+		delete(k.records, oldest.hash) // otherwise it was used again since
 	}
 	k.head++
 	if k.head > 1024 && k.head > len(k.order)/2 {
@@ -107,12 +107,12 @@ func (k *dedupKeys) dropOldest() {
 	}
 }
 
-// tombstones remember the last position of topics that were removed, so that a
-// client that asks for what came before is told of the loss. The oldest are
-// merged into one bound for all that is unknown.
+// tombstones hold the last position of removed topics, so that a client that resumes
+// before it receives a reset. The oldest are merged into one bound for all unknown
+// topics.
 type tombstones struct {
 	byTopic map[string]*list.Element
-	order   *list.List // of tombstone, longest buried first
+	order   *list.List // of tombstone, the oldest first
 	most    int
 	merged  uint64
 }
@@ -140,14 +140,13 @@ func (t *tombstones) add(tomb tombstone) {
 	}
 }
 
-// forget has all that is known of removed topics be that there may have been
-// something up to a position.
+// mergeAll replaces all tombstones by one bound: any topic may have had events up to seq.
 func (t *tombstones) mergeAll(seq uint64) {
 	t.init(t.most)
 	t.merged = seq
 }
 
-// take gives what is remembered of a removed topic, which then is remembered no more.
+// take removes the tombstone of a topic and returns it.
 func (t *tombstones) take(topic string) (tomb tombstone, found bool) {
 	at, found := t.byTopic[topic]
 	if !found {
@@ -157,8 +156,8 @@ func (t *tombstones) take(topic string) (tomb tombstone, found bool) {
 	return t.order.Remove(at).(tombstone), true
 }
 
-// recall gives what is remembered of a removed topic; if that is nothing, the
-// position below which nothing is known of any.
+// find returns the tombstone of a topic. If there is none, floor is the position below
+// which nothing is known of any topic.
 func (t *tombstones) find(topic string) (tomb tombstone, found bool, floor uint64) {
 	if at, ok := t.byTopic[topic]; ok {
 		return at.Value.(tombstone), true, 0

@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// tombstoneAge is how long a store remembers at least that a topic was deleted.
+	// tombstoneAge is how long a store keeps the record of a deletion at least.
 	tombstoneAge = 24 * time.Hour
 
-	// A purge is tried some times, with a pause between, and given up in time.
+	// A purge is tried purgeTries times, with purgePause in between, within maxPurgeTime.
 	purgeTries   = 3
 	purgePause   = 300 * time.Millisecond
 	maxPurgeTime = 10 * time.Second
 )
 
-// storeDelete deletes a topic on all nodes: an event says so, and then what is
-// before it is dropped. Whoever reads the topic back begins behind that event, so
-// nobody waits for the second. But if it fails, it has to be done by a repeat, to
-// which the topic is deleted already.
+// storeDelete deletes a topic on all nodes: it appends an event that says so, and then the
+// store drops older events. Reads of the topic start after that event, so nothing waits for
+// the second step. If that fails, a repeat must complete it, for which the topic is deleted
+// already.
 func (h *Hub) storeDelete(ctx context.Context, topic string) error {
 	exists, err := h.exists(ctx, topic)
 	if err != nil {
@@ -35,7 +35,7 @@ func (h *Hub) storeDelete(ctx context.Context, topic string) error {
 	return h.purge(ctx, topic, got.Seq)
 }
 
-// exists tells whether a topic has events or streams anywhere.
+// exists reports whether a topic has events or streams on any node.
 func (h *Hub) exists(ctx context.Context, topic string) (bool, error) {
 	info, err := h.Info(ctx, topic)
 	if err == ErrNotFound {
@@ -46,8 +46,8 @@ func (h *Hub) exists(ctx context.Context, topic string) (bool, error) {
 
 var errSome = errors.New("topic: there are some")
 
-// deleteRest drops what a deletion has left in the store. It returns ErrNotFound
-// if that is nothing.
+// deleteRest drops what a deletion has left in the store. It returns ErrNotFound if nothing
+// is left.
 func (h *Hub) deleteRest(ctx context.Context, topic string) error {
 	h.mu.Lock()
 	born := h.forgotten(topic)
@@ -63,7 +63,7 @@ func (h *Hub) deleteRest(ctx context.Context, topic string) error {
 	return ErrNotFound
 }
 
-// purge drops what is before a position, also if who asked for it has gone.
+// purge drops events before a position, even if the caller has gone.
 func (h *Hub) purge(ctx context.Context, topic string, before uint64) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), maxPurgeTime)
 	defer cancel()
@@ -83,16 +83,16 @@ func (h *Hub) purge(ctx context.Context, topic string, before uint64) error {
 	return nil
 }
 
-// life is after what time a store drops an event; 0 for never.
+// life is the time after which a store drops an event; 0 for never.
 func (r Retention) life() time.Duration {
 	if r.Events <= 0 {
-		return time.Second // it is for those who are there now
+		return time.Second // it is for streams that are attached now
 	}
 	return r.Age
 }
 
-// tombstone is how long a store remembers that a topic was deleted: no event from
-// before may outlive it, for if a purge has failed, that would bring it back.
+// tombstone is how long a store keeps the record of a deletion. No earlier event may outlive
+// it: if a purge has failed, that event would reappear.
 func (r Retention) tombstone() time.Duration {
 	life := r.life()
 	if life == 0 {

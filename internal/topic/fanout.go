@@ -7,37 +7,38 @@ import (
 	"tidegate/internal/stream"
 )
 
-// A topic with very many streams would keep the lock, and the publisher, until
-// an event is in the queue of each. So an event of a wide topic is spread: it is
-// in its log, and answered, at once, and gets into the queues in steps, between
-// which others have their turn.
+// A topic with thousands of streams would hold the lock, and its publisher, until an event
+// is in the queue of each. So an event of a large topic is fanned out in steps: it is in
+// its log, and answered, at once, and enters the queues in steps. Between two steps
+// others use the lock.
 //
-// What makes this safe is that nothing overtakes. Before anything newer is
-// queued for a stream, and before anything is decided about it, the stream is
-// settled: it gets what is still on its way to it. A member's cursor then tells
-// whether it has an event, because all that is older was queued before.
+// Nothing overtakes such an event. Before anything newer is queued for a stream, and
+// before anything is decided about it, deliverPending queues the events that are being
+// fanned out to it. So a member's cursor says whether it has an event: all older ones
+// were queued before.
 
 const (
-	// largeTopic is from how many streams on an event is spread.
+	// largeTopic is the number of streams from which events are fanned out in steps.
 	largeTopic = 2048
-	// fanOutStep is how many streams get it under one hold of the lock.
+	// fanOutStep bounds the streams of one step, under one hold of the lock.
 	fanOutStep = 512
-	// maxFanOuts is how many events may be on their way; who publishes more
-	// helps with the oldest first.
+	// maxFanOuts bounds the events that are being fanned out. A publisher of more
+	// first works on the oldest.
 	maxFanOuts = 256
 )
 
-// spread is an event on its way into queues.
+// fanOut is an event that is being fanned out.
 type fanOut struct {
 	log   *log
 	event event
 	next  int // index in log.subs
 }
 
-// spreading is the events on their way, oldest first. Only the first moves.
+// fanOuts are the events that are being fanned out, oldest first. Only the first one
+// proceeds.
 type fanOuts struct {
 	events []*fanOut
-	large  int // these are as above, except in tests
+	large  int // the constants above, except in tests
 	step   int
 	most   int
 	some   *sync.Cond // on the hub's lock
@@ -47,6 +48,7 @@ func (s *fanOuts) init(lock sync.Locker) {
 	s.large, s.step, s.most, s.some = largeTopic, fanOutStep, maxFanOuts, sync.NewCond(lock)
 }
 
+// fanOut starts to fan an event out.
 func (h *Hub) fanOut(b *stream.Batch, l *log, e event) {
 	for len(h.fanOuts.events) >= h.fanOuts.most {
 		h.advance(b)
@@ -59,14 +61,14 @@ func (h *Hub) fanOut(b *stream.Batch, l *log, e event) {
 	}
 }
 
-// StartFanOut has events begin their way whose publisher held its batch.
+// StartFanOut starts the fan-outs of a publisher that has held its batch.
 func (h *Hub) StartFanOut() {
 	if h.pendingFanOuts.Load() > 0 {
 		h.fanOuts.some.Signal()
 	}
 }
 
-// settle queues for m what is on its way to it.
+// deliverPending queues for m the events that are being fanned out to it.
 func (h *Hub) deliverPending(b *stream.Batch, m *Member) {
 	for _, s := range h.fanOuts.events {
 		if m.cursor < s.event.seq && m.follows(s.log) {
@@ -75,8 +77,8 @@ func (h *Hub) deliverPending(b *stream.Batch, m *Member) {
 	}
 }
 
-// DeliverPending queues for a stream what was published before to its topics: nothing
-// that is sent to it then comes in front of that.
+// DeliverPending queues for a stream what was published to its topics before, so that
+// nothing that is sent to it afterwards overtakes that.
 func (h *Hub) DeliverPending(b *stream.Batch, m *Member) {
 	if h.pendingFanOuts.Load() == 0 {
 		return
@@ -86,14 +88,14 @@ func (h *Hub) DeliverPending(b *stream.Batch, m *Member) {
 	h.deliverPending(b, m)
 }
 
-// advance takes the oldest event on its way a step further. The streams of the
-// step get the younger ones at once, so that they leave in one write.
+// advance makes one step with the oldest event. The streams of the step get the younger
+// events as well, so that all leave in one write.
 func (h *Hub) advance(b *stream.Batch) {
 	s := h.fanOuts.events[0]
 	end := min(s.next+h.fanOuts.step, len(s.log.subs))
 	for _, sub := range s.log.subs[s.next:end] {
-		// Without the check of the cursor the outcome is the same: settle skips what a
-		// stream has. It saves settle's walk for streams that were settled before.
+		// Without the check of the cursor the outcome is the same: deliverPending skips
+		// what a stream has. The check saves its loop for streams that have everything.
 		if sub != nil && sub.member.cursor < s.event.seq {
 			h.deliverPending(b, sub.member)
 		}
@@ -108,14 +110,14 @@ func (h *Hub) advance(b *stream.Batch) {
 	}
 }
 
-// arrive takes all events on their way to a log's streams to their end.
+// finishFanOut makes all steps that are left for a log.
 func (h *Hub) finishFanOut(b *stream.Batch, l *log) {
 	for l.fanOuts > 0 {
 		h.advance(b)
 	}
 }
 
-// runFanOuts advances until nothing is on its way and done says so.
+// runFanOuts makes steps until none is left and done reports true.
 func (h *Hub) runFanOuts(done func() bool) {
 	for {
 		h.mu.Lock()

@@ -7,25 +7,24 @@ import (
 	"tidegate/internal/stream"
 )
 
-// What of a log is in the store only is read back when somebody asks for it, as
-// a whole: the log is then held as if it had never been dropped, within the same
-// bounds, and all who ask are served from memory. So a thousand streams that come
-// back to one topic cost one read.
+// Events of a log that only the store has are read back on demand, all of them: the log is
+// then held as if it had never been dropped, within the same bounds, and all streams are
+// served from memory. So a thousand streams that resume one topic cost one read.
 
 const (
-	// maxFetchTime bounds how long an attach waits for the store.
+	// maxFetchTime bounds the wait of an attach for the store.
 	maxFetchTime = 3 * time.Second
-	// maxFetchTries is how often it starts again, because what was read back had
-	// to make room before it was used.
+	// maxFetchTries bounds its attempts: what was read back may be dropped for other
+	// topics before it is used.
 	maxFetchTries = 4
 )
 
-// need says how much of a log somebody asks for.
+// need is how much of a log is required.
 type need int
 
 const (
 	needNothing need = iota
-	needState        // whether it is closed, and where it ends
+	needState        // its newest event, and whether it is closed
 	needEvents
 )
 
@@ -64,15 +63,13 @@ func (h *Hub) fetch(ctx context.Context, topic string, n need) error {
 	return h.fetchEvents(ctx, topic)
 }
 
-// lack says what is not held of a log, and tells that from what was not some time
-// ago.
+// lack is what is not held of a log. Two values that differ mean that this has changed.
 type lack struct{ cold, restarts uint64 }
 
 func (h *Hub) lack(l *log) lack { return lack{l.cold, h.stored.restarts} }
 
-// pin finds or makes the log of a topic, and has it stay until unpin.
-//
-// It is there for the time of a look only, so it does not count against the bound.
+// pin finds or creates the log of a topic, and keeps it until unpin. It is held for a short
+// time, so it does not count against the bound.
 func (h *Hub) pin(topic string) (l *log, lacks lack) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,8 +88,8 @@ func (h *Hub) unpin(l *log) {
 	h.release(l)
 }
 
-// fetchState looks up a topic's newest event. One that this hub has not been given
-// yet is waited for: to look again before would find it again.
+// fetchState looks up a topic's newest event. If that was not applied here yet, it waits
+// for it: another look-up would find the same.
 func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	l, lacks := h.pin(topic)
 	b := stream.NewBatch()
@@ -105,7 +102,7 @@ func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	switch h.learn(b, l, lacks, e, found, h.opts.Store.Lost(topic)) {
 	case stateAhead:
 		if !h.await(ctx, e.Seq) {
-			return ErrUnavailable // this node lags behind
+			return ErrUnavailable // this node is behind
 		}
 	case stateDoubt:
 		return h.fetchEvents(ctx, topic)
@@ -113,22 +110,22 @@ func (h *Hub) fetchState(ctx context.Context, topic string) error {
 	return nil
 }
 
-// state says what became of a topic's newest event that was looked up.
+// state is the result of looking up a topic's newest event.
 type state int
 
 const (
 	stateKnown state = iota
-	stateAhead       // it is on its way to this hub
-	stateDoubt       // it may have come after the topic's end: all of the topic tells
+	stateAhead       // it was not applied here yet
+	stateDoubt       // it may have come after the topic's end: all of the topic must be read
 )
 
-// learn notes what the newest event of a topic says of it, and up to where events may
-// be missing. It was asked for when the log lacked that.
+// learn updates a log with its newest event in the store, and with the position up to which
+// events may be missing. lacks is what the log lacked when the store was asked.
 func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, missing uint64) state {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case l.known() || h.lack(l) != lacks: // events came meanwhile
+	case l.known() || h.lack(l) != lacks: // events were applied meanwhile
 		return stateKnown
 	case !found:
 		l.cold, l.unsure, l.floor = 0, true, h.unknownBelow()
@@ -139,7 +136,7 @@ func (h *Hub) learn(b *stream.Batch, l *log, lacks lack, e Stored, found bool, m
 	case l.doubt, e.Unreadable:
 		return stateDoubt
 	}
-	l.cold = max(l.cold, e.Seq+1) // it has passed by, and nothing is known of it
+	l.cold = max(l.cold, e.Seq+1) // it was applied before, when the log did not exist
 	switch {
 	case e.Delete:
 		l.markDeleted(e.Seq, e.At)

@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// A position is where a client stands in the one order of all events, as its
-// last event id says it.
+// position is where a client is in the one order of all events, according to its last event
+// id.
 //
-// The id is opaque outside. Inside it is GENERATION-SEQ, the number in base 36:
-// the generation is drawn when the logs are made, so that an id of others is
-// recognised instead of being taken for a number of these. Logs that outlive
-// the process have ids GENERATION-SEQ-TIME, with the time at which the event
-// was stored: should the store ever go back and give a number anew, the time
-// tells the two events apart. While a stream is given the past of topics that it
-// joined late, .BEHIND.HASH[.HASH…] follows: everything up to SEQ, but of the
-// topics with these hashes only up to BEHIND. A client that was told of topics that
-// do not exist has .~HASH instead, the sum of theirs.
+// For clients the id is opaque. It is GENERATION-SEQ, the number in base 36. The generation
+// is drawn when the logs are created, so that ids of other logs are recognized. Logs that
+// outlive the process have ids GENERATION-SEQ-TIME, with the time at which the event was
+// stored: if the store goes back and uses a number again, the time distinguishes the two
+// events. While a stream receives the past of topics that it was attached to late,
+// .BEHIND.HASH[.HASH…] follows: everything up to SEQ, but of the topics with these hashes
+// only up to BEHIND. A client that has received the events for topics that do not exist has
+// .~HASH instead, the sum of their hashes.
 type position struct {
 	seq    uint64
 	at     int64 // unix nanoseconds; 0 without a store
 	behind uint64
-	late   []uint32 // hashes of the topics that stand at behind; nil for most ids
+	late   []uint32 // hashes of the topics that are at behind; nil for most ids
 	absent uint64   // see absentHash; 0 for most ids
 }
 
@@ -62,7 +61,7 @@ func NewGeneration() string {
 	return strings.ToLower(rand.Text()[:generationBytes])
 }
 
-// appendID renders the id of a position that no topic is behind.
+// appendID appends the id of a position without late topics.
 func appendID(dst []byte, generation string, p position) []byte {
 	dst = append(dst, generation...)
 	dst = append(dst, '-')
@@ -76,8 +75,8 @@ func appendID(dst []byte, generation string, p position) []byte {
 	return dst
 }
 
-// appendLateID renders an id for a replay that runs behind the stream's cursor.
-// Without hashes the id is one that no hub can place.
+// appendLateID appends an id for a replay of late topics. Without hashes it is an id that no
+// hub can place.
 func appendLateID(dst []byte, generation string, p position) []byte {
 	if len(p.late) == 0 {
 		return append(append(dst, generation...), "-"+nowhere...)
@@ -92,8 +91,8 @@ func appendLateID(dst []byte, generation string, p position) []byte {
 	return dst
 }
 
-// parseID reads an id of this generation. What is not one — garbage, an id of
-// another process or of another server — is not ok.
+// parseID parses an id of this generation. ok is false for anything else: garbage, or an id
+// of another process or server.
 func parseID(id, generation string) (p position, ok bool) {
 	if len(id) > maxIDBytes {
 		return p, false
@@ -106,8 +105,8 @@ func parseID(id, generation string) (p position, ok bool) {
 	if p.seq, p.at, ok = parsePlain(head); !ok || !composite {
 		return p, ok
 	}
-	if told, ok := strings.CutPrefix(late, nowhere); ok {
-		if p.absent, ok = parseNumber(told, 64); !ok || p.absent == 0 {
+	if absent, ok := strings.CutPrefix(late, nowhere); ok {
+		if p.absent, ok = parseNumber(absent, 64); !ok || p.absent == 0 {
 			return position{}, false
 		}
 		return p, true
@@ -139,8 +138,8 @@ func parsePlain(s string) (seq uint64, at int64, ok bool) {
 	return seq, int64(n), true
 }
 
-// parseNumber takes base 36 as appendID writes it and nothing else: no sign, no
-// upper case, no leading zero.
+// parseNumber accepts base 36 only as appendID writes it: no sign, no upper case, no leading
+// zero.
 func parseNumber(s string, bits int) (uint64, bool) {
 	if s == "" || s[0] == '+' || len(s) > 1 && s[0] == '0' || s != strings.ToLower(s) {
 		return 0, false
@@ -152,7 +151,7 @@ func parseNumber(s string, bits int) (uint64, bool) {
 	return n, true
 }
 
-// plausible tells an id of another process from a word that was never an id.
+// plausible reports whether a text has the form of an id, maybe of another process.
 func plausible(id string) bool {
 	id, _, _ = unseal(id)
 	generation, rest, ok := strings.Cut(id, "-")

@@ -34,7 +34,7 @@ func (h *Hub) info(l *log) wire.TopicInfo {
 	return info
 }
 
-// infoStored is info with what only the store knows.
+// infoStored is info with the number of stored events, if the store knows it.
 func (h *Hub) infoStored(l *log) wire.TopicInfo {
 	info := h.info(l)
 	if c, ok := h.opts.Store.(Catalog); ok {
@@ -88,14 +88,14 @@ type Filter struct {
 	Limit  int    // at most so many
 }
 
-// maxListTime bounds how long a listing asks the store about topics of which
-// this hub does not know enough.
+// maxListTime bounds the time in which a listing asks the store about topics whose state is
+// not known here.
 const maxListTime = 2 * time.Second
 
-// List gives topics in the order of their names, and whether there are more.
-// A topic whose newest event the store could not tell in time is listed with what
-// is known, as Unsure. A page that has more after it is full, and so not empty.
-// List looks at every name: it is for operators, not for the hot path.
+// List returns topics in the order of their names, and whether there are more. If the store
+// did not answer in time for a topic, it is listed with what is known, as Unsure. A page
+// with more after it is full. List reads every name: it is for operators, not for the hot
+// path.
 func (h *Hub) List(ctx context.Context, f Filter) (infos []wire.TopicInfo, more bool) {
 	ctx, cancel := context.WithTimeout(ctx, maxListTime)
 	defer cancel()
@@ -105,7 +105,7 @@ func (h *Hub) List(ctx context.Context, f Filter) (infos []wire.TopicInfo, more 
 		if !ok || f.Open && info.Closed { // gone, or closed, since names were taken
 			continue
 		}
-		if len(infos) == f.Limit { // there is a topic behind the page, not just a name
+		if len(infos) == f.Limit { // there is a topic after the page, not just a name
 			return infos, true
 		}
 		infos = append(infos, info)
@@ -152,9 +152,9 @@ func (h *Hub) listed(ctx context.Context, name string) (info wire.TopicInfo, ok 
 	return info, true
 }
 
-// Events gives a page of what a topic holds after an event id, oldest first,
-// and whether there is more. It returns ErrNotFound, ErrUnavailable, or ErrFrom
-// for an id that is none of these logs.
+// Events returns a page of a topic's events after an event id, oldest first, and whether
+// there are more. It returns ErrNotFound, ErrUnavailable, or ErrFrom for an id that is not
+// of these logs.
 func (h *Hub) Events(ctx context.Context, topic, after string, limit int) (page []wire.EventInfo, more bool, err error) {
 	events, closed, last, err := h.window(ctx, topic, after)
 	if err != nil {
@@ -230,7 +230,7 @@ func (h *Hub) windowNow(topic string, seq uint64) (events []event, closed bool, 
 	return slices.Clone(l.after(seq)), l.closed, l.last, false, nil
 }
 
-// Members gives the streams of a topic, or ErrNotFound.
+// Members returns the streams of a topic, or ErrNotFound.
 func (h *Hub) Members(topic string) ([]*Member, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -253,13 +253,13 @@ type Stats struct {
 	Bytes          int64
 	Published      uint64
 	Resets         uint64
-	FanningOut     int // events on their way to the streams of wide topics
+	FanningOut     int // events that are being fanned out to large topics
 	Keys           int
-	KeysEarly      uint64 // idempotency keys forgotten before their time
+	KeysEarly      uint64 // idempotency keys dropped before KeyLife
 	Dropped        map[DropReason]uint64
 }
 
-// Stats gives the figures as they are now.
+// Stats returns the current figures.
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -271,6 +271,6 @@ func (h *Hub) Stats() Stats {
 	}
 }
 
-// Delivered is how many events have gone to streams that were there when they
-// came. Other than Stats, it waits for nobody.
+// Delivered is how many events were queued for streams that were attached when they were
+// published. Unlike Stats, it takes no lock.
 func (h *Hub) Delivered() uint64 { return h.delivered.Load() }

@@ -8,7 +8,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// load is one reading back, for all who wait for it.
+// load is one read of a topic from the store, for all that wait for it.
 type load struct {
 	stop    context.CancelFunc // ends it early
 	done    chan struct{}      // closed when it has ended
@@ -16,9 +16,9 @@ type load struct {
 	waiting int                // guarded by the hub's lock
 }
 
-// fetchEvents reads back all of a topic that the store has and the hub has not. All
-// who ask at the same time share one reading, and none of them can spoil it for the
-// others: it ends when it is done, after maxFetchTime, or with the last of them.
+// fetchEvents reads back all of a topic that the store has and the hub has not. Callers at
+// the same time share one read, and none can cancel it for the others: it ends when it is
+// done, after maxFetchTime, or when the last one leaves.
 func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
 	at := h.joinLoad(ctx, topic)
 	select {
@@ -27,13 +27,13 @@ func (h *Hub) fetchEvents(ctx context.Context, topic string) error {
 	case <-ctx.Done():
 		if h.leaveLoad(topic, at) {
 			at.stop()
-			<-at.done // nobody else waits for it
+			<-at.done // no other caller waits for it
 		}
 		return unavailable(ctx.Err())
 	}
 }
 
-// joinLoad finds or begins the reading back of a topic.
+// joinLoad finds or starts the read of a topic.
 func (h *Hub) joinLoad(ctx context.Context, topic string) *load {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -42,7 +42,7 @@ func (h *Hub) joinLoad(ctx context.Context, topic string) *load {
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), maxFetchTime)
 		at = &load{done: make(chan struct{}), stop: stop}
 		h.stored.loads[topic] = at
-		go func() { // maxFetchTime or the last one in fetchEvents ends it, who waits for that
+		go func() { // ended by maxFetchTime, or by the last caller of fetchEvents, which waits for it
 			defer close(at.done)
 			defer stop()
 			at.err = h.readBack(ctx, topic)
@@ -53,8 +53,8 @@ func (h *Hub) joinLoad(ctx context.Context, topic string) *load {
 	return at
 }
 
-// leaveLoad is for who does not wait any longer. It tells whether that was the last
-// one; then the next one begins anew.
+// leaveLoad is called by a caller that stops waiting. It reports whether that was the last
+// one; the next caller then starts a new read.
 func (h *Hub) leaveLoad(topic string, at *load) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -95,14 +95,14 @@ func (h *Hub) readBack(ctx context.Context, topic string) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	if lacks.cold > 0 && h.lack(l) == lacks { // else more was dropped, or it was deleted: whoever asks looks again
+	if lacks.cold > 0 && h.lack(l) == lacks { // otherwise more was dropped, or it was deleted: the caller tries again
 		h.splice(l, &r, missing)
 		h.foundClosed(b, l)
 	}
 	return nil
 }
 
-// unavailable is what a caller is told of an error of the store.
+// unavailable is the error for a caller when the store has failed with err.
 func unavailable(err error) error {
 	if _, ok := errors.AsType[*wire.Error](err); ok {
 		return err

@@ -14,18 +14,18 @@ type event struct {
 	seq   uint64
 	at    int64 // unix nanoseconds
 	frame *stream.Frame
-	rest  int32 // where the block goes on after its id line
-	gap   bool  // to be queued live behind a reset
-	mute  bool  // not to be sent: it has no more than an id
+	rest  int32 // where the block continues after its id line
+	gap   bool  // to be queued live after a reset
+	mute  bool  // not to be sent: it has only an id
 }
 
 func (e event) replay() stream.Item { return stream.Item{Frame: e.frame, Kind: stream.Replay} }
 
-// id is the event's plain id, as it stands in its frame.
+// id is the event's plain id, as in its frame.
 func (e event) id() string { return string(e.frame.Block()[len("id: ") : e.rest-1]) }
 
-// order is the event's place among frames. The next one is that of the block
-// that says no more than that everything up to the event has been sent.
+// order is the event's place among frames. The next number is that of an id block after
+// it, which says that everything up to the event was sent.
 func (e event) order() uint64 { return 2 * e.seq }
 
 // log is one topic. Everything in it is guarded by the hub's lock.
@@ -39,12 +39,12 @@ type log struct {
 
 	traces
 
-	pins      int // of those who read it back from the store
-	untrimmed int // events appended here since the store was asked to trim the topic
+	pins      int // reads from the store in progress
+	untrimmed int // events appended here since the last Store.Trim
 
-	subs    []*subscription // with gaps while an event is spread
+	subs    []*subscription // with gaps while an event is fanned out
 	gaps    int
-	fanOuts int // events on their way to subs
+	fanOuts int // events that are being fanned out to subs
 
 	heap.Place       // in the hub's expiries
 	expires    int64 // key there
@@ -52,35 +52,35 @@ type log struct {
 	used       int64 // when it was put at the end of that list, unix nanoseconds
 }
 
-// traces are what is known of a log beside its events. They stay for a while when
-// the log itself is gone.
+// traces are what is known of a log besides its events. Tombstones keep them when the log
+// itself is removed.
 type traces struct {
-	appended  uint64 // events ever; in a store shared with others, at least so many
-	last      uint64 // position of the newest event ever, 0: none known
+	appended  uint64 // events so far; in a shared store, at least so many
+	last      uint64 // position of the newest event so far, 0: none known
 	lastAt    int64
-	lost      uint64 // position of the newest event that is nowhere any more, 0: none
-	cold      uint64 // events below it may be in the store that are not held here, 0: there are none
-	deletedTo uint64 // up to it the topic was deleted: nothing that a newcomer has lost
-	since     uint64 // where the hub was when the log was made: streams at it have come later
+	lost      uint64 // position of the newest event that neither hub nor store has, 0: none
+	cold      uint64 // below it the store may have events that are not held here, 0: it has none
+	deletedTo uint64 // up to it the topic was deleted: new clients have lost nothing
+	since     uint64 // position of the hub when the log was created: its streams were attached later
 	closed    bool
 	doubt     bool // the newest event may have come after the topic's end, which is below cold
 
-	before uint64 // position of an event below cold that was there once, 0: none known
-	hole   uint64 // up to it events are nowhere any more that are not older than all that are held, 0: there are none
-	// missing is up to where the store may have lost events by damage that are newer
-	// than all that are known, 0: nowhere. The next event tells.
+	before uint64 // position of an event below cold that existed, 0: none known
+	hole   uint64 // up to it events are lost that are not older than all held ones, 0: none
+	// missing is the position up to which damage may have cost the store events that are
+	// newer than all known ones, 0: none. The next event decides.
 	missing uint64
 
-	floor  uint64 // below it, it is not known whether there were events
-	unsure bool   // nor is it of events that have had time to expire
+	floor  uint64 // below it there may have been events
+	unsure bool   // and there may have been events that have expired since
 
-	forgotten uint64 // up to it idempotency keys do not count, see Hub.forgotten
+	forgotten uint64 // up to it idempotency keys are invalid, see Hub.forgotten
 }
 
-// known says whether the newest event is known, or that there is none.
+// known reports whether the newest event is known, or it is known that there is none.
 func (t *traces) known() bool { return t.cold == 0 || t.last > 0 && !t.doubt }
 
-// subscription is one stream at one topic.
+// subscription attaches one stream to one topic.
 type subscription struct {
 	log    *log
 	member *Member
@@ -89,7 +89,7 @@ type subscription struct {
 
 func (l *log) held() int { return len(l.events) - l.head }
 
-// after gives the events held whose position is above seq.
+// after returns the events held whose position is above seq.
 func (l *log) after(seq uint64) []event {
 	held := l.events[l.head:]
 	if len(held) == 0 || held[0].seq > seq {
@@ -107,28 +107,27 @@ func (l *log) after(seq uint64) []event {
 	return held[high:]
 }
 
-// lostAfter reports whether events above seq existed, or may have, that are no
-// longer held.
+// lostAfter reports whether events above seq existed, or may have existed, that are no longer
+// held.
 func (l *log) lostAfter(seq uint64) bool { return max(l.lost, l.missing) > seq || seq < l.floor }
 
-// damaged notes that an event is missing that nothing has dropped, or not the oldest
-// first: those before it may be held all the same.
+// damaged records a missing event that was not dropped as the oldest one: events before it
+// may still be held.
 func (l *log) damaged(seq uint64) {
 	if seq > l.deletedTo {
 		l.hole, l.lost = max(l.hole, seq), max(l.lost, seq)
 	}
 }
 
-// mayMiss notes that events may be missing up to a position, unless one behind it is
-// known.
+// mayMiss records that events may be missing up to a position, unless a later one is known.
 func (l *log) mayMiss(seq uint64) {
 	if seq > max(l.last, l.deletedTo) {
 		l.missing = seq
 	}
 }
 
-// resolve is for an event that comes behind those that may be missing: what it says of
-// the one before it tells whether there were any.
+// resolve is called for an event after those that may be missing: the predecessor that it
+// names decides whether there were any.
 func (l *log) resolve(e *Stored) {
 	if l.missing == 0 || e.Seq <= l.missing {
 		return
@@ -139,8 +138,7 @@ func (l *log) resolve(e *Stored) {
 	l.missing = 0
 }
 
-// torn reports whether events are missing between those that are held, or behind
-// them.
+// hasHole reports whether events are missing between those that are held, or after them.
 func (l *log) hasHole() bool { return l.held() > 0 && max(l.hole, l.missing) > l.events[l.head].seq }
 
 // valueLost reports, of a log whose newest event is what counts, whether one above seq
@@ -165,7 +163,7 @@ func (l *log) push(e event) {
 	l.bytes += int64(e.frame.Len())
 }
 
-// pop takes out the oldest event.
+// pop removes the oldest event.
 func (l *log) pop() event {
 	e := l.events[l.head]
 	l.events[l.head] = event{}
@@ -182,7 +180,7 @@ func (l *log) pop() event {
 	return e
 }
 
-// lose notes that an event, and all before it, are nowhere any more.
+// lose records that neither hub nor store has an event, or any before it.
 func (l *log) lose(seq uint64) {
 	l.lost = max(l.lost, seq)
 	if l.cold <= seq+1 {
@@ -198,7 +196,7 @@ func (l *log) due() (int64, bool) {
 	return l.events[l.head].at + int64(l.keep.Age), true
 }
 
-// over names the bound of its own that the log is beyond, if any.
+// exceeded is the bound of its own that the log exceeds; "" for none.
 func (l *log) exceeded(now time.Time) DropReason {
 	switch {
 	case l.held() == 0:
@@ -219,11 +217,11 @@ func (l *log) add(s *subscription) {
 	l.subs = append(l.subs, s)
 }
 
-// streams is how many are at the topic.
+// streams is how many streams are at the topic.
 func (l *log) streams() int { return len(l.subs) - l.gaps }
 
-// remove takes s out. While an event is on its way through the list nobody may
-// move in it.
+// remove takes s out. While an event is fanned out through the list, others keep their
+// places.
 func (l *log) remove(s *subscription) {
 	if l.fanOuts > 0 {
 		l.subs[s.at] = nil

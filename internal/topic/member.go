@@ -7,35 +7,34 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Member is a stream's place in the hub: its topics and its cursor. Init makes
-// one; it must not be copied then. Everything in it but the set-once fields is
-// guarded by the hub's lock. There is one for each stream, so what most streams
-// do not need is behind a pointer.
+// Member is the topics and the cursor of one stream. Call Init before use; it must not be
+// copied after that. The hub's lock guards all fields that are not set once. Each stream
+// has one, so what most streams do not need is behind a pointer.
 type Member struct {
 	sink Sink // set once
 
 	subs    []*subscription
 	cursor  uint64         // the highest position whose id was queued for the stream
 	history *memberHistory // nil for a client that came without an id, and has no closed topic and none that is absent
-	opened  bool           // its callback has been accepted
+	opened  bool           // its callback was accepted
 	gone    bool
-	hasID   bool // the client has, or will have by then, the id of some position on this stream
+	hasID   bool // the client has received an id on this stream, or will have when it gets to it
 
 	finished bool // some topic of it is closed
 }
 
-// past is what a stream has behind it.
+// memberHistory is what a client had received before it connected, or has to know.
 type memberHistory struct {
 	resume       string // set once: the client's last event id, "" if it sent none
-	at           placed // what that says, once it is known
+	at           placed // the position of resume, if known
 	known        bool   // at is
-	closedTopics []*log // the latest of its topics that were closed: it has had them
+	closedTopics []*log // the latest of its topics that were closed: it has received them
 
-	absent   []wire.AbsentTopic // to be told of when the stream opens
-	override bool               // what was asked for counts, not the client's id: no 204
+	absent   []wire.AbsentTopic // sent when the stream opens
+	override bool               // the subscribe decided where to start, not the client's id: no 204
 }
 
-// history gives the member's past, to be written to.
+// makeHistory returns the history, and creates it if there is none.
 func (m *Member) makeHistory() *memberHistory {
 	if m.history == nil {
 		m.history = new(memberHistory)
@@ -43,8 +42,8 @@ func (m *Member) makeHistory() *memberHistory {
 	return m.history
 }
 
-// own is the position that the client came with. With a store it has been looked up
-// before, and does not hold when that has gone back since.
+// own is the position that the client resumes from. With a store it was looked up before,
+// and is void if the store has gone back since.
 func (h *Hub) own(m *Member) (position, bool) {
 	switch {
 	case m.resume() == "":
@@ -61,7 +60,8 @@ func (h *Hub) own(m *Member) (position, bool) {
 	return position{}, false
 }
 
-// Init makes the place of one stream. lastEventID is what the client sent.
+// Init prepares the member of one stream. lastEventID is what the client sent; "" for
+// nothing.
 func (m *Member) Init(sink Sink, lastEventID string) {
 	m.sink = sink
 	if lastEventID != "" {
@@ -84,27 +84,26 @@ func (m *Member) resume() string {
 	return m.history.resume
 }
 
-// resumeOf is [Member.resume] for whoever does not hold the hub's lock: a topic that
-// is closed meanwhile, or the end of the stream, changes what is behind a member.
+// resumeOf is [Member.resume] for callers that do not hold the hub's lock.
 func (h *Hub) resumeOf(m *Member) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return m.resume()
 }
 
-// had tells whether the stream was at l when that was closed. The log may have
-// been dropped and read back since.
+// had reports whether the stream was at l when l was closed. The log may have been
+// dropped and read back since.
 func (m *Member) had(l *log) bool {
 	return m.history != nil && slices.ContainsFunc(m.history.closedTopics, func(o *log) bool {
 		return o == l || l.closed && o.name == l.name && o.last == l.last
 	})
 }
 
-// push queues a live event and reports whether it was taken. A stream that has
-// ended, or that is ended here for being slow, leaves the hub by itself.
+// push queues a live event, and reports whether it was queued. A stream that has ended,
+// or that push ends because it is slow, leaves the hub by itself.
 func (m *Member) push(b *stream.Batch, e event) bool {
 	if e.gap {
-		_ = m.sink.PushAll(b, []stream.Item{{Frame: resetFrame, Kind: stream.Replay}}) // Push tells if it has ended
+		_ = m.sink.PushAll(b, []stream.Item{{Frame: resetFrame, Kind: stream.Replay}}) // Push reports whether it has ended
 	}
 	if e.mute {
 		m.cursor = e.seq
@@ -117,10 +116,10 @@ func (m *Member) push(b *stream.Batch, e event) bool {
 	return true
 }
 
-// maxClosedTopics bounds the closed topics that a stream remembers.
+// maxClosedTopics bounds the closed topics that a member lists.
 const maxClosedTopics = 256
 
-// finish notes that a topic of the stream is closed.
+// finish adds a topic of the stream that was closed.
 func (m *Member) finish(l *log) {
 	m.finished = true
 	m.makeHistory()
@@ -130,7 +129,7 @@ func (m *Member) finish(l *log) {
 	m.history.closedTopics = append(m.history.closedTopics, l)
 }
 
-// left takes s out of the member's list; the log's list is the caller's.
+// left takes s out of the member's list; the caller takes it out of the log's.
 func (m *Member) left(s *subscription) {
 	for i, own := range m.subs {
 		if own == s {
@@ -140,8 +139,8 @@ func (m *Member) left(s *subscription) {
 	}
 }
 
-// follows tells whether the member is attached to l. A stream has few topics,
-// or many topics few streams: the shorter list is searched.
+// follows reports whether the member is attached to l. It searches the shorter list: of
+// the stream's topics, or of the topic's streams.
 func (m *Member) follows(l *log) bool {
 	if len(l.subs) < len(m.subs) {
 		for _, s := range l.subs {
@@ -159,27 +158,26 @@ func (m *Member) follows(l *log) bool {
 	return false
 }
 
-// done tells whether the stream has come to the end of its topics.
+// done reports whether the stream has received the end of all its topics.
 func (m *Member) done() bool { return m.finished && len(m.subs) == 0 }
 
-// endIfDone ends an open stream that has come to the end of its topics.
+// endIfDone ends an open stream that has received the end of all its topics.
 func (m *Member) endIfDone(b *stream.Batch) {
 	if m.opened && m.done() {
 		m.sink.End(b, ended, nil)
 	}
 }
 
-// Open says that the stream's callback has been accepted: from now on the end
-// of its last topic ends it. finished is true for a client that has come back
-// with the last id of topics that are all closed: there is nothing for it, now
-// or ever, and it should be told not to return.
+// Open reports to the hub that the stream's callback was accepted: from now on the end of
+// its last topic ends it. finished is true for a client that has resumed with the last id
+// of topics that are all closed: nothing will ever follow, and it should be answered 204.
 func (h *Hub) Open(m *Member) (finished bool) {
 	b := stream.NewBatch()
 	defer b.Flush()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.deliverPending(b, m)
-	knows := h.openAbsent(b, m) // before it counts as open: what is queued is still one replay
+	knows := h.openAbsent(b, m) // before it is open: what is queued is still one replay
 	m.opened = true
 	over := m.done() || knows && len(m.subs) == 0
 	if over && h.resumes(m) && !m.sink.HasEvents() && !m.history.override {
@@ -189,7 +187,7 @@ func (h *Hub) Open(m *Member) (finished bool) {
 	return false
 }
 
-// resumes tells whether the client came with an id of this hub.
+// resumes reports whether the client sent an id of this hub.
 func (h *Hub) resumes(m *Member) bool {
 	_, ok := h.own(m)
 	return ok

@@ -12,32 +12,32 @@ import (
 // Publication is what is appended to a topic.
 type Publication struct {
 	Topic    string
-	HasEvent bool // without an event only Close counts
+	HasEvent bool // if false, only Close counts
 	Name     string
 	Data     string
 	Close    bool   // no event comes after this one
-	Key      string // makes a repeat within KeyLife return the first answer, and refuses other content; "" for none
+	Key      string // idempotency key: a repeat within KeyLife returns the first answer, other content is refused; "" for none
 }
 
 // Receipt answers a publication.
 type Receipt struct {
-	ID        string // of the event; "" if nothing was appended, or it is not known any more, see Publish
-	Receivers int    // streams at the topic, which get it
+	ID        string // of the event; "" if nothing was appended, or the id is not known any more, see Publish
+	Receivers int    // streams at the topic, which receive the event
 }
 
-// headroom is where the id line of a frame goes: the frame is encoded before
-// the event has a position, so that no encoding happens under the lock.
+// headroom is the space for the id line of a frame: the frame is encoded before the event
+// has a position, so that nothing is encoded under the lock.
 const headroom = stream.Room + len("id: ") + plainIDBytes + sealBytes + len("\n")
 
-// Publish appends an event to a topic and queues it for the topic's streams. When
-// it returns, the event is in the log; no stream is waited for, and of a topic
-// that has thousands of them, they are still getting it into their queues. It returns
-// ErrClosed, ErrMismatch, ErrTooManyTopics, ErrUnavailable, or an error of the event's name.
+// Publish appends an event to a topic, and queues it for the topic's streams. When it
+// returns, the event is in the log. It waits for no stream; in a topic with thousands of
+// streams, the queues of some may get the event later. It returns ErrClosed, ErrMismatch,
+// ErrTooManyTopics, ErrUnavailable, or an error of the event's name.
 //
-// With a store, the event is as durable as the store makes it, and its streams
-// on other nodes are counted too. After ErrUnavailable it is not known whether it
-// was taken: a repeat with the same key finds out. If what it repeats has been
-// dropped since, and this hub does not remember it, it is answered without an id.
+// With a store, the event is as durable as the store makes it, and Receivers counts the
+// streams of all nodes. After ErrUnavailable the event may have been stored or not: a
+// repeat with the same key is safe. If the first event was dropped since, and this hub
+// does not have the key, a repeat is answered without an id.
 func (h *Hub) Publish(ctx context.Context, p Publication) (Receipt, error) {
 	b := stream.NewBatch()
 	defer b.Flush()
@@ -72,7 +72,7 @@ func (h *Hub) publish(b *stream.Batch, p *Publication, block []byte, content uin
 	if l.closed {
 		return Receipt{}, ErrClosed
 	}
-	defer h.release(l) // nobody may be there, and nothing be kept
+	defer h.release(l) // it may have no streams and keep no events
 	if !p.HasEvent && !p.Close {
 		return Receipt{Receivers: l.streams()}, nil
 	}
@@ -89,8 +89,8 @@ func (h *Hub) publish(b *stream.Batch, p *Publication, block []byte, content uin
 	return r, nil
 }
 
-// answered gives what a publication with the same key was answered, or
-// ErrMismatch if that had another content.
+// answered returns the answer of a publication with the same key, or ErrMismatch if that
+// had other content.
 func (h *Hub) answered(p *Publication, content uint64, now time.Time) (Receipt, bool, error) {
 	if p.Key == "" {
 		return Receipt{}, false, nil
@@ -115,8 +115,8 @@ func (h *Hub) forgotten(topic string) uint64 {
 	return tomb.forgotten
 }
 
-// encode makes the block with room for its id line in front. A close without
-// an event is a block that has an id and dispatches nothing.
+// encode returns the block, with headroom for its id line. A close without an event is a
+// block with an id, which dispatches nothing: WHATWG HTML 9.2.6.
 func encode(p Publication) ([]byte, error) {
 	block := make([]byte, headroom, headroom+len(p.Name)+len(p.Data)+32)
 	if !p.HasEvent {
@@ -125,8 +125,8 @@ func encode(p Publication) ([]byte, error) {
 	return sse.Append(block, sse.Event{Name: p.Name, Data: p.Data})
 }
 
-// append keeps an event that has its position, and queues it for the streams. It
-// tells how many they are.
+// append adds an event that has its position to the log, and queues it for the streams. It
+// returns how many they are.
 func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers int) {
 	h.published++
 	if l.streams() > 0 {
@@ -162,8 +162,8 @@ func (h *Hub) append(b *stream.Batch, l *log, e event, now time.Time) (receivers
 	return receivers
 }
 
-// stamp writes the id line in front of the block, into its headroom. at is when
-// the event came; stored is the same if a store keeps it, else 0.
+// stamp writes the id line into the headroom of the block. at is when the event was
+// published; stored is the same if a store keeps it, else 0.
 func (h *Hub) stamp(block []byte, seq uint64, stored, at int64) event {
 	var line [headroom]byte
 	id := append(h.appendID(append(line[:0], "id: "...), position{seq: seq, at: stored}), '\n')
@@ -180,7 +180,7 @@ func (h *Hub) id(seq uint64, at int64) string {
 	return string(h.appendID(nil, position{seq: seq, at: at}))
 }
 
-// idOf is the id of an event that came at at.
+// idOf is the id of an event that was published at at.
 func (h *Hub) idOf(seq uint64, at int64) string {
 	if h.opts.Store == nil {
 		at = 0
@@ -198,8 +198,8 @@ func (h *Hub) timeOf(seq uint64) int64 {
 	return at
 }
 
-// finish closes a log. Its streams leave it, and those that have no other topic
-// end once they have had their last event.
+// finish closes a log. Its streams leave it, and those without another topic end after
+// their last event.
 func (h *Hub) finish(b *stream.Batch, l *log) {
 	h.finishFanOut(b, l)
 	l.closed = true
@@ -210,13 +210,13 @@ func (h *Hub) finish(b *stream.Batch, l *log) {
 		s.member.finish(l)
 		s.member.endIfDone(b)
 	}
-	h.release(l) // a topic that keeps nothing is not kept
+	h.release(l) // unless it keeps events
 }
 
-// Delete forgets a topic and its events. Streams at it are treated as if it had
-// been closed. Published to again, the topic begins anew: who has seen nothing
-// of it before is not told of a loss. It returns ErrNotFound if there is no such
-// topic, or ErrUnavailable; then a repeat completes it.
+// Delete deletes a topic and its events. Streams at it are treated as if it had been
+// closed. A later publish starts the topic again, and new clients receive no reset. It
+// returns ErrNotFound if there is no such topic, or ErrUnavailable; then a repeat
+// completes it.
 func (h *Hub) Delete(ctx context.Context, topic string) error {
 	if h.opts.Store != nil {
 		return h.storeDelete(ctx, topic)
@@ -233,7 +233,7 @@ func (h *Hub) Delete(ctx context.Context, topic string) error {
 	return nil
 }
 
-// forget has a topic begin anew behind a position.
+// restartTopic deletes all of a topic up to a position.
 func (h *Hub) restartTopic(b *stream.Batch, l *log, seq uint64, at int64) {
 	h.empty(l, DropDeleted)
 	l.markDeleted(seq, at)
@@ -243,7 +243,7 @@ func (h *Hub) restartTopic(b *stream.Batch, l *log, seq uint64, at int64) {
 // ended is why a stream ends whose last topic is closed.
 var ended = wire.Ending{Reason: wire.ServerClosed, Detail: wire.DetailTopicClosed}
 
-// appendIDBlock appends a block with an id and no event: a client that drops before
+// appendIDBlock appends a block with an id and no event: a client that disconnects before
 // its first event resumes from there.
 func (h *Hub) appendIDBlock(items []stream.Item, seq uint64) []stream.Item {
 	if h.opts.NoIDBlocks {

@@ -10,14 +10,14 @@ import (
 // Published answers one publication of PublishAll.
 type Published struct {
 	Receipt
-	Err error // nothing else counts then
+	Err error // if not nil, the rest is invalid
 }
 
-// PublishAll is Publish for many: the answer at i is that of ps[i]. Those to one
-// topic are appended in their order, and with a store all of them are one call of
-// it as far as they do not depend on each other. When one fails with an error that
-// may pass, those to its topic behind it fail with the same, for it will come again.
-// Who calls it bounds how many they are.
+// PublishAll is Publish for many: the answer at i is that of ps[i]. Those for one topic
+// are appended in their order. With a store, those that do not depend on each other are
+// one call of it. If one fails with an error that is [Retryable], the later ones for its
+// topic fail with the same error: a retry must not change the order. The caller bounds
+// their number.
 func (h *Hub) PublishAll(ctx context.Context, ps []Publication) []Published {
 	b := stream.NewBatch()
 	defer b.Flush()
@@ -63,8 +63,8 @@ func (h *Hub) publishStep(
 	}
 }
 
-// refusals are the topics of which a publication failed that may come again, and
-// with what.
+// refusals holds the topics for which a publication has failed with a retryable error, and
+// that error.
 type refusals map[string]error
 
 func (r refusals) of(topic string) error {

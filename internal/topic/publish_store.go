@@ -9,8 +9,8 @@ import (
 	"tidegate/sse"
 )
 
-// store publishes by way of the Store: it gives the event to this hub and to
-// those of other nodes, in one order for all.
+// store publishes through the Store, which passes the event to the hubs of all nodes, in
+// one order.
 func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	if strings.ContainsAny(p.Name, "\r\n\x00") {
 		_, err := sse.Append(nil, sse.Event{Name: p.Name})
@@ -30,7 +30,7 @@ func (h *Hub) store(ctx context.Context, p Publication) (Receipt, error) {
 	return h.recordAnswer(p, got)
 }
 
-// clone copies what may be a part of a request's body.
+// clone copies the texts, which may be parts of a request's body.
 func (e Entry) clone() Entry {
 	var all strings.Builder // one piece for all; a sum of strings may be one of them
 	all.Grow(len(e.Topic) + len(e.Name) + len(e.Data))
@@ -47,8 +47,8 @@ func (h *Hub) appendOne(ctx context.Context, e Entry) (Appended, error) {
 	return r.Appended, r.Err
 }
 
-// entry is what a publication is to the store. What the topic is like now has to
-// be known for it.
+// entry returns the store's entry of a publication. It needs the state of the topic, and
+// reads that back if it is not known.
 func (h *Hub) entry(ctx context.Context, p Publication) (e Entry, r Receipt, answered bool, err error) {
 	content := contentOf(p)
 	for range maxFetchTries {
@@ -69,7 +69,7 @@ func (h *Hub) entryNow(p Publication, content uint64) (e Entry, r Receipt, answe
 	return h.entryOf(&p, content, time.Now())
 }
 
-// entryOf makes the entry of a publication, if the topic is known, or answers it.
+// entryOf returns the entry of a publication if the topic's state is known, or answers it.
 // The caller holds the lock.
 func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r Receipt, answered, known bool, err error) {
 	if r, ok, err := h.answered(p, content, now); ok || err != nil {
@@ -88,8 +88,8 @@ func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r
 		Number: l.appended + 1, Prev: l.last, DeletedTo: l.deletedTo, Age: l.keep.life(),
 	}
 	if p.Key != "" {
-		// What was published before the topic was deleted does not count. All
-		// nodes have to say the same here, so events tell of it.
+		// Keys from before the topic was deleted do not count. All nodes must agree on
+		// this, so events carry it.
 		e.Key = strconv.FormatUint(l.forgotten, 36) + "." + p.Key
 	}
 	switch {
@@ -101,8 +101,8 @@ func (h *Hub) entryOf(p *Publication, content uint64, now time.Time) (e Entry, r
 	return e, r, false, true, nil
 }
 
-// noted remembers what was answered, and has the store trim the topic now and
-// then. It returns ErrClosed for a repeat of what came behind the topic's end.
+// recordAnswer keeps an answer for repeats of its key, and asks the store to trim the
+// topic now and then. It returns ErrClosed for a repeat of an event after the topic's end.
 func (h *Hub) recordAnswer(p Publication, got Appended) (Receipt, error) {
 	content := contentOf(p)
 	h.mu.Lock()
@@ -110,15 +110,15 @@ func (h *Hub) recordAnswer(p Publication, got Appended) (Receipt, error) {
 	return h.recordAnswerLocked(&p, content, got, time.Now())
 }
 
-// note is noted for a caller that holds the lock.
+// recordAnswerLocked is recordAnswer for callers that hold the lock.
 func (h *Hub) recordAnswerLocked(p *Publication, content uint64, got Appended, now time.Time) (Receipt, error) {
 	l := h.topics[p.Topic]
 	at := got.At
-	if at == 0 { // the first one is gone
+	if at == 0 { // the first event is gone
 		at, _ = h.stored.times.find(got.Seq)
 	}
 	r := Receipt{Receivers: got.Receivers}
-	if at != 0 { // an id with another time would be one of another log
+	if at != 0 { // with a wrong time the id would be of another log
 		r.ID = h.id(got.Seq, at)
 	}
 	if got.Repeat && l != nil {
@@ -140,6 +140,6 @@ func (h *Hub) recordAnswerLocked(p *Publication, content uint64, got Appended, n
 	return r, nil
 }
 
-// leastTrim is how many events of a topic are appended before the store is asked
-// to trim it: more than the topic keeps if that is few, for a trim is not cheap.
+// leastTrim is the least number of appended events between two trims of a topic: a trim
+// is expensive.
 const leastTrim = 256

@@ -14,8 +14,8 @@ import (
 // maxLookups bounds the topics of one PublishAll that are looked up at once.
 const maxLookups = 16
 
-// storing is a PublishAll by way of the Store. It goes on in rounds: in each one
-// those are stored that need not wait for another one's answer.
+// batchPublish is a PublishAll with a Store. It works in rounds: each one stores the
+// publications that do not depend on the answer of another.
 type batchPublish struct {
 	h        *Hub
 	ps       []Publication
@@ -35,7 +35,7 @@ type batchPublish struct {
 	repeats     []repeated
 }
 
-// batchPool are used over and over.
+// batchPool reuses the memory of batches.
 var batchPool = sync.Pool{New: func() any {
 	return &batchPublish{refused: refusals{}, lookups: make(map[string]int), byTopic: make(map[string]*topicRound)}
 }}
@@ -49,31 +49,31 @@ func (s *batchPublish) putBack() {
 	batchPool.Put(s)
 }
 
-// begin begins a round.
+// reset starts a round.
 func (s *batchPublish) reset() {
-	clear(s.entries) // of what is on its way yet there are none, see append
+	clear(s.entries) // none of them is in use, see append
 	clear(s.byTopic)
 	clear(s.topicRounds)
 	s.entries, s.of, s.topicRounds, s.later = s.entries[:0], s.of[:0], s.topicRounds[:0], nil
 	s.unknown, s.repeats = nil, nil
 }
 
-// topicRoundOf gives what the round has of a topic.
+// topicRoundOf returns the state of a topic in this round.
 func (s *batchPublish) topicRoundOf(name string) *topicRound {
 	d := s.byTopic[name]
 	if d == nil {
-		s.topicRounds = append(s.topicRounds, topicRound{}) // which has room for all, so that they stay where they are
+		s.topicRounds = append(s.topicRounds, topicRound{}) // there is capacity for all, so none moves
 		d = &s.topicRounds[len(s.topicRounds)-1]
 		s.byTopic[name] = d
 	}
 	return d
 }
 
-// due is what a round has of a topic.
+// topicRound is the state of a topic in one round.
 type topicRound struct {
 	entries uint64
 	keys    []string
-	wait    bool // what comes behind it is for the next round
+	wait    bool // later publications wait for the next round
 }
 
 // repeated is a publication with a key to a topic that is closed, see Hub.repeat.
@@ -127,7 +127,7 @@ func (s *batchPublish) round(ctx context.Context) {
 	maps.Copy(s.refused, failed)
 }
 
-// prepare makes the entries of some publications under one hold of the lock.
+// prepare makes the entries of some publications, under one hold of the lock.
 func (s *batchPublish) prepare(step []int) {
 	s.h.mu.Lock()
 	defer s.h.mu.Unlock()
@@ -163,7 +163,7 @@ func (s *batchPublish) prepareOne(i int, now time.Time) {
 	default:
 		e.Number += d.entries
 		d.entries++
-		d.wait = p.Close // what comes behind it is refused, if it is stored
+		d.wait = p.Close // later ones are refused if this one is stored
 		if p.Key != "" {
 			d.keys = append(d.keys, p.Key)
 		}
@@ -178,7 +178,7 @@ func (s *batchPublish) append(ctx context.Context) {
 		s.recordAnswers(n, results[n:min(n+applyStep, len(results))])
 	}
 	if slices.ContainsFunc(results, func(r Result) bool { return Retryable(r.Err) }) {
-		s.entries = nil // the store may still be at them
+		s.entries = nil // the store may still use them
 	}
 }
 
@@ -197,8 +197,8 @@ func (s *batchPublish) recordAnswers(from int, results []Result) {
 	}
 }
 
-// lookUp answers those with a key to a closed topic, and has the next round know the
-// topics of which nothing was known. It returns of which topics that failed.
+// lookUp answers publications with a key to a closed topic, and reads back the state of
+// unknown topics for the next round. It returns the topics for which that failed.
 func (s *batchPublish) lookUp(ctx context.Context) refusals {
 	failed := refusals{}
 	errs := make([]error, len(s.unknown))
@@ -219,7 +219,7 @@ func (s *batchPublish) lookUp(ctx context.Context) refusals {
 	return failed
 }
 
-// inTurn calls work for all of n, some at once.
+// eachConcurrently calls work for 0 to n-1, for maxLookups at once.
 func eachConcurrently(n int, work func(int)) {
 	free := make(chan struct{}, maxLookups)
 	var working sync.WaitGroup

@@ -2,7 +2,7 @@ package topic
 
 import "time"
 
-// reader collects what is read back of a topic, within the topic's bounds.
+// reader collects what is read back of a topic, within its bounds.
 type reader struct {
 	hub       *Hub
 	keep      Retention
@@ -22,14 +22,14 @@ func (r *reader) take(e Stored) error {
 		*r = reader{hub: r.hub, keep: r.keep, deletedTo: e.Seq, deletedAt: e.At}
 		return nil
 	case r.closed:
-		return nil // it came after the end, and does not count
+		return nil // events after the end do not count
 	case e.Unreadable:
 		r.hole = e.Seq
 		return nil
 	}
 	if before := max(r.newest(), e.DeletedTo); e.Prev > before && e.Prev < e.Seq {
-		// An event was there and is not. Where it is not known to have been the
-		// newest one, there may have been more.
+		// The predecessor is missing. If it is not known to have been the newest one
+		// then, there may have been more.
 		if r.hole = e.Prev; !e.PrevKnown {
 			r.hole = e.Seq - 1
 		}
@@ -47,7 +47,7 @@ func (r *reader) take(e Stored) error {
 	return nil
 }
 
-// encode makes the blocks of the events, which is not to be done under the lock.
+// encode encodes the events. It is called without the lock.
 func (r *reader) encode() {
 	r.blocks = make([][]byte, len(r.events))
 	for i, e := range r.events {
@@ -55,17 +55,17 @@ func (r *reader) encode() {
 	}
 }
 
-// size is about what an event counts when it is held.
+// size is about what a held event counts.
 func (e *Stored) size() int64 { return int64(len(e.Data) + len(e.Name) + plainIDBytes) }
 
-// splice puts what was read back in front of what is held. missing is up to where
-// the store may have lost events by damage. The caller holds the lock; the bound over
-// all topics is applied later, when it has been used.
+// splice puts what was read back before what is held. missing is the position up to which
+// damage may have cost the store events. The caller holds the lock, and applies the bound
+// over all topics later, when the events were used.
 func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	l.cold, l.doubt = 0, false
 	l.setDeletedTo(max(l.deletedTo, r.deletedTo))
 	l.damaged(r.hole)
-	if before := l.before; before > r.newest() && !r.closed { // it was dropped since, or is damaged
+	if before := l.before; before > r.newest() && !r.closed { // that event was dropped since, or is damaged
 		l.damaged(before)
 	}
 	if len(r.events) > 0 {
@@ -81,7 +81,7 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 		}
 		return
 	}
-	if r.closed { // what is held came after the end, and does not count
+	if r.closed { // held events came after the end and do not count
 		for l.held() > 0 {
 			h.pop(l)
 		}
@@ -104,7 +104,7 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	l.appended = max(l.appended, newest.Number)
 	h.events += len(front)
 	l.events, l.head = append(front, l.events[l.head:]...), 0
-	h.recent.touch(l, time.Now()) // all of it may have expired: then it leaves again
+	h.recent.touch(l, time.Now()) // all of it may have expired: it is dropped again then
 	for why := l.exceeded(time.Now()); why != ""; why = l.exceeded(time.Now()) {
 		h.drop(l, why)
 	}
@@ -112,8 +112,8 @@ func (h *Hub) splice(l *log, r *reader, missing uint64) {
 	h.expiry.update(l)
 }
 
-// newest is the position of the newest event that was read back, or of the deletion
-// behind which there was none.
+// newest is the position of the newest event that was read back, or of the deletion after
+// which there is none.
 func (r *reader) newest() uint64 {
 	if n := len(r.events); n > 0 {
 		return r.events[n-1].Seq
@@ -121,13 +121,13 @@ func (r *reader) newest() uint64 {
 	return r.deletedTo
 }
 
-// judgeLoss finds out what there was before the oldest event that was read back.
+// judgeLoss finds out whether events before the oldest one that was read back are lost.
 func (h *Hub) judgeLoss(l *log, r *reader) {
 	oldest := r.events[0]
 	switch {
 	case r.lost > 0:
 		l.lost = max(l.lost, r.lost)
-	case !oldest.PrevKnown: // nor is its number: there was at least one that came with it
+	case !oldest.PrevKnown: // nor is its number: there was at least one more
 		l.lost = max(l.lost, oldest.Seq-1)
 	case oldest.Number <= 1:
 		l.unsure = r.deletedTo == 0
@@ -136,7 +136,7 @@ func (h *Hub) judgeLoss(l *log, r *reader) {
 	}
 }
 
-// bornAt notes up to which position the topic was deleted, when it has begun anew.
+// setDeletedTo records that the topic was deleted up to a position, and has events again.
 func (l *log) setDeletedTo(seq uint64) {
 	l.deletedTo, l.forgotten, l.lost = seq, seq, max(l.lost, seq)
 	if l.hole <= seq {
@@ -147,7 +147,7 @@ func (l *log) setDeletedTo(seq uint64) {
 	}
 }
 
-// reborn notes that the topic was deleted and nothing has come since.
+// markDeleted records that the topic was deleted and has no events since.
 func (l *log) markDeleted(seq uint64, at int64) {
 	l.cold, l.last, l.lastAt, l.closed, l.doubt, l.appended = 0, seq, at, false, false, 0
 	l.lost, l.deletedTo, l.forgotten, l.hole, l.missing = seq, seq, seq, 0, 0

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// repeat answers a publication with a key to a topic that is closed. The first one
-// may be in the topic although this hub does not remember it: it came by another
-// node, or its answer was lost. It may well be what closed the topic.
+// repeat answers a publication with a key to a closed topic. Its first attempt may be in the
+// topic although this hub does not have the key: another node took it, or its answer was
+// lost. It may be what closed the topic.
 //
-// To append it once more would tell, but if it is none, it would be stored behind
-// the topic's end. So it is looked for, as far back as keys count. e is what would
-// have been appended.
+// Appending it would show that, but if it is no repeat, it would be stored after the
+// topic's end. So the store looks for it, as far back as keys are valid. e is the entry
+// that would be appended.
 func (h *Hub) repeat(ctx context.Context, p Publication, e Entry) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxFetchTime)
 	defer cancel()
@@ -27,8 +27,8 @@ func (h *Hub) repeat(ctx context.Context, p Publication, e Entry) (Receipt, erro
 	return h.recordAnswer(p, got)
 }
 
-// since is a position before which nothing was stored at t or later: 1 if nothing
-// is remembered that is so old.
+// since is a position before which nothing was stored at t or later: 1 if the time index
+// does not go back that far.
 func (h *Hub) since(t time.Time) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -17,8 +17,8 @@ type plan struct {
 	events []planned // in order
 	list   *[]planned
 	reset  bool
-	// skipped is the newest position that is held and deliberately not
-	// replayed: an id below it would bring it back at the next resume.
+	// skipped is the newest position that is held and deliberately not replayed: with
+	// an id below it, the next resume would replay it.
 	skipped uint64
 	seq     uint64 // the head
 }
@@ -28,14 +28,13 @@ type planned struct {
 	log *log
 }
 
-// plans are the events of plans that have been replayed: a crowd that comes back
-// would leave them behind by the megabyte.
+// plans reuses the memory of plans: a reconnect storm would leave megabytes of garbage.
 var plans = sync.Pool{New: func() any { return new([]planned) }}
 
-// keptPlanned is how many events a plan may have had to be kept for others.
+// keptPlanned bounds the events of a plan whose memory is reused.
 const keptPlanned = 16 << 10
 
-// plan says what is replayed; with it done must be called.
+// plan decides what is replayed. The caller must call done on the result.
 func (h *Hub) plan(a ask, logs []*log) plan {
 	p := plan{ask: a, seq: h.seq, list: plans.Get().(*[]planned)}
 	p.events = (*p.list)[:0]
@@ -60,7 +59,7 @@ func (h *Hub) plan(a ask, logs []*log) plan {
 	return p
 }
 
-// done gives back what the plan was written on.
+// done frees the memory of the plan.
 func (p *plan) done() {
 	clear(p.events)
 	if *p.list = p.events[:0]; cap(p.events) <= keptPlanned {
@@ -69,9 +68,9 @@ func (p *plan) done() {
 	p.events, p.list = nil, nil
 }
 
-// superseded are the logs whose newest event a newcomer does not get, although
-// their topics are values: topics of one namespace that are attached together are
-// one value, of which the newest event counts.
+// superseded returns the logs whose newest event a new client does not receive although
+// their topics are values: topics of one namespace that are attached together are one
+// value, and its newest event counts.
 func (a ask) superseded(logs []*log) map[*log]bool {
 	if len(logs) < 2 || a.from != FromDefault || a.at != nil {
 		return nil
@@ -95,8 +94,8 @@ func (a ask) superseded(logs []*log) map[*log]bool {
 	return older
 }
 
-// of says which events of a log the asker gets, and whether some that it should
-// get are gone.
+// of returns the events of a log that are replayed, and whether some that should be are
+// lost.
 func (a ask) of(l *log) (events []event, lost bool) {
 	all := l.after(0)
 	switch {
@@ -106,7 +105,7 @@ func (a ask) of(l *log) (events []event, lost bool) {
 		return nil, false
 	case a.at != nil:
 		seq := a.at.of(l.name)
-		if l.keep.Replay == ReplayLast { // what the newest has superseded is not lost
+		if l.keep.Replay == ReplayLast { // superseded events are not lost
 			return l.after(seq), l.valueLost(seq)
 		}
 		return l.after(seq), l.lostAfter(seq) || l.expiredAfter(a.at, time.Now())
@@ -119,7 +118,7 @@ func (a ask) of(l *log) (events []event, lost bool) {
 	case ReplayLast:
 		return all[max(0, len(all)-1):], l.valueLost(l.deletedTo)
 	}
-	if a.unknown { // it asked for what came after something: all that there is may be that
+	if a.unknown { // the unknown id may be before all events
 		return all, true
 	}
 	return nil, false
@@ -130,10 +129,10 @@ var resetFrame = func() *stream.Frame {
 	return stream.FrameOf(block, 0)
 }()
 
-// replay queues the plan and moves the cursor. have is what the client has
-// already, by the id that it came with. Events that are older than an id that it
-// has, or will have by then — of topics that an open stream joins late — carry
-// an id that says so, so that the client's last event id never goes back.
+// replay queues the plan and moves the cursor. have is what the client has, by the id that it
+// resumes from. If an open stream is attached to a topic late, events may be older than an
+// id that the client has by then. They carry an id that says so, so that the client's last
+// event id never goes back.
 func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	if m.opened {
 		have = h.standing(m)
@@ -162,8 +161,8 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	if n := len(p.events); n > 0 && p.events[n-1].seq > have.seq {
 		m.cursor, m.hasID = max(m.cursor, p.events[n-1].seq), m.hasID || !p.events[n-1].mute
 	}
-	// Without the block a client that drops now would come back without an id, or
-	// with one that brings what it has had, or was not to have.
+	// Without the block, a client that disconnects now would resume without an id, or
+	// with one that replays what it has received, or was not to receive.
 	if !m.hasID || p.skipped > m.cursor || behind {
 		m.cursor, m.hasID = max(m.cursor, p.seq), true
 		items = h.appendIDBlock(items, m.cursor)
@@ -171,13 +170,13 @@ func (h *Hub) replay(b *stream.Batch, m *Member, have position, p plan) {
 	if m.opened {
 		_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing
 	} else {
-		_ = m.sink.Merge(items) // nothing is sent yet: earlier attaches and this one become one
+		_ = m.sink.Merge(items) // nothing was sent yet: all attaches become one replay
 	}
 }
 
-// standing is the position of an open stream as an id can say it. It has been
-// queued everything up to the head, so it may stand there as well, if it is not
-// remembered any more when the event of its cursor was stored.
+// standing is the position of an open stream, as an id can express it. Everything up to the
+// head was queued for it, so the head will do if the time index does not have its cursor
+// any more.
 func (h *Hub) standing(m *Member) position {
 	p := position{seq: m.cursor, at: h.timeOf(m.cursor)}
 	if h.opts.Store != nil && p.at == 0 && p.seq > 0 {
@@ -186,11 +185,11 @@ func (h *Hub) standing(m *Member) position {
 	return p
 }
 
-// late lists the topics that stand behind have.seq while the plan is replayed:
-// its own, and those that have.late names already. One id can give them one
-// place only: below floor, where the client may be in one of them, it cannot
-// say where they all are, nor can it where they are too many and late is empty.
-// The id is then one that leads to a reset if the client drops meanwhile.
+// late lists the topics that are behind have.seq while the plan is replayed: its own, and
+// those that have.late names already. One id can express one place for all of them. Below
+// floor, the client's place in one of them, it cannot express all places, nor can it if
+// there are too many topics, and late is empty. Such an id leads to a reset if the client
+// disconnects meanwhile.
 func (p plan) late(have position) (late []uint32, floor uint64) {
 	if len(have.late) > 0 {
 		late, floor = slices.Clone(have.late), have.behind
@@ -217,8 +216,8 @@ func (p plan) late(have position) (late []uint32, floor uint64) {
 	return late, floor
 }
 
-// restamp gives an event's frame another id: a line of its own, and the rest of
-// the block, which stays shared.
+// restamp returns an event's frame with another id: a line of its own, and the rest of the
+// block, which stays shared.
 func (h *Hub) restamp(e event, at position) []stream.Item {
 	line, rest := e.frame.WithHead(append(h.appendLateID([]byte("id: "), at), '\n'), int(e.rest))
 	return []stream.Item{{Frame: line, Kind: stream.Control}, {Frame: rest, Kind: stream.Replay}}

@@ -8,41 +8,39 @@ import (
 )
 
 const (
-	// maxAheadTime bounds how long an id that this node has not come to yet is
-	// waited for: the client has it from another node.
+	// maxAheadTime bounds the wait for the event of an id that was not applied here yet:
+	// the client has received it from another node.
 	maxAheadTime = 2 * time.Second
-	// maxAhead is how many wait for that at once.
+	// maxAhead bounds the clients that wait for that at once.
 	maxAhead = 1024
-	// maxLookupsAhead is for how many of them the store is asked at once.
+	// maxLookupsAhead bounds the look-ups in the store for them at once.
 	maxLookupsAhead = 16
-	// noneLife is for how long it is taken for granted that the store has nothing
-	// from a position on, when it has just said so: of many clients that come after a
-	// backup was restored few are looked up.
+	// noneLife is how long an answer of the store that it has nothing from a position
+	// on is reused: after a backup was restored, many clients ask for that.
 	noneLife = 200 * time.Millisecond
 )
 
-// none is the lowest position from which on the store had nothing, at a time.
+// emptyFrom is the lowest position from which the store had nothing, at a time.
 type emptyFrom struct {
-	seq uint64 // 0: nothing is known
+	seq uint64 // 0: unknown
 	at  time.Time
 }
 
-// has tells whether that is still so.
+// has reports whether the answer still counts, and covers seq.
 func (n emptyFrom) has(seq uint64) bool {
 	return n.seq > 0 && seq >= n.seq && time.Since(n.at) < noneLife
 }
 
-// places are ids that were looked up in a store. Without a store there are none,
-// and an id is read when it is needed.
+// places are ids that were looked up in a store. Without a store there are none.
 type places map[string]placed
 
 type placed struct {
 	position
 	ok       bool
-	restarts uint64 // it does not hold when the store has gone back since
+	restarts uint64 // it is void if the store has gone back since
 }
 
-// place reads an id of this hub.
+// place returns the position of an id of this hub.
 func (h *Hub) place(id string, at places) (position, bool) {
 	if h.opts.Store != nil {
 		p := at[id]
@@ -55,8 +53,8 @@ func (h *Hub) place(id string, at places) (position, bool) {
 	return p, ok
 }
 
-// judge reads an id and tells whether it is of this hub's logs. sure is false if
-// that has to be looked up. Who made an id up is found out here, without a look.
+// judge parses an id and reports whether it is of this hub's logs. sure is false if the
+// store has to be asked. A made-up id is recognized without that, by its seal.
 func (h *Hub) judge(id string) (p position, ok, sure bool) {
 	body, seal, sealed := id, "", false
 	if h.seal != nil {
@@ -73,7 +71,7 @@ func (h *Hub) judge(id string) (p position, ok, sure bool) {
 	case p.seq <= h.seq:
 		ok, sure = h.stored.times.matches(p.seq, p.at)
 	}
-	if !sure && h.seal != nil && !sealed && p.seq > h.opts.Unsealed { // of before there were seals, or made up
+	if !sure && h.seal != nil && !sealed && p.seq > h.opts.Unsealed { // from before ids had seals, or made up
 		return position{}, false, true
 	}
 	if sure && !ok {
@@ -103,8 +101,8 @@ func (h *Hub) resolveAll(ctx context.Context, m *Member, from string) (places, e
 	return at, nil
 }
 
-// resolveResume looks up the id that a client came with, once. What there was to
-// wait for, CatchUp has waited for.
+// resolveResume looks up the id that a client resumes from, once. It does not wait: CatchUp
+// has done so.
 func (h *Hub) resolveResume(ctx context.Context, m *Member, id string) error {
 	if h.resolved(m) {
 		return nil
@@ -134,9 +132,10 @@ func (h *Hub) resolved(m *Member) bool {
 	return m.history == nil || m.history.known
 }
 
-// CatchUp waits, for a moment and not for everybody, until this node has been given
-// the event that a client was sent by another one last. It is called before others
-// wait for the client. What it does not find out, an attach answers ErrUnavailable to.
+// CatchUp waits until this node has applied the event of a client's last event id, which
+// another node has sent: 2 s at most, for 1,024 clients at most. It is called before the
+// client holds a slot that others wait for. If it does not succeed, an attach returns
+// ErrUnavailable.
 func (h *Hub) CatchUp(ctx context.Context, m *Member) {
 	if h.opts.Store == nil {
 		return
@@ -170,7 +169,7 @@ func (h *Hub) CatchUp(ctx context.Context, m *Member) {
 	}
 }
 
-// resolve is lookUp that waits for an event which is on its way to this node.
+// resolve is lookUp, but waits for an event that was not applied here yet.
 func (h *Hub) resolve(ctx context.Context, id string) (placed, error) {
 	p, err := h.lookUp(ctx, id)
 	if err != errBehind {
@@ -179,7 +178,7 @@ func (h *Hub) resolve(ctx context.Context, id string) (placed, error) {
 	return h.waitFor(ctx, id, p)
 }
 
-// waitFor waits until this node has been given the event of an id, and reads it.
+// waitFor waits until the event of an id was applied, and looks it up.
 func (h *Hub) waitFor(ctx context.Context, id string, p placed) (placed, error) {
 	select {
 	case h.ahead <- struct{}{}:
@@ -199,13 +198,13 @@ func (h *Hub) waitFor(ctx context.Context, id string, p placed) (placed, error) 
 	return p, err
 }
 
-// errBehind is ErrUnavailable for an id whose event is in the store, and has not
-// come to this node.
+// errBehind is ErrUnavailable for an id whose event is in the store and was not applied
+// here yet.
 var errBehind = &wire.Error{Status: ErrUnavailable.Status, Code: ErrUnavailable.Code,
 	Message: ErrUnavailable.Message, RetryAfter: ErrUnavailable.RetryAfter}
 
-// lookUp reads an id, and asks the store where it must. It returns errBehind if this
-// node lags behind.
+// lookUp parses an id, and asks the store if necessary. It returns errBehind if this node is
+// behind.
 func (h *Hub) lookUp(ctx context.Context, id string) (placed, error) {
 	h.mu.Lock()
 	p, ok, sure := h.judge(id)

@@ -8,7 +8,7 @@ import (
 	"tidegate/internal/heap"
 )
 
-// DropReason names the bound that made an event leave its log.
+// DropReason is the bound by which an event was dropped from its log.
 type DropReason string
 
 // The reasons.
@@ -26,7 +26,7 @@ func DropReasons() []DropReason {
 	return []DropReason{DropEvents, DropBytes, DropAge, DropMemory, DropIdle, DropDeleted}
 }
 
-// trim applies the bounds after an append to l.
+// trim applies all bounds after an append to l.
 func (h *Hub) trim(l *log, now time.Time) {
 	for why := l.exceeded(now); why != ""; why = l.exceeded(now) {
 		h.drop(l, why)
@@ -34,14 +34,14 @@ func (h *Hub) trim(l *log, now time.Time) {
 	h.makeRoom()
 }
 
-// What an event and a topic take beside the event's text, about: what points to it,
-// what of its memory is left over, and for a topic its name in the maps as well.
+// About how many bytes an event and a topic take besides the text: pointers, unused memory,
+// and for a topic its name in the maps.
 const (
 	eventCost = 176
 	topicCost = 640
 )
 
-// memory is about how much memory all that is held takes.
+// memory is about how many bytes all that is held takes.
 func (h *Hub) memory() int64 {
 	return h.bytes + h.bytes/16 + int64(h.events)*eventCost + int64(h.nonEmpty)*topicCost
 }
@@ -49,7 +49,7 @@ func (h *Hub) memory() int64 {
 // makeRoom applies the bound over all topics.
 func (h *Hub) makeRoom() {
 	for h.events > 1 && h.memory() > h.opts.MaxBytes {
-		// The log that was appended to last gives last.
+		// The log that was used most recently drops events last.
 		oldest := h.recent.front()
 		h.drop(oldest, DropMemory)
 		if oldest.held() == 0 && oldest.streams() == 0 && h.opts.Store == nil {
@@ -59,8 +59,8 @@ func (h *Hub) makeRoom() {
 	}
 }
 
-// drop removes the oldest event of l. The store, if there is one, keeps what leaves
-// only to free memory.
+// drop removes the oldest event of l. If it is removed only to free memory, the store, if
+// there is one, keeps it.
 func (h *Hub) drop(l *log, why DropReason) {
 	e := h.pop(l)
 	if (why == DropMemory || why == DropIdle) && h.opts.Store != nil {
@@ -71,7 +71,7 @@ func (h *Hub) drop(l *log, why DropReason) {
 	h.dropped[why]++
 }
 
-// pop takes the oldest event out of l.
+// pop removes the oldest event of l.
 func (h *Hub) pop(l *log) event {
 	e := l.pop()
 	h.bytes -= int64(e.frame.Len())
@@ -90,17 +90,17 @@ func (h *Hub) empty(l *log, why DropReason) {
 	}
 }
 
-// maxPause bounds how long an event may outlive its age when its log is quiet.
+// maxPause bounds how much longer than its age an event is kept in a quiet log.
 const maxPause = time.Second
 
-// Run spreads events to the streams of wide topics, and drops events as they
-// reach their age, until ctx ends.
+// Run fans events of large topics out, and drops events that reach their age, until ctx
+// ends.
 func (h *Hub) Run(ctx context.Context) error {
 	var fanningOut sync.WaitGroup
 	fanningOut.Go(func() { h.runFanOuts(func() bool { return ctx.Err() != nil }) })
 	defer fanningOut.Wait()
 	defer func() {
-		h.mu.Lock() // or the fanningOut may look before, and wait after
+		h.mu.Lock() // otherwise runFanOuts may check before, and wait after
 		defer h.mu.Unlock()
 		h.fanOuts.some.Broadcast()
 	}()
@@ -117,10 +117,10 @@ func (h *Hub) Run(ctx context.Context) error {
 	}
 }
 
-// expireStep bounds the logs that are looked at under one hold of the lock.
+// expireStep bounds the logs that are checked under one hold of the lock.
 const expireStep = 256
 
-// expire drops what is too old, and reports whether there may be more.
+// expire drops events that are too old, and reports whether there may be more.
 func (h *Hub) expire(now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -139,11 +139,11 @@ func (h *Hub) expire(now time.Time) bool {
 	return true
 }
 
-// idleStep bounds the events that leave under one hold of the lock.
+// idleStep bounds the events that are dropped under one hold of the lock.
 const idleStep = 4096
 
-// leaveIdle leaves topics to the store that nobody has used for Options.Idle, and
-// reports whether there may be more.
+// leaveIdle leaves topics to the store that were not used for Options.Idle, and reports
+// whether there may be more.
 func (h *Hub) leaveIdle(now time.Time) bool {
 	if h.opts.Idle <= 0 || h.opts.Store == nil {
 		return false
@@ -169,16 +169,15 @@ func (h *Hub) leaveIdle(now time.Time) bool {
 	return true
 }
 
-// expiries orders logs by when their oldest event expires. A key may be early, when
-// the event it was made for has been dropped for another reason; expire then finds
-// nothing and corrects it.
+// expiries orders logs by when their oldest event expires. A key may be too early, if its
+// event was dropped for another reason; expire corrects it then.
 type expiries struct{ heap.Heap[*log] }
 
 // Before implements [heap.Item].
 func (l *log) Before(other *log) bool { return l.expires < other.expires }
 
-// update puts l where its oldest event belongs. A log that is in the heap with
-// an early key stays there: appends then cost nothing.
+// update moves l to where its oldest event belongs. A log with a key that is too early
+// stays where it is, so that appends cost nothing.
 func (h *expiries) update(l *log) {
 	due, ok := l.due()
 	switch {
@@ -193,9 +192,8 @@ func (h *expiries) update(l *log) {
 	}
 }
 
-// recency is the hub's list of logs that hold events, least recently used first:
-// appended to, or read back. It is linked through the logs, so moving one costs no
-// memory.
+// recency lists the logs that hold events, least recently used first: appended to, or read
+// back. It is linked through the logs, so moving one allocates nothing.
 type recency struct{ root log }
 
 func (l *recency) init() { l.root.prev, l.root.next = &l.root, &l.root }
@@ -208,7 +206,7 @@ func (l *recency) front() *log {
 	return l.root.next
 }
 
-// touch notes that a log is used now.
+// touch makes a log the most recently used one.
 func (l *recency) touch(t *log, now time.Time) {
 	t.used = now.UnixNano()
 	if t.next != nil {

@@ -9,18 +9,18 @@ import (
 	"tidegate/internal/stream"
 )
 
-// A store may go back: a server lost its newest events with its power, or is an
-// old backup, or another one. By the time that this is seen, others have published
-// again, so the end of the store says nothing. What tells is when events were
-// stored: Common finds the newest one that the hub was given and the store still
-// has. Up to there nothing is different, and from there on all is given again.
+// A store may go back: a server has lost its newest events with a power failure, or it is an
+// old backup, or another server. When this is noticed, others may have published again, so
+// the end of the store proves nothing. The times of events do: Common finds the newest event
+// that was applied and that the store still has. Up to there nothing differs, and from
+// there on everything is applied again.
 
-// Begin tells the hub that it will be given the store's events from position
-// floor on. at is when the event before that was stored; 0 if there is none any
-// more. generation is the first part of the ids of the store's events: that in the
-// options may have been drawn anew since. Begin comes before the first Apply. It
-// comes again if the store has gone back and there is nothing in common: then all
-// that was given before counts as lost, and every stream is told so.
+// Begin implements Follower: the store's events will be applied from position floor on. at
+// is when the event before that was stored; 0 if the store does not have it any more.
+// generation is the first part of the ids of the store's events; the one of the options may
+// be outdated. Begin is called before the first Apply, and again if the store has gone back
+// and has nothing in common: then everything that was applied counts as lost, and every
+// stream receives a reset.
 func (h *Hub) Begin(floor uint64, at int64, generation string) {
 	b := stream.NewBatch()
 	defer b.Flush()
@@ -35,10 +35,10 @@ func (h *Hub) Begin(floor uint64, at int64, generation string) {
 	h.restart(b, head, generation, true)
 }
 
-// Rewind tells the hub that the store has lost what was above head, which is what
-// Common has found: new events will come with numbers that were used before.
-// Streams that were sent such events are told of it; if the generation is another
-// one, all are: their ids are void.
+// Rewind implements Follower: the store has lost what was above head, which Common has
+// found, and new events will have positions that were used before. Streams that have
+// received lost events receive a reset. If the generation differs, all do: their ids are
+// void.
 func (h *Hub) Rewind(head uint64, generation string) {
 	b := stream.NewBatch()
 	defer b.Flush()
@@ -49,9 +49,9 @@ func (h *Hub) Rewind(head uint64, generation string) {
 	h.restart(b, timeEntry{head, at}, generation, generation != "" && generation != h.generation)
 }
 
-// Common finds how far the store has what the hub was given: the position of the
-// newest event that is where it was, and when it was stored; 0 if there is none, or
-// none that is remembered. It looks up some twenty events.
+// Common implements Follower: it returns the position of the newest event that was applied
+// and that the store still has there, and when it was stored; 0 if there is none in the
+// time index. It looks up some twenty events.
 func (h *Hub) Common(ctx context.Context) (position uint64, at int64, err error) {
 	h.mu.Lock()
 	given := slices.Clone(h.stored.times.held())
@@ -63,7 +63,7 @@ func (h *Hub) Common(ctx context.Context) (position uint64, at int64, err error)
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case n < 0: // nor is any later one
+		case n < 0: // then later ones are gone as well
 			given = given[:mid]
 		default:
 			common, given = given[mid+n], given[mid+n+1:]
@@ -72,8 +72,8 @@ func (h *Hub) Common(ctx context.Context) (position uint64, at int64, err error)
 	return common.seq, common.at, nil
 }
 
-// firstLeft is the index of the first of some events that the store has, if what it
-// has from there on begins with it; else -1. Those before have expired.
+// firstLeft is the index of the first event in given that the store still has; those before
+// have expired. It is -1 if the store has another event there.
 func (h *Hub) firstLeft(ctx context.Context, given []timeEntry) (int, error) {
 	at, exact, err := h.opts.Store.Time(ctx, given[0].seq)
 	switch {
@@ -85,8 +85,8 @@ func (h *Hub) firstLeft(ctx context.Context, given []timeEntry) (int, error) {
 	return slices.IndexFunc(given, func(m timeEntry) bool { return m.at == at }), nil
 }
 
-// restart has the hub go on behind head. What it holds up to there is right, unless
-// anew is true: then all of it is left to the store.
+// restart continues after head. What is held up to there is valid, unless anew is true:
+// then all of it is dropped, and the store has the rest.
 func (h *Hub) restart(b *stream.Batch, head timeEntry, generation string, anew bool) {
 	for len(h.fanOuts.events) > 0 {
 		h.advance(b)
@@ -107,7 +107,7 @@ func (h *Hub) restart(b *stream.Batch, head timeEntry, generation string, anew b
 		if anew || l.last > head.seq {
 			h.rewind(l, head.seq)
 		} else {
-			l.cold, l.since, l.before = min(l.cold, head.seq+1), min(l.since, head.seq), 0 // what is behind is given again
+			l.cold, l.since, l.before = min(l.cold, head.seq+1), min(l.since, head.seq), 0 // later events are applied again
 		}
 	}
 }
@@ -116,7 +116,7 @@ func (h *Hub) restart(b *stream.Batch, head timeEntry, generation string, anew b
 func (h *Hub) eachMember(do func(*Member)) {
 	seen := make(map[*Member]bool)
 	for _, l := range h.topics {
-		for _, s := range l.subs { // without gaps: nothing is spread
+		for _, s := range l.subs { // without gaps: nothing is being fanned out
 			if !seen[s.member] {
 				seen[s.member] = true
 				do(s.member)
@@ -125,9 +125,9 @@ func (h *Hub) eachMember(do func(*Member)) {
 	}
 }
 
-// goBack has a stream stand at head if it stood behind it: what comes is not taken
-// for what it has had. It is told of a loss if it was sent something of it, or may
-// have been; if not, its position was that of an event of other topics.
+// goBack moves a stream's cursor back to head, so that new events are not taken for ones
+// that it has received. The stream receives a reset if it has received lost events, or may
+// have; if not, its cursor was the position of an event of another topic.
 func (h *Hub) goBack(b *stream.Batch, m *Member, head uint64, anew bool) {
 	if !anew && m.cursor <= head {
 		return
@@ -140,22 +140,22 @@ func (h *Hub) goBack(b *stream.Batch, m *Member, head uint64, anew bool) {
 	}
 	items = h.appendIDBlock(items, head)
 	_ = m.sink.PushAll(b, items) // a stream that has ended needs nothing
-	if m.history != nil {        // the end of a topic that is not closed any more does not count
+	if m.history != nil {        // a topic that is not closed any more does not count
 		m.history.closedTopics = slices.DeleteFunc(m.history.closedTopics, func(l *log) bool { return anew || l.last > head })
 	}
 }
 
-// sawAbove tells whether a topic of the stream, closed or not, has had events above
-// a position, or may have had some.
+// sawAbove reports whether a topic of the stream, closed or not, had events above a position,
+// or may have had some.
 func (m *Member) sawAbove(seq uint64) bool {
 	return slices.ContainsFunc(m.subs, func(s *subscription) bool { return s.log.reaches(seq) }) ||
 		m.history != nil && slices.ContainsFunc(m.history.closedTopics, func(l *log) bool { return l.reaches(seq) })
 }
 
-// reaches tells whether there are events above a position, as far as is known.
+// reaches reports whether there were events above a position, as far as is known.
 func (t *traces) reaches(seq uint64) bool { return t.last > seq || !t.known() && t.cold > seq+1 }
 
-// rewind takes back a log. What it has held up to head is left to the store.
+// rewind drops what a log holds. The store has what is up to head.
 func (h *Hub) rewind(l *log, head uint64) {
 	h.empty(l, DropMemory)
 	l.traces = traces{
@@ -169,8 +169,8 @@ func (h *Hub) rewind(l *log, head uint64) {
 	h.release(l)
 }
 
-// foundClosed ends a topic for the streams that are at it, if it is found to be closed:
-// by an event that the hub was not given.
+// foundClosed ends a topic for its streams if an event that was not applied here has closed
+// it.
 func (h *Hub) foundClosed(b *stream.Batch, l *log) {
 	if l.closed && len(l.subs) > 0 {
 		h.finish(b, l)

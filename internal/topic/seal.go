@@ -9,28 +9,27 @@ import (
 	"github.com/dchest/siphash"
 )
 
-// Ids come back from clients, which can write anything into them. So each carries
-// a seal, seven characters that only who has the key can make: an id that was
-// made up is recognised at once, without a look into the store and without waiting
-// for a position that there never was. Nodes that share a store share the key.
+// Clients send ids back, and can write anything into them. So each id has a seal, seven
+// characters that only an owner of the key can compute. A made-up id is recognized at once:
+// the store is not asked, and nothing waits for a position that never existed. Nodes that
+// share a store share the key.
 //
-// Ids of before there were seals have none. They are valid as far as the hub
-// remembers when their event was stored, which is of the latest 65,536; older ones
-// lead to a reset.
+// Ids of older versions have no seal. They are valid if the time index has their event,
+// which are the latest 65,536; older ones lead to a reset.
 
-// sealBytes is a seal with its mark in front.
+// A seal follows sealMark and has sealChars characters.
 const (
 	sealMark  = "_"
 	sealChars = 7
 	sealBytes = len(sealMark) + sealChars
 )
 
-// sealer makes seals: SipHash-2-4 over all that an id says, with a key of its own for
-// each generation.
+// sealer computes seals: SipHash-2-4 over all parts of an id, with a key of its own for each
+// generation.
 type sealer struct{ k0, k1 uint64 }
 
-// newSealer makes the sealer of a secret for the ids of a generation; nil without a
-// secret: then ids have no seals.
+// newSealer returns the sealer of a secret for the ids of a generation; nil without a secret,
+// and then ids have no seals.
 func newSealer(secret, generation string) *sealer {
 	if secret == "" {
 		return nil
@@ -56,7 +55,7 @@ func (s *sealer) append(dst []byte, p position) []byte {
 	return dst
 }
 
-// rest appends what few positions have.
+// rest appends the parts that few positions have.
 func (p position) rest(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, p.behind)
 	b = binary.LittleEndian.AppendUint64(b, p.absent)
@@ -66,7 +65,7 @@ func (p position) rest(b []byte) []byte {
 	return b
 }
 
-// unseal takes the seal off an id; sealed is false if it has none.
+// unseal splits an id from its seal; sealed is false if it has none.
 func unseal(id string) (body, seal string, sealed bool) {
 	i := len(id) - sealBytes
 	if i < 0 || !strings.HasPrefix(id[i:], sealMark) {
@@ -75,14 +74,14 @@ func unseal(id string) (body, seal string, sealed bool) {
 	return id[:i], id[i:], true
 }
 
-// right says whether a seal is that of a position.
+// right reports whether a seal is that of a position, in constant time.
 func (s *sealer) right(seal string, p position) bool {
 	var buf [sealBytes]byte
 	return subtle.ConstantTimeCompare(s.append(buf[:0], p), []byte(seal)) == 1
 }
 
-// Key gives the hub the secret that all nodes seal ids with. It comes before Begin
-// and Rewind.
+// Key implements Follower: it sets the secret that all nodes seal ids with. It is called
+// before Begin and Rewind.
 func (h *Hub) Key(secret string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +92,7 @@ func (h *Hub) Key(secret string) {
 	h.seal = newSealer(secret, h.generation)
 }
 
-// appendID appends the id of a position that no topic is behind.
+// appendID appends the id of a position without late topics.
 func (h *Hub) appendID(dst []byte, p position) []byte {
 	dst = appendID(dst, h.generation, p)
 	if h.seal == nil {
@@ -102,8 +101,7 @@ func (h *Hub) appendID(dst []byte, p position) []byte {
 	return h.seal.append(dst, p)
 }
 
-// appendLateID appends the id of a position that topics are behind, or one that no
-// hub can place.
+// appendLateID appends the id of a position with late topics, or one that no hub can place.
 func (h *Hub) appendLateID(dst []byte, p position) []byte {
 	dst = appendLateID(dst, h.generation, p)
 	if h.seal == nil || len(p.late) == 0 {

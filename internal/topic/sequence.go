@@ -2,40 +2,40 @@ package topic
 
 import "context"
 
-// OneByOne is AppendAll of a store that takes one event after the other.
+// OneByOne implements AppendAll for a store that appends one event after another.
 func OneByOne(ctx context.Context, entries []Entry, one func(context.Context, Entry) (Appended, error)) []Result {
 	results := make([]Result, len(entries))
-	turns := make(map[string]*Sequence)
+	sequences := make(map[string]*Sequence)
 	for i, e := range entries {
-		turn := turns[e.Topic]
-		if turn == nil {
-			turn = new(Sequence)
-			turns[e.Topic] = turn
+		s := sequences[e.Topic]
+		if s == nil {
+			s = new(Sequence)
+			sequences[e.Topic] = s
 		}
-		if err := turn.Refused(); err != nil {
+		if err := s.Refused(); err != nil {
 			results[i].Err = err
 			continue
 		}
-		turn.Next(&e)
+		s.Next(&e)
 		got, err := one(ctx, e)
 		results[i] = Result{Appended: got, Err: err}
-		turn.Took(results[i])
+		s.Took(results[i])
 	}
 	return results
 }
 
-// Sequence is what an AppendAll knows of the entries of one topic, which it takes one
-// after the other. The zero value is before the first.
+// Sequence is the state of an AppendAll for the entries of one topic, which it stores one
+// after another. The zero value is before the first.
 type Sequence struct {
 	prev     uint64 // position of the newest that was stored, 0: none
 	unstored uint64 // entries that were not stored
 	refused  error
 }
 
-// Refused is what the entries that are left fail with; nil if they are to be stored.
+// Refused is the error that the remaining entries fail with; nil if they are to be stored.
 func (t *Sequence) Refused() error { return t.refused }
 
-// Next corrects what the next entry says of those before it.
+// Next corrects what the next entry says of its predecessors.
 func (t *Sequence) Next(e *Entry) {
 	e.Number -= min(t.unstored, e.Number)
 	if t.prev > 0 {
@@ -43,7 +43,7 @@ func (t *Sequence) Next(e *Entry) {
 	}
 }
 
-// Took notes what became of an entry.
+// Took records the result of an entry.
 func (t *Sequence) Took(r Result) {
 	switch {
 	case Retryable(r.Err):

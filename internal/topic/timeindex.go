@@ -5,18 +5,18 @@ import (
 	"slices"
 )
 
-// mark is when an event was stored.
+// timeEntry is when an event was stored.
 type timeEntry struct {
 	seq uint64
 	at  int64 // unix nanoseconds
 }
 
-// maxTimes is of how many events it is remembered: 1 MiB.
+// maxTimes bounds the entries: 1 MiB.
 const maxTimes = 1 << 16
 
-// marks remember when the latest events of a store were stored, in the order of
-// their positions. It is what tells whether an id is of this log, or of one that
-// was lost and has been written anew since.
+// timeIndex holds when the latest events of a store were stored, in the order of their
+// positions. It decides whether an id is of this log, or of one that was lost and was
+// written again since.
 type timeIndex struct {
 	list []timeEntry // from head on
 	head int
@@ -33,7 +33,7 @@ func (m *timeIndex) add(seq uint64, at int64) {
 	m.list = append(m.list, timeEntry{seq, at})
 }
 
-// find gives when an event was stored, if that is remembered.
+// find returns when an event was stored, if the index has it.
 func (m *timeIndex) find(seq uint64) (at int64, found bool) {
 	held, i, found := m.search(seq)
 	if !found {
@@ -42,9 +42,9 @@ func (m *timeIndex) find(seq uint64) (at int64, found bool) {
 	return held[i].at, true
 }
 
-// fits tells whether an event can have been stored at a time: it was, or it is not
-// there any more and the time lies between those of its neighbours. sure is false
-// for one that is older than all that is remembered.
+// matches reports whether an event can have been stored at a time: it was, or it is gone
+// and the time lies between those of its neighbours. sure is false for a position before
+// the index.
 func (m *timeIndex) matches(seq uint64, at int64) (ok, sure bool) {
 	held, i, found := m.search(seq)
 	switch {
@@ -56,7 +56,7 @@ func (m *timeIndex) matches(seq uint64, at int64) (ok, sure bool) {
 	return held[i-1].at <= at && (i == len(held) || at <= held[i].at), true
 }
 
-// held is what is remembered, oldest first.
+// held returns the entries, oldest first.
 func (m *timeIndex) held() []timeEntry { return m.list[m.head:] }
 
 func (m *timeIndex) search(seq uint64) (held []timeEntry, i int, found bool) {
@@ -65,7 +65,7 @@ func (m *timeIndex) search(seq uint64) (held []timeEntry, i int, found bool) {
 	return held, i, found
 }
 
-// cut forgets what is above seq.
+// cut removes the entries above seq.
 func (m *timeIndex) cut(seq uint64) {
 	_, i, found := m.search(seq)
 	if found {

@@ -1,19 +1,19 @@
 // Package topic keeps the ordered logs that streams read from.
 //
-// A topic is a named log of events. All topics of a [Hub] share one order: each
-// event has a position in it, and that position is its id, so that one id
-// resumes every topic of a stream. Live delivery and replay are one thing: a
-// stream is sent everything in its topics after its cursor, in order, once.
+// A topic is a named log of events. All topics of a [Hub] share one order. The position
+// of an event in it is the event's id, so one id resumes every topic of a stream. Live
+// delivery and replay are the same: a stream receives everything in its topics after its
+// cursor, in order, once.
 //
-// Everything happens under one short lock: a publish takes its position, enters
-// its log and the queues of its streams in one step, and so does an attach with
-// all that it replays. No I/O happens there: a queue takes a pointer to a frame
-// that was encoded before, and each stream writes by itself.
+// Everything happens under one lock, which is held shortly. A publish gets its position,
+// and enters its log and the queues of its streams, in one step; so does an attach with
+// all that it replays. There is no I/O under the lock: a queue takes a pointer to an
+// encoded frame, and the stream writes it later.
 //
-// A hub with a [Store] shares its logs with other nodes and outlives its process:
-// what is published goes to the store, and comes from it to the hubs of all
-// nodes, in one order. What a hub holds then is the newer part of the logs, from
-// which nearly all is served; the rest is read back when somebody asks for it.
+// With a [Store], logs are shared with other nodes and outlive the process. What is
+// published goes to the store, and comes from there to the hubs of all nodes, in one
+// order. A hub then holds the newer part of the logs, from which nearly everything is
+// served. The rest is read back on demand.
 package topic
 
 import (
@@ -29,19 +29,19 @@ import (
 	"tidegate/internal/wire"
 )
 
-// Replay says what a stream without a last event id is given of a topic's past.
+// Replay is what a stream without a last event id receives of a topic's past.
 type Replay string
 
 // The kinds of replay.
 const (
-	ReplayAll  Replay = "all"  // all of it; a reset first if some is no longer held
-	ReplayHeld Replay = "held" // all that is held, without a reset if that is not all of it
-	ReplayLast Replay = "last" // the newest event, of all topics of the namespace that are attached together: they are a value, older events are superseded
+	ReplayAll  Replay = "all"  // all events; a reset first if some are no longer held
+	ReplayHeld Replay = "held" // all events that are held, without a reset if some are not
+	ReplayLast Replay = "last" // the newest event of all topics of the namespace that are attached together: as a value, it supersedes older ones
 	ReplayNone Replay = "none"
 )
 
-// Retention is how much of a topic is kept. Whatever bound is reached first
-// drops the oldest events.
+// Retention is how much of a topic is kept. The first bound that is reached drops the
+// oldest events.
 type Retention struct {
 	Events int           // 0: nothing is kept, live delivery only
 	Bytes  int64         // of encoded events; 0: no bound of its own
@@ -53,25 +53,25 @@ type Retention struct {
 type Options struct {
 	Namespaces map[string]Retention // by the part of the name before the first colon
 	Default    Retention            // of all other namespaces
-	MaxTopics  int                  // default 1,000,000 that hold events, and as many that only have streams: more are refused
-	MaxBytes   int64                // of memory that all logs take, default 256 MiB: the least recently used log gives
+	MaxTopics  int                  // default 1,000,000 with events, and as many with streams only; more are refused
+	MaxBytes   int64                // of memory for all logs, default 256 MiB; the least recently used log drops events
 	NoIDBlocks bool                 // streams get no blocks that have an id and no event
-	MaxKeys    int                  // idempotency keys remembered, default 1,000,000: the oldest are forgotten early
+	MaxKeys    int                  // idempotency keys, default 1,000,000; beyond it the oldest are dropped early
 
-	// Idle is after what time without an append or a read back a topic without streams
-	// leaves the hub's memory for the Store's; 0: never. It takes a Store.
+	// Idle is the time without an append or a read back after which a topic without
+	// streams leaves the memory of the hub; 0: never. It needs a Store.
 	Idle time.Duration
 
 	Store      Store  // keeps the logs; nil: they end with the process
 	Generation string // of the Store's logs, the first part of every id; required with a Store
-	// Unsealed is the position up to which events may have ids of before there were
-	// seals, in a log that was taken over: these are looked up, as sealed ones are.
+	// Unsealed is the position up to which ids may have no seal, in a log that was
+	// taken over from an older version: these are looked up like sealed ones.
 	Unsealed uint64
 }
 
-// Sink is a stream as the hub sees it. The methods are called under the hub's
-// lock and must not block or call back. What has become ready to be written is
-// noted in the batch, which the hub flushes when it has let go of its lock.
+// Sink is a stream as the hub sees it. Its methods are called under the hub's lock, and
+// must neither block nor call the hub. They add streams that are ready to be written to
+// the batch, which the hub flushes after releasing its lock.
 type Sink interface {
 	Push(b *stream.Batch, f *stream.Frame) error
 	PushAll(b *stream.Batch, items []stream.Item) error
@@ -84,14 +84,14 @@ type Sink interface {
 const (
 	// MaxTopicsPerStream bounds what one stream may follow.
 	MaxTopicsPerStream = wire.MaxTopics
-	// maxTombstones is how many removed topics are remembered one by one.
+	// maxTombstones bounds the tombstones of removed topics.
 	maxTombstones = 65_536
-	// maxEmpty is of how many topics it is remembered that the store has nothing of
-	// them. Names that somebody makes up must not take the place of the above.
+	// maxEmpty bounds the topics that the store is known to have nothing of. Made-up
+	// names must not take the places of the above.
 	maxEmpty = 16_384
 )
 
-// What the methods of Hub return. All are *wire.Error, ready for a caller.
+// Errors that the methods of Hub return. All are *wire.Error, to be answered with.
 var (
 	ErrClosed = wire.Errorf(http.StatusConflict, wire.CodeTopicClosed,
 		"Topic is closed: its last event has been sent; use another topic, or delete this one first")
@@ -108,14 +108,13 @@ var (
 		Message: "Storage is not available: try again", RetryAfter: time.Second}
 )
 
-// Hub holds all topics of a process. Make it with New; all methods may be
-// called concurrently.
+// Hub holds all topics of a process. All methods may be called concurrently.
 type Hub struct {
 	opts           Options       // set once
-	lookups        chan struct{} // set once; size maxLookupsAhead: clients whose ids are looked up before others wait for them
-	ahead          chan struct{} // set once; size maxAhead: clients that wait for what another node has sent them
-	attaching      chan struct{} // set once; size 2: in a crowd of streams that come back, few wait for the lock beside who publishes
-	pendingFanOuts atomic.Int64  // events on their way
+	lookups        chan struct{} // set once; size maxLookupsAhead: ids that are looked up in CatchUp at once
+	ahead          chan struct{} // set once; size maxAhead: clients that wait for an event that another node has sent them
+	attaching      chan struct{} // set once; size 2: limits how many attaches contend with publishers for mu
+	pendingFanOuts atomic.Int64  // events that are being fanned out
 
 	mu         sync.Mutex
 	generation string  // guarded by mu, like all below
@@ -123,8 +122,8 @@ type Hub struct {
 	seal       *sealer // nil: ids have no seals
 	fanOuts    fanOuts
 	seq        uint64          // position of the newest event
-	emptyFrom  emptyFrom       // see there
-	stored     storedState     // what of the logs is in the store only
+	emptyFrom  emptyFrom       // where the store is known to end
+	stored     storedState     // what is known of the store
 	topics     map[string]*log // all that have events or streams
 	recent     recency         // topics that hold events, least recently appended first
 	expiry     expiries        // topics by when their oldest event expires
@@ -132,7 +131,7 @@ type Hub struct {
 	events     int             // held in all logs
 	keys       dedupKeys
 	tombstones tombstones
-	knownEmpty tombstones // of topics that the store has nothing of
+	knownEmpty tombstones // topics that the store has nothing of
 	nonEmpty   int        // topics that hold events
 	dropped    map[DropReason]uint64
 	published  uint64
@@ -140,7 +139,7 @@ type Hub struct {
 	resets     uint64
 }
 
-// New makes an empty hub.
+// New returns an empty hub.
 func New(opts Options) *Hub {
 	opts.MaxTopics = cmp.Or(opts.MaxTopics, 1_000_000)
 	opts.MaxBytes = cmp.Or(opts.MaxBytes, 256<<20)
@@ -167,7 +166,7 @@ func New(opts Options) *Hub {
 	return h
 }
 
-// Durable says that the hub has a store: publishing waits for it.
+// Durable reports whether the hub has a store: publishing waits for it then.
 func (h *Hub) Durable() bool { return h.opts.Store != nil }
 
 func (h *Hub) retention(topic string) Retention {
@@ -177,9 +176,9 @@ func (h *Hub) retention(topic string) Retention {
 	return h.opts.Default
 }
 
-// open gives the log of a topic for a stream, and makes it if there is none. Topics
-// that have streams alone have a bound of their own: names that somebody has made
-// up must not keep others from being published to.
+// open returns the log of a topic for a stream, and creates it if there is none. Topics
+// with streams only have a bound of their own: made-up names must not prevent publishing
+// to other topics.
 func (h *Hub) open(topic string) (*log, error) {
 	if l, ok := h.topics[topic]; ok {
 		return l, nil
@@ -190,10 +189,10 @@ func (h *Hub) open(topic string) (*log, error) {
 	return h.create(topic), nil
 }
 
-// openToPublish gives the log of a topic for an event.
+// openToPublish returns the log of a topic for an event.
 func (h *Hub) openToPublish(topic string) (*log, error) {
 	if l, ok := h.topics[topic]; ok {
-		return l, nil // its streams go on
+		return l, nil // it has streams
 	}
 	if h.nonEmpty >= h.opts.MaxTopics && !h.mayEvict() {
 		return nil, ErrTooManyTopics
@@ -201,7 +200,7 @@ func (h *Hub) openToPublish(topic string) (*log, error) {
 	return h.create(topic), nil
 }
 
-// enter makes the log of a topic that has none.
+// create creates the log of a topic that has none.
 func (h *Hub) create(topic string) *log {
 	topic = strings.Clone(topic) // it may be a part of a request's body
 	l := &log{name: topic, keep: h.retention(topic)}
@@ -225,8 +224,8 @@ func (h *Hub) create(topic string) *log {
 	return l
 }
 
-// coldFrom is below which position there may be events, of a topic of which
-// nothing is known, that only the store has. 0 is none.
+// coldFrom is the position below which the store may have events of a topic of which
+// nothing is known. 0 is none.
 func (h *Hub) coldFrom(forgotten uint64) uint64 {
 	if from := max(h.stored.floor, forgotten+1); from > 1 {
 		return from
@@ -234,9 +233,8 @@ func (h *Hub) coldFrom(forgotten uint64) uint64 {
 	return 0
 }
 
-// release forgets a log that nobody needs any more: no events, no streams. What
-// was in it is remembered as gone, so that a client that comes back from before
-// is told so.
+// release removes a log without events and streams. A tombstone keeps its last position,
+// so that a client that resumes from before it receives a reset.
 func (h *Hub) release(l *log) {
 	if l.held() > 0 || l.streams() > 0 || l.pins > 0 || h.topics[l.name] != l {
 		return
@@ -245,7 +243,7 @@ func (h *Hub) release(l *log) {
 	h.expiry.Remove(l)
 	tomb := tombstone{topic: l.name, traces: l.traces}
 	if l.cold == 0 {
-		tomb.appended, tomb.closed = 0, false // nothing is left of it: it may begin anew
+		tomb.appended, tomb.closed = 0, false // nothing is left of it: it may start again
 		if h.opts.Store == nil {
 			tomb.lastAt = 0
 		}
@@ -253,7 +251,7 @@ func (h *Hub) release(l *log) {
 	switch {
 	case l.last > 0:
 		h.tombstones.add(tomb)
-	case l.cold == 0 && h.opts.Store != nil && h.coldFrom(h.tombstones.merged) > 0: // it need not be asked again
+	case l.cold == 0 && h.opts.Store != nil && h.coldFrom(h.tombstones.merged) > 0: // the store need not be asked again
 		h.knownEmpty.add(tomb)
 	}
 }
