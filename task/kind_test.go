@@ -31,23 +31,31 @@ type resized struct {
 	Width int    `json:"width"`
 }
 
+// registerResize registers a typed kind with a check of its own.
+func registerResize(t *testing.T, svc *task.Service) *task.Kind[resizeParams, *resized] {
+	t.Helper()
+	typ := task.Type{Name: "resize", Check: func(raw json.RawMessage) error {
+		if strings.Contains(string(raw), "forbidden") {
+			return errors.New("that name is forbidden")
+		}
+		return nil
+	}}
+	kind, err := task.Register(svc, typ, func(_ context.Context, run *task.Run, p resizeParams) (*resized, error) {
+		if p.Name == "" {
+			return nil, errors.New("no name")
+		}
+		return &resized{p.Name, p.Width}, run.Progress(task.Progress{Text: p.Name})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kind
+}
+
 func TestTypedTasks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := prepare(t, task.Options{})
-		resize, err := task.Register(b.Service, task.Type{Name: "resize", Check: func(raw json.RawMessage) error {
-			if strings.Contains(string(raw), "forbidden") {
-				return errors.New("that name is forbidden")
-			}
-			return nil
-		}}, func(_ context.Context, run *task.Run, p resizeParams) (*resized, error) {
-			if p.Name == "" {
-				return nil, errors.New("no name")
-			}
-			return &resized{p.Name, p.Width}, run.Progress(task.Progress{Text: p.Name})
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		resize := registerResize(t, b.Service)
 		other, err := task.Register(b.Service, task.Type{Name: "other"}, func(context.Context, *task.Run, struct{}) (any, error) { return nil, nil })
 		if err != nil {
 			t.Fatal(err)
@@ -87,19 +95,25 @@ func TestTypedTasks(t *testing.T) {
 		if resize.Name() != "resize" {
 			t.Errorf("Name() = %q", resize.Name())
 		}
-		for params, want := range map[string]string{
-			`{"name":"a","wide":1}`: "wide",
-			`{"name":1}`:            "name must be a string, not number",
-			`{"width":1.5}`:         "width must be a whole number",
-			`{"width":0}`:           "width is 0, must be 1 or more",
-			`{"name":"forbidden"}`:  "that name is forbidden",
-			`[]`:                    "must be a JSON object",
-		} {
-			if _, err := b.Start(t.Context(), "resize", json.RawMessage(params)); !errors.Is(err, task.ErrBadParams) || !strings.Contains(err.Error(), want) {
-				t.Errorf("Start(%s) = %v, want ErrBadParams with %q", params, err, want)
-			}
-		}
 	})
+}
+
+func TestParametersOfTypedTasksAreChecked(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, task.Options{})
+	registerResize(t, b.Service)
+	for params, want := range map[string]string{
+		`{"name":"a","wide":1}`: "wide",
+		`{"name":1}`:            "name must be a string, not number",
+		`{"width":1.5}`:         "width must be a whole number",
+		`{"width":0}`:           "width is 0, must be 1 or more",
+		`{"name":"forbidden"}`:  "that name is forbidden",
+		`[]`:                    "must be a JSON object",
+	} {
+		if _, err := b.Start(t.Context(), "resize", json.RawMessage(params)); !errors.Is(err, task.ErrBadParams) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Start(%s) = %v, want ErrBadParams with %q", params, err, want)
+		}
+	}
 }
 
 func TestTypedRegisterRefuses(t *testing.T) {

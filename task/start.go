@@ -30,7 +30,7 @@ func Priorities() []Priority { return []Priority{High, Normal, Low} }
 type StartOptions struct {
 	// RunAt is the time before which the task is not begun, at most 366 days from
 	// now; zero or past is at once. Until then the task is pending and counts
-	// against the bounds of the store.
+	// against the bounds of the store; a service in memory that stops cancels it.
 	RunAt time.Time
 
 	// Priority is Low, Normal or High. Tasks of a low priority may wait for ever

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -250,4 +251,43 @@ func TestLogKeepsEachEventOnce(t *testing.T) {
 	if terminal, closed, err := log.Ended(t.Context(), "b"); terminal || closed || err != nil {
 		t.Errorf("Ended(unknown) = %v, %v, %v", terminal, closed, err)
 	}
+}
+
+func FuzzWatchPosition(f *testing.F) {
+	log := task.NewLog(task.LogOptions{MaxEvents: 4})
+	var events []task.Event
+	for i := range 10 {
+		events = append(events, task.Event{Key: fmt.Sprint("a:1:", i), Data: []byte(strconv.Itoa(i)), Close: i == 9})
+	}
+	if err := log.Publish(f.Context(), "a", events); err != nil {
+		f.Fatal(err)
+	}
+	for ev, err := range log.Watch(f.Context(), "a", "") {
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(ev.ID)
+	}
+	for _, s := range []string{"", "-", "1-1", "-1--1", "x", "99999999999999999999-1"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, after string) {
+		last, known := 9, 0
+		for ev, err := range log.Watch(t.Context(), "a", after) {
+			if err != nil {
+				if !errors.Is(err, task.ErrHistoryLost) || known > 0 {
+					t.Errorf("Watch(after %q) = %v after %d events", after, err, known)
+				}
+				return
+			}
+			n, _ := strconv.Atoi(string(ev.Data))
+			if known > 0 && n != last+1 || n < 6 || ev.ID == after {
+				t.Errorf("Watch(after %q) yields event %d after %d", after, n, last)
+			}
+			last, known = n, known+1
+		}
+		if last != 9 {
+			t.Errorf("Watch(after %q) ends after event %d", after, last)
+		}
+	})
 }
