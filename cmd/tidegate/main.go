@@ -15,7 +15,7 @@ import (
 
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2) // the second may come before anybody has heard of the first
+	signals := make(chan os.Signal, 2) // the second may come before the first is received
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go stop(signals, cancel)
 	os.Exit(cli.Main(ctx, cli.System{

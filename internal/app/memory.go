@@ -21,13 +21,13 @@ const (
 	headroom    = 16 << 20
 	leastGrowth = 25
 
-	// calmEvery is the time between two checks. The program is calm if it has allocated less than
-	// calmBytes in between. Memory goes back to the system if more than worthBytes were allocated
+	// quietEvery is the time between two checks. The program is quiet if it has allocated less than
+	// quietBytes in between. Memory goes back to the system if more than worthBytes were allocated
 	// since the last time.
-	calmEvery  = 5 * time.Second
-	calmBytes  = 4 << 20
+	quietEvery  = 5 * time.Second
+	quietBytes  = 4 << 20
 	worthBytes = 16 << 20
-	// cacheTicks is the number of calm checks after which memory goes back once more: the embedded
+	// cacheTicks is the number of quiet checks after which memory goes back once more: the embedded
 	// store has freed its cached blocks by then.
 	cacheTicks = 6
 )
@@ -84,7 +84,7 @@ func tuneMemory(ctx context.Context) {
 		defer debug.SetGCPercent(debug.SetGCPercent(100))
 		afterEachCollection(ctx, func() { debug.SetGCPercent(growth(read("/gc/heap/live:bytes"))) })
 	}
-	whenCalm(ctx, allocated, giveBack)
+	whenQuiet(ctx, allocated, giveBack)
 }
 
 // growth is the heap growth, in percent, that leaves the headroom.
@@ -103,10 +103,10 @@ func afterEachCollection(ctx context.Context, do func()) {
 	})
 }
 
-// whenCalm calls do when a burst of allocations is over, and once more some time later, until ctx
+// whenQuiet calls do when a burst of allocations is over, and once more some time later, until ctx
 // ends. allocated returns the bytes allocated since the start.
-func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
-	ticker := time.NewTicker(calmEvery)
+func whenQuiet(ctx context.Context, allocated func() uint64, do func()) {
+	ticker := time.NewTicker(quietEvery)
 	defer ticker.Stop()
 	var last, given uint64
 	left := 0 // checks until it is done once more
@@ -117,11 +117,11 @@ func whenCalm(ctx context.Context, allocated func() uint64, do func()) {
 		case <-ticker.C:
 		}
 		now := allocated()
-		switch calm := now-last < calmBytes; {
-		case calm && now-given > worthBytes:
+		switch quiet := now-last < quietBytes; {
+		case quiet && now-given > worthBytes:
 			do()
 			given, left = now, cacheTicks
-		case calm && left > 0:
+		case quiet && left > 0:
 			if left--; left == 0 {
 				do()
 				given = now

@@ -31,9 +31,9 @@ func TestGrowthKeepsTheHeadroom(t *testing.T) {
 	}
 }
 
-// TestMemoryIsGivenBackWhenCalm, once a burst and once when caches are empty, and
+// TestMemoryIsGivenBackWhenQuiet, once a burst and once when caches are empty, and
 // neither amid a burst nor for little.
-func TestMemoryIsGivenBackWhenCalm(t *testing.T) {
+func TestMemoryIsGivenBackWhenQuiet(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var total, given atomic.Uint64
@@ -41,27 +41,27 @@ func TestMemoryIsGivenBackWhenCalm(t *testing.T) {
 		var ended sync.WaitGroup
 		defer ended.Wait()
 		defer cancel()
-		ended.Go(func() { whenCalm(ctx, total.Load, func() { given.Add(1) }) })
+		ended.Go(func() { whenQuiet(ctx, total.Load, func() { given.Add(1) }) })
 		time.Sleep(time.Second) // its ticks come between the steps
 		for i, step := range []struct {
 			bytes uint64 // allocated until the next tick
 			given bool
 		}{
 			{worthBytes, false},    // busy
-			{calmBytes, false},     // still
-			{calmBytes - 1, true},  // calm
+			{quietBytes, false},     // still
+			{quietBytes - 1, true},  // quiet
 			{0, false}, {0, false}, // has been given
-			{calmBytes - 1, false},  // a little
-			{calmBytes - 1, false},  // more, but not yet worth it
+			{quietBytes - 1, false},  // a little
+			{quietBytes - 1, false},  // more, but not yet worth it
 			{worthBytes / 2, false}, // busy
-			{calmBytes - 1, true},   // calm again
+			{quietBytes - 1, true},   // quiet again
 			{0, false}, {0, false}, {0, false}, {0, false}, {0, false},
 			{0, true}, // caches are empty
 			{0, false}, {0, false}, {0, false}, {0, false}, {0, false}, {0, false}, {0, false},
 		} {
 			total.Add(step.bytes)
 			before := given.Load()
-			time.Sleep(calmEvery)
+			time.Sleep(quietEvery)
 			if got := given.Load() - before; got > 1 || (got == 1) != step.given {
 				t.Errorf("step %d, %d bytes: given back %d times, want %v", i, step.bytes, got, step.given)
 			}
@@ -130,7 +130,7 @@ func collectUntil(followed <-chan struct{}) {
 
 // TestTheEnvironmentDecidesAboutCollections if it says anything.
 func TestTheEnvironmentDecidesAboutCollections(t *testing.T) {
-	tended := func() bool {
+	adjusted := func() bool {
 		now := read("/gc/gogc:percent")
 		return now >= leastGrowth && now != 100 // with which it begins
 	}
@@ -140,10 +140,10 @@ func TestTheEnvironmentDecidesAboutCollections(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		var ended sync.WaitGroup
 		ended.Go(func() { tuneMemory(ctx) })
-		for i := 0; !tended() && ctx.Err() == nil && (gogc == "" || i < 20); i++ {
+		for i := 0; !adjusted() && ctx.Err() == nil && (gogc == "" || i < 20); i++ {
 			runtime.GC()
 		}
-		if got, want := tended(), gogc == ""; got != want {
+		if got, want := adjusted(), gogc == ""; got != want {
 			t.Errorf("GOGC=%q: the heap may grow by %d%%", gogc, read("/gc/gogc:percent"))
 		}
 		cancel()

@@ -1,4 +1,4 @@
-// Package cors tells browsers which pages of other origins may read an answer:
+// Package cors lets browsers know which pages of other origins may read an answer:
 // https://fetch.spec.whatwg.org/#http-cors-protocol. It protects nothing by itself: a
 // request that it does not allow is still made, and only its answer is hidden from the
 // page.

@@ -26,7 +26,7 @@ func (r *rig) onConnect(path, body string, headers ...string) (c *client, token 
 	return c, token
 }
 
-// TestX11AClientThatAsksForNothingThatExists is told so, and that it need not come
+// TestX11AClientThatAsksForNothingThatExists learns that, and that it need not come
 // again, and nothing is stored.
 func TestX11AClientThatAsksForNothingThatExists(t *testing.T) {
 	t.Parallel()

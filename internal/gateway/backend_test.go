@@ -21,7 +21,7 @@ type callback struct {
 	At     time.Time
 }
 
-// backend takes callbacks and answers them as it is told.
+// backend takes callbacks and answers them as the test says.
 type backend struct {
 	t         testing.TB
 	transport *http.Transport // reaches it

@@ -170,7 +170,7 @@ func TestUnreachableBackendIs503(t *testing.T) {
 		t.Errorf("client got %d %s, want 503 %s", got.Status, got.Body, want)
 	}
 	if n := r.count(`tidegate_callbacks_total{action="disconnect",status="none"}`); n != "0" {
-		t.Errorf("a backend that never got a connect was told of %s disconnects", n)
+		t.Errorf("a backend that never got a connect received %s disconnects", n)
 	}
 }
 

@@ -11,15 +11,15 @@ import (
 	"tidegate/internal/wire"
 )
 
-func TestACutOffEndsTheStreamsAndTellsNothing(t *testing.T) {
+func TestACutOffEndsTheStreamsAndDeliversNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := new(ledger)
+		l := new(sessionStore)
 		r := recorded(t, pipes, l, nil)
 		c, token := r.accepted("/x")
 		l.setSteady(false)
 		gone, _ := r.accepted("/gone")
-		gone.leave() // it waits to be told
+		gone.leave() // its disconnect waits
 		synctest.Wait()
 
 		r.gateway.CutOff(nodeA)
@@ -79,7 +79,7 @@ func TestAStreamThatIsOpenedDuringACutOffDoesNotLive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := new(ledger)
+				l := new(sessionStore)
 				r := recorded(t, pipes, l, nil)
 				c := come(r)
 				// EventSource would never come back after an error.
@@ -103,7 +103,7 @@ func TestADisconnectThatIsOutAtACutOffIsNotTriedAgain(t *testing.T) {
 	t.Parallel()
 	for status, struck := range map[int]bool{200: true, 503: false} {
 		synctest.Test(t, func(t *testing.T) {
-			l := new(ledger)
+			l := new(sessionStore)
 			r := recorded(t, pipes, l, func(o *gateway.Options) { o.CallbackConcurrency = 1 })
 			c, token := r.accepted("/x")
 			other, _ := r.accepted("/y")

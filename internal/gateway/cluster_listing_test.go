@@ -85,7 +85,7 @@ func TestStreamsThatCameAtOneInstantAreAllListed(t *testing.T) {
 	})
 }
 
-func TestAListingTellsWhoDidNotAnswer(t *testing.T) {
+func TestAListingNamesWhoDidNotAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rigs := cluster(t, pipes, nil, nodeA, nodeB, nodeC)

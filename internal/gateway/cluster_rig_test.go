@@ -110,8 +110,8 @@ func (m *member) rename(name string) {
 	m.all.members[name] = m
 }
 
-// ledger is a [gateway.SessionStore] that keeps what it is told.
-type ledger struct {
+// sessionStore is a [gateway.SessionStore] that keeps the records that it receives.
+type sessionStore struct {
 	mu       sync.Mutex
 	entered  []wire.SessionRecord // guarded by mu, like all below
 	struck   []string             // node and token
@@ -120,7 +120,7 @@ type ledger struct {
 }
 
 // Put implements [gateway.SessionStore].
-func (l *ledger) Put(ctx context.Context, e wire.SessionRecord) {
+func (l *sessionStore) Put(ctx context.Context, e wire.SessionRecord) {
 	l.mu.Lock()
 	e.Request = bytes.Clone(e.Request)
 	l.entered = append(l.entered, e)
@@ -135,27 +135,27 @@ func (l *ledger) Put(ctx context.Context, e wire.SessionRecord) {
 }
 
 // Delete implements [gateway.SessionStore].
-func (l *ledger) Delete(node, token string) {
+func (l *sessionStore) Delete(node, token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.struck = append(l.struck, node+" "+token)
 }
 
 // Ready implements [gateway.SessionStore].
-func (l *ledger) Ready() bool {
+func (l *sessionStore) Ready() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.unsteady
 }
 
-func (l *ledger) setSteady(steady bool) {
+func (l *sessionStore) setSteady(steady bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unsteady = !steady
 }
 
 // wantStruck compares all that was struck so far.
-func (l *ledger) wantStruck(t testing.TB, when string, node string, tokens ...string) {
+func (l *sessionStore) wantStruck(t testing.TB, when string, node string, tokens ...string) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,8 +168,8 @@ func (l *ledger) wantStruck(t testing.TB, when string, node string, tokens ...st
 	}
 }
 
-// recorded starts a gateway with a ledger, alone in its cluster.
-func recorded(t testing.TB, on network, l *ledger, change func(*gateway.Options)) *rig {
+// recorded starts a gateway with a session store, alone in its cluster.
+func recorded(t testing.TB, on network, l *sessionStore, change func(*gateway.Options)) *rig {
 	t.Helper()
 	return cluster(t, on, func(o *gateway.Options) {
 		o.Sessions = l

@@ -12,7 +12,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// TestX38StatusHasEveryReasonOfEveryNode: whoever asks one node is told of all that
+// TestX38StatusHasEveryReasonOfEveryNode: one node reports all that
 // keeps any from being ready, beside what storage finds.
 func TestX38StatusHasEveryReasonOfEveryNode(t *testing.T) {
 	t.Parallel()

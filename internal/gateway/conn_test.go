@@ -6,7 +6,7 @@ import (
 )
 
 // TestX35TheAgeOfAStreamIsNotOfTheClock: when the clock of the machine is set, the
-// duration that a backend is told stays right.
+// duration in a callback stays right.
 func TestX35TheAgeOfAStreamIsNotOfTheClock(t *testing.T) {
 	t.Parallel()
 	c := &conn{openedIn: uptime()}

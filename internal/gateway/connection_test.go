@@ -78,7 +78,7 @@ func (c *countedConn) Close() error {
 }
 
 // TestDeadConnectionIsNoRequest: a kept connection that turns out to be dead, with
-// no other to be had, has told the backend nothing.
+// no other to be had, has not reached the backend.
 func TestDeadConnectionIsNoRequest(t *testing.T) {
 	t.Parallel()
 	var conn mortalConn
@@ -103,7 +103,7 @@ func TestDeadConnectionIsNoRequest(t *testing.T) {
 		t.Errorf("client got %d %s, want 503", got.Status, got.Body)
 	}
 	if n := r.count("tidegate_disconnects_queued"); n != "0" {
-		t.Errorf("%s disconnects wait, want none: no connect was told", n)
+		t.Errorf("%s disconnects wait, want none: no connect arrived", n)
 	}
 	conn.dead.Store(false)
 }

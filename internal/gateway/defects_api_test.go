@@ -123,7 +123,7 @@ func TestGW19LongIntervalsDoNotOverflow(t *testing.T) {
 	})
 }
 
-// TestGW20MostConnectionsAndAge: who comes beyond the bound is told when to come
+// TestGW20MostConnectionsAndAge: who comes beyond the bound learns when to come
 // again, and old streams make room.
 func TestGW20MostConnectionsAndAge(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 
 func TestGW5ClientLeavesDuringCallback(t *testing.T) {
 	t.Parallel()
-	for status, told := range map[int]bool{200: true, 204: true, 403: false, 500: false} {
+	for status, notified := range map[int]bool{200: true, 204: true, 403: false, 500: false} {
 		synctest.Test(t, func(t *testing.T) {
 			r := setup(t, pipes, nil)
 			r.backend.connects(status)
@@ -29,7 +29,7 @@ func TestGW5ClientLeavesDuringCallback(t *testing.T) {
 			time.Sleep(400 * time.Millisecond)
 			r.backend.silent("while the connect is not answered")
 			r.backend.letGo()
-			if told {
+			if notified {
 				r.backend.wantDisconnect(token, wire.ClientClosed, wire.DetailDuringCallback)
 			}
 			time.Sleep(time.Hour)
@@ -39,10 +39,10 @@ func TestGW5ClientLeavesDuringCallback(t *testing.T) {
 }
 
 // TestGW5TimedOutCallbackThatWasAccepted: the client got 504, and the backend
-// believes in a stream until it is told.
+// believes in a stream until it is notified.
 func TestGW5TimedOutCallbackThatWasAccepted(t *testing.T) {
 	t.Parallel()
-	for status, told := range map[int]bool{200: true, 403: false} {
+	for status, notified := range map[int]bool{200: true, 403: false} {
 		synctest.Test(t, func(t *testing.T) {
 			r := setup(t, pipes, nil)
 			r.backend.connects(status)
@@ -55,7 +55,7 @@ func TestGW5TimedOutCallbackThatWasAccepted(t *testing.T) {
 			wantError(t, "send after a timeout", r.send(`{"token":"`+token+`"}`), 404, "TOKEN_NOT_FOUND")
 			time.Sleep(20 * time.Second)
 			r.backend.letGo()
-			if told {
+			if notified {
 				r.backend.wantDisconnect(token, wire.Failed, wire.DetailCallbackTimeout)
 			}
 			time.Sleep(time.Hour)

@@ -132,7 +132,7 @@ func TestGW27ClientsWithOneIDShareNothing(t *testing.T) {
 	r.backend.silent("while the tabs are open")
 }
 
-// TestF20NoReconnectStorm: clients that were told together do not come back
+// TestF20NoReconnectStorm: clients that were sent away together do not come back
 // together.
 func TestF20NoReconnectStorm(t *testing.T) {
 	t.Parallel()

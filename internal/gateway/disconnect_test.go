@@ -117,9 +117,9 @@ func TestFullQueueGivesUpTheOldest(t *testing.T) {
 	})
 }
 
-// TestDisconnectsAreToldOldestFirst: when the backend is back, in the order in
+// TestDisconnectsAreDeliveredOldestFirst: when the backend is back, in the order in
 // which the streams ended.
-func TestDisconnectsAreToldOldestFirst(t *testing.T) {
+func TestDisconnectsAreDeliveredOldestFirst(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := setup(t, pipes, func(o *gateway.Options) { o.CallbackConcurrency = 16 })
@@ -229,13 +229,13 @@ func TestDisconnectComesWithinASecond(t *testing.T) {
 		leave(c)
 		cb := r.backend.wantDisconnect(token, wire.ClientClosed, "")
 		if took := cb.At.Sub(begin); took > time.Second {
-			t.Errorf("%s: told after %s, want within 1s", name, took)
+			t.Errorf("%s: delivered after %s, want within 1s", name, took)
 		}
 	}
 }
 
-// TestDisconnectFollowsItsConnect: it is not told before the connect has been
-// answered, however soon the client leaves, and it is told once.
+// TestDisconnectFollowsItsConnect: it is not delivered before the connect has been
+// answered, however soon the client leaves, and it is delivered once.
 func TestDisconnectFollowsItsConnect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

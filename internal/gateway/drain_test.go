@@ -102,7 +102,7 @@ func TestDrainMeetsARequestThatIsStillComing(t *testing.T) {
 	})
 }
 
-// TestDrainCutsWhoDoesNotRead: at the end of its time, and the backend is told.
+// TestDrainCutsWhoDoesNotRead: at the end of its time, and the backend is notified.
 func TestDrainCutsWhoDoesNotRead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestDrainCutsWhoDoesNotRead(t *testing.T) {
 }
 
 // TestStopDeliversWhatStreamsAndCallbacksStillBring: Run returns when the last
-// disconnect has been told.
+// disconnect has been delivered.
 func TestStopDeliversWhatStreamsAndCallbacksStillBring(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,13 +139,13 @@ func TestStopDeliversWhatStreamsAndCallbacksStillBring(t *testing.T) {
 		gone.leave()
 		time.AfterFunc(4*time.Second, func() { close(slow) })
 		r.halt()
-		told := map[string]wire.Detail{}
+		endings := map[string]wire.Detail{}
 		for range 2 {
 			cb := r.backend.next(wire.Disconnect)
-			told[cb.Token] = cb.Detail
+			endings[cb.Token] = cb.Detail
 		}
-		if told[open] != wire.DetailDrain || told[pending] != wire.DetailDuringCallback {
-			t.Errorf("told %v, want the open stream's drain and the pending one's end", told)
+		if endings[open] != wire.DetailDrain || endings[pending] != wire.DetailDuringCallback {
+			t.Errorf("endings %v, want the open stream's drain and the pending one's end", endings)
 		}
 	})
 }

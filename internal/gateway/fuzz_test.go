@@ -98,8 +98,8 @@ func FuzzBatch(f *testing.F) {
 	})
 }
 
-// FuzzRequestIsTold: what a callback says of a request is what came.
-func FuzzRequestIsTold(f *testing.F) {
+// FuzzRequestInCallback: what a callback says of a request is what came.
+func FuzzRequestInCallback(f *testing.F) {
 	f.Add("/x", "X-A", "1")
 	f.Add("//x/../y?a=%zz#f", "Cookie", "a=1; b=2")
 	f.Add("http://other.test/a?b", "Set-Cookie", "é")
@@ -111,19 +111,19 @@ func FuzzRequestIsTold(f *testing.F) {
 			return // no such request reaches the gateway
 		}
 		store := packed.New(packed.Options{})
-		told := store.Unpack(store.Pack(r))
-		if told.URL != r.RequestURI || told.URL != target {
-			t.Errorf("target %q is told as %q", target, told.URL)
+		unpacked := store.Unpack(store.Pack(r))
+		if unpacked.URL != r.RequestURI || unpacked.URL != target {
+			t.Errorf("target %q becomes %q", target, unpacked.URL)
 		}
 		separator := ", "
 		if strings.EqualFold(name, "cookie") {
 			separator = "; "
 		}
 		value = r.Header.Get(name)
-		if got := told.Headers[strings.ToLower(name)]; got != value+separator+value {
-			t.Errorf("header %q twice %q is told as %q", name, value, got)
+		if got := unpacked.Headers[strings.ToLower(name)]; got != value+separator+value {
+			t.Errorf("header %q twice %q becomes %q", name, value, got)
 		}
-		encoded, err := json.Marshal(told)
+		encoded, err := json.Marshal(unpacked)
 		if err != nil {
 			t.Fatal(err)
 		}

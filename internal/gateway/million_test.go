@@ -35,7 +35,7 @@ func BenchmarkStreamsInMemory(b *testing.B) {
 }
 
 func holdStreams(b *testing.B, streams int) {
-	before := settledMemory(b)
+	before := memoryAfterGC(b)
 	var k stream.Simulation
 	g := gateway.New(gateway.Options{
 		Topics:      topic.New(topic.Options{Default: topic.Retention{Events: 10}}),
@@ -56,7 +56,7 @@ func holdStreams(b *testing.B, streams int) {
 		}
 	}
 	b.ReportMetric(float64(time.Since(begin).Nanoseconds())/float64(streams), "ns/open")
-	after := settledMemory(b)
+	after := memoryAfterGC(b)
 	b.ReportMetric(float64(after-before)/float64(streams), "B/stream")
 	b.ReportMetric(float64(after)/(1<<20), "MiB-resident")
 
@@ -98,8 +98,8 @@ func browserRequest(b *testing.B, i int) *http.Request {
 	return r
 }
 
-// settledMemory is the resident memory when garbage has been given back.
-func settledMemory(b *testing.B) int64 {
+// memoryAfterGC is the resident memory when garbage has been given back.
+func memoryAfterGC(b *testing.B) int64 {
 	b.Helper()
 	runtime.GC()
 	debug.FreeOSMemory()

@@ -14,7 +14,7 @@ import (
 )
 
 // TestCallbackPayloadByteForByte: the order of fields is that of the replaced
-// system, and what came is told as it came.
+// system, and what came is reported as it came.
 func TestCallbackPayloadByteForByte(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, nil)
@@ -62,7 +62,7 @@ func TestCallbackIsAPlainPost(t *testing.T) {
 	}
 }
 
-func TestTargetIsToldByteForByte(t *testing.T) {
+func TestTargetIsReportedByteForByte(t *testing.T) {
 	t.Parallel()
 	targets := []string{
 		"/",
@@ -92,12 +92,12 @@ func TestTargetIsToldByteForByte(t *testing.T) {
 			continue
 		}
 		if got := r.backend.next(wire.Connect).Request.URL; got != target {
-			t.Errorf("target %q is told as %q", target, got)
+			t.Errorf("target %q becomes %q", target, got)
 		}
 	}
 }
 
-func TestHeadersAreTold(t *testing.T) {
+func TestHeadersAreReported(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
@@ -111,7 +111,7 @@ func TestHeadersAreTold(t *testing.T) {
 		{"set-cookies join", []string{"Set-Cookie: a=1", "Set-Cookie: b=2"}, map[string]string{"set-cookie": "a=1, b=2"}},
 		{"empty stays", []string{"X-Empty:"}, map[string]string{"x-empty": ""}},
 		{"blanks go", []string{"X-Pad:  \t padded \t"}, map[string]string{"x-pad": "padded"}},
-		{"all are told", []string{"Authorization: Bearer t", "Last-Event-ID: 7", "Accept-Encoding: gzip", "Accept: text/event-stream", "Connection: keep-alive"},
+		{"all are reported", []string{"Authorization: Bearer t", "Last-Event-ID: 7", "Accept-Encoding: gzip", "Accept: text/event-stream", "Connection: keep-alive"},
 			map[string]string{"authorization": "Bearer t", "last-event-id": "7", "accept-encoding": "gzip", "accept": "text/event-stream", "connection": "keep-alive"}},
 		{"names that look like ours", []string{"Token: x", "X-Tidegate-Signature: forged"}, map[string]string{"token": "x", "x-tidegate-signature": "forged"}},
 		{"not ASCII", []string{"X-Name: zażółć"}, map[string]string{"x-name": "zażółć"}},
@@ -128,18 +128,18 @@ func TestHeadersAreTold(t *testing.T) {
 		c.response()
 		c.leave()
 		if diff := cmp.Diff(connect.Request, r.backend.next(wire.Disconnect).Request); diff != "" {
-			t.Errorf("%s: the disconnect tells another request (-connect +disconnect)\n%s", tt.name, diff)
+			t.Errorf("%s: the disconnect has another request (-connect +disconnect)\n%s", tt.name, diff)
 		}
 	}
 }
 
-func TestMethodAndHostAreTold(t *testing.T) {
+func TestMethodAndHostAreReported(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, nil)
 	r.connect("POST /x HTTP/1.1\r\nHost: a.test:8080\r\nContent-Length: 2\r\n\r\nhi")
 	cb := r.backend.next(wire.Connect)
 	if cb.Request.Method != "POST" || cb.Request.Headers["host"] != "a.test:8080" || cb.Request.Headers["content-length"] != "2" {
-		t.Errorf("told: %+v, want POST, host and content-length", cb.Request)
+		t.Errorf("reported: %+v, want POST, host and content-length", cb.Request)
 	}
 }
 

@@ -113,7 +113,7 @@ func TestPathsThatAreNoStreams(t *testing.T) {
 	r.backend.silent("requests that are no streams")
 }
 
-func TestReadyzTellsWhyNot(t *testing.T) {
+func TestReadyzSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, func(o *gateway.Options) { o.CallbackURL = "" })
 	got := r.public("GET", "/readyz", "")

@@ -25,7 +25,7 @@ const (
 )
 
 // TestSendChecksInOrder: of several faults the first in the contract's order is
-// told, in the words of the replaced system, and before the token is looked up.
+// reported, in the words of the replaced system, and before the token is looked up.
 func TestSendChecksInOrder(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ body, code, message string }{

@@ -164,7 +164,7 @@ func TestX24ConnectOnAConnectionThatTheBackendCloses(t *testing.T) {
 	}
 }
 
-// A new connection that breaks tells of a backend in trouble: asking twice would
+// A new connection that breaks is a sign of a backend in trouble: asking twice would
 // only add to that.
 func TestX24ConnectOnANewConnectionIsSentOnce(t *testing.T) {
 	t.Parallel()

@@ -172,8 +172,8 @@ func TestFrom(t *testing.T) {
 	}
 }
 
-// TestLostHistoryIsTold: with an event that a browser can see, before what is left.
-func TestLostHistoryIsTold(t *testing.T) {
+// TestLostHistoryIsReported: with an event that a browser can see, before what is left.
+func TestLostHistoryIsReported(t *testing.T) {
 	t.Parallel()
 	r := setup(t, sockets, nil)
 	first := r.publish("short:1", "1")
@@ -263,7 +263,7 @@ func TestClosedTopicEndsItsStreams(t *testing.T) {
 	late.wantEnd("id: " + id + "\ndata: last\n\n")
 }
 
-// TestSubscribeToEndingStreamIs404: a stream that has been told to end takes
+// TestSubscribeToEndingStreamIs404: a stream that is about to end takes
 // nothing more, also while its client has not yet read what it has.
 func TestSubscribeToEndingStreamIs404(t *testing.T) {
 	t.Parallel()

@@ -8,9 +8,9 @@ import (
 	"tidegate/internal/gateway/token"
 )
 
-// crowdedConn makes a stream whose token belongs in one of four places of one shard,
+// collidingConn makes a stream whose token belongs in one of four places of one shard,
 // around its end: chains of probes grow long, and go around.
-func crowdedConn(id uint64) *conn {
+func collidingConn(id uint64) *conn {
 	c := new(conn)
 	binary.BigEndian.PutUint32(c.token[1:], uint32(id))
 	binary.LittleEndian.PutUint64(c.token[8:], ^uint64(0)-1+id%4)
@@ -26,7 +26,7 @@ func TestTheTableFindsStreamsWhoseTokensCollide(t *testing.T) {
 	model := map[token.Token]*conn{}
 	var all []*conn
 	for id := range uint64(40) {
-		all = append(all, crowdedConn(id))
+		all = append(all, collidingConn(id))
 	}
 	for step := range 20_000 {
 		c := all[random.IntN(len(all))]

@@ -158,7 +158,7 @@ func FuzzPackedRequestsComeBack(f *testing.F) {
 	f.Add("POST", "/", "[fe80::1%25a]:0", "h", "last-event-id: 1\nAB: c\nA: bc")
 	f.Fuzz(func(t *testing.T, method, target, remote, host, lines string) {
 		r := &http.Request{Method: method, RequestURI: target, RemoteAddr: remote, Host: host, Header: http.Header{}}
-		spelling := map[string]string{} // names that differ only in case cannot all be told
+		spelling := map[string]string{} // names that differ only in case cannot all be kept
 		for line := range strings.SplitSeq(lines, "\n") {
 			name, value, _ := strings.Cut(line, ": ")
 			lower := strings.ToLower(name)

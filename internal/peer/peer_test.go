@@ -82,7 +82,7 @@ func TestX14ClientIsTheRightmostHopThatIsNotTrusted(t *testing.T) {
 		{"Unix socket, both disagree", "@", []string{"Forwarded: for=1.1.1.1", "X-Forwarded-For: 203.0.113.1"}, "", "::"},
 		{"Unix socket, hidden", "@", []string{"X-Forwarded-For: unknown"}, "", "::"},
 		{"two proxies on this machine", "127.0.0.1:5", []string{"X-Forwarded-For: 203.0.113.1, 127.0.0.1"}, "203.0.113.1", "203.0.113.1"},
-		{"loopback that a far proxy tells of", proxy, []string{"X-Forwarded-For: 203.0.113.1, 127.0.0.1"}, "127.0.0.1", "127.0.0.1"},
+		{"loopback that a far proxy names", proxy, []string{"X-Forwarded-For: 203.0.113.1, 127.0.0.1"}, "127.0.0.1", "127.0.0.1"},
 	} {
 		got := rules(t, "10.0.0.0/8").Client(request(c.remote, c.headers...))
 		if text(got.Addr) != c.addr || text(got.Key()) != c.key {

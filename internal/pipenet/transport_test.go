@@ -214,7 +214,7 @@ func TestAPanicIsReportedAndAnsweredWith500(t *testing.T) {
 	}
 }
 
-func TestTheTraceHearsThatTheRequestWasWritten(t *testing.T) {
+func TestTheTraceReportsThatTheRequestWasWritten(t *testing.T) {
 	t.Parallel()
 	wrote := 0
 	c := client(func(http.ResponseWriter, *http.Request) {

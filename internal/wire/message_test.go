@@ -96,9 +96,9 @@ func TestMessagesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestTheFirstFailureIsTold takes a message in which everything is wrong and
+// TestTheFirstFailureIsReported takes a message in which everything is wrong and
 // mends one thing after the other: the checks come in the order of the contract.
-func TestTheFirstFailureIsTold(t *testing.T) {
+func TestTheFirstFailureIsReported(t *testing.T) {
 	t.Parallel()
 	type step struct {
 		field, value string // "" takes the field away

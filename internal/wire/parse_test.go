@@ -140,9 +140,9 @@ func TestParseMakesNoGarbage(t *testing.T) {
 	}
 }
 
-// TestParseLendsWhatItGives pins the lifetime that Parse states: a message lies
+// TestParsedTextsAreBorrowed pins the lifetime that Parse states: a message lies
 // in the body, or in the parser where there are escapes, and a clone in neither.
-func TestParseLendsWhatItGives(t *testing.T) {
+func TestParsedTextsAreBorrowed(t *testing.T) {
 	t.Parallel()
 	var p wire.Parser
 	body := []byte(`{"token":"abc","event":{"data":"d\te"}}`)

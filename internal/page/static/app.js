@@ -22,7 +22,7 @@ const narrow = matchMedia('(max-width: 52rem)');
 class Page {
   #requestId = crypto.getRandomValues(new BigUint64Array(2)).join('-');
   #task = null; // what is shown; null if none is chosen
-  #link = 'connecting'; // the state of the stream that tells of it
+  #link = 'connecting'; // the state of its stream
   #cancelling = false;
   #uncancelled = ''; // why the task could not be cancelled
   #away = false; // because the server could not be reached
@@ -151,7 +151,7 @@ class Page {
     this.#drawSoon();
   }
 
-  /** The task's last event has come: what is left to hear of are versions. */
+  /** The task's last event has come: only versions can still come. */
   #over() {
     this.#link = 'ended';
     this.#stream.close();

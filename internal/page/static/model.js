@@ -19,7 +19,7 @@ export function isFinal(status) {
 export function newTask(id, type = '') {
   return {
     id,
-    type, // no event tells it
+    type, // no event has it
     status: 'waiting',
     text: '', // of the latest progress
     value: null, // 0 to 1; null while unknown
@@ -106,7 +106,7 @@ export function endIsElsewhere(task) {
   return task.elsewhere !== '' || (task.closed && !isFinal(task.status));
 }
 
-/** Adds what the status endpoint knows and events have not told. */
+/** Adds what the status endpoint knows and no event has said. */
 export function complete(task, info) {
   task.type ||= info.type;
   if (info.start_time) task.startedAt ??= Date.parse(info.start_time);

@@ -10,7 +10,7 @@ const names = ['task_event', 'connection_close', 'reset', 'version'];
 const longestPause = 30_000; // milliseconds between two attempts
 
 /**
- * A stream that is kept open. What it is told, it passes on in order:
+ * A stream that is kept open. What it receives, it passes on in order:
  *
  * - onEvent(name, data): an event; data is its text.
  * - onState(state): "connecting", "waiting" (other tabs have all connections),

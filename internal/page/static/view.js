@@ -48,7 +48,7 @@ export class TaskView {
   }
 
   /**
-   * Shows a task as it is now. link is the state of the stream that tells of it,
+   * Shows a task as it is now. link is the state of its stream,
    * uncancelled why it could not be cancelled, or "".
    */
   show(task, link, cancelling, uncancelled) {
@@ -125,7 +125,7 @@ export class TaskView {
   }
 }
 
-/** How much is done of how much, where the task tells. */
+/** How much is done of how much, where the task reports it. */
 function amounts(detail) {
   const { files_done: files, files_total: allFiles, bytes_done: done, bytes_total: all } = detail;
   const parts = [];

@@ -12,12 +12,12 @@ import (
 	"tidegate/internal/wire"
 )
 
-// TestAStreamIsRecordedBeforeTheBackendHearsOfIt: or a gateway that dies in
-// between leaves a stream of which nobody tells.
-func TestAStreamIsRecordedBeforeTheBackendHearsOfIt(t *testing.T) {
+// TestAStreamIsRecordedBeforeItsConnectIsPosted: or a gateway that dies in
+// between leaves a stream whose end nobody reports.
+func TestAStreamIsRecordedBeforeItsConnectIsPosted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := &ledger{gate: make(chan struct{})}
+		l := &sessionStore{gate: make(chan struct{})}
 		r := recorded(t, pipes, l, nil)
 		begin := time.Now()
 		r.open("/x?a=1&b=2", "X-A: b")
@@ -42,10 +42,10 @@ func TestAStreamIsRecordedBeforeTheBackendHearsOfIt(t *testing.T) {
 	})
 }
 
-func TestALedgerThatIsAwayDelaysAConnectForSecondsOnly(t *testing.T) {
+func TestASessionStoreThatIsAwayDelaysAConnectForSecondsOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := recorded(t, pipes, &ledger{gate: make(chan struct{})}, nil)
+		r := recorded(t, pipes, &sessionStore{gate: make(chan struct{})}, nil)
 		begin := time.Now()
 		r.open("/x")
 		cb := <-r.backend.calls // later than what is usual
@@ -59,14 +59,14 @@ func TestARecordIsStruckWhenNothingIsLeftToTell(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		do   func(r *rig, l *ledger) (token string)
+		do   func(r *rig, l *sessionStore) (token string)
 	}{
-		{"the backend refused the stream", func(r *rig, _ *ledger) string {
+		{"the backend refused the stream", func(r *rig, _ *sessionStore) string {
 			r.backend.connects(http.StatusForbidden)
 			r.open("/x")
 			return r.backend.next(wire.Connect).Token
 		}},
-		{"it refused after the client had left", func(r *rig, l *ledger) string {
+		{"it refused after the client had left", func(r *rig, l *sessionStore) string {
 			r.backend.connects(http.StatusForbidden)
 			r.backend.hold()
 			c := r.open("/x")
@@ -77,7 +77,7 @@ func TestARecordIsStruckWhenNothingIsLeftToTell(t *testing.T) {
 			r.backend.letGo()
 			return token
 		}},
-		{"the disconnect was delivered", func(r *rig, l *ledger) string {
+		{"the disconnect was delivered", func(r *rig, l *sessionStore) string {
 			c, token := r.accepted("/x")
 			r.backend.hold()
 			c.leave()
@@ -87,7 +87,7 @@ func TestARecordIsStruckWhenNothingIsLeftToTell(t *testing.T) {
 			r.backend.letGo()
 			return token
 		}},
-		{"the disconnect was delivered at the second attempt", func(r *rig, l *ledger) string {
+		{"the disconnect was delivered at the second attempt", func(r *rig, l *sessionStore) string {
 			c, token := r.accepted("/x")
 			r.backend.status(http.StatusServiceUnavailable)
 			c.leave()
@@ -97,25 +97,25 @@ func TestARecordIsStruckWhenNothingIsLeftToTell(t *testing.T) {
 			r.backend.status(http.StatusOK)
 			return token
 		}},
-		{"the disconnect was refused", func(r *rig, _ *ledger) string {
+		{"the disconnect was refused", func(r *rig, _ *sessionStore) string {
 			c, token := r.accepted("/x")
 			r.backend.status(http.StatusGone)
 			c.leave()
 			return token
 		}},
-		{"the disconnect was given up", func(r *rig, _ *ledger) string {
+		{"the disconnect was given up", func(r *rig, _ *sessionStore) string {
 			c, token := r.accepted("/x")
 			r.backend.status(http.StatusServiceUnavailable)
 			c.leave()
 			time.Sleep(10 * time.Minute)
 			return token
 		}},
-		{"nobody knows whether the backend accepted", func(r *rig, _ *ledger) string {
+		{"nobody knows whether the backend accepted", func(r *rig, _ *sessionStore) string {
 			r.backend.breaks()
 			r.open("/x")
 			return r.backend.next(wire.Connect).Token
 		}},
-		{"the stream was for topics that are all closed", func(r *rig, _ *ledger) string {
+		{"the stream was for topics that are all closed", func(r *rig, _ *sessionStore) string {
 			got := r.send(`{"topic":"task:1","event":{"data":"end"},"close":true}`)
 			r.backend.hold()
 			r.open("/x", "Last-Event-ID: "+fieldOf(r.t, got.Body, "id"))
@@ -127,7 +127,7 @@ func TestARecordIsStruckWhenNothingIsLeftToTell(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := new(ledger)
+				l := new(sessionStore)
 				r := recorded(t, pipes, l, func(o *gateway.Options) { o.CallbackRetention = time.Minute })
 				token := tt.do(r, l)
 				time.Sleep(time.Minute)
@@ -142,7 +142,7 @@ func TestARecordIsStruckWhenNothingIsLeftToTell(t *testing.T) {
 func TestAnUndeliveredDisconnectStaysOnRecord(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := new(ledger)
+		l := new(sessionStore)
 		r := recorded(t, pipes, l, nil)
 		c, _ := r.accepted("/x")
 		r.accepted("/y") // ends with the drain
@@ -156,10 +156,10 @@ func TestAnUndeliveredDisconnectStaysOnRecord(t *testing.T) {
 	})
 }
 
-func TestDisconnectsAreHeldBackWhileTheLedgerIsUnsteady(t *testing.T) {
+func TestDisconnectsAreHeldBackWhileTheSessionStoreIsNotReady(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := new(ledger)
+		l := new(sessionStore)
 		r := recorded(t, pipes, l, nil)
 		c, token := r.accepted("/x")
 		l.setSteady(false)
@@ -172,10 +172,10 @@ func TestDisconnectsAreHeldBackWhileTheLedgerIsUnsteady(t *testing.T) {
 		l.setSteady(true)
 		r.backend.wantDisconnect(token, wire.ClientClosed, "")
 		if took := time.Since(begin); took > 100*time.Millisecond {
-			t.Errorf("told after %s, want 100ms at most", took)
+			t.Errorf("delivered after %s, want 100ms at most", took)
 		}
 		synctest.Wait()
-		l.wantStruck(t, "when it was told", nodeA, token)
+		l.wantStruck(t, "when it was delivered", nodeA, token)
 		if got := page[wire.StreamPage](r, "/internal/streams"); len(got.Streams) != 1 || got.Streams[0].Token != other {
 			t.Errorf("listing %+v, want the other stream", got)
 		}
@@ -190,9 +190,9 @@ func recordedStream() wire.SessionRecord {
 	}
 }
 
-func TestAnHeirTellsWhatWasRecorded(t *testing.T) {
+func TestFailoverDeliversWhatWasRecorded(t *testing.T) {
 	t.Parallel()
-	r := recorded(t, sockets, new(ledger), nil)
+	r := recorded(t, sockets, new(sessionStore), nil)
 	e := recordedStream()
 	if err := r.gateway.TakeOver(t.Context(), e); err != nil {
 		t.Errorf("Inherit: %v", err)
@@ -203,10 +203,10 @@ func TestAnHeirTellsWhatWasRecorded(t *testing.T) {
 	}
 }
 
-func TestAnHeirFailsUntilTheBackendHears(t *testing.T) {
+func TestFailoverFailsUntilTheBackendAnswers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		l := new(ledger)
+		l := new(sessionStore)
 		r := recorded(t, pipes, l, nil)
 		for status, done := range map[int]bool{200: true, 204: true, 400: true, 404: true, 410: true, 401: false, 403: false, 429: false, 500: false, 503: false, 302: false} {
 			r.backend.status(status)
@@ -226,6 +226,6 @@ func TestAnHeirFailsUntilTheBackendHears(t *testing.T) {
 			t.Errorf("when it does not answer: %v after %s, want an error after 5s", err, time.Since(begin))
 		}
 		r.backend.letGo()
-		l.wantStruck(t, "that is for the ledger itself", nodeA)
+		l.wantStruck(t, "that is for the session store itself", nodeA)
 	})
 }
