@@ -24,8 +24,8 @@ const (
 	// quietEvery is the time between two checks. The program is quiet if it has allocated less than
 	// quietBytes in between. Memory goes back to the system if more than worthBytes were allocated
 	// since the last time.
-	quietEvery  = 5 * time.Second
-	quietBytes  = 4 << 20
+	quietEvery = 5 * time.Second
+	quietBytes = 4 << 20
 	worthBytes = 16 << 20
 	// cacheTicks is the number of quiet checks after which memory goes back once more: the embedded
 	// store has freed its cached blocks by then.

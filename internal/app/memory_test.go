@@ -48,13 +48,13 @@ func TestMemoryIsGivenBackWhenQuiet(t *testing.T) {
 			given bool
 		}{
 			{worthBytes, false},    // busy
-			{quietBytes, false},     // still
-			{quietBytes - 1, true},  // quiet
+			{quietBytes, false},    // still
+			{quietBytes - 1, true}, // quiet
 			{0, false}, {0, false}, // has been given
-			{quietBytes - 1, false},  // a little
-			{quietBytes - 1, false},  // more, but not yet worth it
+			{quietBytes - 1, false}, // a little
+			{quietBytes - 1, false}, // more, but not yet worth it
 			{worthBytes / 2, false}, // busy
-			{quietBytes - 1, true},   // quiet again
+			{quietBytes - 1, true},  // quiet again
 			{0, false}, {0, false}, {0, false}, {0, false}, {0, false},
 			{0, true}, // caches are empty
 			{0, false}, {0, false}, {0, false}, {0, false}, {0, false}, {0, false}, {0, false},

@@ -65,7 +65,7 @@ func TestBackendSeesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestBackendTellsSlowEndsFromOthers(t *testing.T) {
+func TestBackendCountsSlowEndsApart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newTestBackend()

@@ -11,7 +11,7 @@ import (
 	"tidegate/internal/config"
 )
 
-func TestBenchTellsAllMistakesAtOnce(t *testing.T) {
+func TestBenchReportsAllMistakesAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		args []string

@@ -102,7 +102,7 @@ func TestPrintIsAFileThatGivesTheSame(t *testing.T) {
 	}
 }
 
-func TestPrintTellsSources(t *testing.T) {
+func TestPrintNamesSources(t *testing.T) {
 	t.Parallel()
 	file := write(t, "heartbeat: 2s\nnamespace:\n  a: {events: 1}\n")
 	cfg := mustLoad(t, "gateway", "--retry 1s --callback-url http://h/?secret=x&y --config "+file, "TIDEGATE_MAX_BODY=2KiB PORT=3000 TIDEGATE_INTERNAL_SECRET=0123456789abcdef")

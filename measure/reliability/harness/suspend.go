@@ -16,14 +16,14 @@ const stopPatience = time.Minute
 // awaitStop waits until a process that was sent SIGSTOP has stopped.
 //
 // The kernel only notes the signal. One thread takes it when it gets a processor, and
-// stops all; until then the others go on. So the first thread that has stopped tells that
-// none comes back from the kernel any more. Where there is no /proc, nothing tells.
+// stops all; until then the others go on. So the first thread that has stopped shows that
+// none comes back from the kernel any more. Where there is no /proc, nothing shows it.
 func awaitStop(pid int) error {
 	tasks := fmt.Sprintf("/proc/%d/task/", pid)
 	if _, err := os.Stat("/proc/self/task"); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	for end := time.Now().Add(stopPatience); ; time.Sleep(time.Millisecond) { // the kernel tells nobody but by wait, which also waits for system calls
+	for end := time.Now().Add(stopPatience); ; time.Sleep(time.Millisecond) { // the kernel reports it by wait only, which also waits for system calls
 		threads, err := filepath.Glob(tasks + "*/stat")
 		if err != nil || len(threads) == 0 {
 			return fmt.Errorf("%w: it is not in /proc", ErrEnded)

@@ -113,7 +113,7 @@ func (j *job) compare(w, log *watch) {
 	r.mu.Unlock()
 	switch {
 	case w.resets > 0 && !r.allowResets:
-		r.fault("who watched task %s was told %d times that history was lost", w.id, w.resets)
+		r.fault("the watcher of task %s received %d resets", w.id, w.resets)
 	case !w.over:
 		r.fault("who watched task %s did not see its end; it saw %s", w.id, outline(w.seen))
 	case !slices.Equal(w.seen, log.seen):
