@@ -82,14 +82,18 @@ func TestX13ABodyHasToComeInTime(t *testing.T) {
 					head = "Content-Length: 102400"
 				}
 				_, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: a\r\n"+head+"\r\n\r\n")
-				for n := max(c.bytes, -c.bytes); n > 0 && err == nil; n-- {
-					if !sleep(stop, c.pause) {
+				piece := 1
+				if c.pause < 10*time.Millisecond {
+					piece = 32 // at the same rate
+				}
+				for n := max(c.bytes, -c.bytes); n > 0 && err == nil; n -= piece {
+					if !sleep(stop, c.pause*time.Duration(piece)) {
 						return
 					}
 					if c.bytes < 0 {
 						_, err = io.WriteString(conn, "1\r\nx\r\n")
 					} else {
-						_, err = io.WriteString(conn, "x")
+						_, err = io.WriteString(conn, strings.Repeat("x", piece))
 					}
 				}
 			}()
