@@ -135,7 +135,9 @@ func (o Options) authenticates() bool { return o.Mode != Development && o.Mode !
 func (b *Backend) addTasks(m *metrics) error {
 	b.logs = &taskLogs{gateway: b.gateway, lost: newRetrySet(), unused: newRetrySet(), metrics: m, log: b.log}
 	opts := b.opts.Tasks
-	opts.Publisher = newPublisher(b.gateway, m)
+	if b.gateway != nil { // nil: its options are wrong, and New goes on only to find what else is
+		opts.Publisher = newPublisher(b.gateway, m)
+	}
 	opts.Observer = observer{m}
 	opts.OnDelete = func(id string) { b.logs.unused.add(id) }
 	opts.Log = cmp.Or(opts.Log, b.opts.Log)

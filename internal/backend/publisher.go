@@ -5,20 +5,13 @@ import (
 	"tidegate/task/publish"
 )
 
-// publisher writes the events of tasks to their topics, and reads how logs end.
-type publisher struct {
-	*publish.Publisher
-	gateway *client.Client
-}
-
-func newPublisher(gateway *client.Client, m *metrics) *publisher {
-	return &publisher{
-		Publisher: publish.New(publish.Options{
-			Client:  gateway,
-			Observe: func(o publish.Outcome) { m.published.WithLabelValues(string(o)).Inc() },
-		}),
-		gateway: gateway,
-	}
+// newPublisher returns what writes the events of tasks to their topics and reads how
+// their logs end.
+func newPublisher(gateway *client.Client, m *metrics) *publish.Publisher {
+	return publish.New(publish.Options{
+		Client:  gateway,
+		Observe: func(o publish.Outcome) { m.published.WithLabelValues(string(o)).Inc() },
+	})
 }
 
 // Outcomes of a version notice, in the metric.

@@ -30,7 +30,7 @@ func answering(lines ...string) func(http.ResponseWriter, *http.Request) bool {
 	}
 }
 
-func (b *testBundle) publisher() *publisher {
+func (b *testBundle) publisher() *publish.Publisher {
 	return newPublisher(b.Backend.gateway, b.logs.metrics)
 }
 

@@ -1,4 +1,4 @@
-package backend
+package publish_test
 
 import (
 	"encoding/json"
@@ -35,7 +35,7 @@ func TestX40TheEndOfALogIsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := &publisher{gateway: dial(t, func(w http.ResponseWriter, r *http.Request) {
+			p := dial(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if len(tt.log) == 0 {
 					wire.WriteError(w, wire.Errorf(http.StatusNotFound, wire.CodeTopicNotFound, "no"))
 					return
@@ -53,7 +53,7 @@ func TestX40TheEndOfALogIsRead(t *testing.T) {
 				}
 				text, _ := json.Marshal(page)
 				_, _ = io.Copy(w, strings.NewReader(string(text)))
-			})}
+			}))
 			got, ok, err := p.End(t.Context(), "t")
 			if err != nil || ok != tt.ok || got.State != tt.want.State || string(got.Result) != string(tt.want.Result) || got.Error != tt.want.Error || !got.At.Equal(tt.want.At) {
 				t.Errorf("End() = %+v, %v, %v; want %+v, %v", got, ok, err, tt.want, tt.ok)
