@@ -2,36 +2,18 @@ package cli
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"tidegate/internal/config"
+	"tidegate/internal/markdown"
 )
 
-const referenceTop = `# Commands
-
-<!-- Generated from internal/cli by: go test ./internal/cli -run TestReference -update -->
-
-For everybody who starts Tidegate or calls it from a shell: every command, with its arguments, flags,
-examples and exit codes.
-
-` + "`tidegate COMMAND --help`" + ` shows the same. Every flag has an environment variable, and a flag beats it.
-Flags and other arguments can be mixed; after ` + "`--`" + ` nothing is a flag. Durations are written ` + "`300ms`, `15s`, `1h30m`" + `,
-sizes ` + "`1048576`, `512KiB` or `1MB`" + `.
-
-All commands end with one of three exit codes:
-
-| code | meaning |
-| --- | --- |
-| 0 | It is done. Help and an interrupt count as done. |
-| 1 | It failed. Standard error says why, and what to do. |
-| 2 | The call or the configuration has a mistake. Standard error names all mistakes. |
-
-| command | what it does |
-| --- | --- |
-`
+//go:embed reference_top.md
+var referenceTop string
 
 // Reference returns docs/reference/cli.md.
 func Reference() []byte {
@@ -54,7 +36,7 @@ func Reference() []byte {
 // writeServer writes the section of a command whose flags are settings.
 func writeServer(out *bytes.Buffer, name string) {
 	m := config.ManualOf(name)
-	fmt.Fprintf(out, "```\n%s\n```\n\n`tidegate %s` %s.\n\n%s\n\n", m.Usage, name, m.Summary, m.About)
+	fmt.Fprintf(out, "```\n%s\n```\n\n%s\n%s\n", m.Usage, markdown.Wrap("", fmt.Sprintf("`tidegate %s` %s.", name, m.Summary)), markdown.Wrap("", m.About))
 	out.WriteString("Flags: the settings that name this command on [the page of settings](configuration.md).\n")
 	writeExamples(out, m.Examples)
 }
@@ -76,17 +58,17 @@ func writeList(out *bytes.Buffer, heading string, entries []entry) {
 	}
 	fmt.Fprintf(out, "\n**%s**\n\n", heading)
 	for _, e := range entries {
-		fmt.Fprintf(out, "- `%s`: %s\n", e.name, e.meaning)
+		out.WriteString(markdown.Wrap("- ", fmt.Sprintf("`%s`: %s", e.name, e.meaning)))
 	}
 }
 
 func writeFlag(out *bytes.Buffer, f *pflag.Flag) {
 	kind, usage := config.FlagText(f)
-	fmt.Fprintf(out, "- `%s`: %s", strings.TrimSpace("--"+f.Name+" "+kind), usage)
+	text := fmt.Sprintf("`%s`: %s", strings.TrimSpace("--"+f.Name+" "+kind), usage)
 	if def := config.ShownDefault(f); def != "" {
-		fmt.Fprintf(out, " Default `%s`.", def)
+		text += fmt.Sprintf(" Default `%s`.", def)
 	}
-	fmt.Fprintf(out, " Variable `%s`.\n", config.Variable(f.Name))
+	out.WriteString(markdown.Wrap("- ", text+fmt.Sprintf(" Variable `%s`.", config.Variable(f.Name))))
 }
 
 func writeExamples(out *bytes.Buffer, examples []string) {

@@ -30,8 +30,8 @@ const (
 	anywhere   = "every route"
 	onStreams  = "streams"
 	onSend     = "`POST /internal/send`"
-	onSends    = "`POST /internal/send`, `POST /internal/subscribe`, `POST /internal/unsubscribe`"
-	onAttach   = "`POST /internal/subscribe`, `POST /internal/unsubscribe`"
+	onSends    = "`POST /internal/send`, `…/subscribe`, `…/unsubscribe`"
+	onAttach   = "`POST /internal/subscribe`, `…/unsubscribe`"
 	onInternal = "the internal API"
 )
 

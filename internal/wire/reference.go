@@ -2,36 +2,18 @@ package wire
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"strings"
+
+	"tidegate/internal/markdown"
 )
 
-const referenceTop = `# Errors and reasons
+//go:embed reference_top.md
+var referenceTop string
 
-<!-- Generated from internal/wire by: go test ./internal/wire -run TestReference -update -->
-
-For authors of clients and backends, and for operators: every error code, and every reason for which a
-stream ends, with what to do.
-
-## Error codes
-
-Errors are ` + "`" + `{"error":{"message":"…","code":"…"}}` + "`" + `. The code is part of the interface: it is never renamed,
-and programs may switch on it. The message is for people and may change. Some endpoints of the backend keep
-the older form ` + "`" + `{"error":"…"}` + "`" + `, see [the backend](protocol.md#the-backend).
-
-"Every route" means every route that the page of the protocol has. With ` + "`--retryable-rejections`" + `, streams
-that would be answered with 5xx or 429 get 200, ` + "`retry:`" + ` and the end instead, so that EventSource comes back.
-
-| code | status | where |
-| --- | --- | --- |
-`
-
-const reasonsTop = `
-## Why a stream ends
-
-The disconnect callback has ` + "`reason` and `detail`" + `, and ` + "`tidegate_streams_ended_total`" + ` has them as labels.
-Both lists are closed. A client does not see them.
-`
+//go:embed reference_reasons.md
+var reasonsTop string
 
 // Reference returns docs/reference/errors.md.
 func Reference() []byte {
@@ -41,7 +23,7 @@ func Reference() []byte {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s |\n", c.Code, strings.ToLower(string(c.Code)), c.Status, c.Where)
 	}
 	for _, c := range codeTable {
-		fmt.Fprintf(&out, "\n### `%s`\n\n%s\n\n**What to do:** %s\n", c.Code, c.Meaning, c.Do)
+		fmt.Fprintf(&out, "\n### `%s`\n\n%s\n%s", c.Code, markdown.Wrap("", c.Meaning), markdown.Wrap("", "**What to do:** "+c.Do))
 	}
 	out.WriteString(reasonsTop)
 	for _, e := range endingTable {
@@ -49,7 +31,7 @@ func Reference() []byte {
 		if e.Detail != DetailNone {
 			name += ", `" + string(e.Detail) + "`"
 		}
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n**What follows:** %s\n", name, e.When, e.Next)
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n%s", name, markdown.Wrap("", e.When), markdown.Wrap("", "**What follows:** "+e.Next))
 	}
 	return out.Bytes()
 }
