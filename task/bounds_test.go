@@ -133,7 +133,7 @@ func TestBE24KeptTasksAreBounded(t *testing.T) {
 
 func TestBE24NothingToDeleteIsBusy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		door, publisher := gated()
+		valve, publisher := gated()
 		b := serve(t, task.Options{MaxTasks: 3, Publisher: publisher}, quick)
 		var first string
 		for range 3 {
@@ -145,7 +145,7 @@ func TestBE24NothingToDeleteIsBusy(t *testing.T) {
 		if _, err := b.Start(t.Context(), "quick", nil); !errors.Is(err, task.ErrBusy) || !strings.Contains(err.Error(), "3 are kept") {
 			t.Errorf("Start() = %v, want ErrBusy that says why", err)
 		}
-		door.open.Store(true)
+		valve.open.Store(true)
 		time.Sleep(10 * time.Second)
 		b.start(t, "quick", "")
 	})
@@ -177,7 +177,7 @@ func TestBE24BytesAreBounded(t *testing.T) {
 
 func TestBE24OutboxesTogetherAreBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		door, publisher := gated()
+		valve, publisher := gated()
 		b := serve(t, task.Options{Workers: 2, UnpublishedBytes: 10_000, Publisher: publisher},
 			typeOf("reports", func(_ context.Context, run *task.Run) (any, error) {
 				return nil, run.Progress(task.Progress{Text: long(3000)})
@@ -200,7 +200,7 @@ func TestBE24OutboxesTogetherAreBounded(t *testing.T) {
 		if counts := b.Counts(); counts[task.Pending] >= before {
 			t.Errorf("after two were removed: %v, want less than %d pending", counts, before)
 		}
-		door.open.Store(true)
+		valve.open.Store(true)
 		time.Sleep(time.Minute)
 		if n := b.Counts()[task.Completed]; n != 8 {
 			t.Errorf("%d tasks are completed, want all 8 that are left", n)

@@ -5,11 +5,10 @@ import (
 	"errors"
 )
 
-// Cancel ends a pending or running task, wherever it runs: it is cancelled, for
-// good, when Cancel returns, or soon after if the process that runs it does not
-// answer. The function's context ends with [ErrCancelled]; its worker is free
-// when it returns or times out. ErrNotFound if the task is unknown or over,
-// ErrUnavailable.
+// Cancel ends a pending or running task, wherever it runs. The task is cancelled when
+// Cancel returns, or soon after if the process that runs it does not answer. The
+// function's context ends with [ErrCancelled]; its worker is free when it returns or
+// times out. Errors: ErrNotFound if the task is unknown or over, ErrUnavailable.
 func (s *Service) Cancel(ctx context.Context, id string) error {
 	for try := 1; ; try++ {
 		if j := s.job(id); j != nil {

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// Drain prepares the end: from now on Start returns [ErrStopping]. With the store
-// in memory it waits until nothing is pending or running; with a durable one no
-// task is begun here any more, and it waits for those that run here. When ctx ends
-// first, it stops the rest as the end of [Service.Run] does. Then it waits up to
-// 5 s until the last events are published. Run goes on until its own context ends.
+// Drain prepares the end: from now on Start returns [ErrStopping]. With the store in
+// memory Drain waits until nothing is pending or running. With a durable store no task
+// is begun here any more, and it waits for those that run here. When ctx ends first, it
+// stops the rest as the end of [Service.Run] does. Then it waits up to 5 s until the
+// last events are published. Run goes on until its own context ends.
 func (s *Service) Drain(ctx context.Context) {
 	s.advance(draining)
 	if s.store.Durable() {

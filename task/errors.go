@@ -43,14 +43,14 @@ var (
 	ErrUnavailable = errors.New("task: store is not available")
 )
 
-// Causes that end the context of a [Func]; context.Cause tells which. ErrStopping
+// Causes that end the context of a [Func]; context.Cause says which. ErrStopping
 // is also returned by Start and Republish once the service drains or stops.
 var (
 	ErrCancelled = errors.New("task: cancelled")
 	ErrTimeout   = errors.New("task: timed out")
 	ErrStopping  = errors.New("task: service is stopping")
-	// ErrLost: the service could not reach the store until its lease of the task
-	// had expired, and another one has taken over; or the task was deleted.
+	// ErrLost: the lease of the task has expired, because the store could not be
+	// reached, and another service has taken over. Or the task was deleted.
 	ErrLost = errors.New("task: taken over by another service")
 )
 

@@ -18,13 +18,15 @@ type Kind[P, R any] struct {
 // parameters decoded and returns a result that is encoded as JSON. t has the name
 // and the settings of the type; its Run must be nil.
 //
-// Parameters decode strictly, when a task is started and again when it runs: an
-// unknown key or a value of the wrong type is [ErrBadParams] with a text that names
-// it. If *P has a method SetDefaults(), it is called before, so that keys which are
-// missing keep what it sets. If P or *P has a method Validate() error, it is called
-// after, also after an error, so that all that is wrong is reported; then t.Check is
-// called if nothing was. Their errors are ErrBadParams, too. P must encode to a JSON
-// object: a struct, or a map.
+// Parameters decode strictly, when a task is started and again when it runs. An unknown
+// key or a value of the wrong type is [ErrBadParams] with a text that names it.
+//
+//   - A method SetDefaults() of *P is called before: missing keys keep what it sets.
+//   - A method Validate() error of P or *P is called after, also after an error, so that
+//     all that is wrong is reported. Its error is ErrBadParams, too.
+//   - t.Check is called last, if nothing was wrong.
+//
+// P must encode to a JSON object: a struct, or a map.
 func Register[P, R any](s *Service, t Type, run func(ctx context.Context, run *Run, params P) (R, error)) (*Kind[P, R], error) {
 	if t.Run != nil {
 		return nil, fmt.Errorf("task: register %q: the function is given twice", t.Name)

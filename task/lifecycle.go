@@ -14,15 +14,17 @@ import (
 // be published, and functions to return.
 const stopGrace = 5 * time.Second
 
-// Run runs tasks, publishes their events and deletes old ones, until ctx ends.
-// Then it stops all that runs here, with [ErrStopping]: tasks of a durable store
-// that may be run again are handed back to it, and this attempt does not count;
-// others are cancelled, and with the store in memory all that is pending as well.
-// It waits up to 5 s for the last events to be published (unless Drain has done
-// so) and for the functions to return, and returns nil. A function that still does
-// not return is left behind, and the error says how many there were. If the store
-// ends by itself Run ends too, in the same way, and returns why. Run may be called
-// once.
+// Run runs tasks, publishes their events and deletes old ones, until ctx ends. It may be
+// called once.
+//
+// When ctx ends, Run stops what runs here, with [ErrStopping]. Tasks of a durable store
+// that may be run again are released to it, and this attempt does not count. Others are
+// cancelled. With the store in memory, pending tasks are cancelled as well.
+//
+// Then Run waits up to 5 s for the last events to be published, unless Drain has done
+// so, and for the functions to return. It returns nil, or an error that says how many
+// functions have not returned. If the store ends by itself, Run stops in the same way
+// and returns why.
 func (s *Service) Run(ctx context.Context) error {
 	base, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()

@@ -155,14 +155,14 @@ func TestManyTasksAgainstAFlakyPublisher(t *testing.T) {
 
 func TestPublisherAwayForTenMinutesLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		door, publisher := gated()
+		valve, publisher := gated()
 		b := serve(t, task.Options{Publisher: publisher}, task.Demo())
 		id := b.start(t, "demo_task", `{"steps":500,"delay":0.1}`)
 		time.Sleep(5 * time.Minute)
 		b.wantState(t, id, task.Completed) // final meanwhile
 		time.Sleep(5 * time.Minute)
 		b.wantNames(t, id)
-		door.open.Store(true)
+		valve.open.Store(true)
 		time.Sleep(10 * time.Second) // the longest pause
 
 		want := slices.Concat([]string{"task_started"}, slices.Repeat([]string{"progress_update"}, 501),
@@ -253,7 +253,7 @@ func TestBatchesAreBounded(t *testing.T) {
 
 func TestNoPumpWhileThereIsNothingToPublish(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		door, publisher := gated()
+		valve, publisher := gated()
 		b := serve(t, task.Options{Workers: 100, Publisher: publisher}, obedient)
 		for range 100 {
 			b.start(t, "obedient", "")
@@ -262,7 +262,7 @@ func TestNoPumpWhileThereIsNothingToPublish(t *testing.T) {
 		if n := pumps(t); n != 100 {
 			t.Errorf("%d pumps are at work while the Publisher is away, want one a task, 100", n)
 		}
-		door.open.Store(true)
+		valve.open.Store(true)
 		time.Sleep(time.Minute)
 		if n := pumps(t); n != 0 {
 			t.Errorf("%d pumps are at work while there is nothing to publish", n)

@@ -114,7 +114,7 @@ func TestBE24FullOutboxHoldsTheTaskBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				reported := 0
-				door, publisher := gated()
+				valve, publisher := gated()
 				opts.Publisher = publisher
 				b, id := inside(t, opts, func(_ context.Context, run *task.Run) {
 					for range 50 {
@@ -130,7 +130,7 @@ func TestBE24FullOutboxHoldsTheTaskBack(t *testing.T) {
 					t.Errorf("%d events were taken by an outbox for about 10", reported)
 				}
 				b.wantState(t, id, task.Running)
-				door.open.Store(true)
+				valve.open.Store(true)
 				time.Sleep(10 * time.Second)
 				if got := b.progressData(t, id); len(got) != 50 {
 					t.Errorf("%d progress events are in the log, want 50", len(got))
@@ -144,7 +144,7 @@ func TestBE24FullOutboxHoldsTheTaskBack(t *testing.T) {
 func TestLastEventsAlwaysFit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var refused error
-		door, publisher := gated()
+		valve, publisher := gated()
 		b, id := inside(t, task.Options{OutboxEvents: 1, Publisher: publisher}, func(_ context.Context, run *task.Run) {
 			refused = run.Progress(task.Progress{Text: "no room"})
 		})
@@ -156,7 +156,7 @@ func TestLastEventsAlwaysFit(t *testing.T) {
 		if !errors.Is(refused, task.ErrCancelled) {
 			t.Errorf("Progress() that waited for room = %v, want ErrCancelled", refused)
 		}
-		door.open.Store(true)
+		valve.open.Store(true)
 		time.Sleep(10 * time.Second)
 		b.wantNames(t, id, "task_started", "task_cancelled", "connection_close task_cancelled")
 	})

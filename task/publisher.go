@@ -43,8 +43,8 @@ type Publisher interface {
 }
 
 // A LogReader is a [Publisher] that can read logs. A service asks it before it writes
-// last events that may be there already: written by a process that died, or so long
-// ago that the log has dropped their Keys.
+// last events that may be there already. A process that died may have written them, or
+// the log may have dropped their Keys.
 type LogReader interface {
 	// Ended reports whether the log of a task has its terminal event, and
 	// whether it is closed. A log that does not exist has neither.

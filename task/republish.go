@@ -2,15 +2,14 @@ package task
 
 import "context"
 
-// Republish writes the log of a finished task once more, for when the log was
-// lost: task_started, the latest progress, the terminal event and
-// connection_close, with keys "<id>:r1" and so on, which are the same at each
-// call. It returns when they are published. When ctx ends first it returns the
-// cause; the events are published later nevertheless. ErrNotFound if the task is
-// unknown or not over, ErrBusy while its last events are on their way from
-// another process, ErrUnavailable, ErrStopping if the service has stopped.
-//
+// Republish writes the log of a finished task once more, for when the log was lost:
+// task_started, the latest progress, the terminal event and connection_close. Their keys
+// are "<id>:r1" and so on, the same at each call. It returns when they are published.
 // Several calls at once for one task publish once.
+//
+// When ctx ends first it returns the cause, and the events are published later. Other
+// errors: ErrNotFound if the task is unknown or not over; ErrBusy while another process
+// publishes its last events; ErrUnavailable; ErrStopping if the service has stopped.
 func (s *Service) Republish(ctx context.Context, id string) error {
 	rec, err := s.store.Load(ctx, id)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestRepublishOfATaskThatNeverRan(t *testing.T) {
 
 func TestRepublishByManyPublishesOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		door, publisher := gated()
+		valve, publisher := gated()
 		b := serve(t, task.Options{Publisher: publisher}, quick)
 		id := b.start(t, "quick", "")
 		synctest.Wait()
@@ -81,7 +81,7 @@ func TestRepublishByManyPublishesOnce(t *testing.T) {
 		if err := b.Republish(ctx, id); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Republish() while the Publisher is away = %v, want DeadlineExceeded", err)
 		}
-		door.open.Store(true)
+		valve.open.Store(true)
 		wg.Wait()
 		b.wantNames(t, id, slices.Repeat([]string{"task_started", "task_completed", "connection_close task_completed"}, 2)...)
 	})

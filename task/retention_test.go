@@ -33,12 +33,12 @@ func (f *deletions) ids() []string {
 func TestFinishedTasksAreDeletedAfterTheirRetention(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		deleted := &deletions{}
-		door, publisher := gated()
+		valve, publisher := gated()
 		b := serve(t, task.Options{Workers: 1, Publisher: publisher, OnDelete: deleted.add}, quick)
 		id := b.start(t, "quick", "")
 		time.Sleep(48 * time.Hour)
 		b.wantState(t, id, task.Completed) // its log is not written yet
-		door.open.Store(true)
+		valve.open.Store(true)
 		time.Sleep(10 * time.Second)
 		time.Sleep(24*time.Hour - 20*time.Second)
 		b.wantState(t, id, task.Completed)

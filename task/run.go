@@ -39,11 +39,10 @@ func (r *Run) Params() json.RawMessage { return r.params }
 // Progress appends a progress_update to the task's log. Reports are published in
 // the order in which Progress was called, and none is lost.
 //
-// It blocks only while the task's outbox is full, because the Publisher is slower
-// than the task, or while the task is being ended; then it waits for room, or for
-// the end of the run. Once the task is over, nothing is published and the error is
-// the cause of the Func's context. Other errors are [ErrBadProgress] and
-// [ErrTooLarge]; they leave the task as it was.
+// It blocks only while the Publisher is slower than the task and the task's outbox is
+// full, or while the task is being ended. Once the task is over, nothing is published
+// and the error is the cause of the Func's context. Other errors are [ErrBadProgress]
+// and [ErrTooLarge]; they leave the task as it was.
 func (r *Run) Progress(p Progress) error {
 	select {
 	case r.progressCh <- struct{}{}:

@@ -37,9 +37,9 @@ type StartOptions struct {
 	// while there are always others.
 	Priority Priority
 
-	// Key, if not empty, makes the start repeatable: while a task with this key is
-	// kept, that task is the answer, with [Info.Repeated], and no other one is
-	// started. If it is of another type, or its parameters differ by more than the
+	// Key, if not empty, makes the start repeatable. While a task with this key is
+	// kept, no other one is started: that task is the answer, with [Info.Repeated]. If
+	// it is of another type, or its parameters differ by more than the
 	// order of keys, the error is [ErrKeyConflict]. RunAt and Priority are not
 	// compared. At most 256 bytes of UTF-8. The id of the task follows from the key
 	// and [Options.KeySecret].

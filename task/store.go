@@ -7,13 +7,13 @@ import (
 
 // A Store keeps tasks and leases them to services that run them. The one that a
 // [Service] makes for itself ends with the process; another may be shared by services
-// in many processes, which then see the same tasks and share the work. Package
-// task/storetest tests a Store.
+// in many processes, which then share the tasks and the work. Package task/storetest
+// tests a Store.
 //
-// A Service calls the methods concurrently and without locks. Those with a context
-// wait for a few seconds at most, or a minute if a record is large, even if the
-// context does not end, and then return [ErrUnavailable]; Fetch and Run wait until the
-// context ends. Nothing that was written is lost when the process dies.
+// A Service calls the methods concurrently and without locks. Fetch and Run wait until
+// their context ends. The others with a context wait for a few seconds at most, or a
+// minute if a record is large, and then return [ErrUnavailable]. Nothing that was
+// written is lost when the process dies.
 type Store interface {
 	// Durable reports whether tasks outlive this process. If not, a service that
 	// stops cancels what is left.
@@ -37,9 +37,9 @@ type Store interface {
 	Remove(ctx context.Context, rec Record) error
 
 	// Fetch waits until at least one task of the given types is in the queue, and
-	// leases up to n: those of the highest priority first, and among them the oldest
-	// of each type first. A task is leased to one caller at a time. What Fetch has
-	// leased it returns, even if ctx has ended.
+	// leases up to n. The highest priority comes first, and within it the oldest of
+	// each type. A task is leased to one caller at a time. What Fetch has leased it
+	// returns, even if ctx has ended.
 	Fetch(ctx context.Context, types []string, n int) ([]Lease, error)
 	// Acknowledge takes a final task, whose log is complete, out of the queue. It
 	// may be repeated. lease is nil if the task is not leased to the caller.

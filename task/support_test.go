@@ -100,19 +100,19 @@ func nameOf(t *testing.T, ev task.Event) string {
 	return data.EventType
 }
 
-// gate is the door of a Publisher: while it is shut, nothing is taken.
-type gate struct{ open atomic.Bool }
+// valve is in front of a Publisher: while it is closed, nothing is taken.
+type valve struct{ open atomic.Bool }
 
-func (g *gate) on(_ context.Context, _ string, events []task.Event) (int, error) {
+func (g *valve) on(_ context.Context, _ string, events []task.Event) (int, error) {
 	if !g.open.Load() {
 		return 0, errAway
 	}
 	return len(events), nil
 }
 
-// gated returns a Publisher behind a gate that is shut.
-func gated() (*gate, *logs) {
-	g := &gate{}
+// gated returns a Publisher behind a valve that is closed.
+func gated() (*valve, *logs) {
+	g := &valve{}
 	return g, &logs{on: g.on}
 }
 

@@ -76,13 +76,14 @@ type Type struct {
 	// one up to 5 minutes; default [Options.RetryPause].
 	RetryPause time.Duration
 
-	// MaxAttempts is how often a task may be begun; default 1. A task with
-	// attempts left is run again, after a pause, when its function returned an
-	// error that is not [Permanent], or panicked; and at once when the service
-	// that ran it died or stopped, which does not count if it stopped in an
-	// orderly manner. Without one left it fails, if its service died with an
-	// error that begins with "worker_lost: ". So a function that may not be
-	// begun twice has 1, and one with more must bear being repeated.
+	// MaxAttempts is how often a task may be begun; default 1. So a function that may
+	// not be begun twice has 1, and one with more must bear being repeated.
+	//
+	// A task with attempts left is run again after a pause when its function panicked,
+	// or returned an error that is not [Permanent]. It is run again at once when the
+	// service that ran it died or stopped; an orderly stop does not count. Without an
+	// attempt left it fails, if its service died with an error that begins with
+	// "worker_lost: ".
 	MaxAttempts int
 }
 

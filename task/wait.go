@@ -29,10 +29,11 @@ func (e *EndError) Is(target error) bool { return target == ErrCancelled && e.St
 const waitPoll = 5 * time.Second
 
 // Wait blocks until a task is over, wherever it runs, and returns what [Service.Get]
-// returns then. A task that did not complete is an [*EndError], with the Info beside
-// it. Other errors leave the task as it is: [ErrNotFound] if the task is unknown, or
-// was deleted meanwhile; [ErrUnavailable], after which Wait may be called again;
-// [ErrStopping] if Run ends first; the cause of ctx.
+// returns then. For a task that did not complete it also returns an [*EndError].
+//
+// Other errors leave the task as it is: [ErrNotFound] if the task is unknown or was
+// deleted; [ErrUnavailable], after which Wait may be called again; [ErrStopping] if Run
+// ends first; the cause of ctx.
 //
 // Wait does not run tasks: that is for [Service.Run]. It returns before the last
 // events are published.

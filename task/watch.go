@@ -10,23 +10,28 @@ import (
 // A LogWatcher is a [Publisher] whose logs can be followed. [Service.Watch] needs
 // one; [Log] is one.
 type LogWatcher interface {
-	// Watch yields the events of a log after the one whose ID is after, in order,
-	// and waits for more until it has yielded the last event. "" is the beginning
-	// of what is held. An error ends the sequence: [ErrHistoryLost] if events after
-	// that position are not held any more, [ErrNotFound] if the log was deleted,
-	// the cause of ctx. A log that does not exist yet is empty.
+	// Watch yields the events of a log after the one whose ID is after, in order, and
+	// waits for more until it has yielded the last event. "" is the beginning of what
+	// is held. A log that does not exist yet is empty.
+	//
+	// An error ends the sequence: [ErrHistoryLost] if events after that position are
+	// not held any more, [ErrNotFound] if the log was deleted, or the cause of ctx.
 	Watch(ctx context.Context, taskID, after string) iter.Seq2[Event, error]
 }
 
-// Watch yields the events of a task, each once and in order, from the first or from
-// the one after position after, which is the [Event.ID] of an event that Watch has
-// yielded before; it waits for more, and ends after the last event. Any number may
-// watch a task, at any time, in any process whose Publisher has its log.
+// Watch yields the events of a task, each once and in order, and ends after the last
+// event. It begins with the first event or, if after is the [Event.ID] of an event,
+// with the next one. Any number may watch a task, at any time, in any process whose
+// Publisher has its log.
 //
-// An error ends the sequence: [ErrNotFound] if the task is unknown, or was deleted
-// meanwhile; [ErrUnavailable]; [ErrHistoryLost] if not all events after the position
-// are held any more, after which "" gives those that are; [errors.ErrUnsupported] if
-// the Publisher is no [LogWatcher]; the cause of ctx.
+// An error ends the sequence:
+//
+//   - [ErrNotFound]: the task is unknown, or was deleted meanwhile.
+//   - [ErrHistoryLost]: not all events after the position are held any more; "" gives
+//     those that are.
+//   - [ErrUnavailable]: the store cannot be reached.
+//   - [errors.ErrUnsupported]: the Publisher is no [LogWatcher].
+//   - The cause of ctx.
 //
 // The log of a task that is over is written again, shorter, if it was lost: then it
 // has only the latest progress.

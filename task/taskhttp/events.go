@@ -22,20 +22,22 @@ import (
 // feedRoom is how many events wait for a client in its stream. More wait in the log.
 const feedRoom = 64
 
-// Events returns a handler that streams the events of the task whose id is the path
-// value "id": the whole log, or what comes after the client's last event id, and then
-// more until the task has ended. opts may be nil.
+// Events returns a handler that streams the events of a task, whose id is the path value
+// "id". A stream has the whole log, or what comes after the client's last event id, and
+// ends after the last event. opts may be nil.
 //
 // svc needs a Publisher that is a [task.LogWatcher], such as the default: without one
 // Events panics.
 //
-// An unknown task is answered with 404, and a client that has seen the end with 204:
-// both keep EventSource from coming again. If the store cannot be reached it is 503. If events are not held any more that the
-// client has not seen, the stream begins with an event "reset", with the data
-// {"reason":"history_lost"}, and goes on with all that are held.
+//   - An unknown task is answered with 404, and a client that has seen the end with 204:
+//     both keep EventSource from connecting again.
+//   - 503 says that the store cannot be reached.
+//   - If events are not held any more that the client has not seen, the stream begins
+//     with an event "reset", whose data is {"reason":"history_lost"}. All events that are
+//     held follow.
 //
-// A stream ends with the context of its request. http.Server.Shutdown waits for it: let
-// BaseContext return one that ends when your program stops.
+// A stream ends with the context of its request. http.Server.Shutdown waits for streams:
+// let BaseContext return a context that ends when your program stops.
 func Events(svc *task.Service, opts *sse.WriterOptions) http.Handler {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
