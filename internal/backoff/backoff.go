@@ -21,8 +21,8 @@ func Wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Exponential is the pause after so many failures in a row: first after the first one,
-// twice as long after each other one, and never longer than longest. It varies
+// Exponential is the pause after so many failures in a row. It is first after one failure,
+// doubles with each other one, and is never longer than longest. It varies
 // between half of that and all of it, so that callers that fail together do not try again
 // together. failures below 1 count as 1.
 func Exponential(failures int, first, longest time.Duration) time.Duration {

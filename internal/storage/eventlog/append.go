@@ -39,9 +39,9 @@ var (
 
 // AppendAll stores events and waits for them to come back in the tail, see [topic.Store]. It
 // tries until ctx ends, or for 10 seconds if ctx has no deadline. After that it is unknown
-// whether an event is stored. An error is a *wire.Error with status 413 if the event is
-// too large for the log, and with ENGINE_FULL if the log has no room and the event is not
-// stored.
+// whether an event is stored. If the event is too large for the log, the error is a
+// *wire.Error with status 413. If the log has no room and the event is not stored, it is one
+// with ENGINE_FULL.
 //
 // 10,000 events, and Options.MaxInflight bytes of them, may be on their way.
 // Others wait for room until ctx ends; then they fail with BUFFER_FULL and are not

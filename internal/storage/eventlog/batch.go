@@ -8,9 +8,9 @@ import (
 	"tidegate/internal/topic"
 )
 
-// appendBatch is one call of AppendAll. Its events are in flight together. The caller's
-// goroutine does all work for them, when something becomes known of one, except for
-// requests to the server that have to be waited for.
+// appendBatch is one call of AppendAll. Its events are in flight together. When something
+// becomes known of one, the caller's goroutine goes on with it. Only requests that have to
+// wait for the server run in goroutines of their own.
 type appendBatch struct {
 	l       *Log
 	ctx     context.Context

@@ -14,8 +14,8 @@ import (
 // When the stream is full it drops its oldest events, of whatever topic. Nothing in it says
 // later that they were dropped for want of room, and not because of their age. So the
 // stream's metadata have the position up to which events may have been dropped that way.
-// While the stream is full that is a position ahead of its first event, so that it is
-// written seldom; afterwards it is the position of the first event.
+// While the stream is full, that is a position ahead of its first event, so that it is
+// written seldom. Afterwards it is the position of the first event.
 //
 // A bucket with compare-and-set would be safer than the stream's configuration, which is
 // read, changed and written. But nodes of older versions read and write it here, and a

@@ -34,9 +34,9 @@ var errReadCut = errors.New("eventlog: the read of a topic was cut short")
 // server blocks writes to the stream and all requests of the connection, and it takes twice
 // as long. And with replicas, one that is behind may answer.
 //
-// The tail has a push consumer instead, see tail.session: it runs for as long as the
-// process, and needs flow control and heartbeats to notice what is lost. A read ends after
-// some batches, and is fetched at the speed of its caller.
+// The tail has a push consumer instead, see tail.session. It runs for as long as the
+// process, and notices by flow control and heartbeats what is lost. A read ends after some
+// batches, and fetches them at the speed of its caller.
 type topicRead struct {
 	l            *Log
 	subject      string

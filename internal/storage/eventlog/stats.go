@@ -132,8 +132,8 @@ func (c *condition) follow(info *jetstream.StreamInfo) {
 	c.discarded = discardedOf(info)
 }
 
-// isOther reports whether the stream is not the one that is followed any more, but was made
-// anew or has a new generation: events may be lost.
+// isOther reports whether the stream was made anew, or has a new generation, since it is
+// followed. Then events may be lost.
 func (c *condition) isOther(info *jetstream.StreamInfo) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -189,8 +189,8 @@ func (t *tail) setCheckpoint(seq uint64, at int64) {
 
 const confirmPause = 500 * time.Millisecond
 
-// confirmations is how often to check again whether the log went backwards: a leader that was
-// just elected may not have applied all of it yet.
+// confirmations is how often to check again whether the log went backwards. A new leader may
+// not have applied all of it yet.
 func confirmations(info *jetstream.StreamInfo) int {
 	if info.Config.Replicas > 1 {
 		return 3
@@ -216,8 +216,8 @@ func (t *tail) wentBack(ctx context.Context, info *jetstream.StreamInfo) (bool, 
 }
 
 // awaitQuiet moves on over events at the log's end that were dropped since the consumer was
-// made: they never come, and Appends and Caught wait for them. Only the leader knows that
-// they are gone; the consumer may run at a server that is behind.
+// made. They never come, while Appends and Caught wait for them. Only the leader knows that
+// they are gone: the consumer may run at a server that is behind.
 func (t *tail) awaitQuiet(ctx context.Context) error {
 	applied := t.l.inflight.at()
 	if applied >= t.target {

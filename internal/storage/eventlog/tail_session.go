@@ -26,8 +26,8 @@ const (
 // session follows the log by one consumer until that is lost. started reports whether the
 // consumer was made.
 //
-// The consumer pushes. The server stops when more than some megabytes are on their way (flow
-// control), numbers what it sends, and sends a heartbeat every second: so the tail notices
+// The consumer pushes. The server stops when more than some megabytes are on their way: flow
+// control. It numbers its messages, and sends a heartbeat every second. So the tail notices
 // lost messages and a lost consumer. Reads use a pull consumer, see topicRead.
 func (t *tail) session(ctx context.Context, status <-chan natsgo.Status) (started bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)

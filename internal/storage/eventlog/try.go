@@ -144,8 +144,8 @@ func (l *Log) later(err error) (verdict, error) {
 }
 
 // conflict is called when the topic's newest event is not the expected one. If it is older,
-// or there is none, newer ones have expired. If it is newer, it may be another node's, or
-// this event itself, whose answer was lost; then the server recognises its id at the next
+// or there is none, newer ones have expired. If it is newer, it may be another node's. Or
+// it is this event itself, and its answer was lost: the server recognises its id at the next
 // try. The position of the newer one is stored, so that nodes that lack it notice.
 func (t *appendTry) conflict(refusal *jetstream.APIError) {
 	_, number, _ := strings.Cut(refusal.Description, ": ")

@@ -30,10 +30,10 @@ const (
 const subscribeDelay = 50 * time.Millisecond
 
 // Ask sends a request to another node and returns the answer. The error is
-// [wire.ErrNoNode], at once, if there is no such node. Any other error says that the
-// engine is away, that no answer came before ctx ended or AskTimeout had passed, or that
-// the request or its answer is larger than NATS takes. Then the node may have carried the
-// request out.
+// [wire.ErrNoNode], at once, if there is no such node. After any other error the
+// node may have carried the request out. It says that the
+// engine is away, or that no answer came before ctx ended or AskTimeout had passed. Or the
+// request or its answer is larger than NATS takes.
 func (n *Nodes) Ask(ctx context.Context, node string, r wire.PeerRequest) (wire.PeerAnswer, error) {
 	n.asked.Add(1)
 	if !isNode(node) {

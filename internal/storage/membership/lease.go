@@ -67,8 +67,8 @@ func (l *lease) renewedTo(revision uint64, begun time.Time) {
 }
 
 // keep renews the lease until ctx ends, and then returns nil. It returns errLost if
-// another node has the lease. It returns errCutOff when the lease could not be renewed and
-// another node may soon have it: early enough for the holder to stop before that.
+// another node has the lease. It returns errCutOff when the lease could not be renewed, early
+// enough for the holder to stop before another node can have it.
 func (l *lease) keep(ctx context.Context) error {
 	timer := time.NewTimer(l.pause())
 	defer timer.Stop()

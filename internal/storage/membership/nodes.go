@@ -1,7 +1,7 @@
 // Package membership is which nodes there are. Each node holds a lease in a bucket of
 // NATS, and is alive while it does. [Nodes] keeps the lease of this process, watches the
-// others', carries requests from node to node, and says which nodes died with sessions
-// still on record.
+// others', and carries requests from node to node. It also says which nodes died with
+// sessions still on record.
 package membership
 
 import (

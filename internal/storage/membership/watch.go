@@ -43,8 +43,8 @@ func (n *Nodes) watch(ctx context.Context) {
 
 var errWatchEnded = errors.New("watch of the nodes' bucket ended")
 
-// follow watches the bucket. It returns nil when it is time to read the bucket anew: after
-// watchRefresh, or when the connection was lost, since changes may have been missed.
+// follow watches the bucket. It returns nil when it is time to read the bucket anew. That is after
+// watchRefresh, or after a lost connection, since changes may have been missed.
 func (n *Nodes) follow(ctx context.Context) error {
 	life, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

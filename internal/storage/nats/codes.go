@@ -57,8 +57,8 @@ func IsSubjectTaken(err error) bool {
 	return api.ErrorCode == codeStoreFailed && api.Description == server.ErrMaxMsgsPerSubject.Error()
 }
 
-// IsFull reports whether a stream has no room for a message, or never will have,
-// because the message is too large for the stream or the connection.
+// IsFull reports whether a stream has no room for a message. It never will have if the message
+// is too large for the stream or the connection.
 func IsFull(err error) bool {
 	if errors.Is(err, natsgo.ErrMaxPayload) {
 		return true

@@ -1,11 +1,11 @@
-// Package nats is the engine below the packages of storage: a NATS server in this
-// process, with its files in the data folder, or servers outside that several machines
+// Package nats is the engine below the packages of storage. It is a NATS server in this
+// process, with its files in the data folder, or external servers that several machines
 // share. [Open] starts or reaches one, makes the deployment's streams and returns an
 // [Engine]. The packages around it use its connection and its streams; what they do
 // with them is the same in both cases. Only this package imports the server of NATS.
 //
-// The data folder is the engine's too: its lock, the record of whether the machine
-// went down, and where the log of one process has its files.
+// The engine also owns the data folder: its lock, and the record of whether the machine went
+// down. It knows where the log of one process has its files.
 package nats
 
 import (
@@ -48,8 +48,8 @@ type Engine struct {
 
 // Open starts the server in this process, or connects to an external one, and makes the
 // streams that Options.Needs names. ctx bounds all of it. It fails if the folder is in
-// use, if no server answers at the URLs, or if the server is too old, has no JetStream or
-// takes too small messages; the error says which.
+// use, or if no server answers at the URLs. It also fails if the server is too old, has no
+// JetStream or takes too small messages. The error says which.
 func Open(ctx context.Context, opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {

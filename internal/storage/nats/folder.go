@@ -39,9 +39,9 @@ func (f *Folder) HasServerLog() bool {
 	return err == nil
 }
 
-// Bound sets how large a log may grow that is put into the folder: asked bytes, else what it
-// was, else what a new log gets. bytes is its size: the bound is never so small that the
-// log would lose events.
+// Bound sets how large a log may grow that is put into the folder. That is asked bytes, else
+// what it was, else what a new log gets. bytes is the log's size; the bound is never so small
+// that it would lose events.
 func (f *Folder) Bound(asked, bytes int64) {
 	const most, part = 1 << 30, 4
 	if asked > 0 {

@@ -17,8 +17,8 @@ import (
 )
 
 // Status asks for the state of all streams at once, which takes seconds if servers are
-// away. What is not answered, and each server that is away, is a line of Health. Why this process is not ready
-// is not among them, see [Engine.Health].
+// away. What is not answered, and each server that is away, is a line of Health. Why this
+// process is not ready is not among them, see [Engine.Health].
 func (e *Engine) Status(ctx context.Context) wire.ClusterStatus {
 	s := wire.ClusterStatus{
 		Mode: "external", Server: e.nc.ConnectedServerName(), Version: e.nc.ConnectedServerVersion(),

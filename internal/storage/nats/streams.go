@@ -125,9 +125,9 @@ func (e *Engine) objects(name string) definition {
 }
 
 // ensure makes the streams of needs, or changes those that are there to what is configured.
-// Several nodes may do so at once; in one process one goroutine at a time calls it. In a
-// folder of our own everything is on the disk when it returns: a power failure would
-// lose a stream that was made seconds ago as a whole.
+// Several nodes may do so at once; in one process one goroutine at a time calls it. In the
+// data folder everything is synced when it returns. Otherwise a power failure would lose a
+// stream that was made seconds ago as a whole.
 func (e *Engine) ensure(ctx context.Context, needs Need) (made map[string]jetstream.Stream, err error) {
 	made, changed := map[string]jetstream.Stream{}, false
 	for _, d := range e.definitions(needs) {

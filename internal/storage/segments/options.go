@@ -14,8 +14,8 @@ type Options struct {
 	Power    bool   // each group is on the disk before it is answered: it survives a loss of power
 	MaxBytes int64  // of all segments; beyond it the oldest is dropped; default 1 GiB
 	MaxEvent int    // bytes of an event with its names; larger ones are refused; default 16 MiB, most 256 MiB
-	// Redraw says that what was answered last may be lost, as it is where the machine
-	// went down without Power: ids of before do not count any more.
+	// Redraw says that the last acknowledged events may be lost, because the machine went
+	// down without Power. Then ids get a new generation.
 	Redraw bool
 	// Refuse is asked before each group; its error refuses what would be stored, as
 	// where the disk is nearly full. Default: nothing is refused.
@@ -45,8 +45,8 @@ const (
 
 	leastSegment = 1 << 20
 	mostSegment  = 512 << 20
-	// segmentsOfWhole is into how many segments the log is cut: each is one open
-	// file, and one is what is dropped at once when the log is full.
+	// segmentsOfWhole is how many segments the log has when it is full. Each is an open
+	// file, and a full log drops one at a time.
 	segmentsOfWhole = 16
 
 	maintainEvery = 5 * time.Second

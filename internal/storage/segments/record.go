@@ -28,8 +28,8 @@ import (
 //	topic, name   uvarint length and the bytes
 //	data      the rest
 //
-// Numbers are little-endian. The salt is drawn once for each log, so that no client can send an
-// event that looks like a record to a reader that looks for the next one behind damage.
+// Numbers are little-endian. The salt is drawn once for each log. So no client can send an event
+// that looks like a record to a reader that skips damage.
 const (
 	recordMagic  = 0xE7
 	recordHeader = 12

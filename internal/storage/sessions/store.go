@@ -218,8 +218,8 @@ func (s *Store) Stats() Stats {
 }
 
 // Run writes and deletes records, and has takeOver deal with each record of dead nodes, until
-// ctx ends. Then it finishes what waits, for StopPatience at most. It has to end after the streams and before [membership.Nodes.Run]: what is on record
-// then is for other nodes.
+// ctx ends. Then it finishes what waits, for StopPatience at most. It has to end after the
+// streams and before [membership.Nodes.Run]: what is on record then is for other nodes.
 //
 // takeOver is called concurrently, and bounds its time itself. It returns nil when it has
 // dealt with the record for good: the record is deleted then. After an error it is

@@ -135,9 +135,9 @@ func (f *follower) sawAll(ctx context.Context) {
 	f.tasks.sawAll()
 }
 
-// lookForMissing drops records that are missing in the stream. It looks each up, because the
-// server also reports that nothing is pending when a record was overwritten and its new
-// version does not count yet. It tries again later where the server does not answer.
+// lookForMissing drops records that are missing in the stream. It looks each up: the server
+// also reports that nothing is pending when a record was overwritten and its new version
+// does not count yet. It tries again later where the server does not answer.
 func (f *follower) lookForMissing(ctx context.Context) {
 	for i, g := range f.missing {
 		switch _, _, err := f.tasks.record(ctx, g.id); {

@@ -34,9 +34,8 @@ type taskList struct {
 	removed  map[string]removal
 }
 
-// removal is the tombstone of a task that was removed. It is kept as long as in the stream, so
-// that it counts once, and an older record that is still on its way does not bring the task
-// back.
+// removal is the tombstone of a task that was removed. It is kept as long as in the stream. So it
+// counts once, and an older record that is still on its way does not bring the task back.
 type removal struct {
 	seq   uint64
 	until time.Time

@@ -34,8 +34,8 @@ func (t *Store) putObjects(ctx context.Context, objects []taskObject, there task
 	return nil
 }
 
-// upload stores an object as every client of the object store does: first its chunks, then a
-// message that names them and replaces the former one. If it fails it deletes the chunks.
+// upload stores an object as every client of the object store does. First come its chunks, then
+// a message that names them and replaces the former one. If it fails it deletes the chunks.
 // The client library would do that with the caller's context, which may have ended, and
 // leave goroutines behind.
 func (t *Store) upload(ctx context.Context, name string, size int, r io.Reader) error {

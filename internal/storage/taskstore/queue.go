@@ -105,9 +105,8 @@ func (l *taskLease) acknowledge(ctx context.Context, bound time.Duration) error 
 	return err
 }
 
-// unqueue deletes the message of a task. It does not purge the subject: a consumer of more
-// subjects would then count messages as acknowledged that it is about to deliver again, and
-// never deliver them.
+// unqueue deletes the message of a task. It does not purge the subject. A consumer of more
+// subjects would then count messages as acknowledged that it is about to deliver again.
 func (t *Store) unqueue(ctx context.Context, rec task.Record) error {
 	if rec.Type == "" {
 		return nil // removed, and so is its message
@@ -133,9 +132,8 @@ func deleteMessage(ctx context.Context, s jetstream.Stream, seq uint64) error {
 	return err
 }
 
-// Fetch implements [task.Store]. It asks for what is there when it is notified that
-// something may be, rather than wait at the consumers of all types at once: those would
-// deliver more than n.
+// Fetch implements [task.Store]. It asks for tasks when it is notified that there may be
+// some. If it waited at the consumers of all types at once, they would deliver more than n.
 func (t *Store) Fetch(ctx context.Context, types []string, n int) ([]task.Lease, error) {
 	ticker := time.NewTicker(lookPause)
 	defer ticker.Stop()

@@ -21,8 +21,8 @@ const (
 	objectAge = 10 * time.Minute
 )
 
-// sweep looks for stuck tasks and unused objects until ctx ends: each process once when it
-// begins, and then the holder of the lease every SweepInterval.
+// sweep looks for stuck tasks and unused objects until ctx ends. Each process does so once when
+// it begins, and then the holder of the lease every SweepInterval.
 func (t *Store) sweep(ctx context.Context, h task.Hooks) {
 	select {
 	case <-t.listed:

@@ -59,7 +59,7 @@ func (t *Store) sweepObjects(ctx context.Context) error {
 
 // listObjects returns all objects, also those that are marked as deleted. The list of the
 // client library may lack an object that is overwritten meanwhile, since the server reports
-// too early that none is pending, and it never ends if the last one is deleted meanwhile. So
+// too early that none is pending. And it never ends if the last one is deleted meanwhile. So
 // it has a bound of its own, and objects that it lacks are looked up.
 func (t *Store) listObjects(ctx context.Context, stream jetstream.Stream) ([]*jetstream.ObjectInfo, error) {
 	names, err := stream.Info(ctx, jetstream.WithSubjectFilter(t.objectSubject("M", ">")))
