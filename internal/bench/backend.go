@@ -14,17 +14,16 @@ import (
 	"time"
 )
 
-// backend answers the gateway's callbacks: it lets every client in, subscribes
-// its token to the topic that the request names, and remembers the token. It
-// also counts: each connect must be followed by exactly one disconnect. Nothing
-// is kept of a stream that has left.
+// backend answers the gateway's callbacks: it accepts every client, subscribes its token to the topic
+// that the request names, and keeps the token until the disconnect. It checks that each connect is
+// followed by exactly one disconnect.
 type backend struct {
 	listener net.Listener  // set once
 	news     chan struct{} // size 1: a disconnect has come
 
 	mu     sync.Mutex
-	tokens map[int]string // guarded by mu, as all below; of each stream that is open, by id
-	ids    map[string]int // the other way round
+	tokens map[int]string // guarded by mu, like all below: tokens of open streams, by id
+	ids    map[string]int // ids of open streams, by token
 	left   int            // disconnects
 	leftAt time.Time      // of the newest
 	slow   int            // disconnects of slow consumers
@@ -53,7 +52,7 @@ const (
 	// subscribers is how many connections for subscribing are kept.
 	subscribers = 128
 	maxCallback = 1 << 20
-	// closePatience is what callbacks in progress get at the end.
+	// closePatience is the time that callbacks in progress get at the end.
 	closePatience = time.Second
 )
 
@@ -86,7 +85,7 @@ func (b *backend) run(ctx context.Context, a api) error {
 	return fmt.Errorf("answer callbacks: %w", err)
 }
 
-// callback is what is read of a callback's body.
+// callback is the part of a callback's body that bench uses.
 type callback struct {
 	Action  string `json:"action"`
 	Reason  string `json:"reason"`
@@ -151,7 +150,7 @@ func (b *backend) enter(id int, token string) {
 	b.ids[token] = id
 }
 
-// ended because its client was too slow, as a gateway says it.
+// The reason and detail of a stream whose client was too slow.
 const reasonFailed, detailSlow = "error", "slow_consumer"
 
 func (b *backend) leave(c callback) {
@@ -191,9 +190,8 @@ func (b *backend) faultLocked(what string) {
 	}
 }
 
-// waitLeft waits until all who came have left, and returns when the last
-// disconnect came. When none has come for the time of patience, those that are
-// missing are a fault.
+// waitLeft waits for the disconnects of all streams, and returns the time of the last one. If none
+// comes for the time of patience, missing ones are a fault.
 func (b *backend) waitLeft(ctx context.Context, patience time.Duration) time.Time {
 	all := b.wait(ctx, patience, func() bool { return len(b.ids) == 0 })
 	b.mu.Lock()
@@ -213,8 +211,8 @@ func (b *backend) waitSlow(ctx context.Context, count int, patience time.Duratio
 	return b.slow, b.left - b.slow
 }
 
-// wait waits until done, which is called with mu locked, or until no disconnect
-// has come for the time of patience.
+// wait waits until done returns true, or until no disconnect has come for the time of patience. It
+// calls done with mu locked.
 func (b *backend) wait(ctx context.Context, patience time.Duration, done func() bool) bool {
 	quiet := time.NewTimer(patience)
 	defer quiet.Stop()
@@ -236,7 +234,7 @@ func (b *backend) wait(ctx context.Context, patience time.Duration, done func() 
 	}
 }
 
-// tokensOf gives the tokens of the streams 0 to count-1.
+// tokensOf returns the tokens of the streams 0 to count-1.
 func (b *backend) tokensOf(count int) ([]string, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -249,7 +247,7 @@ func (b *backend) tokensOf(count int) ([]string, error) {
 	return list, nil
 }
 
-// wrong lists what was wrong with callbacks.
+// wrong lists the faults of callbacks.
 func (b *backend) wrong() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

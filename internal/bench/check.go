@@ -5,8 +5,8 @@ import "fmt"
 // checker follows the numbers of one stream's events. They begin at 1 and each
 // comes once, in order. The zero value has seen nothing.
 type checker struct {
-	last    int64          // highest number seen
-	missing map[int64]bool // lower ones that were jumped over; nil in a stream without faults
+	last    int64          // highest number so far
+	missing map[int64]bool // lower numbers that were skipped; nil in a stream without faults
 	faults  faults
 }
 
@@ -34,7 +34,7 @@ func (f faults) String() string {
 		f.Lost, f.Repeated, f.Reordered, f.Misled, f.Alien, f.Cut)
 }
 
-// maxJump bounds the numbers that a checker takes one by one.
+// maxJump bounds the skipped numbers that a checker records one by one.
 const maxJump = 1 << 20
 
 // see takes the number of the next event.

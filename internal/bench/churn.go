@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// measureChurn has clients open a stream and leave as soon as they have the
-// headers. It is over when the backend was reported of the last that left, and what
-// the gateway keeps of them then is counted.
+// measureChurn makes clients open a stream and leave as soon as they have the headers. It ends when the
+// backend has received the last disconnect, and then measures what the gateway still holds.
 func measureChurn(ctx context.Context, b *testbed) error {
-	// The first ones make the gateway grow to what it needs for as many at once.
+	// The first round makes the gateway allocate what it needs for so many clients at once.
 	warm := min(4*b.opts.Window, b.opts.Leaves)
 	if _, err := b.clients.churn(b.endpoint, 0, warm, b.opts.Window); err != nil {
 		return err
@@ -50,7 +49,7 @@ type holdings struct {
 	goroutines float64 // -1: not known
 }
 
-// holdings waits until the gateway has come to rest.
+// holdings waits until the memory of the gateway is stable, and returns its resources.
 func (b *testbed) holdings(ctx context.Context) (h holdings, err error) {
 	if err := pause(ctx, b.opts.Settle); err != nil {
 		return h, err

@@ -54,7 +54,7 @@ type pool interface {
 	resetLatencies()                // starts a new count of latencies
 	report(sent []int64) reply
 	closeAll()
-	close() // gives everything back
+	close() // closes everything
 }
 
 func newPool(protocol string) (pool, error) {

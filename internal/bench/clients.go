@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// clients are the processes that hold the streams. They are processes of their
-// own because one may not have files enough, and so that the CPU of reading is
-// distinguished. Not for concurrent use.
+// clients are the processes that hold the streams. They are separate because one process may not have
+// enough descriptors, and so that the CPU of reading is measured apart. Not for concurrent use.
 type clients struct {
 	processes   []*clientProcess
 	opened      int           // streams; their ids are those from 0 on

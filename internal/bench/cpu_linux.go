@@ -29,8 +29,8 @@ func cpuOf(pids []int) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// yieldCPU has processes run when others leave a processor to them: nice(2) 19, for
-// each of their threads. Those that begin later take after them.
+// yieldCPU lowers the priority of processes: nice(2) 19 for each of their threads. Later threads
+// inherit it.
 func yieldCPU(pids []int) error {
 	for _, pid := range pids {
 		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))

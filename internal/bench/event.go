@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// mark is what stands at the beginning of each event's data: three numbers.
-// The rest of the data is padding.
+// mark is the beginning of each event's data: three numbers. The rest is padding.
 type mark struct {
 	seq int64 // from 1, for each stream
 	to  int64 // the stream that it is for, or everyone

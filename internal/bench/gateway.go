@@ -18,8 +18,7 @@ import (
 	"time"
 )
 
-// gateway is what is measured: a process that was started for it, or one that
-// ran already.
+// gateway is the gateway that bench measures: a process that it starts, or one that runs already.
 type gateway struct {
 	public, internal string // base URLs
 	secret           string // bearer token of the internal API; "" for none
@@ -29,9 +28,8 @@ type gateway struct {
 	logs sync.WaitGroup
 }
 
-// startGateway starts one on loopback and waits until it is ready. Warnings
-// that it logs go to log. It is killed when ctx ends, and ends by itself with
-// stop.
+// startGateway starts a gateway on loopback and waits until it is ready. Its warnings go to log. The
+// end of ctx kills it; stop ends it in order.
 func startGateway(ctx context.Context, s subject, callbackURL string, log io.Writer) (*gateway, error) {
 	args := slices.Concat(s.command[1:], []string{"--callback-url", callbackURL})
 	g := &gateway{cmd: exec.CommandContext(ctx, s.command[0], args...)}

@@ -8,8 +8,7 @@ import (
 // restDefault is how long the streams are idle.
 const restDefault = time.Minute
 
-// measureHeartbeat lets all streams be. The gateway has nothing to do but to
-// keep them alive.
+// measureHeartbeat leaves all streams idle: the gateway only keeps them alive.
 func measureHeartbeat(ctx context.Context, b *testbed) error {
 	if _, err := b.open(b.opts.Streams); err != nil {
 		return err

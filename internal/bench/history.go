@@ -11,8 +11,8 @@ const historyTopics = 100_000
 // startSettle bounds the wait until the memory of an empty gateway is stable.
 const startSettle = 5 * time.Second
 
-// measureHistory publishes one event to each of many topics, at which nobody
-// is: what a topic with its history costs in memory and on the disk.
+// measureHistory publishes one event to each of many topics without streams. It measures the memory
+// and the disk that a topic with its history takes.
 func measureHistory(ctx context.Context, b *testbed) error {
 	topics := b.opts.topicsOr(historyTopics)
 	if err := pause(ctx, min(b.opts.Settle, startSettle)); err != nil {

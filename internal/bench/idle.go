@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// measureIdle opens streams that nothing is sent to. What one costs is the
-// difference between few and many, divided by how many more they are: that
-// leaves out what the process needs anyway.
+// measureIdle opens streams that receive nothing. The cost of a stream is the difference between few
+// and many, divided by the number of additional streams: this excludes the base of the process.
 func measureIdle(ctx context.Context, b *testbed) error {
 	few, err := b.grow(ctx, b.opts.First)
 	if err != nil {
@@ -64,8 +63,7 @@ func (b *testbed) grow(ctx context.Context, count int) (g growth, err error) {
 	return g, err
 }
 
-// stillThere sends every stream an event: one that is cheap because it is dead
-// does not count.
+// stillThere sends every stream an event: a dead stream costs nothing and must not count.
 func (b *testbed) stillThere(ctx context.Context) error {
 	out, err := b.newBroadcaster(ctx)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// live is a topic that goes on all the time, and its listeners.
+// live is a topic with steady events, and its listeners.
 type live struct {
 	testbed *testbed // of the gateway
 	clients *clients
@@ -37,7 +37,7 @@ func (l *live) stop() error {
 	return l.clients.stop()
 }
 
-// lives are some at once.
+// lives are several live topics.
 type lives []*live
 
 // during publishes to all while do runs, and returns how long deliveries took

@@ -69,8 +69,8 @@ func Modes() []Mode {
 	return list
 }
 
-// modes are those that are asked for: none or "all" is all that the protocol
-// and the storage allow.
+// modes returns the modes to run: without names, or with "all", those that the protocol and the storage
+// allow.
 func (o *Options) modes() []mode {
 	return slices.DeleteFunc(allModes(), func(m mode) bool {
 		if len(o.Modes) == 0 || slices.Contains(o.Modes, "all") {

@@ -1,15 +1,15 @@
-// The access tokens of the tasks that this tab has started: where the server asks
-// for one, they read the task. They are good in this tab, and after a reload.
+// The access tokens of the tasks that this tab has started. They read the task where the server
+// requires one. They last in this tab, also after a reload.
 
 const prefix = 'access:';
 
-/** Keeps the token that the start of a task was answered with. */
+/** Keeps the access token in the answer to the start of a task. */
 export function keepAccess(id, token) {
   if (typeof token !== 'string') return;
   try {
     sessionStorage.setItem(prefix + id, token);
   } catch {
-    // Without storage the task is read by whoever is logged in.
+    // Without session storage, everybody who is logged in can still read the task.
   }
 }
 

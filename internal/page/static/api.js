@@ -2,7 +2,7 @@
 
 import { accessOf, keepAccess } from './access.js';
 
-/** What the server refused, with the status of its answer; 0 if there was none. */
+/** A refusal of the server, with the status of its answer; 0 if there was none. */
 export class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -13,12 +13,12 @@ export class Refused extends Error {
 const unreachable = 'The server cannot be reached.';
 const whenReached = [];
 
-/** Has fn called whenever the server has answered something. */
+/** Calls fn whenever the server has answered. */
 export function onReached(fn) {
   whenReached.push(fn);
 }
 
-/** To be called when the server has answered in another way than to a call. */
+/** Call it when the server has answered by another way than a call. */
 export function reached() {
   for (const fn of whenReached) fn();
 }
@@ -30,7 +30,7 @@ export function isUnreachable(error) {
 
 let skew = 0; // how far the server's clock is ahead of ours, milliseconds
 
-/** What the server's clock says, to the second or so. */
+/** The time of the server's clock, to about a second. */
 export function serverNow() {
   return Date.now() + skew;
 }
@@ -73,7 +73,7 @@ function errorText(answer) {
   return typeof error === 'string' ? error : undefined;
 }
 
-// The header counts whole seconds: less than two are no difference.
+// The header has whole seconds, so a difference below two does not count.
 function compareClocks(date) {
   const theirs = Date.parse(date ?? '');
   if (Number.isNaN(theirs)) return;
@@ -103,7 +103,7 @@ export const showTask = (id) => call('GET', taskPath(id));
 export const listTasks = (limit) => call('GET', `/api/tasks?limit=${limit}`);
 export const cancelTask = (id) => call('POST', `${taskPath(id)}/cancel`);
 
-/** What is at a path that an event named. It must be this server's own. */
+/** The document at a path that an event names. The path must be on this server. */
 export function follow(path) {
   const url = new URL(path, location.origin);
   if (url.origin !== location.origin) throw new Refused(0, 'The result is kept on another server.');

@@ -1,6 +1,6 @@
-// The page: which task is shown, what the stream says of it, and the address bar.
-// All that is shown comes out of the stream, from its first event on; so a reload,
-// another tab and a visit after the end show the same.
+// The page: the task that is shown, its stream, and the address bar. Everything on the page comes
+// from the stream, from its first event on. So a reload, another tab and a visit after the end show
+// the same.
 
 import { accessOf } from './access.js';
 import { Refused, cancelTask, follow, isUnreachable, onReached, reached, showTask } from './api.js';
@@ -14,7 +14,7 @@ import { Stream } from './stream.js';
 import { VersionNotice } from './version.js';
 import { TaskView } from './view.js';
 
-const drawPause = 40; // milliseconds; events come faster than anybody can read
+const drawPause = 40; // milliseconds; events come faster than people read
 const tickPause = 500;
 const peekPause = 5000;
 const narrow = matchMedia('(max-width: 52rem)');
@@ -43,7 +43,7 @@ class Page {
     byId('cancel').addEventListener('click', () => this.#cancel());
     addEventListener('popstate', () => this.#watch(chosen()));
     addEventListener('pageshow', (event) => {
-      if (event.persisted) this.#watch(chosen()); // its connection was taken away
+      if (event.persisted) this.#watch(chosen()); // the browser has closed its connection
     });
     document.addEventListener('visibilitychange', () => this.#seenOrHidden());
     setInterval(() => {
@@ -98,8 +98,8 @@ class Page {
     return this.#task !== null && !this.#task.closed;
   }
 
-  // A hidden tab gives its connection back where there are few of them, or when it
-  // waits for nothing but a version.
+  // A hidden tab closes its connection where there are few of them, or if it only waits for a
+  // version.
   #isUseful() {
     return !document.hidden || (this.#isLive() && !limited);
   }
@@ -111,7 +111,7 @@ class Page {
     this.#drawSoon();
   }
 
-  /** A hidden tab without a connection still shows in its title how the task does. */
+  /** Keeps the title of a hidden tab without a connection up to date. */
   async #peek() {
     const task = this.#task;
     if (!document.hidden || !this.#isLive() || this.#isUseful() || this.#asked.has('unknown')) return;
@@ -158,7 +158,7 @@ class Page {
     this.#listen();
   }
 
-  /** Asks for what events do not tell: the type, and a result that is too large. */
+  /** Fetches what events do not have: the type, and a result that is too large. */
   #askIfNeeded() {
     const task = this.#task;
     task.type ||= this.#recent.typeOf(task.id);
@@ -241,7 +241,7 @@ function uncancelled(error) {
   }
 }
 
-/** A task with what its status endpoint says in place of its events. */
+/** A task as its status endpoint describes it. */
 function seenAs(task, info) {
   const status = info.status === 'pending' ? 'waiting' : info.status;
   return { ...task, type: task.type || info.type, status, value: info.progress?.value ?? task.value };

@@ -1,5 +1,5 @@
-// Small things that every part of the page uses: finding and making elements,
-// and writing numbers for people. Text only ever enters the page as text.
+// Functions for all parts of the page: find and make elements, and format numbers for people. Text
+// enters the page as text only, never as HTML.
 
 /** The element with this id, which must exist. */
 export function byId(id) {
@@ -71,7 +71,7 @@ export function ago(milliseconds) {
   return `${Math.floor(minutes / 1440)} days ago`;
 }
 
-/** A share from 0 to 1. Only what is done is 100 %. */
+/** A share from 0 to 1. Only 1 is shown as 100 %. */
 export function percent(share) {
   return `${Math.floor(share * 100 + 1e-9)} %`;
 }

@@ -8,7 +8,7 @@ export function setUpForm(onStarted) {
   const form = byId('form');
   const problem = byId('form-problem');
   const submit = byId('submit');
-  let away = false; // the problem that is shown is that the server is away
+  let away = false; // the form shows that the server cannot be reached
   onReached(() => {
     if (away) showText(problem, '');
     away = false;
@@ -38,7 +38,7 @@ export function setUpForm(onStarted) {
 function showFields(form) {
   for (const fields of form.querySelectorAll('[data-for]')) {
     fields.hidden = fields.dataset.for !== form.elements.type.value;
-    fields.disabled = fields.hidden; // so that only what is seen is checked and sent
+    fields.disabled = fields.hidden; // only visible fields are checked and sent
   }
 }
 
@@ -51,7 +51,7 @@ function params(form) {
   return found;
 }
 
-// What the server says of a path, in words for who typed it.
+// The server's error about a path, in words for the person who typed it.
 const pathWords = [
   ['not a directory', 'A part of this path is a file, not a directory.'],
   ['does not exist', 'There is nothing at this path, or it may not be read.'],

@@ -4,13 +4,13 @@ import { bytes, count, cut, make, percent, setText, showText } from './dom.js';
 
 const rowLimit = 2000;
 const textLimit = 500; // characters of one event
-const jsonLimit = 160; // the same, where it was not written for people
+const jsonLimit = 160; // characters of JSON, which was not written for people
 
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3, hourCycle: 'h23',
 });
 
-/** Events are added as they come, and get into the page when flush is called. */
+/** Collects events as they come. flush puts them into the page. */
 export class EventLog {
   #list;
   #counter;
@@ -41,7 +41,7 @@ export class EventLog {
     const list = this.#list;
     const events = this.#waiting.slice(-rowLimit);
     this.#waiting = [];
-    // Who has scrolled back to read stays there.
+    // Keep the position of a reader who has scrolled back.
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
     list.append(...events.map(row));
     for (let extra = list.childElementCount - rowLimit; extra > 0; extra--) {

@@ -1,5 +1,5 @@
-// What is known of a task, put together from its events. Nothing here touches the
-// page, and every event, however odd, is survived.
+// The state of a task, derived from its events. This file does not touch the page, and accepts every
+// event, also malformed ones.
 
 const finals = {
   task_completed: 'completed',
@@ -44,7 +44,7 @@ export function decode(data) {
   }
 }
 
-/** Takes an event into account. body is its decoded data. */
+/** Applies an event. body is its decoded data. */
 export function apply(task, name, body) {
   switch (name) {
     case 'task_event':
@@ -53,7 +53,7 @@ export function apply(task, name, body) {
     case 'reset':
       Object.assign(task, newTask(task.id, task.type), { incomplete: true });
       break;
-    case 'error': // nobody knows the task; beside version notices the stream goes on
+    case 'error': // the server does not know the task; the stream goes on if it has version notices
       task.status = 'missing';
       task.closed = true;
       break;

@@ -1,5 +1,5 @@
-// The list of recent tasks. There is no stream for it: it is asked for again when
-// something is known to have changed, and now and then while somebody looks.
+// The list of recent tasks. It has no stream: the page fetches it again when something has changed,
+// and now and then while the page is visible.
 
 import { listTasks, serverNow } from './api.js';
 import { ago, byId, make, percent, setText } from './dom.js';
@@ -49,7 +49,7 @@ export class Recent {
     for (const link of this.#list.querySelectorAll('a')) mark(link, id);
   }
 
-  /** Takes note of the task that the page shows, which the list need not be asked for. */
+  /** Updates the task that the page shows, without fetching the list. */
   know(task) {
     this.#known = task;
     const shown = this.#list.querySelector(`a[data-id="${CSS.escape(task.id)}"]`);
@@ -58,7 +58,7 @@ export class Recent {
     setText(shown.querySelector('.status'), this.#status(listed));
   }
 
-  // A list that was asked for while the task ended may say that it runs.
+  // A list that was fetched while the task ended may still say that it runs.
   #status(listed) {
     const known = this.#known;
     if (known?.id !== listed.task_id || known.status === 'waiting' || isFinal(listed.status)) return status(listed);
@@ -66,7 +66,7 @@ export class Recent {
     return known.value === null ? 'running' : `running, ${percent(known.value)}`;
   }
 
-  /** Asks for the list again; not while nobody sees it. */
+  /** Fetches the list again, unless the page is hidden. */
   async refresh() {
     clearTimeout(this.#timer);
     if (document.hidden) return;
@@ -80,7 +80,7 @@ export class Recent {
       const page = await listTasks(this.#shown);
       this.#show(page.tasks, Boolean(page.next));
     } catch {
-      away = true; // what is shown stays; the next time may go better
+      away = true; // keep the list; the next attempt may succeed
     }
     this.#asking = false;
     if (this.#again) {
@@ -96,7 +96,7 @@ export class Recent {
     this.#tasks = tasks;
     this.#empty.hidden = tasks.length > 0;
     this.#more.hidden = !more || this.#shown >= mostShown;
-    // A list that is made anew would lose the keyboard's place.
+    // A new list would lose the focus of the keyboard.
     const focused = document.activeElement?.dataset?.id;
     this.#list.replaceChildren(...tasks.map((task) => entry(task, this.#watched, this.#status(task))));
     if (focused) this.#list.querySelector(`a[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });

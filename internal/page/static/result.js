@@ -1,4 +1,4 @@
-// What a task came to: a table for checksums, JSON for all else.
+// The result of a task: a table for checksums, JSON for everything else.
 
 import { bytes, count, cut, make } from './dom.js';
 
@@ -12,7 +12,7 @@ export function present(result) {
   return { summary: summary(files, result), body: [...fileTable(files), ...skippedTable(result.skipped)] };
 }
 
-/** The files of a checksum task's result; undefined if it is no such thing. */
+/** The files of a checksum task's result; undefined for another result. */
 function checksums(result) {
   const files = result?.files;
   const isFile = (f) => typeof f?.path === 'string' && typeof f.sha256 === 'string';

@@ -1,6 +1,5 @@
 // Browsers open six connections to a server over HTTP/1.1, for all tabs together.
-// Were each of six tabs to keep a stream open, a seventh could not even load its
-// page. So the streams of all tabs share a few slots, which are locks that the
+// If each of six tabs kept a stream open, a seventh could not even load its page. So the streams of all tabs share a few slots, which are locks that the
 // browser keeps; over HTTP/2 and later there is no such limit.
 
 const slots = 5; // one connection is left for everything else
@@ -29,7 +28,7 @@ export async function takeSlot(signal, onWaiting) {
   return firstOf(signal);
 }
 
-// Waits for whichever slot is free first, and gives back what comes besides.
+// Waits for the first free slot, and releases any other that it gets.
 function firstOf(signal) {
   const others = new AbortController();
   signal.addEventListener('abort', () => others.abort());

@@ -10,13 +10,13 @@ const names = ['task_event', 'connection_close', 'reset', 'version'];
 const longestPause = 30_000; // milliseconds between two attempts
 
 /**
- * A stream that is kept open. What it receives, it passes on in order:
+ * A stream that is kept open. It passes on what it receives, in order:
  *
  * - onEvent(name, data): an event; data is its text.
  * - onState(state): "connecting", "waiting" (other tabs have all connections),
  *   "live", "reconnecting", "paused" or "closed".
- * - onRefused(): the server did not answer with a stream. Unless the stream is
- *   closed or opened anew in it, it is tried again.
+ * - onRefused(): the server did not answer with a stream. The stream is tried again,
+ *   unless the callback closes or reopens it.
  */
 export class Stream {
   #handlers;
@@ -96,7 +96,7 @@ export class Stream {
 
   #connect(state) {
     const query = new URLSearchParams(this.#params);
-    // A new EventSource knows nothing of the last one's position.
+    // A new EventSource does not know the position of the last one.
     if (this.#lastId) query.set('lastEventId', this.#lastId);
     const source = new EventSource(`/api/sse/stream?${query}`);
     this.#source = source;
@@ -109,7 +109,7 @@ export class Stream {
       source.addEventListener(name, (event) => this.#pass(source, name, event));
     }
     // Two things have this name: an event that the server sent, which has data,
-    // and the browser's own word that the connection broke, which has none.
+    // and the browser's report that the connection broke, which has none.
     source.addEventListener('error', (event) => {
       if (event instanceof MessageEvent) this.#pass(source, 'error', event);
       else this.#broken(source);

@@ -17,7 +17,7 @@ export class VersionNotice {
     });
   }
 
-  /** Takes note of the data of a version event. */
+  /** Applies the data of a version event. */
   take(notice) {
     const version = notice?.version;
     if (typeof version !== 'string' || version === '') return;

@@ -72,7 +72,7 @@ export class TaskView {
     this.#announce(task);
   }
 
-  /** Shows in the title of the tab how a task does. */
+  /** Shows the state of the task in the title of the tab. */
   title(task) {
     document.title = `${titleState(task)} ${task.type || 'Task'} · Tidegate`;
   }
@@ -116,7 +116,7 @@ export class TaskView {
     byId('result-body').replaceChildren(...body);
   }
 
-  // Only changes of state are read out: progress would never let a listener go.
+  // A screen reader reads changes of state only: progress would never end.
   #announce(task) {
     const words = `${task.type || 'Task'}: ${stateNames[task.status]}`;
     if (words === this.#announced) return;
