@@ -52,7 +52,7 @@ func openStream(t *testing.T, url string) *http.Response {
 }
 
 // The backend must outlive the streams: it receives their disconnects.
-func TestStopTellsTheBackendOfEveryStream(t *testing.T) {
+func TestStopNotifiesTheBackendOfEveryStream(t *testing.T) {
 	t.Parallel()
 	p := start(t, "serve")
 	const streams = 30

@@ -59,7 +59,7 @@ func TestEventsSurviveARestart(t *testing.T) {
 	}
 }
 
-func TestStatusTellsWhereDataIs(t *testing.T) {
+func TestStatusSaysWhereDataIs(t *testing.T) {
 	t.Parallel()
 	p := start(t, "serve")
 	if got := do(t, "GET", p.Internal+"/internal/cluster", ""); got.status != 200 || !strings.Contains(got.body, `"mode":"embedded"`) {

@@ -126,7 +126,7 @@ var topicMutants = []mutant{
 	{
 		name: "topic: a gap is closed while an event is on its way",
 		dir:  "internal/topic",
-		find: `\tif l\.spreads > 0 \{\n\t\tl\.subs\[s\.at\] = nil`, with: "\tif false {\n\t\tl.subs[s.at] = nil",
+		find: `\tif l\.\w+ > 0 \{\n\t\tl\.subs\[s\.at\] = nil`, with: "\tif false {\n\t\tl.subs[s.at] = nil",
 		tests: "^Test(WhoComesWhile|WhoLeavesWhile|NothingOvertakes|EventsThat|EventsOn|RunSpreads)",
 	},
 	{
@@ -186,7 +186,7 @@ var topicMutants = []mutant{
 	{
 		name: "topic: memory is freed at the topic that is used most",
 		dir:  "internal/topic",
-		find: `(\t// The log that was appended to last gives last\.\n\t\toldest := )h\.recent\.front\(\)`, with: "${1}h.recent.root.prev",
+		find: `(opts\.MaxBytes \{\n(?:\t\t//.*\n)*\t\toldest := )h\.recent\.front\(\)`, with: "${1}h.recent.root.prev",
 		tests: "^TestMemoryOf",
 	},
 	{
