@@ -9,8 +9,8 @@ import (
 	"tidegate/internal/wire"
 )
 
-// crowd is parked streams on an engine whose sockets take all and keep nothing.
-type crowd struct {
+// parkedStreams are streams on an engine whose sockets take all and keep nothing.
+type parkedStreams struct {
 	testing.TB
 	*Engine
 	sockets Simulation
@@ -18,10 +18,10 @@ type crowd struct {
 }
 
 // Ended implements Owner.
-func (c *crowd) Ended(wire.Ending) {}
+func (c *parkedStreams) Ended(wire.Ending) {}
 
-func newCrowd(t testing.TB, streams int) *crowd {
-	c := &crowd{TB: t, streams: make([]Stream, streams)}
+func newParked(t testing.TB, streams int) *parkedStreams {
+	c := &parkedStreams{TB: t, streams: make([]Stream, streams)}
 	c.Engine = NewEngine(Options{Simulation: &c.sockets})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -41,7 +41,7 @@ func newCrowd(t testing.TB, streams int) *crowd {
 }
 
 // fanOut pushes one frame to all and waits until all have it.
-func (c *crowd) fanOut(f *Frame, held bool) {
+func (c *parkedStreams) fanOut(f *Frame, held bool) {
 	done := c.sockets.Writes.Load() + int64(len(c.streams))
 	b := NewBatch()
 	if held {
@@ -61,7 +61,7 @@ func (c *crowd) fanOut(f *Frame, held bool) {
 // TestAFanOutAllocatesNothingForAStream: a frame is made once, and streams that
 // are idle before and after need no memory for it.
 func TestAFanOutAllocatesNothingForAStream(t *testing.T) { // not parallel: it counts what all allocate
-	c := newCrowd(t, 1000)
+	c := newParked(t, 1000)
 	f := FrameOf([]byte("data: to all\n\n"), 1)
 	for _, held := range []bool{false, true} {
 		c.fanOut(f, held)
@@ -72,7 +72,7 @@ func TestAFanOutAllocatesNothingForAStream(t *testing.T) { // not parallel: it c
 }
 
 func TestAPushToOneStreamAllocatesNothing(t *testing.T) { // not parallel: it counts what all allocate
-	c := newCrowd(t, 1)
+	c := newParked(t, 1)
 	f := FrameOf([]byte("data: to one\n\n"), 1)
 	c.fanOut(f, false)
 	// With the race detector pools forget things on purpose.
@@ -86,7 +86,7 @@ var benchmarked = FrameOf([]byte("id: 1\ndata: an event of about a hundred bytes
 func BenchmarkFanOut(b *testing.B) {
 	for _, held := range []bool{false, true} {
 		b.Run(map[bool]string{false: "free", true: "held"}[held], func(b *testing.B) {
-			c := newCrowd(b, 10_000)
+			c := newParked(b, 10_000)
 			b.ReportAllocs()
 			for b.Loop() {
 				c.fanOut(benchmarked, held)
@@ -97,7 +97,7 @@ func BenchmarkFanOut(b *testing.B) {
 }
 
 func BenchmarkPushToOne(b *testing.B) {
-	c := newCrowd(b, 1)
+	c := newParked(b, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		c.fanOut(benchmarked, false)
@@ -106,7 +106,7 @@ func BenchmarkPushToOne(b *testing.B) {
 
 // BenchmarkParkAndEnd is the life of a stream that gets nothing.
 func BenchmarkParkAndEnd(b *testing.B) {
-	c := newCrowd(b, 1)
+	c := newParked(b, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		var s Stream

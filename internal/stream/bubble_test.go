@@ -91,7 +91,7 @@ func (r *rig) park(room int) *parked {
 	return p
 }
 
-// settle waits until nothing happens any more. It is for bubbles.
+// waitIdle waits until nothing happens any more. It is for bubbles.
 func waitIdle() { synctest.Wait() }
 
 func (p *parked) push(items ...Item) error {
@@ -137,7 +137,7 @@ func (p *parked) open(want string) {
 	}
 }
 
-// over checks that the stream has ended, told its owner once, and what its client has.
+// over checks that the stream has ended, reported that to its owner once, and what its client has.
 func (p *parked) over(why wire.Ending, want string) {
 	p.t.Helper()
 	waitIdle()

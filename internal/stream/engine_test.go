@@ -87,8 +87,8 @@ func TestAnEngineHasDefaults(t *testing.T) {
 	}
 }
 
-// TestASocketThatCannotBeWatchedIsToldOf: the stream ends, and the log says why.
-func TestASocketThatCannotBeWatchedIsToldOf(t *testing.T) {
+// TestASocketThatCannotBeWatchedIsReported: the stream ends, and the log says why.
+func TestASocketThatCannotBeWatchedIsReported(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	onFake(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))}, func(t *testing.T, r *rig) {
@@ -130,8 +130,8 @@ func (s *seen) want(t *testing.T, events, bytes, beats int) {
 	}
 }
 
-// TestTheObserverHearsOfWhatIsWritten, once, and however many writes it took.
-func TestTheObserverHearsOfWhatIsWritten(t *testing.T) {
+// TestTheObserverCountsWhatIsWritten, once, and however many writes it took.
+func TestTheObserverCountsWhatIsWritten(t *testing.T) {
 	t.Parallel()
 	var all seen
 	onFake(t, Options{Observer: &all, Heartbeat: 10 * time.Second}, func(t *testing.T, r *rig) {

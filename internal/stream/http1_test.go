@@ -96,7 +96,7 @@ func TestAClientThatSendsTooMuchIsEnded(t *testing.T) {
 // TestAServerWithoutConnContextStillServes: its streams keep their goroutines.
 func TestAServerWithoutConnContextStillServes(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, transport{name: "not told of connections", version: 1, deaf: true}, fast)
+	s := newSite(t, transport{name: "without ConnContext", version: 1, deaf: true}, fast)
 	one, response := s.open()
 	if got := s.engine.Parked(); got != 0 {
 		t.Errorf("%d parked, want none", got)

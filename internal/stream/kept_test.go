@@ -13,7 +13,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// owned is a stream and what its owner was told.
+// owned is a stream and what its owner was notified of.
 type owned struct {
 	Stream
 	over chan wire.Ending // size 1
@@ -79,9 +79,9 @@ func TestAConnectionThatCannotBeParkedIsKept(t *testing.T) {
 	}
 }
 
-// TestAKeptConnectionIsHeard: bytes, too many of them, and hang-ups, also while
+// TestAKeptConnectionIsWatched: bytes, too many of them, and hang-ups, also while
 // a write is stuck.
-func TestAKeptConnectionIsHeard(t *testing.T) {
+func TestAKeptConnectionIsWatched(t *testing.T) {
 	t.Parallel()
 	e := running(t, Options{WriteTimeout: time.Minute})
 	huge := event(strings.Repeat("x", 32<<20), Replay)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The tests here are of parked streams, on sockets that do what they are told.
+// The tests here are of parked streams, on sockets that do what the test says.
 
 // TestPartialWritesAtEveryByte: wherever a socket stops taking bytes, the client
 // gets the same in the end.
@@ -105,7 +105,7 @@ func TestAnIdleStreamHoldsNothing(t *testing.T) {
 }
 
 // TestAReusedDescriptorIsAnotherStream: the number and the slot of a stream that
-// has ended are given out again at once; what is heard late does not count.
+// has ended are given out again at once; a late report does not count.
 func TestAReusedDescriptorIsAnotherStream(t *testing.T) {
 	t.Parallel()
 	onFake(t, Options{}, func(t *testing.T, r *rig) {

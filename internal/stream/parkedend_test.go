@@ -123,7 +123,7 @@ func TestWhoWritesIsNotDisturbed(t *testing.T) {
 		p.set(func(c *socket) {
 			c.during = func() {
 				r.k.invent(socketEvent{key: p.slot.key(), readable: true, writable: true, gone: true})
-				waitIdle() // it is heard before the write goes on
+				waitIdle() // it is reported before the write goes on
 				p.takesAll(two)
 			}
 		})
@@ -235,7 +235,7 @@ func TestCutAllCutsAll(t *testing.T) {
 }
 
 // TestAStreamThatComesTooLateIsCut: one that is parked as the engine stops, when
-// nobody would hear of it any more.
+// no report of it would come any more.
 func TestAStreamThatComesTooLateIsCut(t *testing.T) {
 	t.Parallel()
 	onFake(t, Options{}, func(t *testing.T, r *rig) {

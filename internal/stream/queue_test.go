@@ -243,7 +243,7 @@ func TestTheErrorOfAWriteSaysWhoEndedTheStream(t *testing.T) {
 	}
 }
 
-// TestAReasonThatIsNotListedPanics: it could not be told to anybody.
+// TestAReasonThatIsNotListedPanics: it could not be reported.
 func TestAReasonThatIsNotListedPanics(t *testing.T) {
 	t.Parallel()
 	defer func() {

@@ -19,7 +19,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// The tests here use real sockets, where nothing tells the time that something
+// The tests here use real sockets, where nothing says how long something
 // takes: their limits are far away.
 
 // transport is one way in which a stream gets to a client.

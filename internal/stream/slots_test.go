@@ -26,7 +26,7 @@ func TestASlotIsFoundUntilItIsRemoved(t *testing.T) {
 		t.Errorf("slot %+v after %+v: want the same place, another generation", b, a)
 	}
 	if table.find(a) != nil || table.find(b) != other {
-		t.Error("the place was not told from what it was before")
+		t.Error("the place was not distinguished from what it was before")
 	}
 	if got := slotOf(b.key()); got != b {
 		t.Errorf("slotOf(key) = %+v, want %+v", got, b)
@@ -38,8 +38,8 @@ func TestASlotIsFoundUntilItIsRemoved(t *testing.T) {
 	}
 }
 
-// TestPagesComeAndGo: memory for streams that have gone is given back, and what
-// is heard of them late is not taken for news of others.
+// TestPagesComeAndGo: memory for streams that have gone is given back, and a
+// late report of one is not taken for a report of another.
 func TestPagesComeAndGo(t *testing.T) {
 	t.Parallel()
 	var table slots

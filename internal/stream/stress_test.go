@@ -92,7 +92,7 @@ func TestStress(t *testing.T) { // not parallel: it counts descriptors
 	}
 }
 
-// openDescriptors counts the descriptors of the process, where the system tells.
+// openDescriptors counts the descriptors of the process, where the system lists them.
 func openDescriptors(t *testing.T) int {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -84,8 +84,8 @@ func TestAClientThatReadsNothingIsEndedAtTheWriteTimeout(t *testing.T) {
 	})
 }
 
-// TestAClientThatDoesNotReadTheHeaders is one that sends a request and is never
-// heard of again.
+// TestAClientThatDoesNotReadTheHeaders is one that sends a request and then
+// nothing any more.
 func TestAClientThatDoesNotReadTheHeaders(t *testing.T) {
 	onHTTP1(t, func(t *testing.T, n *network) {
 		start := time.Now()

@@ -239,7 +239,7 @@ func (w *world) pushTo(m *model, b *Batch) {
 	}
 }
 
-// settle waits for the engine and compares.
+// waitIdle waits for the engine and compares.
 func (w *world) waitIdle() {
 	if w.held != nil {
 		w.held.Flush()

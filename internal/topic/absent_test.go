@@ -122,7 +122,7 @@ func TestX11ManyAbsentTopics(t *testing.T) {
 			t.Errorf("got %q, want %q, and the end", got, want)
 		}
 		h.Leave(m)
-		// Cut before it was told all, it is told again.
+		// Cut before it received all, it receives it again.
 		_, part := read(t, s.bytes()[:len(s.bytes())/2])
 		s2, m, finished := arrive(t, h, part, topic.Request{Absent: absent(all...)})
 		if s2.got(t) != want || finished {
@@ -136,7 +136,7 @@ func TestX11ManyAbsentTopics(t *testing.T) {
 			h.Leave(m)
 		}
 		if s4, m, finished := arrive(t, h, s.lastID(t), topic.Request{Absent: absent(all[1:]...)}); finished || s4.got(t) == "" {
-			t.Errorf("others: finished %v, got %q; want to be told", finished, s4.got(t))
+			t.Errorf("others: finished %v, got %q; want 204 for each", finished, s4.got(t))
 		} else {
 			h.Leave(m)
 		}
@@ -215,7 +215,7 @@ func TestX42OverrideIsNeverToldThatThereIsNoMore(t *testing.T) {
 			t.Fatalf("first: finished %v, last id %q", finished, id)
 		}
 		if _, _, finished := arrive(t, h, id, topic.Request{Topics: []string{"all:a"}, From: topic.FromLatest}); !finished {
-			t.Error("without override the client is not told that there is no more")
+			t.Error("without override the client does not learn that there is no more")
 		}
 		for _, from := range []string{topic.FromLatest, topic.FromEarliest} {
 			s, _, finished := arrive(t, h, id, topic.Request{Topics: []string{"all:a"}, From: from, Override: true})
@@ -227,7 +227,7 @@ func TestX42OverrideIsNeverToldThatThereIsNoMore(t *testing.T) {
 }
 
 // TestX11MadeUpNamesLeaveTheTombstonesOfOthers: a client that comes back to a topic
-// that is gone is told so, whatever others ask for.
+// that is gone learns that, whatever others ask for.
 func TestX11MadeUpNamesLeaveTheTombstonesOfOthers(t *testing.T) {
 	t.Parallel()
 	s := newFakeStore()

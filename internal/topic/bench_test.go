@@ -13,7 +13,7 @@ import (
 	"tidegate/internal/wire"
 )
 
-// served is what a stream that has been told to end writes.
+// served is what a stream that is to end writes.
 func served(t *testing.T, s *stream.Stream) string {
 	t.Helper()
 	w := httptest.NewRecorder()

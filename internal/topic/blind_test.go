@@ -40,7 +40,7 @@ func TestAnEventThatWasStoredBehindTheEndDoesNotOpenTheTopic(t *testing.T) {
 		}
 		h := start()
 		if _, m := connect(t, h, storeID(h, 2), topic.FromDefault, "all:a"); !h.Open(m) {
-			t.Errorf("%d events in memory: a client with the final id is not told to stay away", back)
+			t.Errorf("%d events in memory: a client with the final id is not asked to stay away", back)
 		}
 		h = start()
 		if got := resume(t, h, storeID(h, 1), "all:a"); got != "2" {
@@ -87,7 +87,7 @@ func TestATopicIsOpenBehindAnEventThatCameWithAnother(t *testing.T) {
 
 // Two nodes published the first event of a topic at the same time. Both say that
 // theirs is number 1.
-func TestTheLossOfAnEventIsToldThoughTheNextOneTakesItselfForTheFirst(t *testing.T) {
+func TestTheLossOfAnEventIsReportedThoughTheNextOneTakesItselfForTheFirst(t *testing.T) {
 	t.Parallel()
 	s := newFakeStore()
 	s.events = []topic.Stored{ // and event 1 has been dropped

@@ -70,7 +70,7 @@ func TestX48ABlockIsSentWhereItIsNeeded(t *testing.T) {
 	}
 }
 
-// TestX48WithoutIDBlocks a stream has only what a client shows, and is told that
+// TestX48WithoutIDBlocks a stream has only what a client shows, and learns that
 // there is no more all the same.
 func TestX48WithoutIDBlocks(t *testing.T) {
 	t.Parallel()
@@ -90,7 +90,7 @@ func TestX48WithoutIDBlocks(t *testing.T) {
 		h.Leave(m)
 		back, _, finished := arrive(t, h, id, topic.Request{Topics: []string{"all:a"}})
 		if all, _ := blocksOf(back); len(all) != 0 || !finished {
-			t.Errorf("back: got %q, finished: %v; want to be told that there is no more", all, finished)
+			t.Errorf("back: got %q, finished: %v; want to learn that there is no more", all, finished)
 		}
 		late, _ := connect(t, h, "", topic.FromDefault, "all:a")
 		if all, bare := blocksOf(late); bare != 0 || len(all) != 1 {

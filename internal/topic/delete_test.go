@@ -47,7 +47,7 @@ func TestAPurgeThatFailsOnceIsTriedAgain(t *testing.T) {
 	})
 }
 
-// Who repeats a delete that was answered 503 must not be told that all is gone
+// Who repeats a delete that was answered 503 must not get the answer that all is gone
 // while it is not, here or at a node that has the deletion from the store.
 func TestARepeatedDeleteDropsWhatTheFirstHasLeft(t *testing.T) {
 	t.Parallel()

@@ -112,7 +112,7 @@ func TestAnIDFitsBetweenItsNeighboursWhenItsEventIsGone(t *testing.T) {
 	}
 }
 
-func TestARewindTellsThoseWhoSawWhatIsLost(t *testing.T) {
+func TestARewindNotifiesThoseWhoSawWhatIsLost(t *testing.T) {
 	t.Parallel()
 	s := newFakeStore()
 	h := s.start(durable, 0)
@@ -204,7 +204,7 @@ func TestAnEndSurvivesARestart(t *testing.T) {
 	}
 	_, m := connect(t, h, storeID(h, 2), topic.FromDefault, "all:a")
 	if !h.Open(m) {
-		t.Error("a client that has had the end is not told to stay away")
+		t.Error("a client that has had the end is not asked to stay away")
 	}
 	c, m := connect(t, h, storeID(h, 1), topic.FromDefault, "all:a")
 	if h.Open(m) || c.got(t) != "2" || c.ending == nil {
@@ -212,9 +212,9 @@ func TestAnEndSurvivesARestart(t *testing.T) {
 	}
 }
 
-// TestWhatMayHaveExpiredIsToldAsLost: a hub that was started anew cannot know
+// TestWhatMayHaveExpiredIsReportedAsLost: a hub that was started anew cannot know
 // whether there was anything between a client's last event and what is left.
-func TestWhatMayHaveExpiredIsToldAsLost(t *testing.T) {
+func TestWhatMayHaveExpiredIsReportedAsLost(t *testing.T) {
 	t.Parallel()
 	s := newFakeStore()
 	h := s.start(durable, 0)

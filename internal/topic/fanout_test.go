@@ -32,7 +32,7 @@ func wantGot(t *testing.T, what string, s *sink, want string) {
 	}
 }
 
-func TestAnEventOfAWideTopicIsAnsweredBeforeItIsQueued(t *testing.T) {
+func TestAnEventOfALargeTopicIsAnsweredBeforeItIsQueued(t *testing.T) {
 	t.Parallel()
 	h, s, _ := wide(t, 100)
 	r, err := h.Publish(ctx, topic.Publication{Topic: "wide", HasEvent: true, Data: "1"})

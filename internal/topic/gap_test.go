@@ -16,9 +16,9 @@ func storedAt(seq uint64, name, data string, number, prev uint64, known bool) to
 	}
 }
 
-// TestStreamsAreToldOfWhatTheStoreDroppedBeforeTheyCouldHaveIt: this node was cut
+// TestStreamsAreNotifiedOfWhatTheStoreDroppedBeforeTheyCouldHaveIt: this node was cut
 // off while others published more than the topic keeps.
-func TestStreamsAreToldOfWhatTheStoreDroppedBeforeTheyCouldHaveIt(t *testing.T) {
+func TestStreamsAreNotifiedOfWhatTheStoreDroppedBeforeTheyCouldHaveIt(t *testing.T) {
 	t.Parallel()
 	for _, wide := range []int{1, 100} {
 		for _, known := range []bool{true, false} {
@@ -51,8 +51,8 @@ func TestStreamsAreToldOfWhatTheStoreDroppedBeforeTheyCouldHaveIt(t *testing.T) 
 	}
 }
 
-// TestAStreamIsToldOfWhatItsTopicHadFirst: the node had seen nothing of the topic.
-func TestAStreamIsToldOfWhatItsTopicHadFirst(t *testing.T) {
+// TestAStreamIsNotifiedOfWhatItsTopicHadFirst: the node had seen nothing of the topic.
+func TestAStreamIsNotifiedOfWhatItsTopicHadFirst(t *testing.T) {
 	t.Parallel()
 	s := newFakeStore()
 	h := s.start(durable, 0)
@@ -62,8 +62,8 @@ func TestAStreamIsToldOfWhatItsTopicHadFirst(t *testing.T) {
 	wantGot(t, "the stream", c, "reset 9")
 }
 
-// TestNobodyIsToldOfALossThatIsNone is about all that looks like a gap.
-func TestNobodyIsToldOfALossThatIsNone(t *testing.T) {
+// TestNobodyIsNotifiedOfALossThatIsNone is about all that looks like a gap.
+func TestNobodyIsNotifiedOfALossThatIsNone(t *testing.T) {
 	t.Parallel()
 	opts := durable
 	opts.Namespaces = map[string]topic.Retention{

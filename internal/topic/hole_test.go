@@ -179,7 +179,7 @@ func checkReturn(t *testing.T, rng *rand.Rand, h *topic.Hub, s *fakeStore, ever 
 	}
 	slices.Sort(want)
 	c, _ := connect(t, h, id, from, names...)
-	text, told := strings.CutPrefix(c.got(t), "reset")
+	text, reset := strings.CutPrefix(c.got(t), "reset")
 	var got []uint64
 	for word := range strings.FieldsSeq(text) {
 		seq, err := strconv.ParseUint(word, 10, 64)
@@ -189,15 +189,15 @@ func checkReturn(t *testing.T, rng *rand.Rand, h *topic.Hub, s *fakeStore, ever 
 		got = append(got, seq)
 	}
 	all := slices.Equal(got, want)
-	if at == 0 && !all && !told { // who is new is not told that the first events are gone
+	if at == 0 && !all && !reset { // a newcomer is not notified that the first events are gone
 		all = true
 		for _, name := range names {
 			whole := from == "" && strings.HasPrefix(name, "all") // else the first events may be gone
 			all = all && isEnd(ever[name], got, whole)
 		}
 	}
-	if all == told {
-		t.Errorf("%s: a client of %v that stands at %d, from %q, received %v, reset: %v; there was %v", what, names, at, from, got, told, want)
+	if all == reset {
+		t.Errorf("%s: a client of %v that stands at %d, from %q, received %v, reset: %v; there was %v", what, names, at, from, got, reset, want)
 	}
 }
 

@@ -61,7 +61,7 @@ func earliest(ctx context.Context, h *topic.Hub) (*sink, error) {
 	return s, err
 }
 
-// The first of a crowd goes away, and so does one that came later.
+// The first of many goes away, and so does one that came later.
 func TestWhoGoesAwayDoesNotEndAReadThatOthersWaitFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

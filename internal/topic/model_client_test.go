@@ -48,9 +48,9 @@ type conn struct {
 	want     map[string][]int // indexes of events queued, by topic
 	queued   int              // events queued, seen or not
 	resets   int              // queued
-	override bool             // it is not told that there is no more
+	override bool             // it does not learn that there is no more
 
-	ghosts []string // topics that do not exist, of which it is to be told when it opens
+	ghosts []string // topics that do not exist, of which it is to be notified when it opens
 	tales  int      // events queued of such
 }
 
@@ -161,8 +161,8 @@ func (c *client) attach(names []string, from string) {
 	conn.endIfDone()
 }
 
-// tell expects what a stream is told of topics that do not exist, after the hub has
-// told it.
+// tell expects what a stream receives of topics that do not exist, after the hub has
+// sent it.
 func (c *conn) tell(ghosts []string) {
 	if c.ended {
 		return
@@ -175,7 +175,7 @@ func (c *conn) tell(ghosts []string) {
 	c.queued += each * len(ghosts)
 	_, id := read(c.c.w.t, c.sink.bytes())
 	if !strings.Contains(id, ".~") {
-		c.c.w.t.Fatalf("told of %q with the id %q", ghosts, id)
+		c.c.w.t.Fatalf("notified of %q with the id %q", ghosts, id)
 	}
 	c.c.w.absent[id] = setOf(ghosts)
 }
@@ -194,7 +194,7 @@ func firstID(block []byte) int {
 	return at + bytes.Index(block[at:], []byte("\n\n")) + 2
 }
 
-// start says where the client begins in a topic, and whether it has to be told
+// start says where the client begins in a topic, and whether it has to be notified
 // of a loss. Where the client has been there before, its id must say the same.
 func (c *client) start(r *ref, from string) (start int, lost, skipped bool) {
 	w, end := c.w, len(r.events)
@@ -321,7 +321,7 @@ func (c *conn) received(bytes int) (got map[string]int, lastID string) {
 		w.t.Fatalf("client %d received %d resets, want %d", c.c.number, resets, c.resets)
 	}
 	if tales > c.tales || bytes == len(c.sink.bytes()) && tales != c.tales {
-		w.t.Fatalf("client %d was told %d times of what does not exist, want %d", c.c.number, tales, c.tales)
+		w.t.Fatalf("client %d was notified %d times of what does not exist, want %d", c.c.number, tales, c.tales)
 	}
 	if bytes == len(c.sink.bytes()) {
 		for name, want := range c.want {

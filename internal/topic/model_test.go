@@ -186,14 +186,14 @@ func (w *world) open(c *client) (over bool) {
 	_, known := w.hub.Place(c.lastID, "")
 	slices.Sort(conn.ghosts)
 	conn.ghosts = slices.Compact(conn.ghosts)
-	told := len(conn.ghosts) > 0 && known && !conn.override && w.absent[c.lastID] == setOf(conn.ghosts)
-	want := known && (conn.finished || told) && len(conn.at) == 0 && conn.queued == 0 && !conn.override && (told || len(conn.ghosts) == 0)
+	knew := len(conn.ghosts) > 0 && known && !conn.override && w.absent[c.lastID] == setOf(conn.ghosts)
+	want := known && (conn.finished || knew) && len(conn.at) == 0 && conn.queued == 0 && !conn.override && (knew || len(conn.ghosts) == 0)
 	if got := w.hub.Open(conn.member); got != want {
 		w.t.Fatalf("Open() = %v, want %v: id %q, topics %q, %d events", got, want, c.lastID, conn.topicsAt(), conn.queued)
 	}
 	w.t.Logf("client %d: open, finished: %v", c.number, want)
 	conn.open, conn.opened = true, len(conn.sink.bytes())
-	if len(conn.ghosts) > 0 && !told {
+	if len(conn.ghosts) > 0 && !knew {
 		conn.tell(conn.ghosts)
 	}
 	conn.endIfDone()

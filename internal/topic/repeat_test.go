@@ -182,7 +182,7 @@ func TestARepeatAfterADeleteGetsTheFirstIDFromAnyNode(t *testing.T) {
 	}
 }
 
-// Whoever comes back from before a deletion is told of it by what came behind,
+// Whoever comes back from before a deletion learns of it by what came behind,
 // when its own event is not in the store any more.
 func TestADeletionIsKnownByTheEventsBehindIt(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func TestResetRules(t *testing.T) {
 		{name: "id that is none", space: "all", events: 3, lastID: "\x01\xff", want: "reset 1 2 3"},
 		{name: "id from the future", space: "all", events: 3, lastID: "future", want: "reset 1 2 3"},
 
-		// X41: who reloads gets what is held, and is not told of what is not.
+		// X41: who reloads gets what is held, and is not notified of what is not.
 		{name: "held, newcomer", space: "held", events: 3, want: "1 2 3"},
 		{name: "held, newcomer, some gone", space: "held", events: 5, want: "3 4 5"},
 		{name: "held, newcomer before the first", space: "held", events: 0, want: ""},
@@ -242,7 +242,7 @@ func TestF2ARecentIDIsFoundInALongHistory(t *testing.T) {
 }
 
 // TestTopicsOfOneValueGiveItsNewestEvent: a client that follows the notices to
-// everybody and those to itself is told the newest of both, once.
+// everybody and those to itself receives the newest of both, once.
 func TestTopicsOfOneValueGiveItsNewestEvent(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{"v", "v:me"} {

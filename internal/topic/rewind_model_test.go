@@ -11,9 +11,9 @@ import (
 	"tidegate/internal/topic"
 )
 
-// TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrWereTold compares, over many
+// TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrAReset compares, over many
 // random histories, what streams have with what is in the store at the end.
-func TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrWereTold(t *testing.T) {
+func TestAfterTheStoreWentBackStreamsHaveWhatIsThereOrAReset(t *testing.T) {
 	t.Parallel()
 	seeds := longtest.Number(100, 300)
 	if testing.Short() {
@@ -45,12 +45,12 @@ type rewindModel struct {
 	store   *fakeStore
 	hub     *topic.Hub
 	count   int // events ever
-	streams []*told
+	streams []*observed
 }
 
-// told is a stream: what is in its topics above base it must have been given since
-// it was told of a loss.
-type told struct {
+// observed is a stream: what is in its topics above base it must have been given since
+// its last reset.
+type observed struct {
 	sink   *sink
 	topics []string
 	base   uint64
@@ -87,7 +87,7 @@ func (w *rewindModel) connect() {
 		from, base = topic.FromLatest, w.store.head()
 	}
 	s, _ := open(w.t, w.hub, "", from, names...)
-	w.streams = append(w.streams, &told{sink: s, topics: names, base: base})
+	w.streams = append(w.streams, &observed{sink: s, topics: names, base: base})
 }
 
 // goBack loses some of the newest events, and others come.
@@ -105,13 +105,13 @@ func (w *rewindModel) goBack() {
 		switch resets - c.resets {
 		case 0:
 			if anew {
-				w.t.Fatalf("stream %d was not told that all is lost", i)
+				w.t.Fatalf("stream %d has no reset, and all is lost", i)
 			}
 			c.base = min(c.base, position) // it had nothing of what was lost, and gets what is there now
 		case 1:
 			c.resets, c.base = resets, position
 		default:
-			w.t.Fatalf("stream %d was told %d times of one loss", i, resets-c.resets)
+			w.t.Fatalf("stream %d has %d resets for one loss", i, resets-c.resets)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (w *rewindModel) judge() {
 			got = strings.TrimSpace(got[at+len("reset"):])
 		}
 		if want := w.stored(c.topics, c.base); got != want {
-			w.t.Fatalf("stream %d at %q got %q since it was told of a loss %d times, want %q", i, c.topics, got, c.resets, want)
+			w.t.Fatalf("stream %d at %q got %q since its reset number %d, want %q", i, c.topics, got, c.resets, want)
 		}
 		again, _ := open(w.t, w.hub, c.sink.lastID(w.t), topic.FromDefault, c.topics...)
 		wantGot(w.t, "with its last id", again, "")

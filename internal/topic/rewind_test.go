@@ -172,7 +172,7 @@ func TestIDsFromMemoryAreOfTheNewGeneration(t *testing.T) {
 			t.Errorf("with the id %q the last id is %q", id, got)
 		}
 		if got, _, _ := strings.Cut(again.got(t), " "); got == "reset" {
-			t.Errorf("with the id %q, of the new generation, it was told of a loss", id)
+			t.Errorf("with the id %q, of the new generation, it was notified of a loss", id)
 		}
 	}
 }
