@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// fetchable returns the types of which tasks may begin now, and how many tasks may be
+// fetchable returns the types of which tasks may begin now. n is how many tasks may be
 // fetched at once so that no type gets above its Concurrency. The caller holds mu.
 func (s *Service) fetchable() (types []string, n int) {
 	n = s.free

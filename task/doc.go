@@ -56,8 +56,8 @@
 // A task in a shared store outlives the process that runs it. It is leased to one
 // service at a time. If that service dies, its lease expires, and another one takes
 // over. It begins the task again if [Type.MaxAttempts] allows that, and fails it
-// otherwise. A service that was merely cut off has lost its task by then: the context of
-// the function ends with [ErrLost], and what it still does has no effect.
+// otherwise. A service that was merely cut off has lost its task by then. The context of
+// its function ends with [ErrLost], and what the function still does has no effect.
 //
 // So a function may be begun more than once, but not more often than MaxAttempts, and
 // only one run can end the task. Progress that was reported and not published when a

@@ -67,8 +67,7 @@ func startedEvent(rec Record) item {
 	return item{kind: kindStarted, Event: Event{Name: EventTask, Data: data}}
 }
 
-// keyLife is for how long it is safe to publish an event again and trust that its
-// Key is known: less than the two minutes of a gateway.
+// keyLife is how long a log knows a Key for sure: less than the two minutes of a gateway.
 const keyLife = 90 * time.Second
 
 // repeatedStart is the first event of a task that was begun before, maybe by a process

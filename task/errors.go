@@ -12,8 +12,9 @@ var (
 	ErrUnknownType = errors.New("task: unknown type")
 	// ErrBadParams is returned by Start, wrapped with the reason.
 	ErrBadParams = errors.New("task: bad parameters")
-	// ErrBusy is returned by Start when a bound is reached, and by Republish
-	// while the last events of a task are on their way: try again later.
+	// ErrBusy says to try again later. Start returns it when a bound is reached,
+	// StartWith for a key whose task was just deleted, and Republish while the last
+	// events of a task are on their way.
 	ErrBusy = errors.New("task: too many tasks")
 	// ErrKeyConflict is returned by StartWith for a key that another task has,
 	// which is of another type or has other parameters.

@@ -88,7 +88,7 @@ const stoppingTries = 3
 // prepare returns the Run; else it does it. Several services may try at once, but the
 // store lets only one of them change the record.
 //
-// A task that may have been begun by a write without an answer is not released: the
+// A write without an answer may have begun the task. Then the task is not released: the
 // next service would find it begun, and count an attempt or call us lost. So prepare
 // waits for such a write even if taking has ended, after which it begins nothing.
 func (s *Service) prepare(taking context.Context, j *job) *Run {
@@ -159,9 +159,9 @@ func (s *Service) decide(taking context.Context, j *job) (*Run, error) {
 	}
 }
 
-// adoptEndOfLog makes a record final whose log has a terminal event: clients have seen
-// the log, and the record that said the same was lost with the power. It reads only
-// logs of tasks that another process may have ended. The caller holds the lock of j.
+// adoptEndOfLog makes a record final whose log has a terminal event. Clients have seen the
+// log, and a loss of power has undone the write of the record. It reads only logs of
+// tasks that another process may have ended. The caller holds the lock of j.
 func (s *Service) adoptEndOfLog(j *job) (bool, error) {
 	reader, ok := s.opts.Publisher.(EndReader)
 	lost := j.rec.State == Running && j.rec.Worker != s.worker || j.rec.State == Pending && j.rec.Created.Before(s.since)

@@ -21,8 +21,8 @@ type Info struct {
 	Key      string   `json:"key,omitzero"` // of [StartOptions]
 	Priority Priority `json:"priority,omitzero"`
 
-	// RunAt is the time before which a pending task is not begun, by a delayed start
-	// or after an attempt that failed; nil if it may begin at once.
+	// RunAt is the time before which a pending task is not begun, because its start
+	// is delayed or an attempt has failed. Nil if it may begin at once.
 	RunAt *time.Time `json:"run_at,omitempty"`
 
 	// Of a task that may be run more than once; else 0.

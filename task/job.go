@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// job is the part of a task that lives in this process: while it runs here, and
-// while its last events, or all of them again, are published from here.
+// job is the part of a task that lives in this process. There is one while the task runs
+// here, and while its last events, or all of them again, are published from here.
 type job struct {
 	// Set once.
 	id      string

@@ -95,8 +95,8 @@ func (s *Service) repeated(rec, first Record) (Info, error) {
 	return info, nil
 }
 
-// noOldLog reports ErrBusy while the log of an earlier task with the key is still there:
-// it is closed, and events of a new one would be lost.
+// noOldLog returns errKeyDeleted while the log of an earlier task with the key is still
+// there. That log is closed, and events of a new task would be lost in it.
 func (s *Service) noOldLog(ctx context.Context, rec Record) error {
 	reader, ok := s.opts.Publisher.(LogReader)
 	if !ok {

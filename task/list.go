@@ -25,9 +25,9 @@ const (
 	maxPage     = 1000
 )
 
-// List returns a page of tasks, newest first, and what to pass as Filter.After to
-// get the following page; it is empty on the last one. Tasks that begin meanwhile
-// do not move the pages. The page after something that no page returned is empty.
+// List returns a page of tasks, newest first. next is what to pass as Filter.After to get
+// the following page; it is empty on the last one. Tasks that begin meanwhile do not move
+// the pages. The page after something that no page returned is empty.
 // All services that share a store return the same, some of them a moment later.
 func (s *Service) List(f Filter) (items []Info, next string) {
 	before := uint64(math.MaxUint64)

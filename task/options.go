@@ -54,9 +54,9 @@ type Options struct {
 	KeySecret []byte
 
 	// OnDelete, if set, is called for each task that is deleted, after its last
-	// event: the owner of the logs may then delete the task's log. With the store
-	// in memory it is called once; services that share a store may call it once
-	// each. It is called without locks, possibly from several goroutines.
+	// event: the owner of the logs may then delete the task's log. Services that
+	// share a store may call it once each. It is called without locks, possibly from
+	// several goroutines.
 	OnDelete func(id string)
 
 	Observer Observer     // default: none

@@ -9,9 +9,9 @@ import (
 	"reflect"
 )
 
-// DecodeParams decodes the parameters of a task into *v, strictly: a key that v
-// does not have, and a value of the wrong type, are errors that name it. Fill v
-// with the defaults before.
+// DecodeParams decodes the parameters of a task into *v, strictly: an unknown key or a
+// value of the wrong type is an error that names it. Fill v with the defaults before.
+// [Register] does this for types whose parameters are known in Go.
 func DecodeParams(raw json.RawMessage, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()

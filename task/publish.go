@@ -132,9 +132,8 @@ func (s *Service) logFailure(j *job, try int, err error) {
 	log("cannot publish events; trying again", "task_id", j.id, "try", try, "error", err)
 }
 
-// pause is how long to wait after the given try, the first being 1: doubled each
-// time up to a bound, and between half of that and all of it at random, so that
-// the tasks do not try all at once.
+// pause is how long to wait after the given try, the first being 1. It doubles each time
+// up to a bound. Half of it is random, so that the tasks do not all try at once.
 func pause(try int) time.Duration {
 	p := maxPause
 	if try < 10 {

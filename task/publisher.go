@@ -17,9 +17,9 @@ type Event struct {
 	// in the log.
 	ID string
 
-	// Key is the same when an event is published again, by any process:
-	// "<task id>:started", "<task id>:<run>:<n>" for progress, "<task id>:<run>:retry",
-	// "<task id>:end" and "<task id>:close". Those of [Service.Republish] are "<task id>:r<n>".
+	// Key is the same when an event is published again, by any process. It is the
+	// task's id and ":started", ":<run>:<n>" for progress, ":<run>:retry", ":end" or
+	// ":close"; or ":r<n>" in what [Service.Republish] writes.
 	Key string
 }
 
@@ -31,10 +31,10 @@ const (
 
 // A Publisher appends events to the logs of tasks.
 type Publisher interface {
-	// Publish appends all events to the log of taskID, in order. An error means
-	// that it is unknown how many were taken: the service calls again with the
-	// same events, after a growing pause, until it succeeds. An error that is a
-	// [*RejectedError] is dealt with at once instead.
+	// Publish appends all events to the log of taskID, in order. After an error it
+	// is unknown how many were taken. The service then calls again with the same
+	// events, after a growing pause, until Publish succeeds. It handles an error
+	// that is a [*RejectedError] at once instead.
 	//
 	// Publish is called from one goroutine at a time for each task, and
 	// concurrently for different tasks. No lock is held meanwhile: it may take
@@ -52,9 +52,9 @@ type LogReader interface {
 }
 
 // An EndReader is a [LogReader] that can also read how a log ends. A record and a log are
-// written one after the other, and a loss of power may undo the write of the record. A
-// service asks before it runs, or fails, a task that may have ended already, and makes
-// the record agree with the log, which clients have seen.
+// written one after the other, and a loss of power may undo the write of the record. So
+// a service asks before it runs, or fails, a task that may have ended already. It makes
+// the record agree with the log, because clients have seen that.
 type EndReader interface {
 	LogReader
 	// End gives the terminal event of the log of a task; ok is false if it has none.
@@ -69,10 +69,10 @@ type LogEnd struct {
 	At     time.Time
 }
 
-// RejectedError is what a [Publisher] returns (possibly wrapped) when the event
-// at Index of the batch can never be taken, because it is too large for the log,
-// say. A terminal event is then replaced by a small one that points to the
-// result, any other event is left out, and the batch is published again.
+// RejectedError is what a [Publisher] returns, possibly wrapped, when it can never take
+// the event at Index of the batch: because it is too large for the log, say. The service
+// replaces a terminal event by a small one that points to the result, and leaves out any
+// other. Then it publishes the batch again.
 type RejectedError struct {
 	Index int // in the slice that Publish was given
 	Err   error

@@ -9,9 +9,9 @@ import (
 // storeProgressEvery is between two writes of a task's latest progress.
 const storeProgressEvery = time.Second
 
-// holdLease renews the lease of a task, and stores its progress, for as long as the
-// task is ours: also while its last events wait to be published. It acknowledges the
-// lease of a task that was deleted before they were.
+// holdLease renews the lease of a task, and stores its progress, for as long as the task
+// is ours. That includes the time in which its last events wait to be published. It
+// acknowledges the lease of a task that was deleted before they were.
 func (s *Service) holdLease(j *job) {
 	ttl := s.leaseOf(j).TTL()
 	if ttl == 0 {

@@ -12,12 +12,12 @@ type Result struct {
 	Size int64 // bytes of JSON
 }
 
-// ResultOpener is a [Store] that keeps large results apart from their records,
-// and reads them piece by piece, so that many readers of one hold no copy each.
+// ResultOpener is a [Store] that keeps large results apart from their records. It reads
+// them piece by piece, so that many readers of one result hold no copy each.
 type ResultOpener interface {
-	// OpenResult is Load without the parameters and without a large result, for
-	// which it returns a reader; nil if there is none, or rec has it. The reader
-	// may be dropped at any time; ctx bounds it.
+	// OpenResult is Load without the parameters and without a large result. For that
+	// it returns a reader; nil if there is no result, or rec has it. The reader may
+	// be dropped at any time; ctx bounds it.
 	OpenResult(ctx context.Context, id string) (rec Record, result *Result, err error)
 }
 

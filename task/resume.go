@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// resume writes the last events of a final task that is leased to us: the process that
-// made it final died before it had published them, or is late. The caller holds the
-// lock of j.
+// resume writes the last events of a final task that is leased to us. The process that
+// made it final died before it had published them, or is late. The caller holds the lock
+// of j.
 func (s *Service) resume(j *job) {
 	rec := j.rec
 	j.over = true
@@ -55,8 +55,8 @@ func missing(ctx context.Context, reader LogReader, id string, events []item, fa
 	}
 }
 
-// stale reports whether a batch that was first tried at the given time may hold
-// the end of a log, and be in it, without its keys being known any more.
+// stale reports whether a batch has the end of a log and was first tried so long ago that
+// it may be in the log without its keys being known any more.
 func stale(batch []item, first time.Time) bool {
 	return time.Since(first) > keyLife && slices.ContainsFunc(batch, func(it item) bool { return it.kind >= kindEnd })
 }

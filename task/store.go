@@ -6,8 +6,8 @@ import (
 )
 
 // A Store keeps tasks and leases them to services that run them. The one that a
-// [Service] makes for itself ends with the process; another may be shared by services
-// in many processes, which then share the tasks and the work. Package task/storetest
+// [Service] makes for itself ends with the process. Services in many processes may share
+// another one; then they share the tasks and the work. Package task/storetest
 // tests a Store.
 //
 // A Service calls the methods concurrently and without locks. Fetch and Run wait until

@@ -42,11 +42,10 @@ func (s State) mayBecome(next State) bool {
 	}
 }
 
-// Func is the code of one kind of task. Its ctx ends when the task is cancelled,
-// times out, is taken over by another service, or the service stops;
-// context.Cause(ctx) is then [ErrCancelled], [ErrTimeout], [ErrLost] or
-// [ErrStopping]. It should return soon after: the task is over by then, or
-// another's, and what it returns is ignored.
+// Func is the code of one kind of task. Its ctx ends when the task is cancelled or times
+// out, when another service has taken it over, or when the service stops. Then
+// context.Cause(ctx) is [ErrCancelled], [ErrTimeout], [ErrLost] or [ErrStopping]. The
+// Func should return soon after; its result is ignored.
 //
 // result must be encodable by encoding/json and may be nil. The text of err
 // reaches all who watch the task. A panic fails the task with "internal error";

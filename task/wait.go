@@ -31,9 +31,9 @@ const waitPoll = 5 * time.Second
 // Wait blocks until a task is over, wherever it runs, and returns what [Service.Get]
 // returns then. For a task that did not complete it also returns an [*EndError].
 //
-// Other errors leave the task as it is: [ErrNotFound] if the task is unknown or was
-// deleted; [ErrUnavailable], after which Wait may be called again; [ErrStopping] if Run
-// ends first; the cause of ctx.
+// Other errors leave the task as it is. [ErrNotFound] says that it is unknown or was
+// deleted, [ErrStopping] that Run has ended first. After [ErrUnavailable] Wait may be
+// called again. Or the error is the cause of ctx.
 //
 // Wait does not run tasks: that is for [Service.Run]. It returns before the last
 // events are published.

@@ -10,9 +10,9 @@ import (
 // A LogWatcher is a [Publisher] whose logs can be followed. [Service.Watch] needs
 // one; [Log] is one.
 type LogWatcher interface {
-	// Watch yields the events of a log after the one whose ID is after, in order, and
-	// waits for more until it has yielded the last event. "" is the beginning of what
-	// is held. A log that does not exist yet is empty.
+	// Watch yields the events of a log, in order: those after the one whose ID is
+	// after, or all that are held if that is "". It waits for more until it has
+	// yielded the last event. A log that does not exist yet is empty.
 	//
 	// An error ends the sequence: [ErrHistoryLost] if events after that position are
 	// not held any more, [ErrNotFound] if the log was deleted, or the cause of ctx.

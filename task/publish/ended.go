@@ -13,8 +13,8 @@ import (
 var _ task.EndReader = (*Publisher)(nil)
 
 // Ended implements [task.LogReader]: it asks the gateway for the topic, and reads the
-// events of one that is open. With it a service does not write the end of a task twice
-// that another process has written, and does not use a key again whose log is closed.
+// events of one that is open. A service needs it so as not to write an end twice that
+// another process has written, and not to use a key again whose log is closed.
 func (p *Publisher) Ended(ctx context.Context, taskID string) (ended, closed bool, err error) {
 	topic, err := p.opts.Client.Topic(ctx, topicOf(taskID))
 	switch {
