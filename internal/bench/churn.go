@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // measureChurn makes clients open a stream and leave as soon as they have the headers. It ends when the
@@ -51,7 +53,7 @@ type holdings struct {
 
 // holdings waits until the memory of the gateway is stable, and returns its resources.
 func (b *testbed) holdings(ctx context.Context) (h holdings, err error) {
-	if err := pause(ctx, b.opts.Settle); err != nil {
+	if err := backoff.Wait(ctx, b.opts.Settle); err != nil {
 		return h, err
 	}
 	m, err := memoryOf(b.gateway.pids)

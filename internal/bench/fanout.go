@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // measureFanout sends events to all streams: first spaced, each when the one
@@ -55,7 +57,7 @@ func (b *testbed) spaced(ctx context.Context, out *broadcaster) (rate float64, e
 				return err
 			}
 			took = append(took, millis(last))
-			if err := pause(ctx, b.opts.Gap); err != nil {
+			if err := backoff.Wait(ctx, b.opts.Gap); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // restDefault is how long the streams are idle.
@@ -13,14 +15,14 @@ func measureHeartbeat(ctx context.Context, b *testbed) error {
 	if _, err := b.open(b.opts.Streams); err != nil {
 		return err
 	}
-	if err := pause(ctx, linger); err != nil { // what connecting leaves to be done
+	if err := backoff.Wait(ctx, linger); err != nil { // what connecting leaves to be done
 		return err
 	}
 	before, err := b.clients.report(b.sent)
 	if err != nil {
 		return err
 	}
-	used, err := b.timed(func() error { return pause(ctx, b.opts.lasting(restDefault)) })
+	used, err := b.timed(func() error { return backoff.Wait(ctx, b.opts.lasting(restDefault)) })
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // historyTopics are published to if --topics does not say otherwise.
@@ -15,7 +17,7 @@ const startSettle = 5 * time.Second
 // and the disk that a topic with its history takes.
 func measureHistory(ctx context.Context, b *testbed) error {
 	topics := b.opts.topicsOr(historyTopics)
-	if err := pause(ctx, min(b.opts.Settle, startSettle)); err != nil {
+	if err := backoff.Wait(ctx, min(b.opts.Settle, startSettle)); err != nil {
 		return err
 	}
 	idle, err := memoryOf(b.gateway.pids)
@@ -41,7 +43,7 @@ func measureHistory(ctx context.Context, b *testbed) error {
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, b.opts.Settle); err != nil {
+	if err := backoff.Wait(ctx, b.opts.Settle); err != nil {
 		return err
 	}
 	settled, err := memoryOf(b.gateway.pids)

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // measureIdle opens streams that receive nothing. The cost of a stream is the difference between few
@@ -55,7 +57,7 @@ func (b *testbed) grow(ctx context.Context, count int) (g growth, err error) {
 	if g.fresh, err = memoryOf(b.gateway.pids); err != nil {
 		return g, err
 	}
-	if err = pause(ctx, b.opts.Settle); err != nil {
+	if err = backoff.Wait(ctx, b.opts.Settle); err != nil {
 		return g, err
 	}
 	g.goroutines = b.gateway.goroutines(ctx)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // otherNodes is how many gateways there are beside the one with the streams.
@@ -84,7 +86,7 @@ func (b *testbed) askNodes(ctx context.Context, tokens []target, own, other *sen
 	}
 	for range b.opts.Messages {
 		for _, w := range ways {
-			if err := pause(ctx, b.opts.Pace); err != nil {
+			if err := backoff.Wait(ctx, b.opts.Pace); err != nil {
 				return err
 			}
 			if err := b.askOne(w); err != nil {

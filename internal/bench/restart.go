@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // restartTopics are filled if --topics does not say otherwise.
@@ -55,7 +57,7 @@ func measureRestart(ctx context.Context, b *testbed) error {
 		if err != nil {
 			return err
 		}
-		if err := pause(ctx, b.opts.Settle); err != nil {
+		if err := backoff.Wait(ctx, b.opts.Settle); err != nil {
 			return err
 		}
 		settled, err := memoryOf(b.gateway.pids)
@@ -82,7 +84,7 @@ func (b *testbed) again(ctx context.Context) (err error) {
 		if err != nil || status == http.StatusOK {
 			return err
 		}
-		if err := pause(ctx, time.Millisecond); err != nil {
+		if err := backoff.Wait(ctx, time.Millisecond); err != nil {
 			return err
 		}
 	}

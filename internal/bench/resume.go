@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 const (
@@ -92,7 +94,7 @@ func (b *testbed) resumeBeside(ctx context.Context) (err error) {
 		b.more = slices.Concat(b.more, other.clients.pids(), other.testbed.gateway.pids)
 		all = append(all, other)
 	}
-	before, err := all.during(ctx, func() error { return pause(ctx, b.opts.lasting(sendDefault)) })
+	before, err := all.during(ctx, func() error { return backoff.Wait(ctx, b.opts.lasting(sendDefault)) })
 	if err != nil {
 		return err
 	}

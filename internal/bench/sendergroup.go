@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // senderGroup is the work of several senders. Each owns a share of the streams,
@@ -53,7 +55,7 @@ func (g *senderGroup) run(ctx context.Context, conns []*sender, long time.Durati
 func (g *senderGroup) evenly(ctx context.Context, conn *sender, count int, pace time.Duration) error {
 	var body []byte
 	for range count {
-		if err := pause(ctx, pace); err != nil {
+		if err := backoff.Wait(ctx, pace); err != nil {
 			return err
 		}
 		at := time.Now()

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 // linger is the wait for events that should not come, before streams are checked.
@@ -178,7 +180,7 @@ func (b *testbed) use(ctx context.Context, m mode) error {
 // checked compares what was received with what was sent. Before it does, what
 // should not come gets time to come.
 func (b *testbed) checked(ctx context.Context) (reply, error) {
-	if err := pause(ctx, linger); err != nil {
+	if err := backoff.Wait(ctx, linger); err != nil {
 		return reply{}, err
 	}
 	return b.clients.report(b.sent)
@@ -222,18 +224,6 @@ func (b *testbed) timed(do func() error) (usage, error) {
 	b.used.elapsed += u.elapsed
 	b.used.foreign += u.foreign
 	return u, nil
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

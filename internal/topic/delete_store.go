@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"tidegate/internal/backoff"
 )
 
 const (
@@ -69,13 +71,9 @@ func (h *Hub) purge(ctx context.Context, topic string, before uint64) error {
 	defer cancel()
 	err := h.opts.Store.Purge(ctx, topic, before)
 	for try := 1; err != nil && try < purgeTries && ctx.Err() == nil; try++ {
-		pause := time.NewTimer(purgePause)
-		select {
-		case <-pause.C:
+		if backoff.Wait(ctx, purgePause) == nil {
 			err = h.opts.Store.Purge(ctx, topic, before)
-		case <-ctx.Done():
 		}
-		pause.Stop()
 	}
 	if err != nil {
 		return unavailable(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/backoff"
 	"tidegate/internal/topic"
 )
 
@@ -74,27 +75,20 @@ func (x *together) round(long time.Duration) {
 					}
 					return fault{}
 				})
-				pause(ctx, 5*time.Millisecond)
+				_ = backoff.Wait(ctx, 5*time.Millisecond)
 				files.set(nil)
-				pause(ctx, 20*time.Millisecond)
+				_ = backoff.Wait(ctx, 20*time.Millisecond)
 			}
 			files.set(nil)
 		})
 	}
-	pause(ctx, long*3/4)
+	_ = backoff.Wait(ctx, long*3/4)
 	if !x.failing { // in the middle of it
 		r.stop()
 	}
 	all.Wait()
 	files.set(nil)
 	r.stop()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // publish appends to a topic of which nothing is dropped.
