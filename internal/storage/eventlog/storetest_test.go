@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"tidegate/internal/longtest"
 	"tidegate/internal/storage/nats"
 	"tidegate/internal/storage/natstest"
 	"tidegate/internal/storage/storetest"
@@ -87,7 +88,7 @@ func TestStoreOfASharedServer(t *testing.T) {
 func TestModelOfAServerInThisProcess(t *testing.T) {
 	t.Parallel()
 	c := embeddedStore()
-	c.Histories = 12
+	c.Histories = longtest.Number(6, 12)
 	storetest.Model(t, c)
 }
 
