@@ -29,6 +29,8 @@ import (
 	"HOME/task"
 	"HOME/task/checksum"
 	"HOME/task/publish"
+	_ "HOME/task/storetest"
+	"HOME/task/taskhttp"
 )
 
 func main() {
@@ -60,6 +62,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	local, err := task.New(task.Options{}) // without a gateway
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle("GET /tasks/{id}/events", taskhttp.Events(local, nil))
 	_, err = checksum.New(checksum.Options{Roots: []string{"."}})
 	fmt.Println(len(tasks.Types()), err)
 }
