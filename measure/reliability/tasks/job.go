@@ -69,7 +69,7 @@ func (j *job) work(ctx context.Context, stop <-chan struct{}) error {
 	}
 	settle, cancel := context.WithTimeout(ctx, j.opts.settle)
 	defer cancel()
-	if err := j.settle(settle, all); err != nil {
+	if err := j.waitFinal(settle, all); err != nil {
 		return err
 	}
 	j.waitForWatchers(settle, all)
@@ -141,8 +141,8 @@ func (j *job) start(ctx context.Context, random *rand.Rand, n int) (*started, er
 	return s, nil
 }
 
-// settle waits until all tasks are final, or ctx ends.
-func (j *job) settle(ctx context.Context, all []*started) error {
+// waitFinal waits until all tasks are final, or ctx ends.
+func (j *job) waitFinal(ctx context.Context, all []*started) error {
 	open := map[string]bool{}
 	for _, s := range all {
 		open[s.id] = true
