@@ -114,7 +114,7 @@ func (w *world) id(seq uint64) string {
 	return w.hub.ID(seq, timeAt(seq))
 }
 
-// deliver has a stream get what is on its way to it, so that it can be looked at.
+// deliverPending has a stream get what is on its way to it, so that it can be looked at.
 func (w *world) deliverPending(c *client) {
 	if c.conn != nil {
 		w.hub.DeliverPending(stream.NewBatch(), c.conn.member)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,47 @@ func TestRepositoryIsMeasured(t *testing.T) {
 	for _, row := range []string{"lines of Go", "packages", "old words"} {
 		if !strings.Contains(b.String(), "\n"+row+" ") {
 			t.Error(fmt.Sprintf("no row %q in:\n", row), b.String())
+		}
+	}
+}
+
+// TestNoOldWordsAreLeft: the glossary has one term for each thing. Flags and stored keys
+// that keep an old word are in the list of words.
+func TestNoOldWordsAreLeft(t *testing.T) {
+	t.Parallel()
+	files, err := readTree("")
+	if err != nil {
+		t.Skip("no git here: ", err)
+	}
+	if len(files) < 100 {
+		t.Fatalf("only %d files were read", len(files))
+	}
+	for _, f := range files {
+		for _, found := range oldWords(f, false) {
+			t.Errorf("%s:%d: %q; say: %s\n\t%s", f.name, found.line, found.word.old, found.word.now, strings.TrimSpace(found.text))
+		}
+	}
+}
+
+// TestWordsThatAreKeptAreThere: an exception that nobody needs any more goes.
+func TestWordsThatAreKeptAreThere(t *testing.T) {
+	t.Parallel()
+	files, err := readTree("")
+	if err != nil {
+		t.Skip("no git here: ", err)
+	}
+	forms := formsOf(false)
+	for _, k := range kept {
+		for prefix := range strings.FieldsSeq(k.paths) {
+			needed := false
+			for _, f := range under(files, []string{prefix}) {
+				for _, found := range inLine(nil, forms, 0, f.text) {
+					needed = needed || slices.Contains(strings.Fields(k.words), found.word.old)
+				}
+			}
+			if !needed {
+				t.Errorf("%s has none of: %s", prefix, k.words)
+			}
 		}
 	}
 }
