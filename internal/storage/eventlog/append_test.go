@@ -83,8 +83,8 @@ func hammer(
 	return answered
 }
 
-// checkOrder compares what a hub was given with what was answered: each once,
-// what one goroutine did in its order, and what is said of the event before.
+// checkOrder compares the events of a hub with the results of AppendAll. Each event comes once,
+// and those of one goroutine in its order. Each names its predecessor.
 func checkOrder(t *testing.T, who string, events []topic.Stored, answered map[uint64]string) {
 	t.Helper()
 	if len(events) != len(answered) {

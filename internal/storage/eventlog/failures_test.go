@@ -84,8 +84,8 @@ func TestAppendThatMayBeStoredDoesNotSayThatTheLogIsFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer unsubscribe(sub)
-			// A time that ends while an answer is on its way is a try without one, too,
-			// which a busy machine makes of the last try now and then.
+			// If the time ends while an answer is on its way, that try has no answer. On a
+			// busy machine this happens to the last try now and then.
 			var got wire.Code
 			for range 20 {
 				if got = storeForAWhile(t, l, &asked); got == want {

@@ -53,8 +53,8 @@ func TestRepeatAtAClosedTopicGetsTheFirstIDFromAnyNode(t *testing.T) {
 	}
 }
 
-// The key of an event says which life of its topic it belongs to, and a node that
-// did not see the topic's deletion says the same as one that did.
+// The key of an event says which life of its topic it belongs to. A node that did not see the
+// topic's deletion answers the same as one that did.
 func TestRepeatAfterADeleteGetsTheFirstIDFromAnyNode(t *testing.T) {
 	t.Parallel()
 	s, _ := natstest.Serve(t, t.TempDir(), 0)

@@ -12,9 +12,8 @@ import (
 	"tidegate/internal/topic"
 )
 
-// The server that leads the log of three replicas is killed while two nodes
-// publish: nothing is lost, repeated, or out of order, and nobody gets a
-// reset.
+// The server that leads the log of three replicas is killed while two nodes publish. Nothing
+// is lost, repeated, or out of order, and no client gets a reset.
 func TestLeaderThatIsKilledLosesNothing(t *testing.T) {
 	t.Parallel()
 	servers := natstest.StartCluster(t, 3)

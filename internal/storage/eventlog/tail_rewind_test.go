@@ -12,8 +12,8 @@ import (
 	"tidegate/internal/topic"
 )
 
-// A server comes back with an older folder, as after a power loss: the log is
-// followed from where it parted, however far it has come since.
+// A server comes back with an older folder, as after a power failure. The tail follows the log
+// from where the two diverge, however far it has come since.
 func TestRewindGoesToWhereTheLogParted(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -12,8 +12,8 @@ import (
 	"tidegate/internal/storage/natstest"
 )
 
-// TestAdoptedLogsAreDropped: when the process was killed before it came to that, or
-// in the middle of it; and not if somebody has written to it since.
+// TestAdoptedLogsAreDropped, also if the process was killed before that, or in the middle of
+// it. They are not if another process has written to them since.
 func TestAdoptedLogsAreDropped(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -42,8 +42,8 @@ func TestATrimOutlivesTheRewriteOfItsRecord(t *testing.T) {
 	}
 }
 
-// TestAnEmptySegmentKeepsItsFile: where a write to a new segment fails, and it had no
-// events, the next one begins at the same position, and must not take its file.
+// TestAnEmptySegmentKeepsItsFile: if the first write to a new segment fails, the next segment
+// begins at the same position. It must not take the file of the other.
 func TestAnEmptySegmentKeepsItsFile(t *testing.T) {
 	t.Parallel()
 	files := &faultFS{}

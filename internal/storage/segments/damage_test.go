@@ -94,9 +94,9 @@ func (f folder) write(t *testing.T, name string, b []byte) {
 	}
 }
 
-// TestX36EachDamageIsAResetForWhomItConcerns damages a folder in every way that came to
-// mind. A client at each earlier position must get every event that it has missed, or a
-// reset, at once and after the log was opened again and rewritten; and Check names the
+// TestX36EachDamageIsAResetForWhomItConcerns damages a folder in every way that came to mind. A
+// client at each earlier position must get every event that it has missed, or a reset. It
+// must do so at once, and after the log was opened again and rewritten. Check names the
 // damage.
 func TestX36EachDamageIsAResetForWhomItConcerns(t *testing.T) {
 	t.Parallel()

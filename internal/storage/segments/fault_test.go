@@ -21,10 +21,10 @@ import (
 // and then in one of them.
 const allFaultsVariable = "TIDEGATE_ALL_FAULTS"
 
-// TestWhateverFailsNothingAnsweredIsLost runs a script and has one operation of the
-// file system after the other fail: once, for a while, or until the script has come to
-// its end. Nothing that was answered may be lost, no position be used twice, and the
-// log goes on by itself when the operations succeed again.
+// TestWhateverFailsNothingAnsweredIsLost runs a script and has one operation of the file system
+// after the other fail: once, for a while, or until the end. No acknowledged event may be
+// lost, and no position be used twice. The log goes on by itself when the operations succeed
+// again.
 func TestWhateverFailsNothingAnsweredIsLost(t *testing.T) {
 	t.Parallel()
 	for _, power := range []bool{false, true} {

@@ -16,10 +16,9 @@ import (
 	"tidegate/internal/topic"
 )
 
-// TestEverythingTogether appends, reads, trims, deletes, purges, looks up, rewrites,
-// syncs, scrubs and fails at the same time, and closes the log in the middle of it. What
-// was answered of topics of which nothing is dropped is there; and without faults nothing
-// is damaged.
+// TestEverythingTogether appends, reads, trims, deletes, purges, looks up, rewrites, syncs,
+// scrubs and fails at the same time. It closes the log in the middle of that. Acknowledged
+// events of topics that are not trimmed are there. Without faults nothing is damaged.
 func TestEverythingTogether(t *testing.T) {
 	t.Parallel()
 	for _, power := range []bool{false, true} {

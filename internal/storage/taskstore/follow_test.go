@@ -52,9 +52,9 @@ func TestARecordThatIsOverwrittenIsNotTakenForGone(t *testing.T) {
 	}
 }
 
-// TestARemovalIsReportedOnce, also where the list is behind: what a removal replaces in
-// the stream never comes to a list that has not had it, and what is on its way comes
-// after the removal is known.
+// TestARemovalIsReportedOnce, also where the list is behind. A record that a removal replaces in
+// the stream never comes to a list that has not had it. One that is on its way comes after
+// the removal.
 func TestARemovalIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	e := openEngine(t, t.TempDir())

@@ -15,9 +15,8 @@ import (
 )
 
 // TestKilledProcessesLoseNothing kills processes that run tasks again and again,
-// while tasks are cancelled and time out. Every task must end, its log must have
-// each event that it should have once and in order, and nothing may be begun more
-// often than allowed.
+// while tasks are cancelled and time out. Every task must end. Its log must have each
+// event once and in order. No task may begin more often than allowed.
 func TestKilledProcessesLoseNothing(t *testing.T) {
 	t.Parallel()
 	const tasks, workers = 240, 3

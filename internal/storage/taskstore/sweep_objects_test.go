@@ -7,9 +7,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// litter leaves in the object store of s what a process does that dies as it stores a
-// part, what one does that dies as it deletes one, an object that no record has, and a
-// message that says that an object is deleted.
+// leaveParts leaves chunks and objects in the object store of s: those of a process that died
+// while it stored a part, and of one that died while it deleted one. It also leaves an object
+// that no record has, and a message that marks an object as deleted.
 func leaveParts(t *testing.T, s *Store) {
 	t.Helper()
 	for range 3 {
