@@ -116,6 +116,9 @@ func readLines(r io.Reader, n int) ([][]byte, error) {
 	for len(lines) < n && scanner.Scan() {
 		lines = append(lines, bytes.Clone(scanner.Bytes()))
 	}
+	if len(lines) > 0 && !bytes.HasPrefix(lines[0], []byte("{")) {
+		return nil, foreignAnswer(http.StatusOK)
+	}
 	if err := scanner.Err(); err != nil { // then the last line may be half of one
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

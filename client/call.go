@@ -97,6 +97,9 @@ func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
 		req.Header.Set("User-Agent", c.userAgent)
 	}
 	if secret := c.secret(); secret != "" {
+		if !fitsHeader(secret) {
+			return nil, errSecretForm
+		}
 		req.Header.Set("Authorization", "Bearer "+secret)
 	}
 	return req, nil
@@ -113,10 +116,16 @@ func withoutURL(err error) error {
 // into decodes a JSON answer to v. An answer that ends early counts as none.
 func into(v any) func(io.Reader) error {
 	return func(r io.Reader) error {
-		if err := json.NewDecoder(r).Decode(v); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		err := json.NewDecoder(r).Decode(v)
+		if err == nil {
+			return nil
 		}
-		return nil
+		_, syntax := errors.AsType[*json.SyntaxError](err)
+		_, wrong := errors.AsType[*json.UnmarshalTypeError](err)
+		if syntax || wrong {
+			return foreignAnswer(http.StatusOK)
+		}
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 }
 

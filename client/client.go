@@ -93,6 +93,12 @@ func New(opts Options) (*Client, error) {
 	case socket != "":
 		return nil, errors.New("client: URL names a Unix socket, which Transport must open: give an http URL beside a Transport")
 	}
+	switch {
+	case !fitsHeader(opts.Secret):
+		return nil, errSecretForm
+	case !fitsHeader(opts.UserAgent):
+		return nil, errors.New("client: UserAgent has a control character, such as a line feed")
+	}
 	secret := opts.SecretFunc
 	if secret == nil {
 		secret = func() string { return opts.Secret }
@@ -117,6 +123,14 @@ func (c *Client) Reachable() bool { return c.reachable.Load() }
 // CloseIdleConnections closes the connections that no call is using. Call it when
 // the client is no longer needed.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// errSecretForm is what a secret gets that was read from a file with its line feed.
+var errSecretForm = errors.New("client: the secret has a control character, such as a line feed at its end")
+
+// fitsHeader reports whether net/http sends value in a header.
+func fitsHeader(value string) bool {
+	return !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
 
 // parseURL refuses what would be calls to the wrong place. socket is the path of a
 // Unix socket, "" for TCP.

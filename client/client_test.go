@@ -40,7 +40,7 @@ func TestClientRequestsAreWhatTheInternalAPIAsksFor(t *testing.T) {
 		if agent := r.UserAgent(); agent != "test/1" {
 			t.Errorf("User-Agent = %q", agent)
 		}
-		_, _ = io.WriteString(w, `{"code":200}`)
+		_, _ = io.WriteString(w, `{"status":"ok","code":200}`)
 	})
 	ctx := t.Context()
 	calls := []func() error{

@@ -84,11 +84,21 @@ func readRefusal(res *http.Response, body io.Reader) *Error {
 	err := json.NewDecoder(body).Decode(&answer)
 	e := answer.Error
 	if err != nil || e == nil || e.Code == "" {
-		e = &Error{Message: fmt.Sprintf("status %d without an error code: is this the gateway's internal listener?", res.StatusCode)}
+		e = foreignAnswer(res.StatusCode)
 	}
 	e.Status = res.StatusCode
 	e.RetryAfter = parseRetryAfter(res.Header.Get("Retry-After"))
 	return e
+}
+
+// foreignAnswer is the error of an answer that no gateway gives. A repeat would be answered
+// in the same way, unless the status says otherwise.
+func foreignAnswer(status int) *Error {
+	what := "without an error code"
+	if status == http.StatusOK {
+		what = "with another answer than a gateway's"
+	}
+	return &Error{Status: status, Message: fmt.Sprintf("status %d %s: is this the gateway's internal listener?", status, what)}
 }
 
 // parseRetryAfter reads seconds or a date (RFC 9110 10.2.3). What is neither, or in

@@ -109,7 +109,7 @@ func TestWhatIsRepeated(t *testing.T) {
 				continue // they are passed on as they come
 			}
 			synctest.Test(t, func(t *testing.T) {
-				server := &scripted{answers: []any{tt.answer, answerWith(200, `{"code":200}`)}, began: time.Now()}
+				server := &scripted{answers: []any{tt.answer, answerWith(200, `{"status":"ok","code":200}`)}, began: time.Now()}
 				c, err := New(Options{URL: "http://gateway.test", Transport: server})
 				if err != nil {
 					t.Fatal(err)
