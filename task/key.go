@@ -17,8 +17,11 @@ const maxKey = 256
 
 // checkKey reports what is wrong with a key.
 func checkKey(key string) error {
-	if len(key) > maxKey || !utf8.ValidString(key) {
-		return fmt.Errorf("key has %d bytes, may be %d of UTF-8", len(key), maxKey)
+	switch {
+	case len(key) > maxKey:
+		return fmt.Errorf("key has %d bytes, may have %d", len(key), maxKey)
+	case !utf8.ValidString(key):
+		return errors.New("key must be UTF-8")
 	}
 	return nil
 }

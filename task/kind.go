@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Kind is a type of task whose parameters are a P and whose result is an R, both
@@ -26,7 +27,7 @@ type Kind[P, R any] struct {
 //     all that is wrong is reported. Its error is ErrBadParams, too.
 //   - t.Check is called last, if nothing was wrong.
 //
-// P must encode to a JSON object: a struct, or a map.
+// P must encode to a JSON object: a struct, a pointer to one, or a map.
 func Register[P, R any](s *Service, t Type, run func(ctx context.Context, run *Run, params P) (R, error)) (*Kind[P, R], error) {
 	if t.Run != nil {
 		return nil, fmt.Errorf("task: register %q: the function is given twice", t.Name)
@@ -62,11 +63,16 @@ func typed[P, R any](t Type, run func(context.Context, *Run, P) (R, error)) Type
 // decode decodes parameters between the two methods that a P may have.
 func decode[P any](raw json.RawMessage) (P, error) {
 	var params P
-	if p, ok := any(&params).(interface{ SetDefaults() }); ok {
+	target := any(&params) // *P has the methods of P
+	if t := reflect.TypeFor[P](); t.Kind() == reflect.Pointer {
+		target = reflect.New(t.Elem()).Interface() // a **T would have none
+		params = target.(P)
+	}
+	if p, ok := target.(interface{ SetDefaults() }); ok {
 		p.SetDefaults()
 	}
-	err := DecodeParams(raw, &params)
-	if p, ok := any(&params).(interface{ Validate() error }); ok { // *P has the methods of P
+	err := DecodeParams(raw, target)
+	if p, ok := target.(interface{ Validate() error }); ok {
 		err = errors.Join(err, p.Validate())
 	}
 	return params, err

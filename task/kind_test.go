@@ -116,6 +116,34 @@ func TestParametersOfTypedTasksAreChecked(t *testing.T) {
 	}
 }
 
+// TestTypedTasksWithAPointer: the methods of what P points to count as those of P do.
+func TestTypedTasksWithAPointer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := prepare(t, task.Options{})
+		resize, err := task.Register(b.Service, task.Type{Name: "resize"}, func(_ context.Context, _ *task.Run, p *resizeParams) (int, error) {
+			return p.Width, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go func() { _ = b.Run(ctx) }()
+		defer stop()
+		for _, params := range []*resizeParams{nil, {Name: "a"}} {
+			info, err := resize.Start(t.Context(), params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if width, err := resize.Wait(t.Context(), info.ID); err != nil || width != 100 {
+				t.Errorf("Wait() = %d, %v; want the default, 100", width, err)
+			}
+		}
+		if _, err := resize.Start(t.Context(), &resizeParams{Width: -1}); !errors.Is(err, task.ErrBadParams) {
+			t.Errorf("Start with a width of -1 = %v, want ErrBadParams", err)
+		}
+	})
+}
+
 func TestTypedRegisterRefuses(t *testing.T) {
 	t.Parallel()
 	b := prepare(t, task.Options{})
