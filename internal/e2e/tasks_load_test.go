@@ -21,7 +21,7 @@ const tasksInAWave = 1000
 func TestTasksAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	s := quietProcess(t, flags{backend: []string{"--task-workers", "16", "--task-queue", "20000"}})
-	s.manyTasks(t, longtest.Number(1000, 10_000))
+	s.manyTasks(t, longtest.Number(500, 10_000))
 }
 
 // quietProcess is one process that logs no stream: to read the lines would cost
@@ -44,7 +44,7 @@ func quietProcess(t *testing.T, f flags) *system {
 func TestTasksInTwoProcessesAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	s := twoProcesses(t, flags{backend: []string{"--task-workers", "16", "--task-queue", "20000"}})
-	s.manyTasks(t, longtest.Number(500, 1000))
+	s.manyTasks(t, longtest.Number(250, 1000))
 }
 
 func (s *system) manyTasks(t *testing.T, n int) {
