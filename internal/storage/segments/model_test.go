@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/internal/longtest"
 	"tidegate/internal/storage/storetest"
 )
 
@@ -25,6 +26,6 @@ func TestModelOfPower(t *testing.T) {
 // modelled is what the histories are run on: few of them, each is a second or more.
 func modelled(change func(*Options)) storetest.Config {
 	c := conformity(change)
-	c.Histories = 5
+	c.Histories = longtest.Number(2, 5)
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tidegate/internal/leftover"
+	"tidegate/internal/longtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(leftover.Run(m)) }
@@ -54,7 +55,7 @@ func TestEachFaultIsFound(t *testing.T) {
 func TestTheModelAgreesWithALogThatKeepsItsPromises(t *testing.T) {
 	t.Parallel()
 	c := memoryConfig("")
-	c.Histories = 100
+	c.Histories = longtest.Number(40, 100)
 	Model(t, c)
 }
 
