@@ -20,6 +20,24 @@ const (
 // 100 streams with URLs of 64 KiB each fits.
 const maxAnswerBytes = 16 << 20
 
+// errAnswerTooLarge ends the reading of an answer. A listing asks for smaller pages then.
+var errAnswerTooLarge = fmt.Errorf("client: an answer is larger than %d bytes", maxAnswerBytes)
+
+// bounded reads an answer up to maxAnswerBytes.
+type bounded struct {
+	answer io.Reader
+	left   int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errAnswerTooLarge
+	}
+	n, err := b.answer.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
 // call is one request to the gateway.
 type call struct {
 	name   string // for errors: the route, never the path, which may hold a token
@@ -64,7 +82,7 @@ func (c *Client) attempt(ctx context.Context, k call, read func(io.Reader) error
 	}
 	defer func() { _ = res.Body.Close() }()
 	c.reachable.Store(true)
-	body := io.LimitReader(res.Body, maxAnswerBytes)
+	body := &bounded{res.Body, maxAnswerBytes}
 	if res.StatusCode != http.StatusOK {
 		return readRefusal(res, body)
 	}
@@ -117,8 +135,8 @@ func withoutURL(err error) error {
 func into(v any) func(io.Reader) error {
 	return func(r io.Reader) error {
 		err := json.NewDecoder(r).Decode(v)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errAnswerTooLarge) {
+			return err
 		}
 		_, syntax := errors.AsType[*json.SyntaxError](err)
 		_, wrong := errors.AsType[*json.UnmarshalTypeError](err)

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -11,6 +13,9 @@ import (
 
 // maxPages ends a listing that would never end, whatever the gateway answers.
 const maxPages = 100_000
+
+// gatewayPage is how many items a gateway lists if it is not asked for a number.
+const gatewayPage = 100
 
 // Stream is a stream that is open, or whose connect callback is pending.
 type Stream struct {
@@ -74,8 +79,8 @@ type EventQuery struct {
 // for each page. An error is the last element. Streams that open or end meanwhile may
 // be missing.
 func (c *Client) Streams(ctx context.Context, q StreamQuery) iter.Seq2[Stream, error] {
-	return all(func(after string) (page[Stream], error) {
-		query := pageQuery(after, q.Limit)
+	return all(q.Limit, func(after string, limit int) (page[Stream], error) {
+		query := pageQuery(after, limit)
 		if q.Topic != "" {
 			query.Set("topic", q.Topic)
 		}
@@ -98,8 +103,8 @@ func (c *Client) Stream(ctx context.Context, token string) (Stream, error) {
 // Topics lists the topics that q chooses, in the order of their names, one request for
 // each page. An error is the last element.
 func (c *Client) Topics(ctx context.Context, q TopicQuery) iter.Seq2[Topic, error] {
-	return all(func(after string) (page[Topic], error) {
-		query := pageQuery(after, q.Limit)
+	return all(q.Limit, func(after string, limit int) (page[Topic], error) {
+		query := pageQuery(after, limit)
 		if q.Prefix != "" {
 			query.Set("prefix", q.Prefix)
 		}
@@ -123,10 +128,11 @@ func (c *Client) Topic(ctx context.Context, name string) (Topic, error) {
 }
 
 // Events lists the events that a topic holds, oldest first, one request for each page.
-// An error is the last element: [CodeTopicNotFound] if there is no such topic.
+// Pages that would be too large are asked for in smaller ones. An error is the last
+// element: [CodeTopicNotFound] if there is no such topic.
 func (c *Client) Events(ctx context.Context, topic string, q EventQuery) iter.Seq2[StoredEvent, error] {
 	first := q.After
-	return all(func(after string) (page[StoredEvent], error) {
+	return all(q.Limit, func(after string, limit int) (page[StoredEvent], error) {
 		if after == "" {
 			after = first
 		}
@@ -135,7 +141,7 @@ func (c *Client) Events(ctx context.Context, topic string, q EventQuery) iter.Se
 			pageEnd
 		}
 		err := c.get(ctx, "GET /internal/topics/{topic}/events", "/internal/topics/"+url.PathEscape(topic)+"/events",
-			pageQuery(after, q.Limit), &answer)
+			pageQuery(after, limit), &answer)
 		return page[StoredEvent]{answer.Events, answer.pageEnd}, err
 	})
 }
@@ -167,10 +173,13 @@ func pageQuery(after string, limit int) url.Values {
 	return query
 }
 
+// fetchPage asks for the page behind a position. A limit of 0 leaves its size to the gateway.
+type fetchPage[T any] func(after string, limit int) (page[T], error)
+
 // all yields the items of page after page.
-func all[T any](fetch func(after string) (page[T], error)) iter.Seq2[T, error] {
+func all[T any](limit int, fetch fetchPage[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		if err := eachPage(fetch, func(item T) bool { return yield(item, nil) }); err != nil {
+		if err := eachPage(limit, fetch, func(item T) bool { return yield(item, nil) }); err != nil {
 			var zero T
 			yield(zero, err)
 		}
@@ -178,11 +187,15 @@ func all[T any](fetch func(after string) (page[T], error)) iter.Seq2[T, error] {
 }
 
 // eachPage returns what ended the listing before its end, apart from the consumer.
-func eachPage[T any](fetch func(after string) (page[T], error), yield func(T) bool) error {
+func eachPage[T any](limit int, fetch fetchPage[T], yield func(T) bool) error {
 	after := ""
 	missing := map[string]bool{}
 	for range maxPages {
-		p, err := fetch(after)
+		p, err := fetch(after, limit)
+		if errors.Is(err, errAnswerTooLarge) && limit != 1 {
+			limit = max(cmp.Or(limit, gatewayPage)/2, 1)
+			continue
+		}
 		if err != nil {
 			return err
 		}
