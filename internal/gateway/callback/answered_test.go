@@ -103,7 +103,7 @@ func TestAnAnswerOfWhateverKindEndsThePause(t *testing.T) {
 		attempts int32
 	}{
 		"it answers 503":        {503, nil, 10},
-		"nothing answers there": {0, errors.New("connection refused"), 2}, // the second one was handed out before
+		"nothing answers there": {0, errors.New("connection refused"), 2}, // at most: the second one may be handed out before
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +126,7 @@ func TestAnAnswerOfWhateverKindEndsThePause(t *testing.T) {
 				done := make(chan error, 1)
 				go func() { done <- q.Run(ctx, func() {}) }()
 				synctest.Wait() // until all that are left have a pause
-				if n := calls.Load(); n != c.attempts {
+				if n := calls.Load(); n > c.attempts || n < min(c.attempts, 1) || c.err == nil && n != c.attempts {
 					t.Errorf("%d attempts at once, want %d", n, c.attempts)
 				}
 				stop()

@@ -116,9 +116,22 @@ func oldWords(f file, all bool) []found {
 	number := 0
 	for line := range strings.Lines(f.text) {
 		number++
-		list = inLine(list, forms, number, line)
+		if mayHave(line, forms) {
+			list = inLine(list, forms, number, line)
+		}
 	}
 	return slices.DeleteFunc(list, func(found found) bool { return isKept(f.name, found.word.old) })
+}
+
+// mayHave is a quick look: most lines have no old word.
+func mayHave(line string, forms map[string]word) bool {
+	line = strings.ToLower(line)
+	for form := range forms {
+		if first, _, _ := strings.Cut(form, "_"); strings.Contains(line, first) {
+			return true
+		}
+	}
+	return false
 }
 
 func formsOf(all bool) map[string]word {

@@ -108,7 +108,7 @@ func runOutside(t *testing.T, dir, proxy, modules string, args ...string) string
 // onlyOurs fails for packages of other modules that the program has.
 func onlyOurs(t *testing.T, packages, home string) {
 	t.Helper()
-	for _, path := range strings.Fields(packages) {
+	for path := range strings.FieldsSeq(packages) {
 		first, _, _ := strings.Cut(path, "/")
 		if strings.Contains(first, ".") && !strings.HasPrefix(path, home+"/") && path != "example.org/outside" {
 			t.Errorf("the public packages need %s", path)
