@@ -18,7 +18,7 @@ import (
 
 func openURL(t testing.TB, urls ...string) *nats.Engine {
 	t.Helper()
-	e, err := nats.Open(t.Context(), nats.Options{URLs: urls})
+	e, err := nats.Open(t.Context(), nats.Options{URLs: urls, Log: natstest.Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
