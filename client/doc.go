@@ -18,7 +18,7 @@
 // The gateway asks your program about each stream by a POST, the callback. Read it
 // with [ReadCallback], attach the stream to its topics with [Client.Subscribe], and
 // answer with any 2xx status. To refuse the stream, answer with 401 or 403. The
-// example of the package is a complete backend.
+// first example in example_test.go is a complete backend.
 //
 // # Which call to use
 //

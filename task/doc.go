@@ -7,7 +7,7 @@
 // Make a [Service] with [New], make the kinds of task known with [Register], and call
 // [Service.Run] in a goroutine; it blocks until its context ends. Then start tasks
 // with [Kind.Start], wait for a result with [Kind.Wait], or follow a task with
-// [Service.Watch]. The first example below is a whole program.
+// [Service.Watch]. The first example in example_test.go is a whole program.
 //
 // A function reports how far it is with [Run.Progress] and returns a result or an
 // error. It must return soon after its context ends. That is how a task is cancelled or
