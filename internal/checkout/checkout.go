@@ -15,8 +15,9 @@ import (
 
 // Variable is the environment variable that names a binary for [TestBinary]. ./test
 // builds one for all packages. Its path depends on its content, so that the go command
-// reuses no test result of another program.
-const Variable = "TIDEGATE_TEST_BINARY"
+// reuses no test result of another program. Its name does not begin with TIDEGATE_: the
+// program refuses such variables when it does not know them.
+const Variable = "TIDETEST_BINARY"
 
 // TestBinary returns the path of a binary for tests to run. Without [Variable] it builds
 // one into dir. The binary has the race detector if the calling test has it, so that the
@@ -34,7 +35,7 @@ func TestBinary(dir string) (path string, err error) {
 
 // NATSVariable is the environment variable that names a binary for [TestNATSServer].
 // ./test builds one for all packages.
-const NATSVariable = "TIDEGATE_TEST_NATS_SERVER"
+const NATSVariable = "TIDETEST_NATS_SERVER"
 
 // TestNATSServer returns the path of a binary of nats-server, in the version of go.mod,
 // for tests to run. Without [NATSVariable] it builds one into dir.

@@ -40,7 +40,7 @@ func TestAFolderInUseIsNamed(t *testing.T) {
 func TestALockEndsWithItsProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if held := os.Getenv("TIDEGATE_TEST_HOLD"); held != "" {
+	if held := os.Getenv("TIDETEST_HOLD"); held != "" {
 		if _, err := takeLock(held); err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestALockEndsWithItsProcess(t *testing.T) {
 		return
 	}
 	holder := exec.Command(os.Args[0], "-test.run=^TestALockEndsWithItsProcess$")
-	holder.Env = append(os.Environ(), "TIDEGATE_TEST_HOLD="+dir)
+	holder.Env = append(os.Environ(), "TIDETEST_HOLD="+dir)
 	stdin, err := holder.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 // allFaultsVariable has each operation fail in each way, for each time, not only now
 // and then in one of them.
-const allFaultsVariable = "TIDEGATE_ALL_FAULTS"
+const allFaultsVariable = "TIDETEST_ALL_FAULTS"
 
 // TestWhateverFailsNothingAnsweredIsLost runs a script and has one operation of the file system
 // after the other fail: once, for a while, or until the end. No acknowledged event may be

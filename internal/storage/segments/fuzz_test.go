@@ -247,7 +247,7 @@ func checkImported(t *testing.T, opts Options, all []topic.Stored, last, discard
 }
 
 // damagesVariable is how many scripts TestX36AnyDamageIsAResetOrNothing draws.
-const damagesVariable = "TIDEGATE_DAMAGES"
+const damagesVariable = "TIDETEST_DAMAGES"
 
 // TestX36AnyDamageIsAResetOrNothing does what FuzzRebuild does, with scripts drawn at
 // random: each seed is run again by its name.

@@ -13,18 +13,18 @@ import (
 
 // Variables that say how long Model runs, and with what.
 const (
-	historiesVariable = "TIDEGATE_STORETEST_HISTORIES" // how many histories
-	seedVariable      = "TIDEGATE_STORETEST_SEED"      // only this one
-	stepsVariable     = "TIDEGATE_STORETEST_STEPS"     // of each history
+	historiesVariable = "TIDETEST_STORE_HISTORIES" // how many histories
+	seedVariable      = "TIDETEST_STORE_SEED"      // only this one
+	stepsVariable     = "TIDETEST_STORE_STEPS"     // of each history
 )
 
 // Model runs random histories against a log, and compares it after each step with a
 // plain list of what must be in it. Each history comes from a seed. One that fails
 // is made smaller, as long as it fails, and is printed with its seed:
 //
-//	TIDEGATE_STORETEST_SEED=17 go test -run TestModel ./mylog
+//	TIDETEST_STORE_SEED=17 go test -run TestModel ./mylog
 //
-// runs it again. TIDEGATE_STORETEST_HISTORIES says how many there are.
+// runs it again. TIDETEST_STORE_HISTORIES says how many there are.
 func Model(t *testing.T, c Config) {
 	t.Helper()
 	first, count := 0, number(historiesVariable, cmp.Or(c.Histories, 24))
@@ -68,7 +68,7 @@ func try(t *testing.T, name string, c Config, h []step) error {
 }
 
 // shrinkVariable bounds how long a smaller history is looked for; default 20 s.
-const shrinkVariable = "TIDEGATE_STORETEST_SHRINK"
+const shrinkVariable = "TIDETEST_STORE_SHRINK"
 
 // shrink leaves out steps, many at first, as long as the history fails.
 func shrink(t *testing.T, c Config, h []step, err error) ([]step, error) {

@@ -19,7 +19,7 @@ import (
 var patience = patienceOf(os.Getenv(patienceVariable))
 
 // patienceVariable has another patience, for who looks for a fault.
-const patienceVariable = "TIDEGATE_STORETEST_PATIENCE"
+const patienceVariable = "TIDETEST_STORE_PATIENCE"
 
 func patienceOf(s string) time.Duration {
 	if d, err := time.ParseDuration(s); err == nil {

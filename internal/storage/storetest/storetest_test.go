@@ -18,7 +18,7 @@ func TestALogThatKeepsItsPromisesPasses(t *testing.T) {
 }
 
 // faultVariable has the fault of the log that TestOneFault runs the suite on.
-const faultVariable = "TIDEGATE_STORETEST_FAULT"
+const faultVariable = "TIDETEST_STORE_FAULT"
 
 func TestOneFault(t *testing.T) {
 	fault := os.Getenv(faultVariable)

@@ -21,7 +21,7 @@ import (
 )
 
 // workerEnv makes the test binary a process that runs tasks: the URL of a server.
-const workerEnv = "TIDEGATE_TEST_TASK_WORKER"
+const workerEnv = "TIDETEST_TASK_WORKER"
 
 // killOptions are those of every store in tests that kill: small, so that they are
 // short.
