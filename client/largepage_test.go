@@ -3,6 +3,7 @@ package client_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"tidegate/client"
 )
@@ -13,7 +14,7 @@ func TestAPageThatIsTooLargeIsReadInSmallerOnes(t *testing.T) {
 	t.Parallel()
 	gateway := startGateway("", "")
 	t.Cleanup(gateway.stop)
-	tide, err := client.New(client.Options{URL: gateway.internalURL})
+	tide, err := client.New(client.Options{URL: gateway.internalURL, Timeout: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
