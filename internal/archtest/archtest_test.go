@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"internal/selfsigned":         nil,
 	"internal/checkout":           nil,
 	"internal/longtest":           nil,
+	"internal/markdown/pagetest":  nil,
 	"internal/leftover":           nil,
 	"internal/port":               nil,
 	"internal/terminal":           nil,
@@ -110,7 +111,7 @@ var allowed = map[string][]string{
 var publicStdlibOnly = []string{"sse", "client", "task", "task/checksum", "task/publish", "task/storetest", "task/taskhttp"}
 
 // testSupport lists the packages that only tests may import.
-var testSupport = []string{"internal/leftover", "internal/socket/sockettest", "internal/longtest", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
+var testSupport = []string{"internal/leftover", "internal/socket/sockettest", "internal/longtest", "internal/markdown/pagetest", "task/storetest", "internal/storage/natstest", "internal/storage/storetest", "measure/reliability/testbinary"}
 
 type goPackage struct {
 	ImportPath   string

@@ -1,35 +1,17 @@
 package cli
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
+	"tidegate/internal/markdown/pagetest"
 )
-
-var update = flag.Bool("update", false, "rewrite docs/reference/cli.md")
 
 func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
-	page := filepath.Join("..", "..", "docs", "reference", "cli.md")
-	want := Reference()
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/reference/cli.md is out of date; run: go test ./internal/cli -run TestReference -update\n%s", diff)
-	}
+	pagetest.Check(t, "cli.md", Reference())
 }
 
 // TestExamplesOfHelpParse: their flags exist, and are those of the command.

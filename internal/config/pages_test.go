@@ -3,11 +3,8 @@ package config_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -17,9 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"tidegate/internal/config"
+	"tidegate/internal/markdown/pagetest"
 )
-
-var update = flag.Bool("update", false, "rewrite docs/reference/configuration.md")
 
 // samples has for each setting a value that is not its default.
 var samples = map[string]string{
@@ -187,20 +183,7 @@ func TestErrorsOfTheWriterAreReturned(t *testing.T) {
 
 func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
-	page := filepath.Join("..", "..", "docs", "reference", "configuration.md")
-	want := config.Reference()
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/reference/configuration.md is not what the settings say; run: go test ./internal/config -run TestReference -update\n%s", diff)
-	}
+	pagetest.Check(t, "configuration.md", config.Reference())
 }
 
 // The page's example, its defaults of namespaces and its names are true.

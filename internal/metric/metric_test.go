@@ -1,7 +1,6 @@
 package metric_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,27 +10,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
+	"tidegate/internal/markdown/pagetest"
 	"tidegate/internal/metric"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/reference/metrics.md")
-
 func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
-	page := filepath.Join("..", "..", "docs", "reference", "metrics.md")
-	want := metric.Reference()
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/reference/metrics.md is out of date; run: go test ./internal/metric -run TestReference -update\n%s", diff)
-	}
+	pagetest.Check(t, "metrics.md", metric.Reference())
 }
 
 // TestEachMetricStandsAlone: a name and a help text that nobody else has, and a sentence.

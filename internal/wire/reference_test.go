@@ -1,7 +1,6 @@
 package wire_test
 
 import (
-	"flag"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -16,27 +15,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"tidegate/internal/markdown/pagetest"
 	"tidegate/internal/wire"
 )
 
-var update = flag.Bool("update", false, "rewrite docs/reference/errors.md")
-
 func TestReferencePageIsUpToDate(t *testing.T) {
 	t.Parallel()
-	page := filepath.Join("..", "..", "docs", "reference", "errors.md")
-	want := wire.Reference()
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("docs/reference/errors.md is out of date; run: go test ./internal/wire -run TestReference -update\n%s", diff)
-	}
+	pagetest.Check(t, "errors.md", wire.Reference())
 }
 
 // TestReferenceHasTheStatusesOfTheCode: wherever the program makes an error, its status is the one
